@@ -1,0 +1,126 @@
+//! Which cluster a destination means.
+
+use crate::application::ApplicationDestination;
+use crate::cluster::Cluster;
+use crate::names::{IN_CLUSTER_NAME, IN_CLUSTER_SERVER};
+
+/// The clusters that Argo CD knows, in a stable order.
+#[derive(Clone, Debug)]
+pub struct Clusters {
+    /// Of the cluster Secrets.
+    known: Vec<Cluster>,
+    /// The cluster that Argo CD runs in, where no Secret describes it and it is enabled.
+    built_in: Option<Cluster>,
+}
+
+/// A destination that means no cluster. The texts are Argo CD's own, so that they can be searched
+/// for (Argo CD 3.5, `GetDestinationServer` and `GetDestinationCluster`).
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum DestinationError {
+    /// Both `name` and `server` are set.
+    #[error("application destination can't have both name and server defined: {name} {server}")]
+    NameAndServer {
+        /// `destination.name`.
+        name: String,
+        /// `destination.server`.
+        server: String,
+    },
+    /// Neither is set.
+    #[error("Destination server missing from app spec")]
+    Missing,
+    /// No cluster has this server.
+    #[error(
+        "error getting cluster by server \"{0}\": rpc error: code = NotFound desc = cluster \"{0}\" not found"
+    )]
+    ServerNotFound(String),
+    /// No cluster has this name.
+    #[error("there are no clusters with this name: {0}")]
+    NameNotFound(String),
+    /// Several cluster Secrets have this name.
+    #[error("there are {} clusters with the same name: [{}]", .servers.len(), .servers.join(" "))]
+    NameAmbiguous {
+        /// `destination.name`.
+        name: String,
+        /// The servers of all of them.
+        servers: Vec<String>,
+    },
+    /// The cluster that Argo CD runs in, while `cluster.inClusterEnabled` is `false`.
+    #[error("cluster \"{IN_CLUSTER_SERVER}\" is disabled")]
+    InClusterDisabled,
+}
+
+impl Clusters {
+    pub(crate) fn new(known: Vec<Cluster>, in_cluster_enabled: bool) -> Self {
+        let described = known
+            .iter()
+            .any(|cluster| cluster.server == IN_CLUSTER_SERVER);
+        let built_in = (in_cluster_enabled && !described).then(|| Cluster {
+            name: IN_CLUSTER_NAME.to_owned(),
+            server: IN_CLUSTER_SERVER.to_owned(),
+            ..Cluster::default()
+        });
+        let mut clusters = Clusters { known, built_in };
+        if !in_cluster_enabled {
+            clusters
+                .known
+                .retain(|cluster| cluster.server != IN_CLUSTER_SERVER);
+        }
+        clusters
+    }
+
+    /// All clusters, the built-in one last.
+    pub fn iter(&self) -> impl Iterator<Item = &Cluster> {
+        self.known.iter().chain(&self.built_in)
+    }
+
+    /// The cluster that a destination means.
+    ///
+    /// # Errors
+    /// It means none, or more than one.
+    pub fn resolve(
+        &self,
+        destination: &ApplicationDestination<'_>,
+    ) -> Result<&Cluster, DestinationError> {
+        let name = destination.name.as_str();
+        match (name, destination.server.trim_end_matches('/')) {
+            ("", "") => Err(DestinationError::Missing),
+            ("", server) => self.by_server(server),
+            (_, "") if destination.server.is_empty() => self.by_name(name),
+            _ => Err(DestinationError::NameAndServer {
+                name: name.to_owned(),
+                server: destination.server.to_string(),
+            }),
+        }
+    }
+
+    fn by_server(&self, server: &str) -> Result<&Cluster, DestinationError> {
+        let found = self.iter().find(|cluster| cluster.server == server);
+        found.ok_or_else(|| {
+            if server == IN_CLUSTER_SERVER {
+                DestinationError::InClusterDisabled
+            } else {
+                DestinationError::ServerNotFound(server.to_owned())
+            }
+        })
+    }
+
+    fn by_name(&self, name: &str) -> Result<&Cluster, DestinationError> {
+        let mut named = self.known.iter().filter(|cluster| cluster.name == name);
+        match (named.next(), named.next()) {
+            (Some(cluster), None) => self.by_server(&cluster.server),
+            // Two Secrets count as two clusters even if they have the same server as well.
+            (Some(first), Some(second)) => Err(DestinationError::NameAmbiguous {
+                name: name.to_owned(),
+                servers: [first, second]
+                    .into_iter()
+                    .chain(named)
+                    .map(|cluster| cluster.server.clone())
+                    .collect(),
+            }),
+            (None, _) if name == IN_CLUSTER_NAME => self
+                .by_server(IN_CLUSTER_SERVER)
+                .map_err(|_| DestinationError::NameNotFound(name.to_owned())),
+            (None, _) => Err(DestinationError::NameNotFound(name.to_owned())),
+        }
+    }
+}

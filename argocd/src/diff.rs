@@ -1,0 +1,196 @@
+//! Which differences between a manifest and the live object do not count.
+//!
+//! Follows Argo CD 3.5: `util/argo/normalizers/diff_normalizer.go` for pointers and jq paths,
+//! `util/argo/managedfields` for field managers, `util/argo/diff/ignore.go` for which entries
+//! apply. An ignored field is taken out of both objects before they are compared.
+
+mod jq;
+mod managed_fields;
+mod pointer;
+
+use serde_json::Value;
+
+pub use self::jq::JqError;
+use self::jq::JqPath;
+use crate::application::IgnoreDifference;
+use crate::glob::{Glob, Separators};
+use crate::settings::{Customizations, InvalidCustomization};
+use crate::text::Text;
+
+/// Why Argo CD, or we, cannot compare. Argo CD then compares nothing of the whole Application.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum ComparisonError {
+    /// A customization in `argocd-cm`.
+    #[error(transparent)]
+    Settings(#[from] InvalidCustomization),
+    /// A jq path.
+    #[error("jq path expression {expression:?}")]
+    Jq {
+        /// The expression.
+        expression: String,
+        /// What is the matter with it.
+        #[source]
+        source: JqError,
+    },
+    /// There are more jq programs than are evaluated in bounded time.
+    #[error("there are more than {0} jq path expressions that are programs")]
+    TooManyPrograms(usize),
+}
+
+/// How many jq programs, as opposed to plain paths, are evaluated for one Application. Who may
+/// write an Application may write thousands.
+const PROGRAM_LIMIT: usize = 16;
+
+/// What an Application ignores, its own entries and the system's, ready to be applied.
+#[derive(Debug)]
+pub struct IgnoredDifferences<'r> {
+    entries: Vec<Entry<'r>>,
+    customizations: &'r Customizations,
+}
+
+#[derive(Debug)]
+struct Entry<'r> {
+    group: Glob,
+    kind: Glob,
+    name: &'r str,
+    namespace: &'r str,
+    pointers: Vec<&'r str>,
+    jq_paths: Vec<JqPath>,
+    managers: Vec<&'r str>,
+}
+
+/// Group, kind, namespace and name of an object.
+struct Identity {
+    group: String,
+    kind: String,
+    namespace: String,
+    name: String,
+}
+
+impl Identity {
+    fn of(object: &Value) -> Self {
+        let text = |pointer| {
+            object
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .unwrap_or("")
+        };
+        let group = text("/apiVersion").split_once('/');
+        Identity {
+            group: group.map_or("", |(group, _)| group).to_owned(),
+            kind: text("/kind").to_owned(),
+            namespace: text("/metadata/namespace").to_owned(),
+            name: text("/metadata/name").to_owned(),
+        }
+    }
+}
+
+impl<'r> IgnoredDifferences<'r> {
+    /// Reads `spec.ignoreDifferences` together with the system-wide customizations.
+    ///
+    /// # Errors
+    /// A customization cannot be read, or a jq path does not compile: one is enough to fail the
+    /// comparison of every object, whatever object it is for.
+    pub fn new(
+        own: &'r [IgnoreDifference<'_>],
+        customizations: &'r Customizations,
+    ) -> Result<Self, ComparisonError> {
+        if let Some(invalid) = customizations.invalid() {
+            return Err(invalid.clone().into());
+        }
+        let mut programs = 0;
+        let mut compile = |expressions: &mut dyn Iterator<Item = &'r str>| {
+            expressions
+                .map(|expression| {
+                    let path = JqPath::compile(expression).map_err(|source| {
+                        let expression = expression.to_owned();
+                        ComparisonError::Jq { expression, source }
+                    })?;
+                    programs += usize::from(path.is_program());
+                    if programs > PROGRAM_LIMIT {
+                        return Err(ComparisonError::TooManyPrograms(PROGRAM_LIMIT));
+                    }
+                    Ok(path)
+                })
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let mut entries = Vec::with_capacity(own.len());
+        for entry in own {
+            entries.push(Entry {
+                group: Glob::new(&entry.group, Separators::None),
+                kind: Glob::new(&entry.kind, Separators::None),
+                name: &entry.name,
+                namespace: &entry.namespace,
+                pointers: entry.json_pointers.iter().map(Text::as_str).collect(),
+                jq_paths: compile(&mut entry.jq_path_expressions.iter().map(Text::as_str))?,
+                managers: entry
+                    .managed_fields_managers
+                    .iter()
+                    .map(Text::as_str)
+                    .collect(),
+            });
+        }
+        for customization in customizations.iter() {
+            let fields = &customization.fields;
+            entries.push(Entry {
+                group: Glob::new(&customization.group, Separators::None),
+                kind: Glob::new(&customization.kind, Separators::None),
+                name: "",
+                namespace: "",
+                pointers: fields.json_pointers.iter().map(String::as_str).collect(),
+                jq_paths: compile(&mut fields.jq_path_expressions.iter().map(String::as_str))?,
+                // Looked up by the exact kind; see `managers`.
+                managers: Vec::new(),
+            });
+        }
+        Ok(IgnoredDifferences {
+            entries,
+            customizations,
+        })
+    }
+
+    /// Takes out of both objects what does not count.
+    pub fn normalize(&self, desired: &mut Value, live: &mut Value) {
+        managed_fields::normalize(desired, live, &self.managers(&Identity::of(desired)));
+        for object in [desired, live] {
+            let identity = Identity::of(object);
+            for entry in self.entries.iter().filter(|e| e.applies_to(&identity)) {
+                for pointer in &entry.pointers {
+                    pointer::remove(object, pointer);
+                }
+                for path in &entry.jq_paths {
+                    path.delete_from(object);
+                }
+            }
+        }
+    }
+
+    /// Whether a difference at a place, in objects that are equal otherwise, is hidden.
+    pub fn hides(&self, pointer: &str, desired: &Value, live: &Value) -> bool {
+        let (mut desired, mut live) = (desired.clone(), live.clone());
+        self.normalize(&mut desired, &mut live);
+        desired.pointer(pointer) == live.pointer(pointer)
+    }
+
+    fn managers(&self, object: &Identity) -> Vec<&str> {
+        let own = self
+            .entries
+            .iter()
+            .filter(|entry| entry.applies_to(object))
+            .flat_map(|entry| entry.managers.iter().copied());
+        let system = self
+            .customizations
+            .managers(&object.group, &object.kind)
+            .map(String::as_str);
+        own.chain(system).collect()
+    }
+}
+
+impl Entry<'_> {
+    fn applies_to(&self, object: &Identity) -> bool {
+        self.group.matches(&object.group)
+            && self.kind.matches(&object.kind)
+            && (self.name.is_empty() || self.name == object.name)
+            && (self.namespace.is_empty() || self.namespace == object.namespace)
+    }
+}

@@ -1,0 +1,136 @@
+//! What can be typed, and under which names.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::commands::check::{self, CheckArgs};
+use crate::commands::completion::{self, CompletionArgs};
+use crate::commands::explain::{self, ExplainArgs};
+use crate::error::CommandError;
+use crate::exit_status::ExitStatus;
+
+/// Look after fleets that run Argo CD
+///
+/// `kubectl gitops` judges Argo CD's objects by the same rules as the admission webhook
+/// `gitops-webhook`: what it accepts in a pull request is what the API server admits.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kubectl-gitops",
+    version,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(CheckArgs),
+    Explain(ExplainArgs),
+    Completion(CompletionArgs),
+}
+
+/// The name of the file that kubectl calls to complete our words.
+const COMPLETER: &str = "kubectl_complete-gitops";
+
+/// The programs that we are a plugin of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Host {
+    Kubectl,
+    Argocd,
+}
+
+impl Host {
+    fn of(file_name: &str) -> Self {
+        match file_name {
+            "argocd-gitops" => Host::Argocd,
+            _ => Host::Kubectl,
+        }
+    }
+
+    fn command_line(self) -> &'static str {
+        match self {
+            Host::Kubectl => "kubectl gitops",
+            Host::Argocd => "argocd gitops",
+        }
+    }
+}
+
+/// Does what the arguments say, the first of which is the name that we are called by.
+pub(crate) fn run(arguments: Vec<OsString>) -> Result<ExitStatus, CommandError> {
+    let called = file_name(arguments.first());
+    if called == COMPLETER {
+        let words = arguments.into_iter().skip(1).collect();
+        return completion::complete(command(Host::Kubectl), words);
+    }
+    let host = Host::of(&called);
+    let parsed = command(host)
+        .try_get_matches_from(arguments)
+        .and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
+    match parsed {
+        Ok(cli) => dispatch(cli.command, host),
+        Err(answer) => {
+            answer.print()?;
+            Ok(match answer.exit_code() {
+                0 => ExitStatus::Clean,
+                _ => ExitStatus::Failed,
+            })
+        }
+    }
+}
+
+fn dispatch(command: Command, host: Host) -> Result<ExitStatus, CommandError> {
+    match command {
+        Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Completion(args) => completion::run(&args, self::command(host)),
+    }
+}
+
+/// The command line as the host's users write it.
+fn command(host: Host) -> clap::Command {
+    let name = host.command_line();
+    Cli::command().bin_name(name).mut_subcommands(|subcommand| {
+        match subcommand.get_after_long_help() {
+            Some(help) => {
+                let help = help.to_string().replace("kubectl gitops", name);
+                subcommand.after_long_help(help)
+            }
+            None => subcommand,
+        }
+    })
+}
+
+fn file_name(path: Option<&OsString>) -> String {
+    path.and_then(|path| Path::new(path).file_name())
+        .map(|name| name.to_string_lossy().trim_end_matches(".exe").to_owned())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command(Host::Kubectl).debug_assert();
+    }
+
+    #[test]
+    fn the_name_that_we_are_called_by_decides_what_help_says() {
+        for (file, line) in [
+            ("/usr/local/bin/kubectl-gitops", "kubectl gitops"),
+            ("argocd-gitops", "argocd gitops"),
+            ("argocd-gitops.exe", "argocd gitops"),
+            ("anything", "kubectl gitops"),
+        ] {
+            let host = Host::of(&file_name(Some(&file.into())));
+            assert_eq!(host.command_line(), line, "{file}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! `check`: judges the manifests of a repository, without a cluster.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::PathBuf;
+
+use clap::ValueHint;
+use policy::{Level, RuleId, registry};
+
+use crate::error::{CommandError, chain};
+use crate::exit_status::ExitStatus;
+use crate::output::{self, CheckFormat, counted};
+use crate::report::Report;
+use crate::repository::Repository;
+use crate::repository::facts::{Facts, Source};
+use crate::repository::problem::Problem;
+
+/// Judge the Argo CD objects in files
+///
+/// Reads Applications, AppProjects and cluster Secrets from YAML and JSON files and says what the
+/// admission webhook would deny. What is known about projects, clusters, Argo CD's settings
+/// (`argocd-cm`) and the GitOpsPolicy is taken from the same files, and from --policy. A project
+/// or cluster that is in none of them may exist elsewhere: what depends on it is `undecided`.
+///
+/// Folders are read with everything below them that ends in .yaml, .yml or .json, without what is
+/// hidden or ignored by Git. Files without any object of Kubernetes are skipped, and so are the
+/// templates of Helm charts. A file that cannot be read is reported and the others are judged.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  # Judge everything below this folder
+  kubectl gitops check
+
+  # Judge one folder, with projects and policy that are kept elsewhere
+  kubectl gitops check applications --policy bootstrap
+
+  # Judge what Kustomize renders, and explain what is wrong
+  kubectl kustomize overlays/prod | kubectl gitops check - --explain
+
+Exit status:
+  0  nothing is denied
+  1  something is denied
+  2  a file or an object could not be read, or the command line is wrong
+
+Called as a plugin of argocd, any status but 0 makes argocd print one more line to standard
+output: `Error: exit status N`.")]
+pub(crate) struct CheckArgs {
+    /// Files and folders to judge; `-` is standard input
+    #[arg(value_name = "PATH", default_value = ".", value_hint = ValueHint::AnyPath)]
+    paths: Vec<PathBuf>,
+
+    /// File or folder with more projects, clusters, settings or the GitOpsPolicy, which are not
+    /// judged and override those among the judged files; can be given several times
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    policy: Vec<PathBuf>,
+
+    /// Namespace that Argo CD runs in, where objects without a namespace count as being
+    #[arg(long, value_name = "NAMESPACE", default_value = "argocd")]
+    argocd_namespace: String,
+
+    /// Count what is undecided as denied
+    #[arg(long)]
+    strict: bool,
+
+    /// Output format
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
+    output: CheckFormat,
+
+    /// Print the page of each rule that found something, after the table
+    #[arg(long)]
+    explain: bool,
+}
+
+/// Reads, judges, prints.
+pub(crate) fn run(args: &CheckArgs) -> Result<ExitStatus, CommandError> {
+    if args.explain && !args.output.is_for_people() {
+        return Err(CommandError::user(
+            "--explain goes with -o table or wide only",
+        ));
+    }
+    let namespace = &args.argocd_namespace;
+    let given = Repository::read(&args.policy, namespace);
+    let judged = Repository::read(&args.paths, namespace);
+    report_problems(given.problems.iter().chain(&judged.problems));
+
+    let mut facts = Facts::default();
+    facts.add(&judged.manifests, Source::Judged, namespace);
+    facts.add(&given.manifests, Source::Given, namespace);
+    for text in &facts.repeated {
+        output::warning(text);
+    }
+    let (inventory, unread_facts) = facts.inventory(namespace)?;
+    let report = Report::of(&judged.manifests, &inventory);
+    let problems = distinct(unread_facts.iter().chain(&report.problems));
+    for problem in &problems {
+        output::error(problem);
+    }
+
+    let counts_as_denied = |level| level == Level::Deny || args.strict && level == Level::Undecided;
+    output::check(&report, &judged, args.output, counts_as_denied)?;
+    if args.explain {
+        output::print(&pages(&report))?;
+    }
+    output::status(&summary(&report, &judged));
+
+    let failed = !(given.problems.is_empty() && judged.problems.is_empty() && problems.is_empty());
+    let denied = report
+        .findings
+        .iter()
+        .any(|located| counts_as_denied(located.finding.level));
+    Ok(match (failed, denied) {
+        (true, _) => ExitStatus::Failed,
+        (false, true) => ExitStatus::Denied,
+        (false, false) => ExitStatus::Clean,
+    })
+}
+
+fn report_problems<'p>(problems: impl Iterator<Item = &'p Problem>) {
+    for problem in problems {
+        output::error(&chain(problem));
+    }
+}
+
+/// Each problem once: an object may be a fact and judged as well.
+fn distinct<'p>(problems: impl Iterator<Item = &'p Problem>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    problems
+        .map(|problem| chain(problem))
+        .filter(|text| seen.insert(text.clone()))
+        .collect()
+}
+
+fn pages(report: &Report) -> String {
+    let rules: BTreeSet<RuleId> = report
+        .findings
+        .iter()
+        .map(|located| located.finding.rule)
+        .collect();
+    let mut pages = String::new();
+    for rule in registry::all().filter(|rule| rules.contains(&rule.id)) {
+        pages.push('\n');
+        pages.push_str(&rule.page());
+    }
+    pages
+}
+
+fn summary(report: &Report, judged: &Repository) -> String {
+    let counts = report.counts;
+    let skipped = match judged.skipped {
+        0 => String::new(),
+        skipped => format!(" ({skipped} skipped)"),
+    };
+    format!(
+        "{}{skipped}, {}: {} denied, {} warned, {} undecided",
+        counted(judged.files, "file"),
+        counted(counts.objects, "object"),
+        counts.denied,
+        counts.warned,
+        counts.undecided
+    )
+}

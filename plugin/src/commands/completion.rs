@@ -1,0 +1,78 @@
+//! `completion`: words for shells, and for kubectl.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use clap_complete::Shell;
+
+use crate::error::CommandError;
+use crate::exit_status::ExitStatus;
+use crate::output;
+
+/// Print a completion script for a shell
+///
+/// kubectl completes its plugins' words by itself: it calls an executable named
+/// `kubectl_complete-gitops`. This binary is that executable too, when it is called so.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  # Complete `kubectl-gitops` in this shell
+  source <(kubectl gitops completion bash)
+
+  # Complete `kubectl gitops` wherever kubectl's own completion is on
+  ln -s \"$(command -v kubectl-gitops)\" ~/.local/bin/kubectl_complete-gitops")]
+pub(crate) struct CompletionArgs {
+    /// The shell to print the script for
+    shell: Shell,
+}
+
+/// Prints a shell's script.
+pub(crate) fn run(
+    args: &CompletionArgs,
+    mut command: clap::Command,
+) -> Result<ExitStatus, CommandError> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut command, "kubectl-gitops", &mut script);
+    output::print(&String::from_utf8_lossy(&script))?;
+    Ok(ExitStatus::Clean)
+}
+
+/// The shell must not offer files of its own: ours are among the candidates.
+const NO_FILE_COMPLETION: u8 = 4;
+/// The shell must not add a space: the candidate is a folder.
+const NO_SPACE: u8 = 2;
+
+/// Answers kubectl, which passes the words so far, the last one being the one to complete. Each
+/// candidate is a line; the last line holds the directive bits of cobra's `ShellCompDirective`.
+pub(crate) fn complete(
+    mut command: clap::Command,
+    words: Vec<OsString>,
+) -> Result<ExitStatus, CommandError> {
+    let last = words.len().max(1);
+    let mut line = vec![OsString::from("kubectl-gitops")];
+    line.extend(words);
+    line.resize(last + 1, OsString::new());
+    let folder = std::env::current_dir().ok();
+    let candidates = clap_complete::engine::complete(&mut command, line, last, folder.as_deref())?;
+    let mut answer = String::new();
+    let mut directive = NO_FILE_COMPLETION;
+    for candidate in candidates
+        .iter()
+        .filter(|candidate| !candidate.is_hide_set())
+    {
+        let value = candidate.get_value().to_string_lossy();
+        answer.push_str(&value);
+        if let Some(help) = candidate.get_help() {
+            let help = help.to_string();
+            let _ = write!(answer, "\t{}", help.lines().next().unwrap_or_default());
+        }
+        answer.push('\n');
+        if Path::new(&*value).is_dir() {
+            directive |= NO_SPACE;
+        }
+    }
+    let _ = writeln!(answer, ":{directive}");
+    output::print(&answer)?;
+    Ok(ExitStatus::Clean)
+}

@@ -1,0 +1,24 @@
+//! What the process says when it ends.
+
+use std::process::ExitCode;
+
+/// The exit status of every command, after `kubectl diff`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ExitStatus {
+    /// 0: nothing is denied.
+    Clean,
+    /// 1: something is denied.
+    Denied,
+    /// 2: it failed, at least in part.
+    Failed,
+}
+
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        ExitCode::from(match status {
+            ExitStatus::Clean => 0,
+            ExitStatus::Denied => 1,
+            ExitStatus::Failed => 2,
+        })
+    }
+}

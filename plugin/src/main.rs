@@ -1,0 +1,28 @@
+//! `kubectl gitops`: a kubectl plugin for fleets that run Argo CD.
+//!
+//! ```text
+//!   cli (what was typed) ──> commands (load, compute, print) ──> output (one renderer a format)
+//!                                 │
+//!                                 └─> repository (files, manifests, facts) ──> policy::evaluate
+//! ```
+//!
+//! The same binary answers as `argocd gitops` when it is called `argocd-gitops`, and completes
+//! words for kubectl when it is called `kubectl_complete-gitops`.
+
+mod cli;
+mod commands;
+mod error;
+mod exit_status;
+mod output;
+mod parallel;
+mod report;
+mod repository;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::run(std::env::args_os().collect()) {
+        Ok(status) => status.into(),
+        Err(error) => error.report().into(),
+    }
+}

@@ -1,0 +1,162 @@
+//! Everything that is written: results to standard output, conversation to standard error.
+//!
+//! One module a format. What programs read is a versioned type of its own ([`v1`]).
+
+mod name;
+pub(crate) mod table;
+mod v1;
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use anstyle::{AnsiColor, Style};
+use clap::ValueEnum;
+use policy::Level;
+use serde::Serialize;
+
+use crate::error::CommandError;
+use crate::report::Report;
+use crate::repository::Repository;
+
+/// The version of everything in JSON and YAML.
+pub(crate) const API_VERSION: &str = "kubectl-gitops.io/v1alpha1";
+
+/// How `check` shows what it found.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(crate) enum CheckFormat {
+    /// A row and a message for each finding
+    #[default]
+    Table,
+    /// One long row for each finding, with field and fix
+    Wide,
+    /// The report in JSON
+    Json,
+    /// The report in YAML
+    Yaml,
+    /// The names of the objects that are denied
+    Name,
+}
+
+impl CheckFormat {
+    /// Whether people read it, and not programs.
+    pub(crate) fn is_for_people(self) -> bool {
+        matches!(self, CheckFormat::Table | CheckFormat::Wide)
+    }
+}
+
+/// How a list is shown.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(crate) enum ListFormat {
+    /// A row for each item
+    #[default]
+    Table,
+    /// JSON
+    Json,
+}
+
+/// Prints a check's report.
+pub(crate) fn check(
+    report: &Report,
+    repository: &Repository,
+    format: CheckFormat,
+    counts_as_denied: impl Fn(Level) -> bool,
+) -> Result<(), CommandError> {
+    let text = match format {
+        CheckFormat::Table => table::findings(report, terminal_width()),
+        CheckFormat::Wide => table::wide(report),
+        CheckFormat::Json => to_json(&v1::CheckReport::new(report, repository))?,
+        CheckFormat::Yaml => to_yaml(&v1::CheckReport::new(report, repository))?,
+        CheckFormat::Name => name::denied(report, counts_as_denied),
+    };
+    print(&text)?;
+    Ok(())
+}
+
+/// Writes to standard output. That nobody reads on is no error.
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    let mut stdout = anstream::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+/// Says that something failed.
+pub(crate) fn error(text: &str) {
+    say("error", RED.bold(), text);
+}
+
+/// Says that something may surprise.
+pub(crate) fn warning(text: &str) {
+    say("warning", YELLOW.bold(), text);
+}
+
+/// Says what may help.
+pub(crate) fn hint(text: &str) {
+    say("hint", CYAN.bold(), text);
+}
+
+/// Says how it went.
+pub(crate) fn status(text: &str) {
+    write_to_stderr(&format!("{text}\n"));
+}
+
+/// Replaces the last line that says how far it is. It is for terminals only, and not a matter of
+/// colour.
+pub(crate) fn progress(text: &str) {
+    let mut stderr = io::stderr().lock();
+    drop(write!(stderr, "\r\u{1b}[K{text}").and_then(|()| stderr.flush()));
+}
+
+fn say(label: &str, style: Style, text: &str) {
+    write_to_stderr(&format!("{style}{label}:{style:#} {text}\n"));
+}
+
+/// There is nobody to tell if standard error is gone.
+fn write_to_stderr(text: &str) {
+    let mut stderr = anstream::stderr().lock();
+    drop(
+        stderr
+            .write_all(text.as_bytes())
+            .and_then(|()| stderr.flush()),
+    );
+}
+
+/// A value in JSON as kubectl prints it.
+pub(crate) fn to_json(value: &impl Serialize) -> Result<String, CommandError> {
+    let mut text = serde_json::to_string_pretty(value).map_err(CommandError::user)?;
+    let _ = writeln!(text);
+    Ok(text)
+}
+
+fn to_yaml(value: &impl Serialize) -> Result<String, CommandError> {
+    serde_saphyr::to_string(value).map_err(CommandError::user)
+}
+
+/// `1 file`, `2 files`.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+const RED: Style = AnsiColor::Red.on_default();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+const CYAN: Style = AnsiColor::Cyan.on_default();
+
+fn style_of(level: Level) -> Style {
+    match level {
+        Level::Deny => RED.bold(),
+        Level::Warn => YELLOW,
+        Level::Undecided => CYAN,
+    }
+}
+
+/// What lines are wrapped to where no terminal says otherwise.
+const DEFAULT_WIDTH: usize = 80;
+
+fn terminal_width() -> usize {
+    terminal_size::terminal_size().map_or(DEFAULT_WIDTH, |(width, _)| usize::from(width.0))
+}

@@ -1,0 +1,298 @@
+//! Objects in files: which of them matter, and where they stand.
+
+use std::sync::Arc;
+
+use argocd::names::{
+    LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER, SECRET_TYPE_REPOSITORY, SETTINGS_CONFIG_MAP,
+};
+use argocd::yaml::{Document, Lines};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::problem::Problem;
+
+/// What an object is to us.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Kind {
+    Application,
+    AppProject,
+    ClusterSecret,
+    RepositorySecret,
+    Settings,
+    Policy,
+}
+
+impl Kind {
+    /// Whether objects of the kind are judged, and do not only say something about others.
+    pub(crate) fn is_judged(self) -> bool {
+        matches!(
+            self,
+            Kind::Application | Kind::AppProject | Kind::ClusterSecret
+        )
+    }
+
+    fn is_secret(self) -> bool {
+        matches!(self, Kind::ClusterSecret | Kind::RepositorySecret)
+    }
+
+    fn of(object: &Value, reference: &ObjectReference) -> Option<Self> {
+        let label = object
+            .pointer("/metadata/labels")
+            .and_then(|labels| labels.get(LABEL_SECRET_TYPE))
+            .and_then(Value::as_str);
+        match (&*reference.api_version, &*reference.kind) {
+            ("argoproj.io/v1alpha1", "Application") => Some(Kind::Application),
+            ("argoproj.io/v1alpha1", "AppProject") => Some(Kind::AppProject),
+            ("kubectl-gitops.io/v1alpha1", "GitOpsPolicy") => Some(Kind::Policy),
+            ("v1", "Secret") if label == Some(SECRET_TYPE_CLUSTER) => Some(Kind::ClusterSecret),
+            ("v1", "Secret") if label == Some(SECRET_TYPE_REPOSITORY) => {
+                Some(Kind::RepositorySecret)
+            }
+            ("v1", "ConfigMap") if reference.name.as_deref() == Some(SETTINGS_CONFIG_MAP) => {
+                Some(Kind::Settings)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// How Kubernetes names an object.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct ObjectReference {
+    pub(crate) api_version: String,
+    pub(crate) kind: String,
+    /// As the file has it.
+    pub(crate) namespace: Option<String>,
+    /// None for an object that the API server is to name.
+    pub(crate) name: Option<String>,
+}
+
+impl ObjectReference {
+    fn of(object: &Value) -> Option<Self> {
+        let text = |pointer| object.pointer(pointer).and_then(Value::as_str);
+        Some(ObjectReference {
+            api_version: text("/apiVersion")?.to_owned(),
+            kind: text("/kind")?.to_owned(),
+            namespace: text("/metadata/namespace").map(str::to_owned),
+            name: text("/metadata/name").map(str::to_owned),
+        })
+    }
+
+    fn display_name(&self) -> &str {
+        self.name.as_deref().unwrap_or("(no name)")
+    }
+
+    /// `application/NAME`.
+    pub(crate) fn short(&self) -> String {
+        format!("{}/{}", self.kind.to_lowercase(), self.display_name())
+    }
+
+    /// `application.argoproj.io/NAME`, as `kubectl -o name` writes it.
+    pub(crate) fn qualified(&self) -> String {
+        let kind = self.kind.to_lowercase();
+        match self.api_version.split_once('/') {
+            Some((group, _)) => format!("{kind}.{group}/{}", self.display_name()),
+            None => format!("{kind}/{}", self.display_name()),
+        }
+    }
+}
+
+/// An object in a file.
+#[derive(Debug)]
+pub(crate) struct Manifest {
+    pub(crate) kind: Kind,
+    pub(crate) reference: ObjectReference,
+    pub(crate) file: Arc<str>,
+    /// The object as the API server would see it. JSON takes a tenth of a parsed value's memory.
+    json: Box<str>,
+    lines: Arc<Lines>,
+    /// Where it is in its document.
+    pointer: String,
+    /// The keys of a Secret's `data` that the file has in `stringData`.
+    plain_text: Vec<String>,
+}
+
+impl Manifest {
+    /// The line on which it starts.
+    pub(crate) fn line(&self) -> usize {
+        self.lines.line_of(&self.pointer)
+    }
+
+    /// The line of one of its fields, or of what is nearest above it.
+    pub(crate) fn line_of(&self, field: &str) -> usize {
+        self.lines.line_of(&format!("{}{field}", self.pointer))
+    }
+
+    /// A field of the object as the file has it: what stands in a Secret's `data` may have been
+    /// written in `stringData`.
+    pub(crate) fn field_in_file(&self, field: &str) -> String {
+        match field.strip_prefix("/data/") {
+            Some(rest) if self.plain_text.iter().any(|key| key == first_token(rest)) => {
+                format!("/stringData/{rest}")
+            }
+            _ => field.to_owned(),
+        }
+    }
+
+    /// Reads the object as a type.
+    ///
+    /// # Errors
+    /// A field has another type than its kind says. What a Secret holds is not repeated.
+    pub(crate) fn decode<'m, T: Deserialize<'m>>(&'m self) -> Result<T, Problem> {
+        serde_json::from_str(&self.json).or_else(|_| {
+            let mut reader = serde_json::Deserializer::from_str(&self.json);
+            serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+                let field = pointer_of(error.path());
+                let path = policy::finding::dotted(&self.field_in_file(&field));
+                let reason = if self.kind.is_secret() {
+                    format!("{path} is not what it should be")
+                } else {
+                    format!("{path}: {}", without_position(error.inner()))
+                };
+                self.problem_at(&field, reason)
+            })
+        })
+    }
+
+    /// That the object cannot be judged.
+    pub(crate) fn problem(&self, reason: impl Into<String>) -> Problem {
+        self.problem_at("", reason)
+    }
+
+    fn problem_at(&self, field: &str, reason: impl Into<String>) -> Problem {
+        Problem::Object {
+            file: self.file.to_string(),
+            line: self.line_of(&self.field_in_file(field)),
+            object: self.reference.short(),
+            reason: reason.into(),
+        }
+    }
+}
+
+fn first_token(pointer: &str) -> &str {
+    pointer.split('/').next().unwrap_or_default()
+}
+
+fn pointer_of(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter()
+        .map(|segment| match segment {
+            Segment::Seq { index } => format!("/{index}"),
+            Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            Segment::Enum { .. } | Segment::Unknown => String::new(),
+        })
+        .collect()
+}
+
+/// The message of an error without the position, which is one in our JSON and not in the file.
+fn without_position(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    match message.rsplit_once(" at line ") {
+        Some((message, _)) => message.to_owned(),
+        None => message,
+    }
+}
+
+/// Adds the objects of a document that matter, those in a `List` one by one. Returns how many
+/// objects there are, whether they matter or not.
+pub(super) fn collect(
+    file: &Arc<str>,
+    document: Document,
+    namespace: &str,
+    manifests: &mut Vec<Manifest>,
+) -> usize {
+    let Document { value, lines } = document;
+    let lines = Arc::new(lines);
+    let mut objects = 0;
+    for (pointer, mut value) in flatten(value, String::new()) {
+        let Some(reference) = ObjectReference::of(&value) else {
+            continue;
+        };
+        objects += 1;
+        if let Some(kind) = Kind::of(&value, &reference) {
+            let plain_text = admit(&mut value, kind, namespace);
+            manifests.push(Manifest {
+                kind,
+                reference,
+                file: Arc::clone(file),
+                json: value.to_string().into(),
+                lines: Arc::clone(&lines),
+                pointer,
+                plain_text,
+            });
+        }
+    }
+    objects
+}
+
+/// The objects of a document, each with its place. Items of a typed list such as an
+/// `ApplicationList` may leave their type to it.
+fn flatten(mut value: Value, pointer: String) -> Vec<(String, Value)> {
+    let kind = |value: &Value| value.get("kind").and_then(Value::as_str).map(str::to_owned);
+    let item_kind = kind(&value).and_then(|kind| kind.strip_suffix("List").map(str::to_owned));
+    let (Some(item_kind), Some(Value::Array(items))) =
+        (item_kind, value.get_mut("items").map(Value::take))
+    else {
+        return vec![(pointer, value)];
+    };
+    let api_version = value.get("apiVersion").cloned();
+    let mut objects = Vec::with_capacity(items.len());
+    for (index, mut item) in items.into_iter().enumerate() {
+        if let Some(item) = item.as_object_mut().filter(|_| !item_kind.is_empty()) {
+            item.entry("kind")
+                .or_insert_with(|| item_kind.clone().into());
+            if let Some(api_version) = &api_version {
+                item.entry("apiVersion")
+                    .or_insert_with(|| api_version.clone());
+            }
+        }
+        objects.extend(flatten(item, format!("{pointer}/items/{index}")));
+    }
+    objects
+}
+
+/// Does to an object what the API server would: gives it the namespace that it is applied to, and
+/// moves a Secret's `stringData` into its `data`. Returns the keys that were moved.
+fn admit(object: &mut Value, kind: Kind, namespace: &str) -> Vec<String> {
+    if kind != Kind::Policy
+        && let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut)
+        && metadata
+            .get("namespace")
+            .is_none_or(|value| value.is_null() || value == "")
+    {
+        metadata.insert("namespace".to_owned(), namespace.into());
+    }
+    if kind.is_secret() {
+        object
+            .as_object_mut()
+            .map(merge_string_data)
+            .unwrap_or_default()
+    } else {
+        Vec::new()
+    }
+}
+
+fn merge_string_data(secret: &mut Map<String, Value>) -> Vec<String> {
+    let Some(Value::Object(plain)) = secret.remove("stringData") else {
+        return Vec::new();
+    };
+    let data = secret.entry("data").or_insert(Value::Null);
+    if data.is_null() {
+        *data = Value::Object(Map::new());
+    }
+    let Some(data) = data.as_object_mut() else {
+        return Vec::new();
+    };
+    let mut moved = Vec::with_capacity(plain.len());
+    for (key, value) in plain {
+        moved.push(key.clone());
+        let value = match value {
+            Value::String(text) => BASE64_STANDARD.encode(text).into(),
+            other => other,
+        };
+        data.insert(key, value);
+    }
+    moved
+}

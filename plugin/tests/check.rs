@@ -1,0 +1,492 @@
+//! `kubectl gitops check`.
+
+mod support;
+
+use insta::assert_snapshot;
+use serde_json::json;
+
+use support::{Folder, Ran, fixtures, run_in};
+
+/// An Application that nothing is wrong with, once [`PROJECT`] is known.
+const GOOD: &str = "\
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata:
+  name: cart
+  namespace: argocd
+spec:
+  project: shop
+  source:
+    repoURL: https://git.example.com/shop/services.git
+    path: services/cart
+    targetRevision: v1.2.0
+  destination:
+    server: https://kubernetes.default.svc
+    namespace: cart
+";
+
+/// An Application of the project `default`.
+const DEFAULT: &str = "\
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata:
+  name: stray
+  namespace: argocd
+spec:
+  project: default
+  source:
+    repoURL: https://git.example.com/shop/services.git
+    path: services/stray
+    targetRevision: v1.2.0
+  destination:
+    server: https://kubernetes.default.svc
+    namespace: stray
+";
+
+const PROJECT: &str = "\
+apiVersion: argoproj.io/v1alpha1
+kind: AppProject
+metadata:
+  name: shop
+spec:
+  sourceRepos: [https://git.example.com/shop/services.git]
+  destinations:
+    - server: https://kubernetes.default.svc
+      namespace: cart
+";
+
+const CLUSTER: &str = "\
+apiVersion: v1
+kind: Secret
+metadata:
+  name: cluster-prod
+  namespace: argocd
+  labels:
+    argocd.argoproj.io/secret-type: cluster
+    environment: prod
+stringData:
+  name: prod
+  server: https://prod.example.com
+  config: |
+    {\"bearerToken\": \"a-long-secret\"}
+";
+
+const POLICY: &str = "\
+apiVersion: kubectl-gitops.io/v1alpha1
+kind: GitOpsPolicy
+metadata:
+  name: default
+spec:
+  rules:
+    default-project:
+      action: Warn
+";
+
+#[test]
+fn nothing_is_denied_where_nothing_is_wrong() {
+    let folder = Folder::with(&[("cart.yaml", GOOD), ("project.yaml", PROJECT)]);
+    assert_snapshot!(folder.run(&["check"]).transcript());
+}
+
+#[test]
+fn a_table_tells_what_is_wrong_and_how_to_fix_it() {
+    let folder = Folder::with(&[("apps/stray.yaml", DEFAULT), ("cart.yaml", GOOD)]);
+    assert_snapshot!(folder.run(&["check"]).transcript());
+}
+
+#[test]
+fn wide_has_a_line_for_each_finding() {
+    let folder = Folder::with(&[("stray.yaml", DEFAULT), ("cart.yaml", GOOD)]);
+    assert_snapshot!(folder.run(&["check", "-o", "wide"]).transcript());
+}
+
+#[test]
+fn json_and_yaml_say_the_same() {
+    let folder = Folder::with(&[("stray.yaml", DEFAULT), ("cart.yaml", GOOD)]);
+    let json = folder.run(&["check", "-o", "json"]);
+    assert_snapshot!(json.transcript());
+    let yaml = folder.run(&["check", "-o", "yaml"]);
+    assert_eq!(argocd::yaml::value(&yaml.stdout()).unwrap(), json.json());
+    assert_eq!(
+        (yaml.status(), yaml.stderr()),
+        (json.status(), json.stderr())
+    );
+}
+
+#[test]
+fn json_has_every_key_and_is_ordered_by_file_line_and_rule() {
+    let run = run_in(
+        &fixtures(),
+        &["check", "services", "platform", "-o", "json"],
+        "",
+    );
+    let report = run.json();
+    assert_eq!(keys(&report), ["apiVersion", "findings", "kind", "summary"]);
+    assert_eq!(
+        keys(&report["summary"]),
+        ["denied", "files", "objects", "undecided", "warned"]
+    );
+    let findings = report["findings"].as_array().unwrap();
+    assert!(!findings.is_empty(), "{}", run.transcript());
+    for finding in findings {
+        assert_eq!(
+            keys(finding),
+            [
+                "field", "file", "fix", "level", "line", "message", "object", "patch", "rule"
+            ]
+        );
+        assert_eq!(
+            keys(&finding["object"]),
+            ["apiVersion", "kind", "name", "namespace"]
+        );
+    }
+    let order: Vec<_> = findings
+        .iter()
+        .map(|finding| {
+            (
+                finding["file"].as_str().unwrap(),
+                finding["line"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    assert!(order.is_sorted(), "{order:?}");
+}
+
+fn keys(value: &serde_json::Value) -> Vec<&str> {
+    let members = value.as_object().into_iter().flatten();
+    let mut keys: Vec<_> = members.map(|(key, _)| key.as_str()).collect();
+    keys.sort_unstable();
+    keys
+}
+
+#[test]
+fn name_prints_what_is_denied_once() {
+    let folder = Folder::with(&[("a.yaml", &format!("{DEFAULT}---\n{CLUSTER}---\n{GOOD}"))]);
+    assert_snapshot!(folder.run(&["check", "-o", "name"]).transcript());
+    assert_snapshot!(
+        folder
+            .run(&["check", "-o", "name", "--strict"])
+            .transcript()
+    );
+}
+
+#[test]
+fn what_is_undecided_names_the_missing_fact_and_counts_only_if_asked() {
+    let folder = Folder::with(&[("cart.yaml", GOOD)]);
+    assert_snapshot!(folder.run(&["check"]).transcript());
+    assert_eq!(folder.run(&["check", "--strict"]).status(), 1);
+}
+
+#[test]
+fn facts_may_be_elsewhere_and_are_not_judged_there() {
+    let folder = Folder::with(&[
+        ("apps/cart.yaml", GOOD),
+        ("bootstrap/project.yaml", PROJECT),
+        ("bootstrap/stray.yaml", DEFAULT),
+    ]);
+    let run = folder.run(&["check", "apps", "--policy", "bootstrap", "--strict"]);
+    assert_eq!(run.status(), 0, "{}", run.transcript());
+    assert!(
+        run.stderr().starts_with("1 file, 1 object:"),
+        "{}",
+        run.stderr()
+    );
+}
+
+#[test]
+fn a_policy_among_the_files_counts() {
+    let folder = Folder::with(&[("policy.yaml", POLICY), ("stray.yaml", DEFAULT)]);
+    let run = folder.run(&["check", "-o", "json"]);
+    let finding = run.json()["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|finding| finding["rule"] == "default-project")
+        .cloned();
+    assert_eq!(finding.unwrap()["level"], "warn");
+}
+
+#[test]
+fn a_policy_that_cannot_be_read_ends_the_check() {
+    let misspelt = POLICY.replace("action: Warn", "acton: Warn");
+    let folder = Folder::with(&[("policy.yaml", &*misspelt), ("stray.yaml", DEFAULT)]);
+    assert_snapshot!(folder.run(&["check"]).transcript());
+    let renamed = POLICY.replace("name: default", "name: other");
+    let folder = Folder::with(&[("policy.yaml", &*renamed)]);
+    assert_snapshot!(folder.run(&["check"]).transcript());
+}
+
+#[test]
+fn two_declarations_of_one_object_are_told_and_the_given_one_counts() {
+    let narrow = PROJECT.replace("namespace: cart", "namespace: other");
+    let folder = Folder::with(&[
+        ("apps/cart.yaml", GOOD),
+        ("apps/a.yaml", PROJECT),
+        ("apps/b.yaml", &*narrow),
+        ("right.yaml", PROJECT),
+    ]);
+    assert_snapshot!(folder.run(&["check", "apps"]).transcript());
+    let run = folder.run(&[
+        "check",
+        "apps/cart.yaml",
+        "apps/b.yaml",
+        "--policy",
+        "right.yaml",
+    ]);
+    assert!(
+        !run.stdout().contains("project-scope"),
+        "{}",
+        run.transcript()
+    );
+    assert!(!run.stderr().contains("warning"), "{}", run.transcript());
+}
+
+#[test]
+fn items_of_lists_are_judged_one_by_one_on_their_own_lines() {
+    let list = "\
+apiVersion: v1
+kind: List
+items:
+  - apiVersion: argoproj.io/v1alpha1
+    kind: Application
+    metadata: {name: first}
+    spec:
+      project: default
+  - apiVersion: argoproj.io/v1alpha1
+    kind: ApplicationList
+    items:
+      - metadata: {name: second}
+        spec:
+          destination: {}
+          project: default
+";
+    let run = Folder::with(&[("list.yaml", list)]).run(&["check", "-o", "json"]);
+    let found: Vec<_> = run.json()["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|finding| finding["rule"] == "default-project")
+        .map(|finding| {
+            json!([
+                finding["object"]["name"],
+                finding["line"],
+                finding["object"]["kind"]
+            ])
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            json!(["first", 8, "Application"]),
+            json!(["second", 15, "Application"])
+        ]
+    );
+}
+
+#[test]
+fn standard_input_is_a_file_too() {
+    let folder = Folder::with(&[]);
+    assert_snapshot!(folder.run_with_input(&["check", "-"], DEFAULT).transcript());
+}
+
+#[test]
+fn a_secret_is_named_by_the_field_that_the_file_has_and_never_shown() {
+    let folder = Folder::with(&[("cluster.yaml", CLUSTER)]);
+    for format in ["table", "wide", "json", "yaml", "name"] {
+        let run = folder.run(&["check", "-o", format, "--strict"]);
+        assert_eq!(run.status(), 1, "{}", run.transcript());
+        assert!(!run.transcript().contains("a-long-secret"), "{format}");
+    }
+    let report = folder.run(&["check", "-o", "json"]).json();
+    let finding = &report["findings"][0];
+    assert_eq!(
+        (&finding["rule"], &finding["field"], &finding["line"]),
+        (
+            &json!("cluster-credentials"),
+            &json!("/stringData/config"),
+            &json!(12)
+        )
+    );
+}
+
+#[test]
+fn what_a_secret_holds_is_not_in_errors() {
+    let cluster = CLUSTER.replace("stringData:", "data:\n  extra: hunter2\nstringData:");
+    let broken = cluster.replace("  server: https://prod.example.com", "  server: [hunter2]");
+    let run = Folder::with(&[("cluster.yaml", &*broken)]).run(&["check"]);
+    assert_snapshot!(run.transcript());
+    assert!(!run.transcript().contains("hunter2"));
+}
+
+#[test]
+fn what_cannot_be_read_is_told_and_the_rest_is_judged() {
+    let wrong_type = GOOD.replace("project: shop", "project: 7");
+    let twice = GOOD.replace("spec:", "spec:\nspec:");
+    let folder = Folder::with(&[
+        ("broken.yaml", "a: [1,\nb: }\n"),
+        ("stray.yaml", DEFAULT),
+        (
+            "tail.yaml",
+            &format!("{DEFAULT}---\na: b: c\n").replace("stray", "before"),
+        ),
+        ("twice.yaml", &*twice),
+        ("type.yaml", &*wrong_type),
+    ]);
+    std::fs::write(folder.path().join("bytes.yaml"), b"a: \xff\n").unwrap();
+    let run = folder.run(&["check", ".", "missing", "missing.yaml"]);
+    assert_snapshot!(run.transcript());
+}
+
+#[test]
+fn templates_and_files_without_objects_are_skipped() {
+    let folder = Folder::with(&[
+        ("chart/Chart.yaml", "apiVersion: v2\nname: cart\n"),
+        ("chart/values.yaml", "replicas: 1\nyes: no\n"),
+        (
+            "chart/templates/app.yaml",
+            "{{- if .Values.a }}\nkind: {{ .Values.kind }}\n{{- end }}\n",
+        ),
+        (
+            "chart/templates/deep/app.yaml",
+            "kind: {{ .Values.kind }}\n",
+        ),
+        ("chart/templates/static.yaml", DEFAULT),
+        ("empty.yaml", ""),
+        ("notes.txt", "not yaml: ["),
+        ("package.json", "{\"name\": \"x\"}"),
+        (".hidden/app.yaml", "a: ["),
+        (".gitignore", "/ignored\n"),
+        ("ignored/app.yaml", "a: ["),
+    ]);
+    assert_snapshot!(folder.run(&["check"]).transcript());
+}
+
+#[test]
+fn a_file_that_is_named_is_read_whatever_it_is_called() {
+    let folder = Folder::with(&[(".hidden.txt", DEFAULT)]);
+    assert_eq!(folder.run(&["check", ".hidden.txt"]).status(), 1);
+}
+
+#[test]
+fn a_template_outside_of_a_chart_is_an_error() {
+    let folder = Folder::with(&[("templates/app.yaml", "kind: {{ .Values.kind }}\n")]);
+    assert_snapshot!(folder.run(&["check"]).transcript());
+}
+
+#[test]
+fn values_that_look_like_something_else_do_not_stop_it() {
+    let digest = GOOD.replace("v1.2.0", "229105075e664652");
+    let folder = Folder::with(&[("cart.yaml", &*digest), ("project.yaml", PROJECT)]);
+    let run = folder.run(&["check"]);
+    assert_eq!(run.status(), 0, "{}", run.transcript());
+}
+
+#[test]
+fn pages_follow_the_table_if_asked() {
+    let folder = Folder::with(&[("stray.yaml", DEFAULT)]);
+    let explained = folder.run(&["check", "--explain"]).stdout();
+    let page = folder.run(&["explain", "default-project"]).stdout();
+    assert!(explained.starts_with("LEVEL"), "{explained}");
+    assert!(explained.contains(&page), "{explained}");
+    assert_snapshot!(
+        folder
+            .run(&["check", "--explain", "-o", "json"])
+            .transcript()
+    );
+}
+
+#[test]
+fn a_repository_secret_widens_the_project_that_it_belongs_to() {
+    let repository = "\
+apiVersion: v1
+kind: Secret
+metadata:
+  name: services
+  labels: {argocd.argoproj.io/secret-type: repository}
+data:
+  url: aHR0cHM6Ly9vbGQuZXhhbXBsZS5jb20=
+stringData:
+  url: https://git.example.com/shop/services.git
+  project: shop
+";
+    let closed = PROJECT.replace("[https://git.example.com/shop/services.git]", "[]");
+    let folder = Folder::with(&[
+        ("a.yaml", GOOD),
+        ("b.yaml", &*closed),
+        ("c.yaml", repository),
+    ]);
+    let run = folder.run(&["check", "a.yaml", "b.yaml"]);
+    assert_eq!(run.status(), 1, "{}", run.transcript());
+    let run = folder.run(&["check", "--strict"]);
+    assert_eq!(run.status(), 0, "{}", run.transcript());
+}
+
+#[test]
+fn the_settings_of_argo_cd_count() {
+    let production = GOOD.replace("cart", "cart-prod");
+    let project = PROJECT.replace("cart", "cart-prod");
+    let settings = "\
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: argocd-cm
+data:
+  resource.customizations.ignoreDifferences.apps_Deployment: |
+    jsonPointers: [/spec/replicas]
+  resource.customizations.ignoreDifferences.apps_StatefulSet: |
+    jsonPointers: [/spec/replicas]
+";
+    let folder = Folder::with(&[
+        ("a.yaml", &*production),
+        ("b.yaml", &*project),
+        ("settings.yaml", settings),
+    ]);
+    let run = folder.run(&["check", "a.yaml", "b.yaml"]);
+    assert_eq!(run.status(), 1, "{}", run.transcript());
+    let run = folder.run(&["check", "a.yaml", "b.yaml", "--policy", "settings.yaml"]);
+    assert_eq!(run.status(), 0, "{}", run.transcript());
+}
+
+#[test]
+fn another_argo_cd_namespace_has_its_own_facts() {
+    let here = PROJECT.replace("name: shop", "name: shop\n  namespace: gitops");
+    let folder = Folder::with(&[
+        (
+            "cart.yaml",
+            &*GOOD.replace("namespace: argocd", "namespace: gitops"),
+        ),
+        ("project.yaml", &*here),
+    ]);
+    let scope = |run: Ran| run.stdout().contains("project-scope");
+    assert!(!scope(folder.run(&[
+        "check",
+        "--argocd-namespace",
+        "gitops"
+    ])));
+    assert!(scope(folder.run(&["check"])));
+}
+
+#[test]
+fn control_characters_do_not_reach_a_terminal() {
+    let forged = DEFAULT.replace("name: stray", "name: \"stray\\e[2J\\ndeny\"");
+    let run = Folder::with(&[("stray.yaml", &*forged)]).run(&["check"]);
+    assert!(!run.transcript().contains('\u{1b}'), "{}", run.transcript());
+}
+
+#[test]
+fn the_platform_repository() {
+    let run = run_in(&fixtures().join("platform"), &["check"], "");
+    assert_snapshot!(run.transcript());
+}
+
+#[test]
+fn the_services_repository() {
+    let run = run_in(&fixtures().join("services"), &["check"], "");
+    assert_snapshot!(run.transcript());
+}
+
+#[test]
+fn the_services_repository_with_the_platform_teams_facts() {
+    let arguments = ["check", "services", "--policy", "platform"];
+    assert_snapshot!(run_in(&fixtures(), &arguments, "").transcript());
+}

@@ -1,0 +1,213 @@
+//! The command line itself: help, names, completion, errors.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use insta::assert_snapshot;
+
+use support::{Folder, run_as};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_kubectl-gitops");
+
+const APPLICATION: &str = "\
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: cart, namespace: argocd}
+spec:
+  project: shop
+  source: {repoURL: https://git.example.com/cart.git, path: ., targetRevision: v1.0.0}
+  destination: {server: https://kubernetes.default.svc, namespace: cart}
+";
+
+const PROJECT: &str = "\
+apiVersion: argoproj.io/v1alpha1
+kind: AppProject
+metadata: {name: shop, namespace: argocd}
+spec:
+  sourceRepos: [https://git.example.com/cart.git]
+  destinations: [{server: https://kubernetes.default.svc, namespace: cart}]
+";
+
+/// Makes the binary known by another name.
+#[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]
+fn called(folder: &Folder, name: &str) -> PathBuf {
+    let path = folder.path().join(name);
+    std::os::unix::fs::symlink(BINARY, &path).unwrap();
+    path
+}
+
+#[test]
+fn help_of_every_command() {
+    let folder = Folder::with(&[]);
+    for command in ["", "check", "explain", "completion"] {
+        let arguments: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
+        let name = format!("help_{command}");
+        assert_snapshot!(name, folder.run(&arguments).transcript());
+    }
+}
+
+#[test]
+fn called_as_a_plugin_of_argocd_it_says_so() {
+    let folder = Folder::with(&[]);
+    let argocd = called(&folder, "argocd-gitops");
+    let help = |arguments: &[&str]| run_as(&argocd, folder.path(), arguments, "").stdout();
+    assert_snapshot!(help(&["check", "-h"]));
+    assert!(help(&["--help"]).contains("Usage: argocd gitops <COMMAND>"));
+    let long = help(&["check", "--help"]);
+    assert!(
+        long.contains("  argocd gitops check applications"),
+        "{long}"
+    );
+    assert!(!long.contains("  kubectl gitops"), "{long}");
+}
+
+#[test]
+fn mistakes_are_explained() {
+    let folder = Folder::with(&[]);
+    for (name, arguments) in [
+        ("no_command", &[][..]),
+        ("unknown_command", &["chek"]),
+        ("unknown_flag", &["check", "--outptu", "json"]),
+        ("unknown_rule", &["explain", "prod-autosync"]),
+    ] {
+        assert_snapshot!(name, folder.run(arguments).transcript());
+    }
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    let run = Folder::with(&[]).run(&["--version"]);
+    assert_eq!(run.status(), 0);
+    assert_eq!(
+        run.stdout(),
+        format!("kubectl-gitops {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn kubectl_gets_words_with_their_meaning() {
+    let folder = Folder::with(&[("applications/cart.yaml", APPLICATION)]);
+    let completer = called(&folder, "kubectl_complete-gitops");
+    let complete = |words: &[&str]| run_as(&completer, folder.path(), words, "").transcript();
+    assert_snapshot!("complete_commands", complete(&[""]));
+    assert_snapshot!("complete_rules", complete(&["explain", "prod"]));
+    assert_snapshot!("complete_formats", complete(&["check", "-o", ""]));
+    assert_snapshot!("complete_paths", complete(&["check", "app"]));
+    assert!(complete(&[]).contains("check\t"));
+}
+
+#[test]
+fn every_shell_gets_a_script() {
+    let folder = Folder::with(&[]);
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let run = folder.run(&["completion", shell]);
+        assert_eq!(run.status(), 0, "{}", run.transcript());
+        assert!(run.stdout().contains("kubectl-gitops"), "{shell}");
+        assert!(run.stdout().contains("check"), "{shell}");
+    }
+}
+
+/// A `kubectl` that finds its plugins, and renders an overlay that needs no rendering.
+const KUBECTL: &str = "\
+#!/bin/sh
+command=$1
+shift
+case $command in
+  kustomize) exec cat \"$1\"/*.yaml ;;
+  *) exec \"kubectl-$command\" \"$@\" ;;
+esac
+";
+
+#[test]
+fn the_examples_in_the_help_work() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = Folder::with(&[
+        ("applications/cart.yaml", APPLICATION),
+        ("bootstrap/project.yaml", PROJECT),
+        ("overlays/prod/cart.yaml", APPLICATION),
+        ("home/.local/bin/kubectl", KUBECTL),
+    ]);
+    let bin = folder.path().join("home/.local/bin");
+    std::fs::set_permissions(bin.join("kubectl"), PermissionsExt::from_mode(0o755)).unwrap();
+    std::os::unix::fs::symlink(BINARY, bin.join("kubectl-gitops")).unwrap();
+    let mut examples = 0;
+    for command in ["check", "explain", "completion"] {
+        let help = folder.run(&[command, "--help"]).stdout();
+        let (_, section) = help.split_once("Examples:\n").unwrap();
+        let lines = section
+            .lines()
+            .take_while(|line| line.is_empty() || line.starts_with("  "))
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with('#'));
+        for line in lines {
+            examples += 1;
+            run_example(line, folder.path(), &bin);
+        }
+    }
+    assert!(examples >= 7, "only {examples} examples were found");
+}
+
+#[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]
+fn run_example(line: &str, folder: &Path, bin: &Path) {
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", line])
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", format!("{}:/usr/bin:/bin", bin.display()))
+        .env("HOME", folder.join("home"))
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{line}\n{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn that_nobody_reads_on_is_no_failure() {
+    let applications = APPLICATION
+        .repeat(2)
+        .replace("apiVersion", "---\napiVersion");
+    let folder = Folder::with(&[("cart.yaml", &*applications.repeat(2000))]);
+    let status = Command::new("bash")
+        .args([
+            "-c",
+            "\"$0\" check 2>/dev/null | head -n 1 >/dev/null; exit \"${PIPESTATUS[0]}\"",
+            BINARY,
+        ])
+        .current_dir(folder.path())
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn explain_lists_the_rules() {
+    let folder = Folder::with(&[]);
+    assert_snapshot!("explain_list", folder.run(&["explain"]).transcript());
+    assert_snapshot!(
+        "explain_list_json",
+        folder.run(&["explain", "-o", "json"]).transcript()
+    );
+}
+
+#[test]
+fn every_rule_of_the_list_has_a_page() {
+    let folder = Folder::with(&[]);
+    let list = folder.run(&["explain", "-o", "json"]).json();
+    for rule in list["rules"].as_array().unwrap() {
+        let id = rule["id"].as_str().unwrap();
+        let run = folder.run(&["explain", id]);
+        assert_eq!(run.status(), 0, "{}", run.transcript());
+        assert!(
+            run.stdout().starts_with(&format!("# {id}\n")),
+            "{}",
+            run.stdout()
+        );
+    }
+}

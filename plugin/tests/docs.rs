@@ -1,0 +1,121 @@
+//! The generated references in `docs` are what the binary says. `UPDATE_DOCS=1 cargo test -p
+//! kubectl-gitops --test docs` writes them anew.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use support::Folder;
+
+const UPDATE: &str = "UPDATE_DOCS";
+
+const COMMANDS: [&str; 4] = ["", "check", "explain", "completion"];
+
+fn docs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs")
+}
+
+fn command_reference() -> String {
+    let folder = Folder::with(&[]);
+    let mut page = "# Command reference\n\nGenerated from `--help`.\n".to_owned();
+    for command in COMMANDS {
+        let arguments: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
+        let title = format!("kubectl gitops {command}");
+        let _ = write!(
+            page,
+            "\n## `{}`\n\n```text\n{}```\n",
+            title.trim_end(),
+            folder.run(&arguments).stdout()
+        );
+    }
+    page
+}
+
+/// Pages by file name, with an index.
+#[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]
+fn rule_reference() -> BTreeMap<String, String> {
+    let folder = Folder::with(&[]);
+    let list = folder.run(&["explain", "-o", "json"]).json();
+    let mut index = "\
+# Rules
+
+Generated from the rules themselves; `kubectl gitops explain RULE` prints the same pages.
+
+| rule | judges | holds by default | summary |
+|---|---|---|---|
+"
+    .to_owned();
+    let mut pages = BTreeMap::new();
+    for rule in list["rules"].as_array().unwrap() {
+        let text = |key: &str| rule[key].as_str().unwrap().to_owned();
+        let judges: Vec<_> = rule["judges"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(serde_json::Value::as_str)
+            .collect();
+        let id = text("id");
+        let _ = writeln!(
+            index,
+            "| [`{id}`]({id}.md) | {} | {} | {} |",
+            judges.join(", "),
+            text("scope"),
+            text("summary")
+        );
+        pages.insert(format!("{id}.md"), folder.run(&["explain", &id]).stdout());
+    }
+    pages.insert("README.md".to_owned(), index);
+    pages
+}
+
+/// Compares a page with what is generated, or writes it if that is asked for.
+#[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]
+fn compare(path: &Path, generated: &str) {
+    if std::env::var_os(UPDATE).is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, generated).unwrap();
+        return;
+    }
+    let written = fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        written == generated,
+        "{} is not what is generated; {UPDATE}=1 cargo test -p kubectl-gitops --test docs",
+        path.display()
+    );
+}
+
+#[test]
+fn the_command_reference_is_what_help_says() {
+    compare(&docs().join("cli.md"), &command_reference());
+}
+
+#[test]
+fn the_rule_reference_is_what_explain_says() {
+    let folder = docs().join("rules");
+    let pages = rule_reference();
+    for (name, page) in &pages {
+        compare(&folder.join(name), page);
+    }
+    for entry in fs::read_dir(&folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(
+            pages.contains_key(&name),
+            "{name} is the page of no rule: delete it"
+        );
+    }
+}
+
+#[test]
+fn the_command_reference_has_every_command() {
+    let help = Folder::with(&[]).run(&["--help"]).stdout();
+    let (_, section) = help.split_once("Commands:\n").unwrap();
+    let listed: Vec<_> = section
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert_eq!(listed, COMMANDS[1..]);
+}

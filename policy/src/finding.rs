@@ -1,0 +1,143 @@
+//! What a rule found: where, what is wrong, how to put it right.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::rule::RuleId;
+
+/// How much a finding weighs.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// The object is refused.
+    Deny,
+    /// The object passes; the writer is told.
+    Warn,
+    /// A fact is missing that decides; the message names it.
+    Undecided,
+}
+
+impl Level {
+    /// `deny`, `warn` or `undecided`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Level::Deny => "deny",
+            Level::Warn => "warn",
+            Level::Undecided => "undecided",
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+/// One thing that one rule found in one object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// The rule.
+    pub rule: RuleId,
+    /// How much it weighs, after the policy has had its say.
+    pub level: Level,
+    /// JSON Pointer to the field, in the object that was judged.
+    pub field: String,
+    /// What is wrong, in one sentence without the field.
+    pub message: String,
+    /// How to put it right, as an instruction.
+    pub fix: String,
+    /// The fix as a patch, where it is mechanical.
+    pub patch: Option<json_patch::Patch>,
+}
+
+/// The longest line that is shown whole wherever Argo CD shows it.
+pub const LINE_LIMIT: usize = 200;
+
+impl Finding {
+    /// Adds the fix as a JSON Patch, written as its JSON.
+    pub(crate) fn patch_with(&mut self, patch: serde_json::Value) {
+        self.patch = serde_json::from_value(patch).ok();
+    }
+
+    /// Everything in one line of fewer than [`LINE_LIMIT`] characters: rule, field, what is wrong,
+    /// how to put it right. For many readers it is all they ever see of it.
+    ///
+    /// Where it would be longer, what is wrong gives way first: the values in it come from the
+    /// object, which the reader has.
+    pub fn line(&self) -> String {
+        let start = shorten(&format!("{}: {}: ", self.rule, dotted(&self.field)), 90);
+        let end = shorten(&format!("; {}", self.fix), 90);
+        let taken = start.chars().count() + end.chars().count();
+        let message = shorten(&self.message, LINE_LIMIT - 1 - taken);
+        format!("{start}{message}{end}")
+    }
+}
+
+/// A JSON Pointer as people write field paths: `/spec/sources/1/repoURL` as
+/// `spec.sources[1].repoURL`.
+pub fn dotted(pointer: &str) -> String {
+    let mut path = String::with_capacity(pointer.len());
+    for segment in pointer.split('/').skip(1) {
+        let segment = segment.replace("~1", "/").replace("~0", "~");
+        let index = !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit());
+        if index || segment.contains(['.', '/']) {
+            path.push('[');
+            path.push_str(&segment);
+            path.push(']');
+        } else {
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(&segment);
+        }
+    }
+    path
+}
+
+/// A text on one line, at most `limit` characters long, cut in the middle of nothing but itself.
+///
+/// Values come from whoever wrote the object: line breaks and control characters in them would
+/// break a warning (the API server drops it) or forge a second line in a log.
+pub fn shorten(text: &str, limit: usize) -> String {
+    let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    if text.chars().count() <= limit {
+        return printable.collect();
+    }
+    let mut short: String = printable.take(limit.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pointers_read_like_field_paths() {
+        assert_eq!(dotted("/spec/sources/1/repoURL"), "spec.sources[1].repoURL");
+        assert_eq!(
+            dotted("/metadata/annotations/kubectl-gitops.io~1autoscaled"),
+            "metadata.annotations[kubectl-gitops.io/autoscaled]"
+        );
+        assert_eq!(dotted(""), "");
+    }
+
+    #[test]
+    fn a_line_stays_one_line_and_below_the_limit() {
+        let finding = Finding {
+            rule: RuleId::new("project-scope"),
+            level: Level::Deny,
+            field: "/spec/source/repoURL".to_owned(),
+            message: format!("repository\n{}", "x".repeat(400)),
+            fix: "use another".to_owned(),
+            patch: None,
+        };
+        let line = finding.line();
+        assert_eq!(line.chars().count(), LINE_LIMIT - 1);
+        assert!(!line.contains('\n'));
+        assert!(line.starts_with("project-scope: spec.source.repoURL: repository x"));
+        assert!(line.ends_with("…; use another"));
+    }
+}

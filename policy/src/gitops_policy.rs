@@ -1,0 +1,337 @@
+//! GitOpsPolicy: the cluster's, or a repository's, own terms.
+//!
+//! The same type is the custom resource and the file that `check` reads. Without any policy the
+//! defaults here hold, and they already deny what the project exists to deny.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::rule::RuleId;
+
+/// The name of the one policy that counts.
+pub const POLICY_NAME: &str = "default";
+
+/// What the policy says.
+#[derive(CustomResource, JsonSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[kube(
+    group = "kubectl-gitops.io",
+    version = "v1alpha1",
+    kind = "GitOpsPolicy",
+    plural = "gitopspolicies",
+    singular = "gitopspolicy",
+    shortname = "gop",
+    doc = "What is production, and how the rules on Applications and cluster Secrets apply. The one named `default` counts.",
+    validation = kube::core::cel::Rule::new("self.metadata.name == 'default'")
+        .message("only the policy named default counts: rename it, or add to the one that is there"),
+    derive = "PartialEq"
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct GitOpsPolicySpec {
+    /// What the environments are. Replaces the built-in environment `prod`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    // Here and below, the API server accepts a validation inside a list only if the list is bounded.
+    #[schemars(length(max = 64))]
+    pub environments: Option<Vec<Environment>>,
+    /// How each rule applies.
+    pub rules: Rules,
+    /// What the Argo CD that is watched over looks like.
+    pub argocd: ArgoCd,
+}
+
+/// An environment, and what belongs to it.
+#[derive(JsonSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Environment {
+    /// Its name, as rules refer to it.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// Whether the rules for production hold in it.
+    #[serde(default)]
+    pub production: bool,
+    /// What belongs to it. Any one of these is enough.
+    pub r#match: EnvironmentMatch,
+}
+
+/// Evidence that something belongs to an environment. Any one is enough, so that nobody leaves an
+/// environment by dropping a label.
+#[derive(JsonSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "has(self.clusters) || has(self.applications) || size(self.destinations) > 0 || size(self.projects) > 0 || size(self.namespaces) > 0",
+    "message": "match must say something: without it nothing belongs to the environment",
+}]))]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct EnvironmentMatch {
+    /// Labels of the destination's cluster Secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clusters: Option<LabelSelector>,
+    /// Globs on the destination's name or server.
+    pub destinations: Vec<String>,
+    /// Globs on the project.
+    pub projects: Vec<String>,
+    /// Globs on the destination's namespace.
+    pub namespaces: Vec<String>,
+    /// Labels of the Application.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub applications: Option<LabelSelector>,
+}
+
+/// The settings of each rule. Each is a field of its own, so that a misspelt rule is an error.
+#[derive(JsonSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Rules {
+    /// Source, destination and namespace that the project permits.
+    pub project_scope: RuleSettings,
+    /// No use of the project `default`.
+    pub default_project: RuleSettings,
+    /// No automated sync on production.
+    pub prod_auto_sync: RuleSettings,
+    /// Replicas left to the autoscaler on production.
+    pub replicas_ignored: ReplicasIgnoredSettings,
+    /// No operation on production that differs from the spec.
+    pub operation_override: RuleSettings,
+    /// No long-lived credentials in cluster Secrets.
+    pub cluster_credentials: ClusterCredentialsSettings,
+}
+
+/// What happens to a finding.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Action {
+    /// The object is refused.
+    #[default]
+    Deny,
+    /// The object passes with a warning.
+    Warn,
+    /// The rule is not asked.
+    Off,
+}
+
+/// What every rule can be told.
+#[derive(JsonSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct RuleSettings {
+    /// What happens to a finding.
+    pub action: Action,
+    /// Names of the environments in which the rule holds, in place of its own choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environments: Option<Vec<String>>,
+    /// What the rule lets pass.
+    #[schemars(length(max = 256))]
+    pub exempt: Vec<Exemption>,
+}
+
+/// Settings of `replicas-ignored`.
+#[derive(JsonSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ReplicasIgnoredSettings {
+    /// What happens to a finding.
+    pub action: Action,
+    /// Names of the environments in which the rule holds, in place of its own choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environments: Option<Vec<String>>,
+    /// What the rule lets pass.
+    #[schemars(length(max = 256))]
+    pub exempt: Vec<Exemption>,
+    /// When the ignore is required.
+    pub require: Require,
+}
+
+/// When `replicas-ignored` requires the ignore.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Require {
+    /// Unless the Application says that nothing scales it.
+    #[default]
+    Always,
+    /// Where Argo CD has seen an autoscaler among the Application's resources.
+    WhenAutoscaled,
+    /// Nowhere.
+    Never,
+}
+
+/// Settings of `cluster-credentials`.
+#[derive(JsonSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ClusterCredentialsSettings {
+    /// What happens to a finding.
+    pub action: Action,
+    /// Names of the environments in which the rule holds, in place of its own choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environments: Option<Vec<String>>,
+    /// What the rule lets pass.
+    #[schemars(length(max = 256))]
+    pub exempt: Vec<Exemption>,
+    /// Commands that `execProviderConfig` may run, exactly as written there.
+    pub allow_exec: Vec<String>,
+}
+
+/// Something that a rule lets pass. All that is given must match.
+#[derive(JsonSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "size(self.projects) > 0 || size(self.applications) > 0 || size(self.clusters) > 0",
+    "message": "an exemption must say what it is for: to switch the rule off, set its action to Off",
+}]))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Exemption {
+    /// Globs on the project.
+    #[serde(default)]
+    pub projects: Vec<String>,
+    /// Globs on `namespace/name` of the Application.
+    #[serde(default)]
+    pub applications: Vec<String>,
+    /// Globs on the name of the cluster.
+    #[serde(default)]
+    pub clusters: Vec<String>,
+    /// Why. It is shown wherever the exemption decides.
+    #[schemars(length(min = 1, max = 200))]
+    pub reason: String,
+}
+
+/// The Argo CD that is watched over.
+#[derive(JsonSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ArgoCd {
+    /// Names of its service accounts.
+    pub service_accounts: ServiceAccounts,
+}
+
+/// Names of Argo CD's service accounts, in the namespace that it runs in.
+#[derive(JsonSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ServiceAccounts {
+    /// The application controller's.
+    pub application_controller: String,
+    /// The ApplicationSet controller's.
+    pub application_set_controller: String,
+    /// The API server's, through which everybody comes who uses the UI or the CLI.
+    pub server: String,
+}
+
+impl Default for ServiceAccounts {
+    fn default() -> Self {
+        ServiceAccounts {
+            application_controller: "argocd-application-controller".to_owned(),
+            application_set_controller: "argocd-applicationset-controller".to_owned(),
+            server: "argocd-server".to_owned(),
+        }
+    }
+}
+
+impl ServiceAccounts {
+    /// Whether a user name is one of Argo CD's own controllers or its API server.
+    pub fn include(&self, username: &str, namespace: &str) -> bool {
+        let name = username
+            .strip_prefix("system:serviceaccount:")
+            .and_then(|rest| rest.strip_prefix(namespace))
+            .and_then(|rest| rest.strip_prefix(':'));
+        name.is_some_and(|name| {
+            [
+                &self.application_controller,
+                &self.application_set_controller,
+                &self.server,
+            ]
+            .iter()
+            .any(|own| *own == name)
+        })
+    }
+}
+
+/// A policy that contradicts itself.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum InvalidPolicy {
+    /// Two environments have one name.
+    #[error("spec.environments: the name {0:?} is there twice")]
+    RepeatedEnvironment(String),
+    /// A rule names an environment that is not there.
+    #[error("spec.rules.{rule}.environments: there is no environment {name:?}")]
+    UnknownEnvironment {
+        /// The rule.
+        rule: RuleId,
+        /// The name.
+        name: String,
+    },
+    /// A pattern that does not compile, and so would match nothing in silence.
+    #[error("{field}: {pattern:?} is not a valid glob")]
+    Glob {
+        /// Path of the field.
+        field: String,
+        /// The pattern.
+        pattern: String,
+    },
+    /// A label selector that Kubernetes would refuse.
+    #[error("{field}: the operator {operator:?} is none of In, NotIn, Exists, DoesNotExist")]
+    Operator {
+        /// Path of the field.
+        field: String,
+        /// What is written.
+        operator: String,
+    },
+    /// An exemption without a reason.
+    #[error("spec.rules.{rule}.exempt[{index}]: reason is required")]
+    NoReason {
+        /// The rule.
+        rule: RuleId,
+        /// Its place in the list.
+        index: usize,
+    },
+    /// An exemption that would let everything pass.
+    #[error(
+        "spec.rules.{rule}.exempt[{index}]: one of projects, applications, clusters is required"
+    )]
+    ExemptsEverything {
+        /// The rule.
+        rule: RuleId,
+        /// Its place in the list.
+        index: usize,
+    },
+}
+
+impl GitOpsPolicySpec {
+    pub(crate) fn environment_names(&self) -> Result<BTreeSet<&str>, InvalidPolicy> {
+        let mut names = BTreeSet::new();
+        for environment in self.environments.iter().flatten() {
+            if !names.insert(environment.name.as_str()) {
+                return Err(InvalidPolicy::RepeatedEnvironment(environment.name.clone()));
+            }
+        }
+        Ok(names)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_spec_is_the_defaults() {
+        let spec: GitOpsPolicySpec = serde_json::from_str("{}").unwrap();
+        assert_eq!(spec, GitOpsPolicySpec::default());
+        assert_eq!(spec.rules.project_scope.action, Action::Deny);
+    }
+
+    #[test]
+    fn a_misspelt_rule_or_parameter_is_an_error() {
+        for json in [
+            r#"{"rules":{"prod-autosync":{}}}"#,
+            r#"{"rules":{"prod-auto-sync":{"acton":"Off"}}}"#,
+            r#"{"rules":{"prod-auto-sync":{"action":"Of"}}}"#,
+            r#"{"rules":{"prod-auto-sync":{"exempt":[{"projects":["a"]}]}}}"#,
+        ] {
+            assert!(
+                serde_json::from_str::<GitOpsPolicySpec>(json).is_err(),
+                "{json}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_argo_cds_own_accounts_are_its_own() {
+        let accounts = ServiceAccounts::default();
+        assert!(accounts.include("system:serviceaccount:argocd:argocd-server", "argocd"));
+        assert!(!accounts.include("system:serviceaccount:argocd-x:argocd-server", "argocd"));
+        assert!(!accounts.include("system:serviceaccount:argocd:other", "argocd"));
+        assert!(!accounts.include("argocd-server", "argocd"));
+    }
+}

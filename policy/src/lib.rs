@@ -1,0 +1,29 @@
+//! Our judgement of Argo CD's objects.
+//!
+//! ```text
+//!   AdmissionReview ─┐
+//!   repository files ┼─> Subject + Inventory ─> evaluate() ─> Verdict
+//!   live objects ────┘
+//! ```
+//!
+//! The webhook and the plugin both call [`evaluate()`], so that what `kubectl gitops check` accepts
+//! is what the API server admits. Everything a rule needs comes in as a [`Subject`] and an
+//! [`Inventory`]; nothing here does I/O or asks for the time.
+
+pub mod environment;
+pub mod evaluate;
+pub mod finding;
+pub mod gitops_policy;
+pub mod inventory;
+pub mod registry;
+pub mod rule;
+mod rule_policy;
+pub mod rules;
+pub mod subject;
+
+pub use evaluate::{Outcome, Verdict, evaluate};
+pub use finding::{Finding, Level};
+pub use gitops_policy::{GitOpsPolicy, GitOpsPolicySpec};
+pub use inventory::{Completeness, Inventory};
+pub use rule::{Rule, RuleId};
+pub use subject::{Object, Operation, Requester, Subject};

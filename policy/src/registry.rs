@@ -1,0 +1,191 @@
+//! All rules, in the order in which they are asked and reported.
+
+use crate::rule::{Rule, RuleMetadata};
+use crate::rules::{
+    ClusterCredentials, DefaultProject, OperationOverride, ProdAutoSync, ProjectScope,
+    ReplicasIgnored,
+};
+
+/// All rules.
+pub static RULES: [&dyn Rule; 6] = [
+    &ProjectScope,
+    &DefaultProject,
+    &ProdAutoSync,
+    &ReplicasIgnored,
+    &OperationOverride,
+    &ClusterCredentials,
+];
+
+/// The rule of a name.
+pub fn find(id: &str) -> Option<&'static dyn Rule> {
+    RULES
+        .into_iter()
+        .find(|rule| rule.metadata().id.as_str() == id)
+}
+
+/// What is known of every rule.
+pub fn all() -> impl Iterator<Item = &'static RuleMetadata> {
+    RULES.into_iter().map(Rule::metadata)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use argocd::application::EnabledField;
+    use argocd::fleet::Parts;
+    use argocd::{Application, Fleet};
+    use base64::Engine as _;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::evaluate::apply;
+    use crate::finding::{Finding, Level};
+    use crate::gitops_policy::GitOpsPolicySpec;
+    use crate::inventory::{Completeness, Inventory};
+    use crate::subject::{Object, Subject};
+
+    const HEADINGS: [&str; 5] = ["What it does", "Why", "How to fix", "Denied", "Admitted"];
+
+    /// The sections of a page by their headings, in their order.
+    fn sections(page: &str) -> Vec<(&str, &str)> {
+        page.split("\n## ")
+            .skip(1)
+            .filter_map(|section| section.split_once('\n'))
+            .collect()
+    }
+
+    fn yaml_blocks(section: &str) -> Vec<&str> {
+        section
+            .split("```yaml\n")
+            .skip(1)
+            .filter_map(|rest| rest.split_once("```"))
+            .map(|(block, _)| block)
+            .collect()
+    }
+
+    /// What a rule finds in the objects of an example, which are all there is.
+    fn findings(rule: &dyn Rule, example: &str) -> Vec<Finding> {
+        let objects: Vec<Value> = argocd::yaml::documents(example)
+            .map(|document| as_stored(document.unwrap().value))
+            .collect();
+        let of_kind = |kind: &str| -> Vec<&Value> {
+            objects
+                .iter()
+                .filter(|object| object["kind"] == kind)
+                .collect()
+        };
+        let parts = Parts {
+            control_plane_namespace: "argocd".to_owned(),
+            projects: of_kind("AppProject")
+                .into_iter()
+                .map(|project| serde_json::from_value(project.clone()).unwrap())
+                .collect(),
+            clusters: ["staging-eu", "prod-eu"].map(cluster).to_vec(),
+            ..Parts::default()
+        };
+        let inventory = Inventory::new(
+            Fleet::new(parts),
+            Completeness::Complete,
+            EnabledField::Supported,
+            GitOpsPolicySpec::default(),
+        )
+        .unwrap();
+        let judged = |object: &Value| {
+            let json = object.to_string();
+            let subject = match object["kind"].as_str().unwrap() {
+                "Application" => {
+                    Object::Application(Box::new(Application::from_json(&json).unwrap()))
+                }
+                "Secret" => Object::ClusterSecret(serde_json::from_str(&json).unwrap()),
+                _ => return Vec::new(),
+            };
+            apply(rule, &Subject::new(subject), &inventory)
+        };
+        objects.iter().flat_map(judged).collect()
+    }
+
+    fn cluster(name: &str) -> argocd::Cluster {
+        argocd::Cluster {
+            name: name.to_owned(),
+            server: format!("https://{name}.example.com"),
+            ..argocd::Cluster::default()
+        }
+    }
+
+    /// What the API server makes of `stringData`.
+    fn as_stored(mut object: Value) -> Value {
+        let plain: BTreeMap<String, String> =
+            serde_json::from_value(object["stringData"].take()).unwrap_or_default();
+        for (key, value) in plain {
+            object["data"][key] = json!(base64::prelude::BASE64_STANDARD.encode(value));
+        }
+        object
+    }
+
+    #[test]
+    fn every_page_has_its_headings_in_order() {
+        for rule in all() {
+            let page = rule.page();
+            let headings: Vec<&str> = sections(&page).iter().map(|(name, _)| *name).collect();
+            assert_eq!(headings, HEADINGS, "{}", rule.id);
+        }
+    }
+
+    #[test]
+    fn every_denied_example_is_denied_and_every_admitted_one_is_not() {
+        for rule in RULES {
+            let metadata = rule.metadata();
+            let page = metadata.page();
+            for (heading, section) in sections(&page) {
+                let expected = match heading {
+                    "Denied" => true,
+                    "Admitted" => false,
+                    _ => continue,
+                };
+                let examples = yaml_blocks(section);
+                assert!(
+                    !examples.is_empty(),
+                    "{}: no {heading} example",
+                    metadata.id
+                );
+                for example in examples {
+                    let found = findings(rule, example);
+                    let denied = found.iter().any(|finding| finding.level == Level::Deny);
+                    assert_eq!(denied, expected, "{}:\n{example}\n{found:#?}", metadata.id);
+                    for finding in &found {
+                        let line = finding.line();
+                        assert!(!line.contains('…'), "a line of an example is cut: {line}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn ids_are_unique_and_kebab_case() {
+        let ids: BTreeSet<&str> = all().map(|rule| rule.id.as_str()).collect();
+        assert_eq!(ids.len(), RULES.len());
+        for id in ids {
+            assert!(
+                id.bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte == b'-'),
+                "{id}"
+            );
+            assert!(find(id).is_some());
+        }
+    }
+
+    #[test]
+    fn every_rule_is_a_field_of_the_policy() {
+        let rules = serde_json::to_value(GitOpsPolicySpec::default().rules).unwrap();
+        let fields: BTreeSet<&str> = rules
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        let ids: BTreeSet<&str> = all().map(|rule| rule.id.as_str()).collect();
+        assert_eq!(fields, ids);
+    }
+}

@@ -1,0 +1,78 @@
+use argocd::names::DEFAULT_PROJECT;
+
+use crate::rule::{Context, Findings, Rule, RuleMetadata, Scope, declare_rule};
+use crate::subject::Object;
+
+declare_rule! {
+    /// ## What it does
+    ///
+    /// Denies an Application that uses the AppProject `default`, also where it names no project at
+    /// all: an empty `spec.project` means `default`.
+    ///
+    /// ## Why
+    ///
+    /// Argo CD creates `default` with every repository, every cluster and every kind permitted.
+    /// An Application in it can deploy anything anywhere, so one wrong merge in any repository
+    /// reaches production. A project per team and environment is what bounds the damage.
+    ///
+    /// ## How to fix
+    ///
+    /// Name the AppProject of your team and environment in `spec.project`. The root of an
+    /// app-of-apps may be exempted in the policy, under `rules.default-project.exempt`.
+    ///
+    /// ## Denied
+    ///
+    /// ```yaml
+    /// apiVersion: argoproj.io/v1alpha1
+    /// kind: Application
+    /// metadata: { name: orders, namespace: argocd }
+    /// spec:
+    ///   project: ""
+    ///   source: { repoURL: https://git.example.com/shop/orders.git, path: deploy, targetRevision: v1.4.0 }
+    ///   destination: { server: https://kubernetes.default.svc, namespace: orders }
+    /// ```
+    ///
+    /// ## Admitted
+    ///
+    /// ```yaml
+    /// apiVersion: argoproj.io/v1alpha1
+    /// kind: Application
+    /// metadata: { name: orders, namespace: argocd }
+    /// spec:
+    ///   project: orders-staging
+    ///   source: { repoURL: https://git.example.com/shop/orders.git, path: deploy, targetRevision: v1.4.0 }
+    ///   destination: { server: https://kubernetes.default.svc, namespace: orders }
+    /// ```
+    pub struct DefaultProject {
+        id: "default-project",
+        summary: "no use of the AppProject `default`",
+        judges: ["Application"],
+        scope: Scope::Everywhere,
+    }
+}
+
+impl Rule for DefaultProject {
+    fn metadata(&self) -> &'static RuleMetadata {
+        &Self::METADATA
+    }
+
+    fn check(&self, context: &Context<'_>, findings: &mut Findings) {
+        let Object::Application(application) = &context.subject.object else {
+            return;
+        };
+        let spec = &application.spec;
+        if spec.project() != DEFAULT_PROJECT {
+            return;
+        }
+        let message = if spec.written_project().is_empty() {
+            "an empty project means `default`, which permits everything unless cut down"
+        } else {
+            "the project `default` permits everything unless cut down"
+        };
+        findings.deny(
+            "/spec/project",
+            message,
+            "name your team's AppProject for this environment",
+        );
+    }
+}

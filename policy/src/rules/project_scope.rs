@@ -1,0 +1,297 @@
+use argocd::application::{Operation, SyncOperation};
+use argocd::conditions::{Condition, Problem, conditions, repository_condition};
+use argocd::destination::DestinationError;
+use argocd::project::Permissions;
+
+use crate::finding::shorten;
+use crate::inventory::Completeness;
+use crate::rule::{Context, Findings, Rule, RuleMetadata, Scope, declare_rule};
+use crate::subject::Object;
+
+declare_rule! {
+    /// ## What it does
+    ///
+    /// Denies an Application whose source, destination or own namespace its AppProject does not
+    /// permit, whose AppProject does not exist, or whose destination means no cluster or several.
+    /// It follows Argo CD's own algorithm, with project-scoped repositories and clusters, global
+    /// projects, exclusions and each of its glob flavours.
+    ///
+    /// The sources of an `operation` are judged like the spec's: Argo CD itself does not check
+    /// them, so whoever may patch an Application could deploy any repository through it.
+    ///
+    /// ## Why
+    ///
+    /// Argo CD stores such an Application and only then refuses to compare it: it stays in
+    /// `Unknown`, nobody is told, and what it already deployed is not kept in step any more.
+    ///
+    /// ## How to fix
+    ///
+    /// Use a repository, cluster and namespace of the AppProject, or have the AppProject permit
+    /// them: `spec.sourceRepos`, `spec.destinations`, `spec.sourceNamespaces`.
+    ///
+    /// ## Denied
+    ///
+    /// ```yaml
+    /// apiVersion: argoproj.io/v1alpha1
+    /// kind: AppProject
+    /// metadata: { name: orders-staging, namespace: argocd }
+    /// spec:
+    ///   sourceRepos: ["https://git.example.com/shop/*"]
+    ///   destinations: [{ server: "*", namespace: "orders-*" }]
+    /// ---
+    /// apiVersion: argoproj.io/v1alpha1
+    /// kind: Application
+    /// metadata: { name: orders, namespace: argocd }
+    /// spec:
+    ///   project: orders-staging
+    ///   source: { repoURL: https://github.com/somebody/else.git, path: deploy, targetRevision: main }
+    ///   destination: { server: https://kubernetes.default.svc, namespace: kube-system }
+    /// ```
+    ///
+    /// ```yaml
+    /// apiVersion: argoproj.io/v1alpha1
+    /// kind: AppProject
+    /// metadata: { name: orders-staging, namespace: argocd }
+    /// spec:
+    ///   sourceRepos: ["https://git.example.com/shop/*"]
+    ///   destinations: [{ server: "*", namespace: "orders-*" }]
+    /// ---
+    /// apiVersion: argoproj.io/v1alpha1
+    /// kind: Application
+    /// metadata: { name: orders, namespace: argocd }
+    /// spec:
+    ///   project: orders-staging
+    ///   source: { repoURL: https://git.example.com/shop/orders.git, path: deploy, targetRevision: main }
+    ///   destination: { server: https://kubernetes.default.svc, namespace: orders-staging }
+    /// operation:
+    ///   sync:
+    ///     source: { repoURL: https://github.com/somebody/else.git, path: deploy, targetRevision: main }
+    /// ```
+    ///
+    /// ## Admitted
+    ///
+    /// ```yaml
+    /// apiVersion: argoproj.io/v1alpha1
+    /// kind: AppProject
+    /// metadata: { name: orders-staging, namespace: argocd }
+    /// spec:
+    ///   sourceRepos: ["https://git.example.com/shop/*"]
+    ///   destinations: [{ server: "*", namespace: "orders-*" }]
+    /// ---
+    /// apiVersion: argoproj.io/v1alpha1
+    /// kind: Application
+    /// metadata: { name: orders, namespace: argocd }
+    /// spec:
+    ///   project: orders-staging
+    ///   source: { repoURL: https://git.example.com/shop/orders.git, path: deploy, targetRevision: main }
+    ///   destination: { server: https://kubernetes.default.svc, namespace: orders-staging }
+    /// ```
+    pub struct ProjectScope {
+        id: "project-scope",
+        summary: "source, destination and namespace that the AppProject permits",
+        judges: ["Application"],
+        scope: Scope::Everywhere,
+    }
+}
+
+impl Rule for ProjectScope {
+    fn metadata(&self) -> &'static RuleMetadata {
+        &Self::METADATA
+    }
+
+    fn check(&self, context: &Context<'_>, findings: &mut Findings) {
+        let Object::Application(application) = &context.subject.object else {
+            return;
+        };
+        let fleet = &context.inventory.fleet;
+        for condition in conditions(application, fleet) {
+            report(&condition, context.inventory.completeness, findings);
+        }
+        let project = application.spec.project();
+        let sync = application.operation.as_ref().and_then(operation_sync);
+        if let (Some(permissions), Some(sync)) = (fleet.project(project), sync) {
+            for condition in operation_conditions(sync, project, permissions) {
+                report(&condition, context.inventory.completeness, findings);
+            }
+        }
+    }
+}
+
+fn operation_sync<'o, 'a>(operation: &'o Operation<'a>) -> Option<&'o SyncOperation<'a>> {
+    operation.sync.as_ref()
+}
+
+/// What the project does not permit of the sources that an operation brings along.
+fn operation_conditions<'o>(
+    sync: &'o SyncOperation<'_>,
+    project: &'o str,
+    permissions: &'o Permissions,
+) -> impl Iterator<Item = Condition> + 'o {
+    let single = sync
+        .source
+        .iter()
+        .map(|source| ("/operation/sync/source/repoURL".to_owned(), source));
+    let several = sync
+        .sources
+        .iter()
+        .enumerate()
+        .map(|(index, source)| (format!("/operation/sync/sources/{index}/repoURL"), source));
+    single.chain(several).filter_map(move |(field, source)| {
+        repository_condition(&source.repo_url, &field, project, permissions)
+    })
+}
+
+fn report(condition: &Condition, completeness: Completeness, findings: &mut Findings) {
+    let field = condition.field.as_str();
+    let short = |text: &str| shorten(text, 60);
+    let elsewhere = completeness == Completeness::Partial;
+    match &condition.problem {
+        Problem::ProjectNotFound { project } if elsewhere => {
+            findings.undecided(
+                field,
+                format!("AppProject {} is not among the files", short(project)),
+                "add it with --policy",
+            );
+        }
+        Problem::ProjectNotFound { project } => {
+            findings.deny(
+                field,
+                format!("there is no AppProject {}", short(project)),
+                "create it first or name one that exists",
+            );
+        }
+        Problem::NamespaceNotPermitted {
+            namespace, project, ..
+        } => {
+            findings.deny(
+                field,
+                format!(
+                    "AppProject {} is not for Applications of namespace {}",
+                    short(project),
+                    short(namespace)
+                ),
+                "add the namespace to its sourceNamespaces",
+            );
+        }
+        Problem::SourceIncomplete => {
+            findings.deny(
+                field,
+                "Argo CD needs repoURL and one of path, chart",
+                "add what is missing",
+            );
+        }
+        Problem::ChartRevisionMissing => {
+            findings.deny(field, "a chart needs a version", "set targetRevision");
+        }
+        Problem::SourceNotPermitted {
+            repository,
+            project,
+        } => {
+            findings.deny(
+                field,
+                format!(
+                    "AppProject {} does not permit {}",
+                    shorten(project, 30),
+                    shorten(&without_user_info(repository), 60)
+                ),
+                "use a repository of its sourceRepos",
+            );
+        }
+        Problem::HydratorRepositoryMissing
+        | Problem::HydratorBranchMissing
+        | Problem::HydrateToBranchMissing => {
+            findings.deny(field, "Argo CD needs this field", "set it");
+        }
+        Problem::Destination(error) => report_destination(field, error, elsewhere, findings),
+        Problem::DestinationNotPermitted {
+            cluster,
+            namespace,
+            project,
+        } => {
+            findings.deny(
+                field,
+                format!(
+                    "AppProject {} does not permit namespace '{}' on {}",
+                    shorten(project, 30),
+                    shorten(namespace, 30),
+                    shorten(cluster, 40)
+                ),
+                "use one of its destinations",
+            );
+        }
+    }
+}
+
+fn report_destination(
+    field: &str,
+    error: &DestinationError,
+    elsewhere: bool,
+    findings: &mut Findings,
+) {
+    match error {
+        DestinationError::ServerNotFound(cluster) | DestinationError::NameNotFound(cluster) => {
+            let cluster = shorten(cluster, 60);
+            if elsewhere {
+                findings.undecided(
+                    field,
+                    format!("cluster {cluster} is not among the files"),
+                    "add its Secret with --policy",
+                );
+            } else {
+                findings.deny(
+                    field,
+                    format!("Argo CD knows no cluster {cluster}"),
+                    "use the name or server of a cluster Secret",
+                );
+            }
+        }
+        DestinationError::NameAmbiguous { name, servers } => {
+            findings.deny(
+                field,
+                format!("{} clusters are named {}", servers.len(), shorten(name, 60)),
+                "give the destination by server",
+            );
+        }
+        DestinationError::NameAndServer { .. } => {
+            findings.deny(field, "both name and server are set", "remove one of them");
+        }
+        DestinationError::Missing => {
+            findings.deny(field, "neither name nor server is set", "set one of them");
+        }
+        DestinationError::InClusterDisabled => {
+            findings.deny(
+                field,
+                "argocd-cm sets cluster.inClusterEnabled to false",
+                "use another cluster",
+            );
+        }
+    }
+}
+
+/// A repository URL without what may be a password.
+fn without_user_info(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let authority_end = rest.find('/').unwrap_or(rest.len());
+            match rest[..authority_end].rfind('@') {
+                Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
+                None => url.to_owned(),
+            }
+        }
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_in_repository_urls_are_not_repeated() {
+        assert_eq!(
+            without_user_info("https://deploy:hunter2@h/a/b@c"),
+            "https://h/a/b@c"
+        );
+        assert_eq!(without_user_info("git@h:a/b"), "git@h:a/b");
+    }
+}

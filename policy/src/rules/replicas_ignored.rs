@@ -1,0 +1,325 @@
+use std::collections::BTreeSet;
+
+use argocd::Application;
+use argocd::diff::{ComparisonError, IgnoredDifferences};
+use serde_json::{Value, json};
+
+use crate::finding::{Finding, shorten};
+use crate::gitops_policy::Require;
+use crate::rule::{Context, Findings, Rule, RuleMetadata, Scope, declare_rule};
+use crate::subject::Object;
+
+declare_rule! {
+    /// ## What it does
+    ///
+    /// Denies a production Application whose workloads an autoscaler may scale, unless Argo CD
+    /// really ignores their `/spec/replicas`. Every way counts in which it would: a JSON pointer, a
+    /// jq path, a field manager (`kube-controller-manager` is who the autoscaler writes as), a
+    /// wildcard, a parent of the field, and the system-wide setting in `argocd-cm`. An entry that
+    /// matches no such kind does not count, and an absent `group` means the core group, which has
+    /// no Deployments.
+    ///
+    /// Where the ignore is there but the sync option `RespectIgnoreDifferences=true` is not, it
+    /// warns: the difference is hidden then, and the next sync still writes the replicas.
+    ///
+    /// An Application says that nothing scales it with the annotation
+    /// `kubectl-gitops.io/autoscaled: "false"`. The policy requires the ignore always (the
+    /// default), only where Argo CD has seen an autoscaler among the Application's resources
+    /// (`require: WhenAutoscaled`), or never.
+    ///
+    /// ## Why
+    ///
+    /// Git says one replica, the autoscaler says thirty. Every sync sets one, and for the seconds
+    /// until the autoscaler notices, production runs on it. With automated sync every commit does.
+    ///
+    /// ## How to fix
+    ///
+    /// Leave `replicas` out of Git where you can. Then ignore the field and have syncs respect it:
+    ///
+    /// ```text
+    /// spec:
+    ///   ignoreDifferences:
+    ///     - { group: apps, kind: Deployment, jsonPointers: [/spec/replicas] }
+    ///   syncPolicy:
+    ///     syncOptions: [RespectIgnoreDifferences=true]
+    /// ```
+    ///
+    /// ## Denied
+    ///
+    /// ```yaml
+    /// apiVersion: argoproj.io/v1alpha1
+    /// kind: Application
+    /// metadata: { name: orders, namespace: argocd }
+    /// spec:
+    ///   project: orders-prod
+    ///   source: { repoURL: https://git.example.com/shop/orders.git, path: deploy, targetRevision: v1.4.0 }
+    ///   destination: { name: prod-eu, namespace: orders }
+    /// ```
+    ///
+    /// ```yaml
+    /// apiVersion: argoproj.io/v1alpha1
+    /// kind: Application
+    /// metadata: { name: orders, namespace: argocd }
+    /// spec:
+    ///   project: orders-prod
+    ///   source: { repoURL: https://git.example.com/shop/orders.git, path: deploy, targetRevision: v1.4.0 }
+    ///   destination: { name: prod-eu, namespace: orders }
+    ///   ignoreDifferences:
+    ///     - { kind: Deployment, jsonPointers: [/spec/replicas] }
+    /// ```
+    ///
+    /// ## Admitted
+    ///
+    /// ```yaml
+    /// apiVersion: argoproj.io/v1alpha1
+    /// kind: Application
+    /// metadata: { name: orders, namespace: argocd }
+    /// spec:
+    ///   project: orders-prod
+    ///   source: { repoURL: https://git.example.com/shop/orders.git, path: deploy, targetRevision: v1.4.0 }
+    ///   destination: { name: prod-eu, namespace: orders }
+    ///   ignoreDifferences:
+    ///     - { group: apps, kind: "*", managedFieldsManagers: [kube-controller-manager] }
+    ///   syncPolicy:
+    ///     syncOptions: [RespectIgnoreDifferences=true]
+    /// ```
+    ///
+    /// ```yaml
+    /// apiVersion: argoproj.io/v1alpha1
+    /// kind: Application
+    /// metadata:
+    ///   name: orders
+    ///   namespace: argocd
+    ///   annotations: { kubectl-gitops.io/autoscaled: "false" }
+    /// spec:
+    ///   project: orders-prod
+    ///   source: { repoURL: https://git.example.com/shop/orders.git, path: deploy, targetRevision: v1.4.0 }
+    ///   destination: { name: prod-eu, namespace: orders }
+    /// ```
+    pub struct ReplicasIgnored {
+        id: "replicas-ignored",
+        summary: "replicas left to the autoscaler on production",
+        judges: ["Application"],
+        scope: Scope::Production,
+    }
+}
+
+/// The annotation with which an Application says that nothing scales it.
+pub(crate) const AUTOSCALED: &str = "kubectl-gitops.io/autoscaled";
+
+/// A kind of workload that an autoscaler may scale through its `scale` subresource.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Workload {
+    group: &'static str,
+    api_version: &'static str,
+    kind: &'static str,
+}
+
+const fn workload(group: &'static str, api_version: &'static str, kind: &'static str) -> Workload {
+    Workload {
+        group,
+        api_version,
+        kind,
+    }
+}
+
+const WORKLOADS: [Workload; 5] = [
+    workload("apps", "apps/v1", "Deployment"),
+    workload("apps", "apps/v1", "StatefulSet"),
+    workload("argoproj.io", "argoproj.io/v1alpha1", "Rollout"),
+    workload("apps", "apps/v1", "ReplicaSet"),
+    workload("", "v1", "ReplicationController"),
+];
+
+/// Kinds that scale others.
+const AUTOSCALERS: [(&str, &str); 2] = [
+    ("autoscaling", "HorizontalPodAutoscaler"),
+    ("keda.sh", "ScaledObject"),
+];
+
+/// How many names of objects, given in `ignoreDifferences`, are tried.
+const NAME_LIMIT: usize = 16;
+
+impl Rule for ReplicasIgnored {
+    fn metadata(&self) -> &'static RuleMetadata {
+        &Self::METADATA
+    }
+
+    fn check(&self, context: &Context<'_>, findings: &mut Findings) {
+        let Object::Application(application) = &context.subject.object else {
+            return;
+        };
+        if application.metadata.annotations.get(AUTOSCALED) == Some("false") {
+            return;
+        }
+        let required = match context.inventory.policy().rules.replicas_ignored.require {
+            Require::Always => true,
+            Require::WhenAutoscaled => has_autoscaler(application),
+            Require::Never => false,
+        };
+        if !required {
+            return;
+        }
+        let spec = &application.spec;
+        let customizations = &context.inventory.fleet.settings.ignore_differences;
+        match IgnoredDifferences::new(&spec.ignore_differences, customizations) {
+            Err(error) => {
+                findings.deny(
+                    "/spec/ignoreDifferences",
+                    unreadable(&error),
+                    "write jsonPointers: [/spec/replicas]",
+                );
+            }
+            Ok(ignored) if !hides_replicas(application, &ignored) => {
+                add_ignore(application, findings);
+            }
+            Ok(_) if !spec.sync_policy().respects_ignore_differences() => {
+                findings
+                    .warn(
+                        "/spec/syncPolicy/syncOptions",
+                        "the ignored replicas are still written by every sync",
+                        "add RespectIgnoreDifferences=true",
+                    )
+                    .patch_with(json!([respect_patch(application)]));
+            }
+            Ok(_) => {}
+        }
+    }
+}
+
+fn has_autoscaler(application: &Application<'_>) -> bool {
+    application.resource_kinds().is_some_and(|kinds| {
+        kinds
+            .iter()
+            .any(|found| AUTOSCALERS.contains(&(found.group.as_str(), found.kind.as_str())))
+    })
+}
+
+fn unreadable(error: &ComparisonError) -> String {
+    match error {
+        ComparisonError::Settings(error) => {
+            format!(
+                "{} of argocd-cm cannot be read, so nothing is compared",
+                error.key
+            )
+        }
+        ComparisonError::Jq { expression, source } => {
+            format!("the jq path {} {source}", shorten(expression, 50))
+        }
+        ComparisonError::TooManyPrograms(limit) => {
+            format!("more than {limit} jq programs are not judged")
+        }
+    }
+}
+
+/// The kinds of workloads that the Application has, or those that it may have.
+fn workloads(application: &Application<'_>) -> Vec<Workload> {
+    let known = application.resource_kinds().unwrap_or_default();
+    let seen: Vec<Workload> = WORKLOADS
+        .into_iter()
+        .filter(|workload| {
+            known
+                .iter()
+                .any(|found| found.group == workload.group && found.kind == workload.kind)
+        })
+        .collect();
+    // The status is a cache, and the next commit may bring the first workload.
+    if seen.is_empty() {
+        WORKLOADS.to_vec()
+    } else {
+        seen
+    }
+}
+
+/// Whether the replicas of at least one workload that the Application may have are ignored.
+fn hides_replicas(application: &Application<'_>, ignored: &IgnoredDifferences<'_>) -> bool {
+    let spec = &application.spec;
+    let own = ("workload", spec.destination.namespace.as_str());
+    let named: BTreeSet<(&str, &str)> = spec
+        .ignore_differences
+        .iter()
+        .map(|entry| {
+            (
+                written_or(&entry.name, own.0),
+                written_or(&entry.namespace, own.1),
+            )
+        })
+        .take(NAME_LIMIT)
+        .collect();
+    workloads(application).iter().any(|workload| {
+        std::iter::once(&own)
+            .chain(&named)
+            .any(|(name, namespace)| {
+                let desired = object(*workload, name, namespace, 1);
+                let live = object(*workload, name, namespace, 3);
+                ignored.hides("/spec/replicas", &desired, &live)
+            })
+    })
+}
+
+fn written_or<'t>(written: &'t str, default: &'t str) -> &'t str {
+    if written.is_empty() { default } else { written }
+}
+
+/// A workload as the autoscaler leaves it: it owns the replicas.
+fn object(workload: Workload, name: &str, namespace: &str, replicas: u32) -> Value {
+    json!({
+        "apiVersion": workload.api_version,
+        "kind": workload.kind,
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "managedFields": [{
+                "manager": "kube-controller-manager",
+                "operation": "Update",
+                "subresource": "scale",
+                "fieldsType": "FieldsV1",
+                "fieldsV1": {"f:spec": {"f:replicas": {}}},
+            }],
+        },
+        "spec": {"replicas": replicas},
+    })
+}
+
+fn add_ignore(application: &Application<'_>, findings: &mut Findings) {
+    let spec = &application.spec;
+    let message = if spec.ignore_differences.is_empty() {
+        "an autoscaler's replicas are overwritten by every sync"
+    } else {
+        "no entry hides the /spec/replicas of a workload (is its group `apps`?)"
+    };
+    let finding = findings.deny(
+        "/spec/ignoreDifferences",
+        message,
+        "ignore /spec/replicas and set RespectIgnoreDifferences=true",
+    );
+    add_patch(application, finding);
+}
+
+fn add_patch(application: &Application<'_>, finding: &mut Finding) {
+    let spec = &application.spec;
+    let kind = workloads(application)[0];
+    let entry = json!({"group": kind.group, "kind": kind.kind, "jsonPointers": ["/spec/replicas"]});
+    let ignore = if spec.ignore_differences.is_empty() {
+        json!({"op": "add", "path": "/spec/ignoreDifferences", "value": [entry]})
+    } else {
+        json!({"op": "add", "path": "/spec/ignoreDifferences/-", "value": entry})
+    };
+    let mut operations = vec![ignore];
+    if !spec.sync_policy().respects_ignore_differences() {
+        operations.push(respect_patch(application));
+    }
+    finding.patch_with(Value::Array(operations));
+}
+
+fn respect_patch(application: &Application<'_>) -> Value {
+    let spec = &application.spec;
+    let option = argocd::names::RESPECT_IGNORE_DIFFERENCES;
+    if !spec.writes_sync_policy() {
+        json!({"op": "add", "path": "/spec/syncPolicy", "value": {"syncOptions": [option]}})
+    } else if spec.sync_policy().sync_options.is_empty() {
+        json!({"op": "add", "path": "/spec/syncPolicy/syncOptions", "value": [option]})
+    } else {
+        json!({"op": "add", "path": "/spec/syncPolicy/syncOptions/-", "value": option})
+    }
+}

@@ -1,0 +1,662 @@
+//! The edges of the rules: what each denies, warns of and lets pass, line by line.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+
+use argocd::application::EnabledField;
+use argocd::fleet::Parts;
+use argocd::settings::Settings;
+use argocd::{Application, Cluster, Fleet};
+use policy::{
+    Completeness, GitOpsPolicySpec, Inventory, Level, Object, Operation, Outcome, Requester,
+    Subject, Verdict, evaluate,
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const CONTROLLER: &str = "system:serviceaccount:argocd:argocd-application-controller";
+
+fn cluster(name: &str, environment: &str) -> Cluster {
+    Cluster {
+        name: name.to_owned(),
+        server: format!("https://{name}.example.com"),
+        labels: BTreeMap::from([("environment".to_owned(), environment.to_owned())]),
+        ..Cluster::default()
+    }
+}
+
+struct World {
+    settings: BTreeMap<String, String>,
+    policy: Value,
+    completeness: Completeness,
+    enabled_field: EnabledField,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        World {
+            settings: BTreeMap::new(),
+            policy: json!({}),
+            completeness: Completeness::Complete,
+            enabled_field: EnabledField::Supported,
+        }
+    }
+}
+
+impl World {
+    fn with_policy(policy: Value) -> Self {
+        World {
+            policy,
+            ..World::default()
+        }
+    }
+
+    fn inventory(&self) -> Inventory {
+        let project = |name: &str| {
+            serde_json::from_value(json!({
+                "metadata": {"name": name, "namespace": "argocd"},
+                "spec": {
+                    "sourceRepos": ["https://git.example.com/shop/*"],
+                    "destinations": [{"server": "*", "namespace": "shop"}],
+                },
+            }))
+            .unwrap()
+        };
+        let parts = Parts {
+            control_plane_namespace: "argocd".to_owned(),
+            projects: vec![project("shop"), project("default")],
+            clusters: vec![cluster("alpha", "staging"), cluster("omega", "prod")],
+            settings: Settings::from_config_map(&self.settings),
+            ..Parts::default()
+        };
+        let policy: GitOpsPolicySpec = serde_json::from_value(self.policy.clone()).unwrap();
+        Inventory::new(
+            Fleet::new(parts),
+            self.completeness,
+            self.enabled_field,
+            policy,
+        )
+        .unwrap()
+    }
+
+    fn judge(&self, object: &Value) -> Vec<String> {
+        let json = object.to_string();
+        lines(&evaluate(
+            &Subject::new(application(&json)),
+            &self.inventory(),
+        ))
+    }
+
+    fn judge_update(&self, old: &Value, new: &Value, requester: &str) -> Verdict {
+        let (old, new) = (old.to_string(), new.to_string());
+        let subject = Subject {
+            object: application(&new),
+            old: Some(application(&old)),
+            operation: Operation::Update,
+            requester: Requester {
+                username: requester,
+            },
+        };
+        evaluate(&subject, &self.inventory())
+    }
+}
+
+fn application(json: &str) -> Object<'_> {
+    Object::Application(Box::new(Application::from_json(json).unwrap()))
+}
+
+fn lines(verdict: &Verdict) -> Vec<String> {
+    let line = |finding: &policy::Finding| format!("{} {}", finding.level, finding.line());
+    verdict.findings.iter().map(line).collect()
+}
+
+/// An Application on production without a fault, changed by a JSON merge patch.
+fn app(patch: &Value) -> Value {
+    let mut app = json!({
+        "metadata": {"name": "orders", "namespace": "argocd"},
+        "spec": {
+            "project": "shop",
+            "source": {"repoURL": "https://git.example.com/shop/orders.git", "path": "deploy", "targetRevision": "v1"},
+            "destination": {"name": "omega", "namespace": "shop"},
+            "ignoreDifferences": [{"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas"]}],
+            "syncPolicy": {"syncOptions": ["RespectIgnoreDifferences=true"]},
+        },
+    });
+    json_patch::merge(&mut app, patch);
+    app
+}
+
+fn nothing() -> Vec<String> {
+    Vec::new()
+}
+
+#[test]
+fn a_good_application_passes() {
+    assert_eq!(World::default().judge(&app(&json!({}))), nothing());
+}
+
+#[test]
+fn each_violation_is_one_line_and_they_come_in_a_stable_order() {
+    let bad = json!({
+        "metadata": {"name": "orders", "namespace": "argocd"},
+        "spec": {
+            "project": "",
+            "source": {"repoURL": "https://user:hunter2@github.com/else/where", "path": "."},
+            "destination": {"server": "https://omega.example.com/", "namespace": "kube-system"},
+            "syncPolicy": {"automated": {}},
+        },
+    });
+    insta::assert_snapshot!(World::default().judge(&bad).join("\n"), @"
+    deny project-scope: spec.source.repoURL: AppProject default does not permit https://github.com/else/where; use a repository of its sourceRepos
+    deny project-scope: spec.destination: AppProject default does not permit namespace 'kube-system' on https://omega.example.com/; use one of its destinations
+    deny default-project: spec.project: an empty project means `default`, which permits everything unless cut down; name your team's AppProject for this environment
+    deny prod-auto-sync: spec.syncPolicy.automated: auto-syncs production (labels of cluster omega): an empty `automated` is on, not off; remove `automated` or set `enabled: false` in it
+    deny replicas-ignored: spec.ignoreDifferences: an autoscaler's replicas are overwritten by every sync; ignore /spec/replicas and set RespectIgnoreDifferences=true
+    ");
+}
+
+#[test]
+fn automated_sync_says_what_its_author_probably_believed() {
+    let judged = |automated: Value, world: &World| {
+        world
+            .judge(&app(
+                &json!({"spec": {"syncPolicy": {"automated": automated}}}),
+            ))
+            .join("\n")
+    };
+    let world = World::default();
+    let old = World {
+        enabled_field: EnabledField::Dropped,
+        ..World::default()
+    };
+    let all = [
+        judged(json!({}), &world),
+        judged(json!({"prune": false, "selfHeal": false}), &world),
+        judged(json!({"prune": true}), &world),
+        judged(json!({"selfHeal": true}), &world),
+        judged(
+            json!({"enabled": true, "prune": true, "selfHeal": true}),
+            &world,
+        ),
+        judged(json!({"enabled": false, "selfHeal": true}), &world),
+        judged(json!({"enabled": false}), &old),
+    ];
+    insta::assert_snapshot!(all.join("\n"), @"
+    deny prod-auto-sync: spec.syncPolicy.automated: auto-syncs production (labels of cluster omega): an empty `automated` is on, not off; remove `automated` or set `enabled: false` in it
+    deny prod-auto-sync: spec.syncPolicy.automated: auto-syncs production (labels of cluster omega): `prune: false` and `selfHeal: false` do not turn it off; remove `automated` or set `enabled: false` in it
+    deny prod-auto-sync: spec.syncPolicy.automated: auto-syncs production (labels of cluster omega): every commit is applied and pruned at once; remove `automated` or set `enabled: false` in it
+    deny prod-auto-sync: spec.syncPolicy.automated: auto-syncs production (labels of cluster omega): every commit is applied and healed at once; remove `automated` or set `enabled: false` in it
+    deny prod-auto-sync: spec.syncPolicy.automated: auto-syncs production (labels of cluster omega): every commit is applied, pruned and healed at once; remove `automated` or set `enabled: false` in it
+
+    deny prod-auto-sync: spec.syncPolicy.automated: auto-syncs production (labels of cluster omega): `automated: {}` is on, and this Argo CD drops `enabled: false`; remove `automated`
+    ");
+}
+
+#[test]
+fn staging_may_sync_by_itself_and_overwrite_replicas() {
+    let staging = json!({"spec": {
+        "destination": {"name": "alpha"},
+        "syncPolicy": {"automated": {}},
+        "ignoreDifferences": null,
+    }});
+    assert_eq!(World::default().judge(&app(&staging)), nothing());
+}
+
+#[test]
+fn any_evidence_makes_production() {
+    let world = World::default();
+    for patch in [
+        json!({"spec": {"destination": {"name": null, "server": "https://omega.example.com"}}}),
+        json!({"metadata": {"labels": {"env": "production"}}, "spec": {"destination": {"name": "alpha"}}}),
+    ] {
+        let mut automated = app(&patch);
+        automated["spec"]["syncPolicy"]["automated"] = json!({});
+        let found = world.judge(&automated);
+        assert!(
+            found
+                .iter()
+                .any(|line| line.contains("auto-syncs production")),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn replicas_count_as_ignored_in_every_way_argo_cd_has() {
+    let world = World::default();
+    let entries = [
+        json!({"group": "apps", "kind": "Deployment", "jqPathExpressions": [".spec.replicas"]}),
+        json!({"group": "apps", "kind": "StatefulSet", "managedFieldsManagers": ["kube-controller-manager"]}),
+        json!({"group": "*", "kind": "*", "jsonPointers": ["/spec"]}),
+        json!({"group": "argoproj.io", "kind": "Rollout", "jsonPointers": ["/spec/replicas"]}),
+        json!({"group": "apps", "kind": "Deployment", "name": "web", "namespace": "other", "jsonPointers": ["/spec/replicas"]}),
+        json!({"kind": "ReplicationController", "jsonPointers": ["/spec/replicas"]}),
+    ];
+    for entry in entries {
+        let judged = world.judge(&app(&json!({"spec": {"ignoreDifferences": [entry]}})));
+        assert_eq!(judged, nothing(), "{entry}");
+    }
+}
+
+#[test]
+fn replicas_do_not_count_as_ignored_where_the_entry_misses_them() {
+    let world = World::default();
+    let entries = [
+        json!({"kind": "Deployment", "jsonPointers": ["/spec/replicas"]}),
+        json!({"group": "apps", "kind": "deployment", "jsonPointers": ["/spec/replicas"]}),
+        json!({"group": "apps", "kind": "Deployment", "jsonPointers": ["spec/replicas"]}),
+        json!({"group": "apps", "kind": "Deployment", "managedFieldsManagers": ["horizontal-pod-autoscaler"]}),
+        json!({"group": "apps", "kind": "Deployment", "jqPathExpressions": [".spec.template"]}),
+    ];
+    for entry in entries {
+        let judged = world.judge(&app(&json!({"spec": {"ignoreDifferences": [entry]}})));
+        assert_eq!(judged.len(), 1, "{entry}: {judged:?}");
+        assert!(judged[0].starts_with("deny replicas-ignored"), "{judged:?}");
+    }
+}
+
+#[test]
+fn a_jq_path_that_fails_or_may_run_away_does_not_pass() {
+    let world = World::default();
+    let judged = |expression: &str| {
+        world
+            .judge(&app(&json!({"spec": {"ignoreDifferences": [
+                {"group": "apps", "kind": "Deployment", "jqPathExpressions": [expression], "jsonPointers": ["/spec/replicas"]},
+            ]}})))
+            .join("\n")
+    };
+    insta::assert_snapshot!([judged(".["), judged("[range(1e9)]")].join("\n"), @"
+    deny replicas-ignored: spec.ignoreDifferences: the jq path .[ is not valid jq; write jsonPointers: [/spec/replicas]
+    deny replicas-ignored: spec.ignoreDifferences: the jq path [range(1e9)] is too complex to be judged; write jsonPointers: [/spec/replicas]
+    ");
+}
+
+#[test]
+fn the_system_wide_setting_counts() {
+    let mut world = World::default();
+    let without = app(&json!({"spec": {"ignoreDifferences": null}}));
+    assert_eq!(world.judge(&without).len(), 1);
+    let key = "resource.customizations.ignoreDifferences.apps_Deployment";
+    let value = "jsonPointers: [/spec/replicas]";
+    world.settings.insert(key.to_owned(), value.to_owned());
+    assert_eq!(world.judge(&without), nothing());
+}
+
+#[test]
+fn an_ignore_that_syncs_do_not_respect_is_a_warning() {
+    let judged = World::default().judge(&app(&json!({"spec": {"syncPolicy": null}})));
+    insta::assert_snapshot!(judged.join("\n"), @"warn replicas-ignored: spec.syncPolicy.syncOptions: the ignored replicas are still written by every sync; add RespectIgnoreDifferences=true");
+}
+
+#[test]
+fn an_application_may_say_that_nothing_scales_it() {
+    let patch = json!({
+        "metadata": {"annotations": {"kubectl-gitops.io/autoscaled": "false"}},
+        "spec": {"ignoreDifferences": null},
+    });
+    assert_eq!(World::default().judge(&app(&patch)), nothing());
+}
+
+#[test]
+fn the_policy_may_require_the_ignore_only_where_an_autoscaler_is_known() {
+    let require = |when: &str| json!({"rules": {"replicas-ignored": {"require": when}}});
+    let seen = |kind: &str| {
+        app(&json!({
+            "spec": {"ignoreDifferences": null},
+            "status": {"resources": [{"group": "autoscaling", "kind": kind, "name": "web"}]},
+        }))
+    };
+    let when_autoscaled = World::with_policy(require("WhenAutoscaled"));
+    assert_eq!(
+        when_autoscaled
+            .judge(&seen("HorizontalPodAutoscaler"))
+            .len(),
+        1
+    );
+    assert_eq!(when_autoscaled.judge(&seen("Other")), nothing());
+    let never = World::with_policy(require("Never"));
+    assert_eq!(never.judge(&seen("HorizontalPodAutoscaler")), nothing());
+}
+
+#[test]
+fn fixes_are_patches_that_put_it_right() {
+    let world = World::default();
+    for patch in [
+        json!({"spec": {"syncPolicy": null, "ignoreDifferences": null}}),
+        json!({"spec": {"syncPolicy": {"automated": {}, "syncOptions": null}}}),
+        json!({"spec": {"syncPolicy": {"syncOptions": ["CreateNamespace=true"]}, "ignoreDifferences": [{"kind": "Service"}]}}),
+        json!({"spec": {"syncPolicy": {"syncOptions": null, "retry": {"limit": 3}}}}),
+    ] {
+        let mut fixed = app(&patch);
+        let json = fixed.to_string();
+        let verdict = evaluate(&Subject::new(application(&json)), &world.inventory());
+        assert!(!verdict.findings.is_empty(), "{patch}");
+        // A later patch may add beside what an earlier one added.
+        for _ in &verdict.findings {
+            let json = fixed.to_string();
+            let verdict = evaluate(&Subject::new(application(&json)), &world.inventory());
+            if let Some(finding) = verdict.findings.first() {
+                json_patch::patch(&mut fixed, finding.patch.as_ref().unwrap()).unwrap();
+            }
+        }
+        assert_eq!(world.judge(&fixed), nothing(), "{fixed}");
+        assert_eq!(
+            fixed["spec"]["syncPolicy"].get("retry"),
+            app(&patch)["spec"]["syncPolicy"].get("retry")
+        );
+    }
+}
+
+#[test]
+fn the_policy_decides_what_becomes_of_a_finding() {
+    let default_project = app(&json!({"spec": {"project": "default"}}));
+    let levels = |rule: Value| -> Vec<Level> {
+        let world = World::with_policy(json!({"rules": {"default-project": rule}}));
+        let json = default_project.to_string();
+        let verdict = evaluate(&Subject::new(application(&json)), &world.inventory());
+        verdict
+            .findings
+            .iter()
+            .map(|finding| finding.level)
+            .collect()
+    };
+    let exempt = |entry: Value| json!({"exempt": [entry]});
+    assert_eq!(levels(json!({})), [Level::Deny]);
+    assert_eq!(levels(json!({"action": "Warn"})), [Level::Warn]);
+    assert_eq!(levels(json!({"action": "Off"})), []);
+    assert_eq!(levels(json!({"environments": []})), []);
+    assert_eq!(levels(json!({"environments": ["prod"]})), [Level::Deny]);
+    assert_eq!(
+        levels(exempt(
+            json!({"applications": ["argocd/ord*"], "clusters": ["omega"], "reason": "root"})
+        )),
+        [Level::Warn]
+    );
+    assert_eq!(
+        levels(exempt(
+            json!({"applications": ["argocd/ord*"], "clusters": ["alpha"], "reason": "root"})
+        )),
+        [Level::Deny]
+    );
+}
+
+#[test]
+fn a_policy_that_contradicts_itself_is_refused() {
+    let invalid = |policy: Value| {
+        let spec: GitOpsPolicySpec = serde_json::from_value(policy).unwrap();
+        let fleet = Fleet::new(Parts::default());
+        Inventory::new(fleet, Completeness::Complete, EnabledField::Supported, spec)
+            .unwrap_err()
+            .to_string()
+    };
+    let rule = |settings: Value| json!({"rules": {"prod-auto-sync": settings}});
+    let all = [
+        invalid(rule(json!({"environments": ["production"]}))),
+        invalid(rule(
+            json!({"exempt": [{"projects": ["a"], "reason": " "}]}),
+        )),
+        invalid(rule(json!({"exempt": [{"reason": "all"}]}))),
+        invalid(rule(
+            json!({"exempt": [{"projects": ["[a"], "reason": "a"}]}),
+        )),
+        invalid(json!({"environments": [{"name": "a", "match": {}}, {"name": "a", "match": {}}]})),
+        invalid(json!({"environments": [{"name": "a", "match": {"destinations": ["[z-a]"]}}]})),
+        invalid(
+            json!({"environments": [{"name": "a", "match": {"clusters": {"matchExpressions": [{"key": "a", "operator": "Is"}]}}}]}),
+        ),
+    ];
+    insta::assert_snapshot!(all.join("\n"), @r#"
+    spec.rules.prod-auto-sync.environments: there is no environment "production"
+    spec.rules.prod-auto-sync.exempt[0]: reason is required
+    spec.rules.prod-auto-sync.exempt[0]: one of projects, applications, clusters is required
+    spec.rules.prod-auto-sync.exempt[0].projects: "[a" is not a valid glob
+    spec.environments: the name "a" is there twice
+    spec.environments[0].match.destinations: "[z-a]" is not a valid glob
+    spec.environments[0].match.clusters: the operator "Is" is none of In, NotIn, Exists, DoesNotExist
+    "#);
+}
+
+#[test]
+fn environments_of_the_policy_replace_the_built_in_one() {
+    let world = World::with_policy(json!({"environments": [
+        {"name": "live", "production": true, "match": {"clusters": {"matchLabels": {"environment": "staging"}}}},
+    ]}));
+    let automated = |destination: &str| {
+        world.judge(&app(&json!({"spec": {
+            "destination": {"name": destination},
+            "syncPolicy": {"automated": {}},
+        }})))
+    };
+    assert_eq!(automated("omega"), nothing());
+    assert_eq!(automated("alpha").len(), 1);
+}
+
+#[test]
+fn files_leave_undecided_what_may_be_elsewhere() {
+    let world = World {
+        completeness: Completeness::Partial,
+        ..World::default()
+    };
+    let elsewhere = app(&json!({"spec": {
+        "project": "unknown",
+        "destination": {"name": "delta"},
+        "syncPolicy": {"automated": {}},
+    }}));
+    let unknown_cluster = app(&json!({"spec": {"destination": {"name": "delta"}}}));
+    let all = [
+        world.judge(&elsewhere).join("\n"),
+        world.judge(&unknown_cluster).join("\n"),
+    ];
+    insta::assert_snapshot!(all.join("\n"), @"
+    undecided project-scope: spec.project: AppProject unknown is not among the files; add it with --policy
+    undecided prod-auto-sync: spec.syncPolicy.automated: cluster delta is not among the files: if it is production, auto-syncs production: an empty `automated` is…; remove `automated` or set `enabled: false` in it
+    undecided project-scope: spec.destination: cluster delta is not among the files; add its Secret with --policy
+    ");
+    let complete = World::default().judge(&unknown_cluster).join("\n");
+    insta::assert_snapshot!(complete, @"deny project-scope: spec.destination: Argo CD knows no cluster delta; use the name or server of a cluster Secret");
+}
+
+#[test]
+fn ambiguous_destinations_are_denied() {
+    let world = World::default();
+    let judged = |destination: Value| {
+        let mut app = app(&json!({}));
+        app["spec"]["destination"] = destination;
+        world.judge(&app).join("\n")
+    };
+    let all = [
+        judged(
+            json!({"name": "omega", "server": "https://omega.example.com", "namespace": "shop"}),
+        ),
+        judged(json!({"namespace": "shop"})),
+        judged(json!({"name": "omega", "namespace": "kube-system"})),
+    ];
+    insta::assert_snapshot!(all.join("\n"), @"
+    deny project-scope: spec.destination: both name and server are set; remove one of them
+    deny project-scope: spec.destination: neither name nor server is set; set one of them
+    deny project-scope: spec.destination: AppProject shop does not permit namespace 'kube-system' on omega; use one of its destinations
+    ");
+}
+
+#[test]
+fn what_no_rule_reads_is_not_judged_again() {
+    let violating = app(&json!({"spec": {"project": "default", "syncPolicy": {"automated": {}}}}));
+    let unchanged = |patch: Value| {
+        let mut new = violating.clone();
+        json_patch::merge(&mut new, &patch);
+        World::default()
+            .judge_update(&violating, &new, CONTROLLER)
+            .outcome
+    };
+    for patch in [
+        json!({}),
+        json!({"status": {"sync": {"status": "Synced"}}}),
+        json!({"metadata": {"annotations": {"argocd.argoproj.io/refresh": "hard"}}}),
+        json!({"metadata": {"finalizers": ["resources-finalizer.argocd.argoproj.io"]}}),
+        json!({"spec": {"project": ""}}),
+        json!({"spec": {"syncPolicy": {"automated": {"prune": false, "selfHeal": false}}}}),
+        json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}),
+    ] {
+        assert_eq!(unchanged(patch.clone()), Outcome::Unchanged, "{patch}");
+    }
+    assert_eq!(
+        unchanged(json!({"metadata": {"labels": {"a": "b"}}})),
+        Outcome::Denied
+    );
+    assert_eq!(
+        unchanged(json!({"spec": {"destination": {"namespace": "x"}}})),
+        Outcome::Denied
+    );
+}
+
+#[test]
+fn an_ordinary_sync_passes_whatever_the_spec_says() {
+    let source = json!({"repoURL": "https://git.example.com/shop/orders.git", "path": "deploy", "targetRevision": "v1"});
+    let violating = app(&json!({"spec": {"syncPolicy": {"automated": {}}}}));
+    let mut synced = violating.clone();
+    synced["operation"] = json!({"initiatedBy": {"automated": true}, "sync": {"revision": "0123456789abcdef0123456789abcdef01234567", "source": source}});
+    let verdict = World::default().judge_update(&violating, &synced, CONTROLLER);
+    assert_eq!(verdict.outcome, Outcome::Admitted, "{:?}", lines(&verdict));
+}
+
+#[test]
+fn an_operation_by_hand_is_judged() {
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    let compared = app(&json!({"status": {"sync": {"revision": commit}}}));
+    let judged = |sync: Value| {
+        let mut new = compared.clone();
+        new["operation"] = json!({"initiatedBy": {"username": "system:serviceaccount:argocd:argocd-server"}, "sync": sync});
+        lines(&World::default().judge_update(&compared, &new, "alice@example.com")).join("\n")
+    };
+    assert_eq!(judged(json!({})), "");
+    assert_eq!(judged(json!({"revision": "v1"})), "");
+    assert_eq!(judged(json!({"revision": commit})), "");
+    let all = [
+        judged(json!({"revision": "hotfix"})),
+        judged(json!({"revision": "fedcba9876543210fedcba9876543210fedcba98"})),
+        judged(json!({"source": {"repoURL": "https://github.com/else/where", "path": "."}})),
+        judged(
+            json!({"sources": [{"repoURL": "https://git.example.com/shop/orders.git", "path": "other"}]}),
+        ),
+        judged(json!({"manifests": ["{}"]})),
+    ];
+    insta::assert_snapshot!(all.join("\n"), @"
+    deny operation-override: operation.sync.revision: syncs revision hotfix to production, the spec says v1; leave it out, or change targetRevision
+    deny operation-override: operation.sync.revision: syncs revision fedcba9876543210fedcba9876543210fedcba98 to production, the spec says v1; leave it out, or change targetRevision
+    deny project-scope: operation.sync.source.repoURL: AppProject shop does not permit https://github.com/else/where; use a repository of its sourceRepos
+    deny operation-override: operation.sync.source: syncs another source than the spec's to production; sync the Application as it is, or change its spec
+    deny operation-override: operation.sync.sources: syncs another source than the spec's to production; sync the Application as it is, or change its spec
+    deny operation-override: operation.sync.manifests: syncs literal manifests to production, from no repository; commit them, then sync the Application as it is
+    ");
+}
+
+#[test]
+fn a_status_that_comes_along_vouches_for_nothing() {
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    let old = app(&json!({}));
+    let mut new = app(&json!({"status": {"sync": {"revision": commit}}}));
+    new["operation"] = json!({"sync": {"revision": commit}});
+    let verdict = World::default().judge_update(&old, &new, "alice@example.com");
+    assert_eq!(verdict.outcome, Outcome::Denied);
+}
+
+fn secret(config: &str) -> Value {
+    use base64::Engine as _;
+    let encode = |text: &str| base64::prelude::BASE64_STANDARD.encode(text);
+    json!({
+        "metadata": {"name": "cluster", "namespace": "argocd", "labels": {"argocd.argoproj.io/secret-type": "cluster"}},
+        "data": {"name": encode("delta"), "server": encode("https://delta.example.com"), "config": encode(config)},
+    })
+}
+
+fn judge_secret(secret: &Value, policy: Value) -> String {
+    let json = secret.to_string();
+    let subject = Subject::new(Object::ClusterSecret(serde_json::from_str(&json).unwrap()));
+    lines(&evaluate(&subject, &World::with_policy(policy).inventory())).join("\n")
+}
+
+#[test]
+fn cluster_credentials_are_named_by_kind_never_by_value() {
+    let token = "eyJhbGciOiJSUzI1NiJ9";
+    let all: Vec<String> = [
+        json!({"bearerToken": token}),
+        json!({"BEARERTOKEN": token}),
+        json!({"bearerToken": token, "awsAuthConfig": {"clusterName": "c"}}),
+        json!({"username": "admin", "password": token}),
+        json!({"tlsClientConfig": {"certData": "YQ==", "keyData": "YQ=="}}),
+        json!({"tlsClientConfig": {"insecure": true}}),
+        json!({"execProviderConfig": {"command": "sh", "args": ["-c", token]}}),
+        json!({"bearerToken": [token]}),
+    ]
+    .iter()
+    .map(|config| judge_secret(&secret(&config.to_string()), json!({})))
+    .collect();
+    let all = all.join("\n");
+    assert!(!all.contains(token), "{all}");
+    insta::assert_snapshot!(all, @"
+    deny cluster-credentials: data.config: holds a bearer token; use awsAuthConfig, which holds no credential
+    deny cluster-credentials: data.config: bearerToken is not spelt as documented, but Argo CD accepts it; write it once, as Argo CD documents it
+    deny cluster-credentials: data.config: holds a bearer token; use awsAuthConfig, which holds no credential
+    deny cluster-credentials: data.config: holds a bearer token, unused but readable; use awsAuthConfig, which holds no credential
+    deny cluster-credentials: data.config: holds a user name and password; use awsAuthConfig, which holds no credential
+    deny cluster-credentials: data.config: holds a client key (tlsClientConfig.keyData); use awsAuthConfig, which holds no credential
+    deny cluster-credentials: data.config: does not verify the server's certificate (tlsClientConfig.insecure); set caData and insecure: false
+    deny cluster-credentials: data.config: runs sh in Argo CD's pods; use awsAuthConfig, or list the command in allowExec
+    deny cluster-credentials: data.config: Argo CD cannot read it: bearerToken has the wrong type; write it as Argo CD documents it
+    ");
+    let repeated = r#"{"bearerToken":"","bearerToken":"x"}"#;
+    insta::assert_snapshot!(judge_secret(&secret(repeated), json!({})), @"
+    deny cluster-credentials: data.config: bearerToken is there more than once, and the last one counts; write it once, as Argo CD documents it
+    deny cluster-credentials: data.config: holds a bearer token; use awsAuthConfig, which holds no credential
+    ");
+    insta::assert_snapshot!(judge_secret(&secret("{"), json!({})), @"deny cluster-credentials: data.config: Argo CD cannot read it: it is not one JSON object; write it as Argo CD documents it");
+    let mut not_base64 = secret("{}");
+    not_base64["data"]["config"] = json!("{}");
+    insta::assert_snapshot!(judge_secret(&not_base64, json!({})), @"deny cluster-credentials: data.config: is not base64 of a text; write it as Argo CD documents it");
+}
+
+#[test]
+fn exec_plugins_pass_where_the_policy_lists_them() {
+    let exec = secret(
+        &json!({"execProviderConfig": {"command": "argocd-k8s-auth", "args": ["gcp"]}}).to_string(),
+    );
+    assert!(!judge_secret(&exec, json!({})).is_empty());
+    let allowed = json!({"rules": {"cluster-credentials": {"allowExec": ["argocd-k8s-auth"]}}});
+    assert_eq!(judge_secret(&exec, allowed), "");
+}
+
+#[test]
+fn a_secret_without_the_label_is_no_cluster() {
+    let mut other = secret(&json!({"bearerToken": "a"}).to_string());
+    other["metadata"]["labels"] = json!({});
+    assert_eq!(judge_secret(&other, json!({})), "");
+}
+
+proptest! {
+    #[test]
+    fn every_message_is_one_short_line(
+        texts in proptest::collection::vec("\\PC{0,300}|[\\n\\t\\x00-\\x1f]{1,9}", 8),
+        automated in any::<bool>(),
+    ) {
+        let mut app = app(&json!({"spec": {
+            "project": texts[0],
+            "source": {"repoURL": texts[1], "path": texts[2]},
+            "destination": {"name": texts[3], "namespace": texts[4]},
+            "ignoreDifferences": [{"kind": texts[5], "jqPathExpressions": [texts[6]]}],
+        }}));
+        app["metadata"]["namespace"] = json!(texts[7]);
+        app["metadata"]["labels"] = json!({"environment": "prod"});
+        app["operation"] = json!({"sync": {"revision": texts[0], "source": {"repoURL": texts[1]}}});
+        if automated {
+            app["spec"]["syncPolicy"]["automated"] = json!({});
+        }
+        for completeness in [Completeness::Complete, Completeness::Partial] {
+            let world = World { completeness, ..World::default() };
+            for line in world.judge(&app) {
+                let line = line.split_once(' ').unwrap().1;
+                prop_assert!(line.chars().count() < 200, "{line}");
+                prop_assert!(!line.chars().any(char::is_control), "{line:?}");
+            }
+        }
+    }
+}

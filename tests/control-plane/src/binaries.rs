@@ -1,0 +1,166 @@
+//! Where `etcd`, `kube-apiserver` and `kubectl` come from.
+
+use std::path::{Path, PathBuf};
+use std::{env, fmt::Write as _};
+
+use thiserror::Error;
+
+use crate::go_programs::{GoPrograms, GoProgramsError};
+
+/// The environment variable that names a folder with all three binaries; the same that controller-runtime's envtest
+/// reads, so that one setting serves both.
+pub const KUBEBUILDER_ASSETS: &str = "KUBEBUILDER_ASSETS";
+
+const GO_MOD: &str = include_str!("../binaries/go.mod");
+const GO_SUM: &str = include_str!("../binaries/go.sum");
+
+const PACKAGES: [(&str, &str); 3] = [
+    ("etcd", "go.etcd.io/etcd/server/v3"),
+    ("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
+    ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
+];
+
+/// The three programs of the control plane.
+#[derive(Debug, Clone)]
+pub struct Binaries {
+    folder: PathBuf,
+}
+
+/// A binary of the control plane is neither there nor can it be built.
+#[derive(Debug, Error)]
+pub enum BinariesError {
+    /// The folder that the user named lacks one.
+    #[error("KUBEBUILDER_ASSETS names {}, which has no file {name}", folder.display())]
+    NotInAssets {
+        /// The folder.
+        folder: PathBuf,
+        /// The missing file.
+        name: &'static str,
+    },
+    /// go.mod requires no version of Kubernetes.
+    #[error("the go.mod of the binaries requires no version of k8s.io/kubernetes")]
+    NoVersion,
+    /// They cannot be built.
+    #[error(
+        "cannot build etcd, kubectl and kube-apiserver (the other way is to let KUBEBUILDER_ASSETS name a folder with them)"
+    )]
+    Build(#[from] GoProgramsError),
+}
+
+impl Binaries {
+    /// Takes the binaries from the folder named by `KUBEBUILDER_ASSETS`; if it is unset, from a cache of the user,
+    /// where they are built once with `go`. The build takes some minutes, tells on standard error how it gets on, and
+    /// blocks.
+    pub fn locate() -> Result<Self, BinariesError> {
+        match env::var_os(KUBEBUILDER_ASSETS) {
+            Some(folder) if !folder.is_empty() => Self::in_assets(PathBuf::from(folder)),
+            _ => Ok(Self {
+                folder: programs()?.built_once()?,
+            }),
+        }
+    }
+
+    /// The folder that has all three.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The path of `etcd`.
+    pub fn etcd(&self) -> PathBuf {
+        self.folder.join("etcd")
+    }
+
+    /// The path of `kube-apiserver`.
+    pub fn kube_apiserver(&self) -> PathBuf {
+        self.folder.join("kube-apiserver")
+    }
+
+    /// The path of `kubectl`.
+    pub fn kubectl(&self) -> PathBuf {
+        self.folder.join("kubectl")
+    }
+
+    pub(crate) fn in_assets(folder: PathBuf) -> Result<Self, BinariesError> {
+        match programs()?.missing(&folder) {
+            Some(name) => Err(BinariesError::NotInAssets { folder, name }),
+            None => Ok(Self { folder }),
+        }
+    }
+}
+
+fn programs() -> Result<GoPrograms, BinariesError> {
+    Ok(GoPrograms {
+        cache: "control-plane",
+        go_mod: GO_MOD,
+        go_sum: GO_SUM,
+        linker_flags: linker_flags()?,
+        packages: &PACKAGES,
+    })
+}
+
+/// A release build of Kubernetes is told its own version by the linker; without this it calls itself v0.0.0-master.
+/// Without the debugger's tables it links faster and is smaller.
+fn linker_flags() -> Result<String, BinariesError> {
+    let version = required_version("k8s.io/kubernetes", GO_MOD).ok_or(BinariesError::NoVersion)?;
+    let mut numbers = version.trim_start_matches('v').split('.');
+    let (major, minor) = (
+        numbers.next().unwrap_or_default(),
+        numbers.next().unwrap_or_default(),
+    );
+    let mut flags = "-s -w".to_owned();
+    for package in [
+        "k8s.io/component-base/version",
+        "k8s.io/client-go/pkg/version",
+    ] {
+        for (variable, value) in [
+            ("gitVersion", version),
+            ("gitMajor", major),
+            ("gitMinor", minor),
+        ] {
+            let _ = write!(flags, " -X {package}.{variable}={value}");
+        }
+    }
+    Ok(flags)
+}
+
+fn required_version<'a>(module: &str, go_mod: &'a str) -> Option<&'a str> {
+    let mut requirements = go_mod.lines().map(str::split_whitespace);
+    requirements.find_map(|mut words| (words.next()? == module).then(|| words.next())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn an_assets_folder_without_a_binary_is_refused_by_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["etcd", "kube-apiserver"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+
+        let error = Binaries::in_assets(folder.path().to_owned())
+            .unwrap_err()
+            .to_string();
+
+        assert!(error.starts_with("KUBEBUILDER_ASSETS names /"), "{error}");
+        assert!(error.ends_with(", which has no file kubectl"), "{error}");
+    }
+
+    #[test]
+    fn the_version_is_the_one_that_go_mod_requires() {
+        let flags = linker_flags().unwrap();
+
+        assert!(
+            flags.contains(" -X k8s.io/component-base/version.gitVersion=v1.36.1 "),
+            "{flags}"
+        );
+        assert!(
+            flags.contains(" -X k8s.io/client-go/pkg/version.gitMinor=36"),
+            "{flags}"
+        );
+        assert_eq!(required_version("k8s.io/other", GO_MOD), None);
+    }
+}

@@ -1,0 +1,170 @@
+//! Programs that are built from Go modules, once for a user.
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::go::{self, GoError};
+use crate::progress::Progress;
+
+/// Programs, and all that decides what is built.
+#[derive(Clone, Debug)]
+pub struct GoPrograms {
+    /// The folder of the cache that the builds are kept in.
+    pub cache: &'static str,
+    /// The module that requires what the programs are made of.
+    pub go_mod: &'static str,
+    /// Its checksums.
+    pub go_sum: &'static str,
+    /// What the linker is told.
+    pub linker_flags: String,
+    /// The programs' names and packages.
+    pub packages: &'static [(&'static str, &'static str)],
+}
+
+/// A program is neither there nor can it be built.
+#[derive(Debug, Error)]
+pub enum GoProgramsError {
+    /// There is no home directory to put a cache into.
+    #[error("there is no home directory for the cache of built binaries")]
+    NoCache(#[source] etcetera::HomeDirError),
+    /// The cache cannot be read or written.
+    #[error("cannot use the cache of built binaries at {}", path.display())]
+    Cache {
+        /// The file or folder in question.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The build failed.
+    #[error("the build failed")]
+    Go(#[from] GoError),
+}
+
+impl GoPrograms {
+    /// The folder that has all of them, in a cache of the user, where they are built once with `go`. The build takes some
+    /// minutes, tells on standard error how it gets on, and blocks.
+    ///
+    /// The folder's name is the hash of all that decides what is built, so that a change makes a new one and what is
+    /// there is never out of date.
+    pub fn built_once(&self) -> Result<PathBuf, GoProgramsError> {
+        let strategy = etcetera::base_strategy::choose_native_strategy();
+        let strategy = strategy.map_err(GoProgramsError::NoCache)?;
+        let cache = strategy.cache_dir().join("kubectl-gitops").join(self.cache);
+        let version = go_version()?;
+        let parts = [
+            &version,
+            self.linker_flags.as_str(),
+            self.go_mod,
+            self.go_sum,
+        ];
+        let folder = cache.join(key(&parts));
+        if self.missing(&folder).is_some() {
+            fs::create_dir_all(&cache).map_err(in_cache(&cache))?;
+            let _lock = self.lock(&folder.with_extension("lock"))?;
+            if self.missing(&folder).is_some() {
+                self.build(&folder)?;
+            }
+        }
+        Ok(folder)
+    }
+
+    /// A program that a folder lacks, if it lacks one.
+    pub(crate) fn missing(&self, folder: &Path) -> Option<&'static str> {
+        let mut names = self.packages.iter().map(|(name, _)| *name);
+        names.find(|name| !folder.join(name).is_file())
+    }
+
+    /// Waits until no other process builds the same. The lock ends with the file, so also with a process that is killed.
+    fn lock(&self, path: &Path) -> Result<File, GoProgramsError> {
+        let file = File::create(path).map_err(in_cache(path))?;
+        if file.try_lock().is_err() {
+            let names: Vec<_> = self.packages.iter().map(|(name, _)| *name).collect();
+            let names = names.join(", ");
+            Progress::new(&format!(
+                "waiting for the build of {names} that is under way"
+            ))
+            .announce();
+            file.lock().map_err(in_cache(path))?;
+        }
+        Ok(file)
+    }
+
+    /// Builds into a folder beside and renames it, so that a build that is cut short leaves nothing that looks finished.
+    /// What it does leave, the next one removes.
+    fn build(&self, folder: &Path) -> Result<(), GoProgramsError> {
+        let workspace = folder.with_extension("building");
+        let (module, output) = (workspace.join("module"), workspace.join("bin"));
+        remove(&workspace)?;
+        for path in [&module, &output] {
+            fs::create_dir_all(path).map_err(in_cache(path))?;
+        }
+        let write = |path: PathBuf, text: &str| fs::write(&path, text).map_err(in_cache(&path));
+        write(module.join("go.mod"), self.go_mod)?;
+        write(module.join("go.sum"), self.go_sum)?;
+        for (number, (name, package)) in (1..).zip(self.packages) {
+            let mut go = go::command(&module);
+            go.arg("build")
+                .args(["-trimpath", "-v"])
+                .args(["-ldflags", &self.linker_flags, "-o"]);
+            go.arg(output.join(name)).arg(package);
+            go::run(
+                go,
+                &format!("building {name} ({number} of {})", self.packages.len()),
+            )?;
+        }
+        remove(folder)?;
+        fs::rename(&output, folder).map_err(in_cache(folder))?;
+        remove(&workspace)
+    }
+}
+
+fn in_cache(path: &Path) -> impl FnOnce(io::Error) -> GoProgramsError {
+    let path = path.to_owned();
+    |source| GoProgramsError::Cache { path, source }
+}
+
+fn go_version() -> Result<String, GoError> {
+    let mut go = go::command(&env::temp_dir());
+    go.arg("version");
+    let output = go::run(go, "asking go for its version")?;
+    Ok(String::from_utf8_lossy(&output).trim().to_owned())
+}
+
+fn key(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.len().to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize()
+        .iter()
+        .take(8)
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+fn remove(folder: &Path) -> Result<(), GoProgramsError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(in_cache(folder)(error)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_tells_apart_what_the_parts_join_to() {
+        assert_ne!(key(&["ab", "c"]), key(&["a", "bc"]));
+    }
+}

@@ -1,0 +1,14 @@
+//! What holds of the whole: the API server with the manifests, the webhook behind them, the plugin.
+
+mod argo_cd_versions;
+mod by_hand;
+mod demo;
+mod ending;
+mod offline;
+mod passes;
+mod policy;
+mod readme;
+mod rules;
+mod secrets;
+mod support;
+mod webhook;

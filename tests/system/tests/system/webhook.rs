@@ -1,0 +1,297 @@
+//! The webhook as the manifests run it: its certificate, its rights, what it tells, how it ends.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use control_plane::eventually;
+use gitops_system_tests::{Installation, Overlay, Signal, Webhook};
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
+};
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::PostParams;
+use serde_json::{Value, json};
+
+use crate::support::{Base, Session, Writer, shared};
+
+const ADMISSION: &str = "admissionregistration.k8s.io";
+const CONFIGURATIONS: &str = "validatingwebhookconfigurations";
+const WITHIN: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn issues_its_certificate_and_makes_the_api_server_trust_it_and_changes_nothing_else()
+-> Result<()> {
+    let installation = shared().await?;
+    let secrets = Api::<Secret>::namespaced(installation.admin().client().await?, "gitops-webhook");
+    let secret = secrets.get("gitops-webhook-tls").await?;
+    let authority = secret
+        .data
+        .unwrap_or_default()
+        .remove("ca.crt")
+        .context("ca.crt")?;
+    let configuration = installation.configuration().await?;
+
+    let webhooks = configuration.webhooks.unwrap_or_default();
+    let trusted: Vec<(&str, bool)> = webhooks
+        .iter()
+        .map(|webhook| {
+            (
+                webhook.name.as_str(),
+                webhook.client_config.ca_bundle.as_ref() == Some(&authority),
+            )
+        })
+        .collect();
+    let written = configuration.metadata.managed_fields.unwrap_or_default();
+    let ours: Vec<Value> = written
+        .into_iter()
+        .filter(|entry| entry.manager.as_deref() == Some("gitops-webhook"))
+        .filter_map(|entry| entry.fields_v1.map(|fields| fields.0))
+        .collect();
+
+    let names = ["applications", "applicationsets", "projects", "clusters"];
+    let names = names.map(|name| format!("{name}.kubectl-gitops.io"));
+    assert_eq!(trusted, names.each_ref().map(|name| (name.as_str(), true)));
+    let bundle = json!({"f:clientConfig": {"f:caBundle": {}}});
+    let bundles = names.map(|name| (format!(r#"k:{{"name":"{name}"}}"#), bundle.clone()));
+    assert_eq!(
+        ours,
+        [json!({"f:webhooks": Value::Object(bundles.into_iter().collect())})]
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn has_the_rights_that_it_needs() -> Result<()> {
+    let entries = shared().await?.webhook().log().entries()?;
+
+    let complaints = ["WARN", "ERROR"].map(Value::from);
+    let forbidden = entries.iter().filter(|entry| {
+        complaints.contains(&entry["level"]) && entry.to_string().contains("forbidden")
+    });
+    assert_eq!(forbidden.collect::<Vec<_>>(), [] as [&Value; 0]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn has_no_other_rights() -> Result<()> {
+    let client = shared().await?.admin().client().await?;
+    let reviews = Api::<SubjectAccessReview>::all(client);
+    let may = async |verb: &str,
+                     group: &str,
+                     resource: &str,
+                     namespace: &str,
+                     name: &str|
+           -> Result<bool> {
+        let review = SubjectAccessReview {
+            spec: SubjectAccessReviewSpec {
+                user: Some("system:serviceaccount:gitops-webhook:gitops-webhook".to_owned()),
+                resource_attributes: Some(ResourceAttributes {
+                    verb: Some(verb.to_owned()),
+                    group: Some(group.to_owned()),
+                    resource: Some(resource.to_owned()),
+                    namespace: Some(namespace.to_owned()),
+                    name: Some(name.to_owned()),
+                    ..ResourceAttributes::default()
+                }),
+                ..SubjectAccessReviewSpec::default()
+            },
+            ..SubjectAccessReview::default()
+        };
+        let review = reviews.create(&PostParams::default(), &review).await?;
+        Ok(review.status.is_some_and(|status| status.allowed))
+    };
+    for (expected, verb, group, resource, namespace, name) in [
+        (true, "list", "", "secrets", "argocd", ""),
+        (
+            true,
+            "get",
+            "",
+            "secrets",
+            "gitops-webhook",
+            "gitops-webhook-tls",
+        ),
+        (
+            true,
+            "patch",
+            ADMISSION,
+            CONFIGURATIONS,
+            "",
+            "gitops-webhook",
+        ),
+        (false, "list", "", "secrets", "", ""),
+        (false, "list", "", "secrets", "kube-system", ""),
+        (false, "get", "", "secrets", "argocd", "cluster-prod"),
+        (false, "create", "", "secrets", "argocd", ""),
+        (false, "patch", "", "secrets", "argocd", "cluster-prod"),
+        (false, "list", "", "secrets", "gitops-webhook", ""),
+        (false, "get", "", "secrets", "gitops-webhook", "another"),
+        (false, "get", "", "configmaps", "argocd", "another"),
+        (false, "list", "argoproj.io", "applications", "argocd", ""),
+        (
+            false,
+            "patch",
+            "argoproj.io",
+            "applications",
+            "argocd",
+            "orders",
+        ),
+        (
+            false,
+            "update",
+            "argoproj.io",
+            "appprojects",
+            "argocd",
+            "default",
+        ),
+        (
+            false,
+            "patch",
+            "kubectl-gitops.io",
+            "gitopspolicies",
+            "",
+            "default",
+        ),
+        (false, "patch", ADMISSION, CONFIGURATIONS, "", "another"),
+        (
+            false,
+            "delete",
+            ADMISSION,
+            CONFIGURATIONS,
+            "",
+            "gitops-webhook",
+        ),
+    ] {
+        let allowed = may(verb, group, resource, namespace, name).await?;
+        assert_eq!(
+            allowed, expected,
+            "{verb} {resource}.{group} {namespace}/{name}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn counts_and_logs_what_it_decides() -> Result<()> {
+    const DENIED: &str =
+        r#"gitops_webhook_requests_total{kind="Application",operation="CREATE",outcome="denied"}"#;
+    const FOUND: &str = r#"gitops_webhook_findings_total{rule="default-project",level="deny"}"#;
+    let installation = shared().await?;
+    let webhook = installation.webhook();
+    let before = (
+        webhook.counter(DENIED).await?,
+        webhook.counter(FOUND).await?,
+    );
+    let developer = Session::of(&Writer::Developer.log_in(installation).await?).await?;
+
+    let object = Base::Staging.with("counted-and-logged", "spec: { project: default }")?;
+    developer.create(&object).await?.refusal();
+
+    let after = (
+        webhook.counter(DENIED).await?,
+        webhook.counter(FOUND).await?,
+    );
+    assert!(
+        after.0 > before.0 && after.1 > before.1,
+        "{before:?} {after:?}"
+    );
+    let mut decisions = webhook.log().entries_of("decision")?;
+    decisions.retain(|entry| entry["name"] == "counted-and-logged");
+    let decision = decisions.first().context("there is no log line")?;
+    let told = [
+        "kind",
+        "namespace",
+        "operation",
+        "user",
+        "dry_run",
+        "verdict",
+        "rules",
+    ];
+    assert_eq!(
+        told.map(|field| decision[field].clone()),
+        [
+            json!("Application"),
+            json!("argocd"),
+            json!("CREATE"),
+            json!("alice@example.com"),
+            json!(false),
+            json!("denied"),
+            json!("default-project"),
+        ]
+    );
+    assert!(
+        decision["uid"].as_str().is_some_and(|uid| uid.len() == 36),
+        "{decision}"
+    );
+    assert!(
+        decision["duration_us"]
+            .as_u64()
+            .is_some_and(|took| took > 0),
+        "{decision}"
+    );
+    Ok(())
+}
+
+/// A second replica, beside the one that everybody uses.
+#[tokio::test]
+async fn shares_its_certificate_with_other_replicas_and_ends_when_asked_to() -> Result<()> {
+    let installation = shared().await?;
+    let generation = installation.configuration().await?.metadata.generation;
+    let replica = Webhook::start(installation.control_plane()).await?;
+    replica.ready().await?;
+
+    replica.signal(Signal::Terminate)?;
+    let status = replica.ended().await?;
+
+    assert!(status.success(), "{status}: {}", replica.log().text()?);
+    assert_eq!(replica.log().entries_of("ended")?.len(), 1);
+    assert_eq!(
+        installation.configuration().await?.metadata.generation,
+        generation
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn while_it_is_down_specs_cannot_be_changed_and_argo_cd_goes_on() -> Result<()> {
+    let installation = Installation::start(Overlay::ProdDevops, "").await?;
+    let admin = installation.admin();
+    let session = Session::of(admin).await?;
+    session
+        .create(&Base::Production.with("orders", "{}")?)
+        .await?
+        .admitted();
+    let changed = Base::Production.with("orders", "spec: { source: { path: elsewhere } }")?;
+
+    installation.webhook().signal(Signal::Kill)?;
+    installation.webhook().ended().await?;
+
+    let what = "the API server notices that nobody answers";
+    eventually(WITHIN, what, async || {
+        let applied = admin
+            .kubectl(["apply", "-f", "-"])
+            .input(changed.to_string());
+        let applied = applied.run().await.map_err(|error| error.to_string())?;
+        if applied
+            .stderr
+            .contains(r#"failed calling webhook "applications.kubectl-gitops.io""#)
+        {
+            Ok(())
+        } else {
+            Err(applied.stderr)
+        }
+    })
+    .await?;
+    for change in [
+        json!({"status": {"health": {"status": "Healthy"}}}),
+        json!({"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}}),
+        json!({"operation": {"sync": {"revision": "v1.4.0"}}}),
+    ] {
+        session
+            .patch("Application", "orders", &change)
+            .await?
+            .admitted();
+    }
+    session.delete("Application", "orders").await?;
+    Ok(())
+}

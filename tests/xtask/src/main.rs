@@ -1,0 +1,187 @@
+//! The project's own commands: `cargo xtask test`, `lint`, `demo`, `bench`.
+//!
+//! Each says what it does and runs cargo and the programs of this workspace; nothing of the system itself is here, so that
+//! this compiles in a moment.
+
+mod run;
+mod summary;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+use crate::run::{cargo, program, run, succeeds, target_folder};
+use crate::summary::run_tests;
+
+/// Where the system tests look for programs that are known to be current.
+const PROGRAMS: &str = "GITOPS_TEST_PROGRAMS";
+
+/// The project's own commands
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Command {
+    /// Run all tests
+    ///
+    /// The first time on a machine this builds etcd, kube-apiserver and kubectl from their Go modules, which takes some
+    /// minutes.
+    Test,
+    /// Check format, lints, documentation and, where cargo-deny is installed, dependencies
+    Lint,
+    /// Watch a real API server turn bad objects away
+    ///
+    /// The first time on a machine this builds etcd, kube-apiserver and kubectl from their Go modules, which takes some
+    /// minutes.
+    Demo,
+    /// Measure the webhook, by its parts and beside a bare server and Open Policy Agent
+    ///
+    /// All that was measured is also written to bench.json, beside the release build's programs. The first time on a
+    /// machine this builds etcd, kube-apiserver and Open Policy Agent from their Go modules, which takes some minutes.
+    Bench {
+        /// A short run, without Open Policy Agent
+        #[arg(long)]
+        quick: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Test => test(),
+        Command::Lint => lint(),
+        Command::Demo => demo(),
+        Command::Bench { quick } => bench(quick),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            run::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn test() -> Result<()> {
+    run(
+        "building everything",
+        cargo().args(["test", "--workspace", "--no-run"]),
+    )?;
+    prepare_control_plane()?;
+    let programs = target_folder()?;
+    let mut tests = cargo();
+    tests
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .env(PROGRAMS, programs);
+    run::say("running the tests");
+    let summary = run_tests(tests)?;
+    anyhow::ensure!(summary.failed == 0, "{summary}");
+    summary.print()
+}
+
+fn lint() -> Result<()> {
+    run(
+        "checking the format",
+        cargo().args(["fmt", "--all", "--check"]),
+    )?;
+    let mut clippy = cargo();
+    clippy.args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ]);
+    run("checking the lints", &mut clippy)?;
+    let mut doc = cargo();
+    doc.args(["doc", "--workspace", "--no-deps", "--quiet"]);
+    run(
+        "checking the documentation",
+        doc.env("RUSTDOCFLAGS", "-D warnings"),
+    )?;
+    if succeeds(cargo().args(["deny", "--version"])) {
+        // Advisories change without a change here: they are for a daily look, not for a commit.
+        let checks = ["deny", "check", "bans", "licenses", "sources"];
+        run("checking the dependencies", cargo().args(checks))
+    } else {
+        run::say(
+            "not checking the dependencies: cargo-deny is not installed (cargo install cargo-deny)",
+        );
+        Ok(())
+    }
+}
+
+fn demo() -> Result<()> {
+    let mut build = cargo();
+    build.args(["build", "--bins"]);
+    for package in [
+        "gitops-webhook",
+        "kubectl-gitops",
+        "control-plane",
+        "gitops-system-tests",
+    ] {
+        build.args(["--package", package]);
+    }
+    run("building the webhook, the plugin and the demo", &mut build)?;
+    prepare_control_plane()?;
+    let demo = program("gitops-demo")?;
+    let status = std::process::Command::new(&demo)
+        .env(PROGRAMS, target_folder()?)
+        .status()
+        .with_context(|| format!("cannot run {}", demo.display()))?;
+    anyhow::ensure!(
+        status.success(),
+        "the demo did not go as it should ({status})"
+    );
+    Ok(())
+}
+
+fn bench(quick: bool) -> Result<()> {
+    // One after the other: built together, the webhook would get what only the benchmark asks of their dependencies.
+    for package in ["gitops-webhook", "gitops-bench"] {
+        let mut build = cargo();
+        build.args([
+            "build",
+            "--release",
+            "--bins",
+            "--quiet",
+            "--package",
+            package,
+        ]);
+        run(&format!("building {package}"), &mut build)?;
+    }
+    let mut parts = cargo();
+    parts.args([
+        "bench",
+        "--quiet",
+        "--package",
+        "gitops-bench",
+        "--",
+        "--quick",
+    ]);
+    run("measuring the webhook's parts", &mut parts)?;
+    let programs = target_folder()?.with_file_name("release");
+    let mut servers = std::process::Command::new(programs.join("gitops-bench"));
+    servers.arg("--json").arg(programs.join("bench.json"));
+    if quick {
+        servers.args(["--servers", "gitops-webhook,floor,floor-json"]);
+        servers.args(["--rounds", "1", "--seconds", "1", "--applications", "200"]);
+    }
+    run("measuring the servers", &mut servers)
+}
+
+fn prepare_control_plane() -> Result<()> {
+    let prepare = program("prepare-control-plane")?;
+    let what = "making sure that etcd, kube-apiserver, kubectl and Argo CD's API are there";
+    run(what, &mut std::process::Command::new(prepare))
+}

@@ -1,0 +1,120 @@
+//! From a review to a decision: asks the rules, or says why they are not asked.
+
+use policy::{Finding, Inventory, Outcome, Requester, Subject, evaluate};
+
+use super::review::{Content, Operation, Review};
+
+/// What becomes of a request, and why.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// No finding denies it.
+    Admitted,
+    /// At least one finding denies it.
+    Denied,
+    /// It changes nothing that a rule reads.
+    Unchanged,
+    /// No rule judges such an object.
+    NotJudged,
+    /// The object cannot be read, and so it is denied.
+    Unreadable,
+}
+
+impl Verdict {
+    /// All verdicts.
+    pub const ALL: [Verdict; 5] = [
+        Verdict::Admitted,
+        Verdict::Denied,
+        Verdict::Unchanged,
+        Verdict::NotJudged,
+        Verdict::Unreadable,
+    ];
+
+    /// The verdict as logs, metrics and audit annotations name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Admitted => "admitted",
+            Verdict::Denied => "denied",
+            Verdict::Unchanged => "unchanged",
+            Verdict::NotJudged => "not-judged",
+            Verdict::Unreadable => "unreadable",
+        }
+    }
+
+    /// Whether the request is admitted.
+    pub fn is_allowed(self) -> bool {
+        match self {
+            Verdict::Admitted | Verdict::Unchanged | Verdict::NotJudged => true,
+            Verdict::Denied | Verdict::Unreadable => false,
+        }
+    }
+}
+
+/// A [`Verdict`] and what it rests on.
+#[derive(Debug)]
+pub struct Decision {
+    /// What becomes of the request.
+    pub verdict: Verdict,
+    /// What the rules found, in their stable order.
+    pub findings: Vec<Finding>,
+    /// Why the object cannot be read, where it cannot.
+    pub unreadable: Option<String>,
+}
+
+impl Decision {
+    fn without_findings(verdict: Verdict) -> Self {
+        Decision {
+            verdict,
+            findings: Vec::new(),
+            unreadable: None,
+        }
+    }
+
+    /// The rules that found something, each once, separated by commas.
+    pub fn rules(&self) -> String {
+        let mut rules: Vec<&str> = Vec::new();
+        for finding in &self.findings {
+            if !rules.contains(&finding.rule.as_str()) {
+                rules.push(finding.rule.as_str());
+            }
+        }
+        rules.join(",")
+    }
+}
+
+/// Decides on the content of a review, which is used up; the rest of the review stays.
+pub fn decide(review: &mut Review<'_>, inventory: &Inventory) -> Decision {
+    let (object, old) = match std::mem::replace(&mut review.content, Content::NotJudged) {
+        Content::NotJudged => return Decision::without_findings(Verdict::NotJudged),
+        Content::Unreadable(reason) => {
+            return Decision {
+                unreadable: Some(reason),
+                ..Decision::without_findings(Verdict::Unreadable)
+            };
+        }
+        Content::Judged { object, old } => (object, old),
+    };
+    let operation = match review.operation {
+        Operation::Create => policy::Operation::Create,
+        Operation::Update => policy::Operation::Update,
+        Operation::Delete => policy::Operation::Delete,
+        Operation::Connect => return Decision::without_findings(Verdict::NotJudged),
+    };
+    let subject = Subject {
+        object,
+        old,
+        operation,
+        requester: Requester {
+            username: &review.username,
+        },
+    };
+    let verdict = evaluate(&subject, inventory);
+    Decision {
+        verdict: match verdict.outcome {
+            Outcome::Unchanged => Verdict::Unchanged,
+            Outcome::Admitted => Verdict::Admitted,
+            Outcome::Denied => Verdict::Denied,
+        },
+        findings: verdict.findings,
+        unreadable: None,
+    }
+}

@@ -1,0 +1,168 @@
+//! Writing the answer.
+//!
+//! Many people see nothing of us but `status.message`, as Argo CD shows it, so all that denies is in
+//! it, on one line.
+
+use policy::finding::{dotted, shorten};
+use policy::{Finding, Level};
+use serde::Serialize;
+
+use super::decide::{Decision, Verdict};
+use super::review::{API_VERSION, KIND};
+
+/// How many denials are written out. Argo CD keeps the message in three places of an Application's
+/// status and in an Event, so thousands of them would not fit; and nobody reads that far.
+const DENIALS_LIMIT: usize = 32;
+
+/// The API server drops warnings once all of one request together exceed this many characters
+/// (Kubernetes 1.36, `recorder` of `k8s.io/apiserver/pkg/endpoints/filters/warning.go`).
+const WARNINGS_LIMIT: usize = 4096;
+
+/// What a warning is cut to by the same code. Lines of findings are shorter.
+const WARNING_LIMIT: usize = 256;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AdmissionReview<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    response: AdmissionResponse<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AdmissionResponse<'a> {
+    uid: &'a str,
+    allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+    audit_annotations: AuditAnnotations,
+}
+
+/// `metav1.Status`.
+#[derive(Serialize)]
+struct Status {
+    #[serde(rename = "status")]
+    outcome: &'static str,
+    reason: &'static str,
+    code: u16,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Details>,
+}
+
+#[derive(Serialize)]
+struct Details {
+    causes: Vec<Cause>,
+}
+
+/// `metav1.StatusCause`; its `reason` is meant for machines.
+#[derive(Serialize)]
+struct Cause {
+    reason: String,
+    message: String,
+    field: String,
+}
+
+/// The API server puts the webhook's name and a `/` before each key.
+#[derive(Serialize)]
+struct AuditAnnotations {
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    rules: String,
+}
+
+/// The answer to the request `uid` as JSON.
+///
+/// # Errors
+/// It cannot be written, which no content of it can bring about.
+pub fn to_json(uid: &str, decision: &Decision) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::to_vec(&AdmissionReview {
+        api_version: API_VERSION,
+        kind: KIND,
+        response: AdmissionResponse {
+            uid,
+            allowed: decision.verdict.is_allowed(),
+            status: status(decision),
+            warnings: warnings(&decision.findings),
+            audit_annotations: AuditAnnotations {
+                verdict: decision.verdict.as_str(),
+                rules: decision.rules(),
+            },
+        },
+    })
+}
+
+fn status(decision: &Decision) -> Option<Status> {
+    let (message, details) = match decision.verdict {
+        Verdict::Admitted | Verdict::Unchanged | Verdict::NotJudged => return None,
+        Verdict::Denied => {
+            let denials = of_level(&decision.findings, &[Level::Deny]);
+            (message(&denials), Some(details(&denials)))
+        }
+        Verdict::Unreadable => {
+            let reason = decision.unreadable.as_deref().unwrap_or_default();
+            let message = format!("the object cannot be read, so it cannot be judged: {reason}");
+            (shorten(&message, WARNING_LIMIT), None)
+        }
+    };
+    Some(Status {
+        outcome: "Failure",
+        reason: "Forbidden",
+        code: 403,
+        message,
+        details,
+    })
+}
+
+fn of_level<'f>(findings: &'f [Finding], levels: &[Level]) -> Vec<&'f Finding> {
+    findings
+        .iter()
+        .filter(|finding| levels.contains(&finding.level))
+        .collect()
+}
+
+fn message(denials: &[&Finding]) -> String {
+    let shown = denials.iter().take(DENIALS_LIMIT);
+    let mut lines: Vec<String> = shown.map(|finding| finding.line()).collect();
+    if let Some(more) = denials.len().checked_sub(DENIALS_LIMIT + 1) {
+        lines.push(format!("and {} more", more + 1));
+    }
+    lines.join(" | ")
+}
+
+fn details(denials: &[&Finding]) -> Details {
+    let causes = denials.iter().take(DENIALS_LIMIT).map(|finding| Cause {
+        reason: finding.rule.as_str().to_owned(),
+        message: shorten(
+            &format!("{}; {}", finding.message, finding.fix),
+            WARNING_LIMIT,
+        ),
+        field: dotted(&finding.field),
+    });
+    Details {
+        causes: causes.collect(),
+    }
+}
+
+/// What the writer should know although it does not deny, within the API server's limits, each
+/// once.
+fn warnings(findings: &[Finding]) -> Vec<String> {
+    let mut warnings: Vec<String> = Vec::new();
+    let mut length = 0;
+    for finding in of_level(findings, &[Level::Warn, Level::Undecided]) {
+        let warning = shorten(&finding.line(), WARNING_LIMIT);
+        length += warning.chars().count();
+        if length > WARNINGS_LIMIT {
+            break;
+        }
+        if warnings.contains(&warning) {
+            length -= warning.chars().count();
+        } else {
+            warnings.push(warning);
+        }
+    }
+    warnings
+}

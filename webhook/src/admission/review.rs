@@ -1,0 +1,598 @@
+//! Reading an AdmissionReview.
+//!
+//! Most of a review is `status`, `managedFields` and the old object, which hardly a rule reads, so
+//! the body is gone over once, straight into types that borrow from it and hold only what is read.
+//! That works because the API server writes `request.kind` before the objects; with any other order
+//! an object is kept as text until its kind is known.
+//!
+//! Where that fails, the body is read a second time, slowly, to say what is wrong with it: it
+//! is no AdmissionReview, or it is one and has an object that cannot be read.
+
+use std::fmt;
+
+use argocd::cluster::ClusterSecret;
+use argocd::text::Text;
+use argocd::{AppProject, Application};
+use policy::Object;
+use policy::finding::shorten;
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// The only version of AdmissionReview that is understood.
+pub const API_VERSION: &str = "admission.k8s.io/v1";
+/// The kind of the body, and of the answer.
+pub const KIND: &str = "AdmissionReview";
+
+/// The longest text of somebody else's that an error repeats, in characters.
+const QUOTE_LIMIT: usize = 64;
+
+/// The kinds that the webhook configuration asks about.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Kind {
+    /// `argoproj.io` Application.
+    Application,
+    /// `argoproj.io` ApplicationSet; no rule judges it yet.
+    ApplicationSet,
+    /// `argoproj.io` AppProject.
+    AppProject,
+    /// Secret of the core group; judged if it is a cluster's.
+    Secret,
+    /// Anything else, which no rule judges.
+    #[default]
+    Other,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Kind; 5] = [
+        Kind::Application,
+        Kind::ApplicationSet,
+        Kind::AppProject,
+        Kind::Secret,
+        Kind::Other,
+    ];
+
+    /// The kind's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Application => "Application",
+            Kind::ApplicationSet => "ApplicationSet",
+            Kind::AppProject => "AppProject",
+            Kind::Secret => "Secret",
+            Kind::Other => "other",
+        }
+    }
+
+    fn of(group: &str, kind: &str) -> Self {
+        match (group, kind) {
+            (argocd::names::GROUP, "Application") => Kind::Application,
+            (argocd::names::GROUP, "ApplicationSet") => Kind::ApplicationSet,
+            (argocd::names::GROUP, "AppProject") => Kind::AppProject,
+            ("", "Secret") => Kind::Secret,
+            _ => Kind::Other,
+        }
+    }
+}
+
+/// What is asked of the API server.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Operation {
+    /// A new object.
+    Create,
+    /// An object replaces its old self.
+    Update,
+    /// An object is to go.
+    Delete,
+    /// A connection to a subresource.
+    Connect,
+}
+
+impl Operation {
+    /// All operations.
+    pub const ALL: [Operation; 4] = [
+        Operation::Create,
+        Operation::Update,
+        Operation::Delete,
+        Operation::Connect,
+    ];
+
+    /// The operation as the API server writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Operation::Create => "CREATE",
+            Operation::Update => "UPDATE",
+            Operation::Delete => "DELETE",
+            Operation::Connect => "CONNECT",
+        }
+    }
+}
+
+/// A request that the API server wants a verdict on.
+#[derive(Debug)]
+pub struct Review<'a> {
+    /// To be repeated in the answer.
+    pub uid: Text<'a>,
+    /// Kind of the object.
+    pub kind: Kind,
+    /// Namespace of the object; empty if it has none.
+    pub namespace: Text<'a>,
+    /// Name of the object.
+    pub name: Text<'a>,
+    /// What is asked.
+    pub operation: Operation,
+    /// Who asks.
+    pub username: Text<'a>,
+    /// Whether nothing will be stored.
+    pub dry_run: bool,
+    /// What there is to judge.
+    pub content: Content<'a>,
+}
+
+/// What a [`Review`] brings to judge.
+#[derive(Debug)]
+pub enum Content<'a> {
+    /// An object of a kind that rules judge.
+    Judged {
+        /// The new object; on DELETE the one that is to go.
+        object: Object<'a>,
+        /// On UPDATE the old object, if it can be read and is of a kind that is judged.
+        old: Option<Object<'a>>,
+    },
+    /// An object that no rule judges.
+    NotJudged,
+    /// An object of a judged kind that cannot be read. The text says where and why, and quotes
+    /// nothing of a Secret.
+    Unreadable(String),
+}
+
+/// A body that is not a request for a verdict. Nothing of an object is repeated.
+#[derive(Debug, thiserror::Error)]
+pub enum ReviewError {
+    /// Not a text at all.
+    #[error("the body is not UTF-8")]
+    NotUtf8,
+    /// Not JSON, or cut off.
+    #[error("the body is not JSON (line {line}, column {column})")]
+    NotJson {
+        /// Line of the first error, counted from one.
+        line: usize,
+        /// Column of the first error, counted from one.
+        column: usize,
+    },
+    /// Another object.
+    #[error("the body is of kind {0:?}, expected \"AdmissionReview\"")]
+    Kind(String),
+    /// An AdmissionReview of another version.
+    #[error("the AdmissionReview is of version {0:?}, expected \"admission.k8s.io/v1\"")]
+    Version(String),
+    /// An answer, or nothing.
+    #[error("the AdmissionReview has no request")]
+    NoRequest,
+    /// A request that lacks what every request has.
+    #[error("the AdmissionReview's request has no {0}")]
+    Incomplete(&'static str),
+    /// A field of the review itself has a wrong type.
+    #[error("the AdmissionReview is malformed (line {line}, column {column})")]
+    Malformed {
+        /// Line of the first error, counted from one.
+        line: usize,
+        /// Column of the first error, counted from one.
+        column: usize,
+    },
+}
+
+impl From<serde_json::Error> for ReviewError {
+    fn from(error: serde_json::Error) -> Self {
+        let (line, column) = (error.line(), error.column());
+        match error.classify() {
+            serde_json::error::Category::Data => ReviewError::Malformed { line, column },
+            _ => ReviewError::NotJson { line, column },
+        }
+    }
+}
+
+impl<'a> Review<'a> {
+    /// Reads the body of a request.
+    ///
+    /// # Errors
+    /// It is not a request for a verdict. An object that cannot be read is not an error, see
+    /// [`Content::Unreadable`].
+    pub fn from_json(body: &'a [u8]) -> Result<Self, ReviewError> {
+        let body = str::from_utf8(body).map_err(|_| ReviewError::NotUtf8)?;
+        match Envelope::read(body, Objects::Decoded) {
+            Ok(envelope) => envelope.into_review(),
+            Err(_) => Envelope::read(body, Objects::AsText)?.into_review(),
+        }
+    }
+}
+
+/// What becomes of objects as they are met.
+#[derive(Clone, Copy)]
+enum Objects {
+    /// They are decoded if their kind is known by then.
+    Decoded,
+    /// They are kept as text, so that what is wrong with one does not hide the rest.
+    AsText,
+}
+
+#[derive(Default)]
+struct Envelope<'a> {
+    api_version: Option<Text<'a>>,
+    kind: Option<Text<'a>>,
+    request: Option<Request<'a>>,
+}
+
+impl<'a> Envelope<'a> {
+    fn read(body: &'a str, objects: Objects) -> Result<Self, serde_json::Error> {
+        let mut deserializer = serde_json::Deserializer::from_str(body);
+        let envelope = EnvelopeSeed(objects).deserialize(&mut deserializer)?;
+        deserializer.end()?;
+        Ok(envelope)
+    }
+
+    fn into_review(self) -> Result<Review<'a>, ReviewError> {
+        let written =
+            |text: Option<Text<'_>>| shorten(text.as_ref().map_or("", Text::as_str), QUOTE_LIMIT);
+        if self.kind.as_deref() != Some(KIND) {
+            return Err(ReviewError::Kind(written(self.kind)));
+        }
+        if self.api_version.as_deref() != Some(API_VERSION) {
+            return Err(ReviewError::Version(written(self.api_version)));
+        }
+        self.request.ok_or(ReviewError::NoRequest)?.into_review()
+    }
+
+    fn is_another_version(&self) -> bool {
+        self.api_version
+            .as_deref()
+            .is_some_and(|version| version != API_VERSION)
+    }
+}
+
+struct EnvelopeSeed(Objects);
+
+impl<'de> DeserializeSeed<'de> for EnvelopeSeed {
+    type Value = Envelope<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "camelCase")]
+enum EnvelopeField {
+    ApiVersion,
+    Kind,
+    Request,
+    #[serde(other)]
+    Unknown,
+}
+
+impl<'de> Visitor<'de> for EnvelopeSeed {
+    type Value = Envelope<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an AdmissionReview")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        let mut envelope = Envelope::default();
+        while let Some(field) = map.next_key()? {
+            match field {
+                EnvelopeField::ApiVersion => set(&mut envelope.api_version, map.next_value()?)?,
+                EnvelopeField::Kind => set(&mut envelope.kind, map.next_value()?)?,
+                // Another version may look different inside; what counts then is that it is another.
+                EnvelopeField::Request if envelope.is_another_version() => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+                EnvelopeField::Request => {
+                    if let Some(request) = map.next_value_seed(RequestSeed(self.0))? {
+                        set(&mut envelope.request, request)?;
+                    }
+                }
+                EnvelopeField::Unknown => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(envelope)
+    }
+}
+
+/// Of two values for one field one would have to be ignored, and the API server might mean the other.
+fn set<T, E: serde::de::Error>(field: &mut Option<T>, value: T) -> Result<(), E> {
+    match field.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(E::custom("a field is there twice")),
+    }
+}
+
+#[derive(Default)]
+struct Request<'a> {
+    uid: Option<Text<'a>>,
+    kind: Option<Kind>,
+    sub_resource: Option<Text<'a>>,
+    name: Option<Text<'a>>,
+    namespace: Option<Text<'a>>,
+    operation: Option<Operation>,
+    user_info: Option<UserInfo<'a>>,
+    object: Option<Held<'a>>,
+    old_object: Option<Held<'a>>,
+    dry_run: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct UserInfo<'a> {
+    #[serde(borrow, default)]
+    username: Text<'a>,
+}
+
+#[derive(Deserialize)]
+struct GroupKind<'a> {
+    #[serde(borrow, default)]
+    group: Text<'a>,
+    #[serde(borrow, default)]
+    kind: Text<'a>,
+}
+
+/// An object, as far as it has been read.
+enum Held<'a> {
+    /// `null`.
+    Nothing,
+    /// Of a kind that no rule judges.
+    NotJudged,
+    /// Decoded.
+    Object(Object<'a>),
+    /// Not looked at yet.
+    Text(&'a RawValue),
+}
+
+impl<'a> Request<'a> {
+    fn into_review(self) -> Result<Review<'a>, ReviewError> {
+        let uid = self.uid.filter(|uid| !uid.is_empty());
+        let uid = uid.ok_or(ReviewError::Incomplete("uid"))?;
+        let kind = self.kind.ok_or(ReviewError::Incomplete("kind"))?;
+        let operation = self.operation;
+        let operation = operation.ok_or(ReviewError::Incomplete("operation"))?;
+        let object = self.object.unwrap_or(Held::Nothing);
+        let old_object = self.old_object.unwrap_or(Held::Nothing);
+        // A subresource is another type under the object's name.
+        let content =
+            if self.sub_resource.is_some_and(|name| !name.is_empty()) {
+                Content::NotJudged
+            } else {
+                match operation {
+                    Operation::Connect => Content::NotJudged,
+                    Operation::Delete => match content(kind, old_object, Held::Nothing) {
+                        // Whatever is wrong with it, that is no reason to keep it.
+                        Some(Content::Unreadable(_)) => Content::NotJudged,
+                        content => content.ok_or(ReviewError::Incomplete("oldObject"))?,
+                    },
+                    Operation::Create => content(kind, object, Held::Nothing)
+                        .ok_or(ReviewError::Incomplete("object"))?,
+                    Operation::Update => content(kind, object, old_object)
+                        .ok_or(ReviewError::Incomplete("object"))?,
+                }
+            };
+        // The name is empty on a CREATE with `generateName`, while the object has one already.
+        let name = self.name.filter(|name| !name.is_empty());
+        let name = name.unwrap_or_else(|| content.name());
+        Ok(Review {
+            uid,
+            kind,
+            namespace: self.namespace.unwrap_or_default(),
+            name,
+            operation,
+            username: self.user_info.map(|user| user.username).unwrap_or_default(),
+            dry_run: self.dry_run.unwrap_or_default(),
+            content,
+        })
+    }
+}
+
+impl<'a> Content<'a> {
+    fn name(&self) -> Text<'a> {
+        match self {
+            Content::Judged { object, .. } => match object {
+                Object::Application(application) => application.metadata.name.clone(),
+                Object::AppProject(project) => Text::from(project.metadata.name.clone()),
+                Object::ClusterSecret(secret) => secret.metadata.name.clone(),
+            },
+            Content::NotJudged | Content::Unreadable(_) => Text::default(),
+        }
+    }
+}
+
+/// `None` if there is no object.
+fn content<'a>(kind: Kind, object: Held<'a>, old: Held<'a>) -> Option<Content<'a>> {
+    let object = match object {
+        Held::Text(text) => match decode_slowly(kind, text) {
+            Ok(object) => object,
+            // Only its finalizers are still to go; refused, it could never go.
+            Err(_) if is_being_deleted(text) => return Some(Content::NotJudged),
+            Err(reason) => return Some(Content::Unreadable(reason)),
+        },
+        object => object,
+    };
+    let old = match old {
+        // An old object that cannot be read is as good as none: the new one has to stand by itself.
+        Held::Text(text) => decode_slowly(kind, text).unwrap_or(Held::Nothing),
+        old => old,
+    };
+    match object {
+        Held::Nothing | Held::Text(_) => None,
+        Held::NotJudged => Some(Content::NotJudged),
+        Held::Object(object) => Some(Content::Judged {
+            object,
+            old: match old {
+                Held::Object(old) => Some(old),
+                Held::Nothing | Held::NotJudged | Held::Text(_) => None,
+            },
+        }),
+    }
+}
+
+fn is_being_deleted(object: &RawValue) -> bool {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Metadata {
+        #[serde(default)]
+        deletion_timestamp: Option<IgnoredAny>,
+    }
+    #[derive(Deserialize)]
+    struct Deleting {
+        metadata: Metadata,
+    }
+    serde_json::from_str(object.get())
+        .is_ok_and(|object: Deleting| object.metadata.deletion_timestamp.is_some())
+}
+
+/// Decodes an object and keeps track of where it is, which costs too much to do for every object.
+fn decode_slowly(kind: Kind, object: &RawValue) -> Result<Held<'_>, String> {
+    let mut deserializer = serde_json::Deserializer::from_str(object.get());
+    let mut track = serde_path_to_error::Track::new();
+    let tracked = serde_path_to_error::Deserializer::new(&mut deserializer, &mut track);
+    decode(kind, tracked).map_err(|error| {
+        let path = track.path();
+        match kind {
+            // The error may quote a credential.
+            Kind::Secret => format!("{path} has a wrong type or is there twice"),
+            _ => format!("{path}: {}", without_position(&error)),
+        }
+    })
+}
+
+/// The position is one in the object as the API server sent it, which nobody has.
+fn without_position(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let position = format!(" at line {} column {}", error.line(), error.column());
+    text.strip_suffix(&position).unwrap_or(&text).to_owned()
+}
+
+fn decode<'de, D: Deserializer<'de>>(kind: Kind, deserializer: D) -> Result<Held<'de>, D::Error> {
+    match kind {
+        Kind::Application => {
+            let object = Option::<Box<Application<'de>>>::deserialize(deserializer)?;
+            Ok(object.map_or(Held::Nothing, |object| {
+                Held::Object(Object::Application(object))
+            }))
+        }
+        Kind::AppProject => {
+            let object = Option::<Box<AppProject>>::deserialize(deserializer)?;
+            Ok(object.map_or(Held::Nothing, |object| {
+                Held::Object(Object::AppProject(object))
+            }))
+        }
+        Kind::Secret => {
+            let object = Option::<Box<ClusterSecret<'de>>>::deserialize(deserializer)?;
+            Ok(match object {
+                None => Held::Nothing,
+                Some(secret) if secret.is_cluster() => Held::Object(Object::ClusterSecret(secret)),
+                Some(_) => Held::NotJudged,
+            })
+        }
+        Kind::ApplicationSet | Kind::Other => {
+            let object = Option::<IgnoredAny>::deserialize(deserializer)?;
+            Ok(object.map_or(Held::Nothing, |_| Held::NotJudged))
+        }
+    }
+}
+
+struct ObjectSeed {
+    kind: Option<Kind>,
+    objects: Objects,
+}
+
+impl<'de> DeserializeSeed<'de> for ObjectSeed {
+    type Value = Held<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        match (self.kind, self.objects) {
+            (Some(kind), Objects::Decoded) => decode(kind, deserializer),
+            (None, _) | (_, Objects::AsText) => {
+                <&RawValue>::deserialize(deserializer).map(Held::Text)
+            }
+        }
+    }
+}
+
+struct RequestSeed(Objects);
+
+impl<'de> DeserializeSeed<'de> for RequestSeed {
+    type Value = Option<Request<'de>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_option(self)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "camelCase")]
+enum RequestField {
+    Uid,
+    Kind,
+    SubResource,
+    Name,
+    Namespace,
+    Operation,
+    UserInfo,
+    Object,
+    OldObject,
+    DryRun,
+    #[serde(other)]
+    Unknown,
+}
+
+impl<'de> Visitor<'de> for RequestSeed {
+    type Value = Option<Request<'de>>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the request of an AdmissionReview")
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        let mut request = Request::default();
+        while let Some(field) = map.next_key()? {
+            let object = ObjectSeed {
+                kind: request.kind,
+                objects: self.0,
+            };
+            match field {
+                RequestField::Uid => set(&mut request.uid, map.next_value()?)?,
+                RequestField::Kind => {
+                    let GroupKind { group, kind } = map.next_value()?;
+                    set(&mut request.kind, Kind::of(&group, &kind))?;
+                }
+                RequestField::SubResource => set(&mut request.sub_resource, map.next_value()?)?,
+                RequestField::Name => set(&mut request.name, map.next_value()?)?,
+                RequestField::Namespace => set(&mut request.namespace, map.next_value()?)?,
+                RequestField::Operation => set(&mut request.operation, map.next_value()?)?,
+                RequestField::UserInfo => set(&mut request.user_info, map.next_value()?)?,
+                RequestField::Object => set(&mut request.object, map.next_value_seed(object)?)?,
+                RequestField::OldObject => {
+                    set(&mut request.old_object, map.next_value_seed(object)?)?;
+                }
+                RequestField::DryRun => {
+                    if let Some(dry_run) = map.next_value()? {
+                        set(&mut request.dry_run, dry_run)?;
+                    }
+                }
+                RequestField::Unknown => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(Some(request))
+    }
+}

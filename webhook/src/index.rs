@@ -1,0 +1,208 @@
+//! What the rules may know, kept up to date by watches.
+//!
+//! ```text
+//!   AppProject ──────────┐
+//!   Secret, cluster ─────┤
+//!   Secret, repository ──┤ watched   changes    store          caches
+//!   ConfigMap argocd-cm ─┼────────> ────────> tables ──────> Inventory, replaced as a whole
+//!   GitOpsPolicy default ┤                             5 ms
+//!   CRD of Application ──┘
+//! ```
+//!
+//! - [`watched`] reads objects off the wire and drops what is not needed as it reads: credentials,
+//!   managed fields, the last applied manifest. An object that cannot be read ends no watch.
+//! - [`store`] holds what was read, and puts the inventory together.
+//! - [`policy_file`] takes the policy from a file in place of the API server.
+//!
+//! Applications are not watched: what is kept does not grow with their number.
+
+pub mod policy_file;
+pub mod store;
+pub mod watched;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future;
+use futures::stream::{self, BoxStream, StreamExt as _};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, watcher};
+use kube::{Api, Client};
+use policy::GitOpsPolicySpec;
+use tokio::time::{Instant, sleep_until};
+use tracing::{error, warn};
+
+use self::store::{Change, Store};
+use self::watched::{
+    ApplicationDefinition, ClusterObject, PolicyObject, ProjectObject, RepositoryObject,
+    SettingsObject, Watchable, Watched,
+};
+use crate::state::{Caches, Webhook};
+
+/// How long changes are gathered before the inventory is put together anew: far below what anybody
+/// would notice, and enough for a burst of thousands to cost a handful of inventories.
+const GATHERING: Duration = Duration::from_millis(5);
+
+/// Where the policy comes from.
+#[derive(Debug)]
+pub enum PolicyOrigin {
+    /// The GitOpsPolicy `default` of the API server.
+    Cluster,
+    /// A file that was read at the start.
+    File(Box<GitOpsPolicySpec>),
+}
+
+/// Watches what the inventory is made of and keeps the webhook's caches up to date, until the
+/// returned future is dropped. It never ends by itself: a watch that fails is tried again, with
+/// pauses up to half a minute.
+pub async fn run(
+    client: Client,
+    argocd_namespace: String,
+    origin: PolicyOrigin,
+    webhook: Arc<Webhook>,
+) {
+    let mut changes = changes(&client, &argocd_namespace, &origin);
+    let mut store = Store::new(argocd_namespace, origin);
+    let mut due: Option<Instant> = None;
+    loop {
+        tokio::select! {
+            Some(change) = changes.next() => {
+                store.apply(change);
+                due.get_or_insert_with(|| Instant::now() + GATHERING);
+            }
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                due = None;
+                publish(&mut store, &webhook);
+            }
+        }
+    }
+}
+
+fn publish(store: &mut Store, webhook: &Webhook) {
+    let missing = store.missing();
+    if !missing.is_empty() {
+        // What was complete once stays, while a watch that broke off lists again.
+        if let Caches::Syncing(_) = &**webhook.caches.load() {
+            webhook.caches.store(Arc::new(Caches::Syncing(missing)));
+        }
+        return;
+    }
+    match store.inventory() {
+        Ok((inventory, source)) => {
+            webhook.metrics.inventory_built(store.sizes(), source);
+            let caches = Caches::Synced(Box::new(inventory));
+            webhook.caches.store(Arc::new(caches));
+        }
+        // Only a defect can bring this about; what is known goes stale, and says so.
+        Err(error) => error!(
+            error = crate::chain(&error),
+            "cannot put the inventory together"
+        ),
+    }
+}
+
+fn changes(client: &Client, namespace: &str, origin: &PolicyOrigin) -> BoxStream<'static, Change> {
+    let named = |name: &str| watcher::Config::default().fields(&format!("metadata.name={name}"));
+    let secrets = |kind: &str| {
+        watcher::Config::default().labels(&format!("{}={kind}", argocd::names::LABEL_SECRET_TYPE))
+    };
+    let mut streams = vec![
+        watch(
+            Api::<Watched<ProjectObject>>::namespaced(client.clone(), namespace),
+            watcher::Config::default(),
+            Change::Project,
+        ),
+        watch(
+            Api::<Watched<ClusterObject>>::namespaced(client.clone(), namespace),
+            secrets(argocd::names::SECRET_TYPE_CLUSTER),
+            Change::Cluster,
+        ),
+        watch(
+            Api::<Watched<RepositoryObject>>::namespaced(client.clone(), namespace),
+            secrets(argocd::names::SECRET_TYPE_REPOSITORY),
+            Change::Repository,
+        ),
+        watch(
+            Api::<Watched<SettingsObject>>::namespaced(client.clone(), namespace),
+            named(argocd::names::SETTINGS_CONFIG_MAP),
+            Change::Settings,
+        ),
+        watch(
+            Api::<Watched<ApplicationDefinition>>::all(client.clone()),
+            named(watched::APPLICATION_DEFINITION),
+            Change::ApplicationDefinition,
+        ),
+    ];
+    if let PolicyOrigin::Cluster = origin {
+        streams.push(watch(
+            Api::<Watched<PolicyObject>>::all(client.clone()),
+            named(watched::POLICY),
+            Change::Policy,
+        ));
+    }
+    stream::select_all(streams).boxed()
+}
+
+/// The changes of one watch. What fails is logged and tried again; only that the API server does not
+/// know a kind at all is a change of its own.
+fn watch<T: Watchable>(
+    api: Api<Watched<T>>,
+    config: watcher::Config,
+    change: fn(Observed<T>) -> Change,
+) -> BoxStream<'static, Change> {
+    watcher(api, config)
+        .default_backoff()
+        .filter_map(move |event| {
+            let observed = match event {
+                Ok(event) => Some(Observed::Event(Box::new(event))),
+                Err(error) if is_not_found(&error) => Some(Observed::KindMissing),
+                Err(error) => {
+                    warn!(
+                        kind = T::DESCRIPTION,
+                        error = describe(&error),
+                        "cannot watch"
+                    );
+                    None
+                }
+            };
+            future::ready(observed.map(change))
+        })
+        .boxed()
+}
+
+/// What a watch tells.
+#[derive(Debug)]
+pub enum Observed<T: Watchable> {
+    /// An object, or the begin or end of a list.
+    Event(Box<watcher::Event<Watched<T>>>),
+    /// The API server does not know the kind.
+    KindMissing,
+}
+
+fn is_not_found(error: &watcher::Error) -> bool {
+    matches!(
+        error,
+        watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404
+    )
+}
+
+/// The error without anything that an object might hold: a response that cannot be read is not
+/// quoted.
+fn describe(error: &watcher::Error) -> String {
+    use watcher::Error::{
+        InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed,
+    };
+    match error {
+        WatchError(status) => status.message.clone(),
+        NoResourceVersion => error.to_string(),
+        InitialListFailed(error) | WatchStartFailed(error) | WatchFailed(error) => match error {
+            kube::Error::Api(status) => status.message.clone(),
+            kube::Error::SerdeError(error) => format!(
+                "the response cannot be read (line {}, column {})",
+                error.line(),
+                error.column()
+            ),
+            other => crate::chain(other),
+        },
+    }
+}

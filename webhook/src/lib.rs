@@ -1,0 +1,44 @@
+//! The validating admission webhook for Argo CD's objects.
+//!
+//! ```text
+//!                      ┌──────────── index: watches ───────────┐
+//!   API server ──TLS── server ──> admission ──> policy         ├── API server
+//!                                    └── reads ── state <──────┘
+//!   kubelet, Prometheus ──────────> health ──────┘
+//! ```
+//!
+//! - [`server`] accepts connections and drains them, [`admission`] answers requests.
+//! - [`index`] keeps what the rules may know up to date, and [`state`] is where both meet: requests
+//!   read it without a lock, changes replace it as a whole.
+//! - [`health`] and [`metrics`] are for whoever runs it; [`run`] puts all together.
+//!
+//! What is right and wrong is not decided here but in the crate `policy`.
+
+pub mod admission;
+pub mod args;
+pub mod health;
+pub mod index;
+pub mod metrics;
+pub mod run;
+pub mod server;
+pub mod state;
+pub mod telemetry;
+
+use std::error::Error;
+
+/// An error and all that led to it, on one line.
+///
+/// Some errors repeat their source in their own text; what was said once is not said again.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let cause = error.to_string();
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+        source = error.source();
+    }
+    text
+}

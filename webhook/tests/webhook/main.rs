@@ -1,0 +1,13 @@
+//! The webhook, from the outside: HTTP in, HTTP out, with an inventory made by hand.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that gets something else than it expects ends its test"
+)]
+
+mod answers;
+mod bounds;
+mod malformed;
+mod recorded;
+mod serving;
+mod support;
+mod watching;

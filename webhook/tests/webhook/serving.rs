@@ -1,0 +1,258 @@
+//! The admission port over TLS, with real clients on loopback.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::{Request, StatusCode};
+use certs::credentials::certified_key;
+use futures::SinkExt as _;
+use futures::channel::mpsc;
+use gitops_webhook::admission::handler;
+use gitops_webhook::server::{self, tls};
+use gitops_webhook::state::Webhook;
+use http_body_util::BodyExt as _;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::support::{application, automated_on_production, create, webhook};
+
+const NAME: &str = "gitops-webhook.gitops.svc";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn issue() -> (Arc<CertifiedKey>, CertificateDer<'static>) {
+    let issued = rcgen::generate_simple_self_signed(vec![NAME.to_owned()]).unwrap();
+    let certificate = issued.cert.pem();
+    let key = issued.signing_key.serialize_pem();
+    let key = certified_key(certificate.as_bytes(), key.as_bytes()).unwrap();
+    (Arc::new(key), issued.cert.der().clone())
+}
+
+/// A webhook on a port of its own.
+struct Running {
+    address: SocketAddr,
+    webhook: Arc<Webhook>,
+    certificate: Arc<tls::Certificate>,
+    authority: CertificateDer<'static>,
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<()>,
+}
+
+impl Running {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (key, authority) = issue();
+        let certificate = tls::Certificate::new(key);
+        let tls = tls::config(Arc::clone(&certificate)).unwrap();
+        let webhook = webhook();
+        let router = handler::router(Arc::clone(&webhook));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let ended = tokio::spawn(server::serve(
+            listener,
+            tls,
+            router,
+            Arc::clone(&webhook),
+            async { drop(stopped.await) },
+        ));
+        Running {
+            address,
+            webhook,
+            certificate,
+            authority,
+            stop,
+            ended,
+        }
+    }
+
+    async fn connect(&self, protocol: &[u8]) -> TlsStream<TcpStream> {
+        connect(self.address, &self.authority, protocol)
+            .await
+            .unwrap()
+    }
+
+    async fn http1(&self) -> http1::SendRequest<Body> {
+        let stream = TokioIo::new(self.connect(b"http/1.1").await);
+        let (sender, connection) = http1::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        sender
+    }
+}
+
+async fn connect(
+    address: SocketAddr,
+    authority: &CertificateDer<'static>,
+    protocol: &[u8],
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.clone()).unwrap();
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![protocol.to_vec()];
+    let name = ServerName::try_from(NAME).unwrap();
+    let stream = TcpStream::connect(address).await?;
+    TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await
+}
+
+fn post(body: impl Into<Body>) -> Request<Body> {
+    Request::post(format!("https://{NAME}/validate?timeout=10s"))
+        .header("host", NAME)
+        .header("content-type", "application/json")
+        .body(body.into())
+        .unwrap()
+}
+
+async fn allowed(response: hyper::Response<hyper::body::Incoming>) -> bool {
+    assert_eq!(response.status(), StatusCode::OK);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let review: Value = serde_json::from_slice(&body).unwrap();
+    review["response"]["allowed"].as_bool().unwrap()
+}
+
+#[tokio::test]
+async fn http1_keeps_one_connection_for_many_requests() {
+    let running = Running::start().await;
+    let mut client = running.http1().await;
+    for _ in 0..20 {
+        let good = client.send_request(post(create("Application", &application())));
+        assert!(allowed(good.await.unwrap()).await);
+        let bad = client.send_request(post(create("Application", &automated_on_production())));
+        assert!(!allowed(bad.await.unwrap()).await);
+    }
+    assert_eq!(running.webhook.metrics.connections().get(), 1);
+}
+
+#[tokio::test]
+async fn http2_answers_requests_side_by_side() {
+    let running = Running::start().await;
+    let stream = TokioIo::new(running.connect(b"h2").await);
+    let (client, connection) = http2::handshake(TokioExecutor::new(), stream)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let requests = (0..20).map(|_| {
+        let mut client = client.clone();
+        async move {
+            let bad = post(create("Application", &automated_on_production()));
+            assert!(!allowed(client.send_request(bad).await.unwrap()).await);
+        }
+    });
+    futures::future::join_all(requests).await;
+}
+
+#[tokio::test]
+async fn a_client_that_speaks_no_tls_disturbs_nobody() {
+    let running = Running::start().await;
+    let mut plain = TcpStream::connect(running.address).await.unwrap();
+    plain
+        .write_all(b"GET /validate HTTP/1.1\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = Vec::new();
+    // An alert and the end; never a word of HTTP.
+    let read = tokio::time::timeout(PATIENCE, plain.read_to_end(&mut answer));
+    drop(read.await.unwrap());
+    assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
+    let mut client = running.http1().await;
+    let good = client.send_request(post(create("Application", &application())));
+    assert!(allowed(good.await.unwrap()).await);
+}
+
+#[tokio::test]
+async fn another_certificate_counts_from_the_next_connection() {
+    let running = Running::start().await;
+    let mut before = running.http1().await;
+    let (key, authority) = issue();
+    running.certificate.replace(key);
+    assert!(
+        connect(running.address, &running.authority, b"http/1.1")
+            .await
+            .is_err()
+    );
+    assert!(
+        connect(running.address, &authority, b"http/1.1")
+            .await
+            .is_ok()
+    );
+    let good = before.send_request(post(create("Application", &application())));
+    assert!(allowed(good.await.unwrap()).await, "open connections go on");
+}
+
+#[tokio::test]
+async fn shutdown_answers_what_is_under_way_and_takes_nothing_new() {
+    let running = Running::start().await;
+    let idle = running.http1().await;
+    let mut client = running.http1().await;
+    let body = create("Application", &application());
+    let (first, rest) = body.split_at(body.len() / 2);
+    let (mut pieces, stream) = mpsc::channel::<Result<Bytes, std::io::Error>>(1);
+    let request = Request::post("/validate")
+        .header("host", NAME)
+        .header("content-type", "application/json")
+        .header("content-length", body.len())
+        .body(Body::from_stream(stream))
+        .unwrap();
+    let answer = tokio::spawn(client.send_request(request));
+    pieces
+        .send(Ok(Bytes::from(first.to_owned())))
+        .await
+        .unwrap();
+    until("the request is under way", || {
+        running.webhook.metrics.body_bytes().get() > 0
+    })
+    .await;
+    assert!(running.webhook.obstacles().is_empty());
+
+    running.stop.send(()).unwrap();
+
+    until("it is not ready", || {
+        !running.webhook.obstacles().is_empty()
+    })
+    .await;
+    until("the idle connection is closed", || idle.is_closed()).await;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while TcpStream::connect(running.address).await.is_ok() {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "it still takes connections"
+        );
+        tokio::task::yield_now().await;
+    }
+    assert!(!running.ended.is_finished(), "a request is still under way");
+    pieces.send(Ok(Bytes::from(rest.to_owned()))).await.unwrap();
+    drop(pieces);
+    assert!(allowed(answer.await.unwrap().unwrap()).await);
+    tokio::time::timeout(PATIENCE, running.ended)
+        .await
+        .expect("it ends once all is answered")
+        .unwrap();
+}
+
+/// Waits until something holds that another task brings about.
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "waited in vain until {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}

@@ -1,0 +1,331 @@
+//! The caches follow the API server. It is a mock here, which answers lists and holds watches open.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::{Request, Response, StatusCode};
+use futures::StreamExt as _;
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use gitops_webhook::admission::handler::Limits;
+use gitops_webhook::index::{self, PolicyOrigin};
+use gitops_webhook::state::{Caches, Webhook};
+use kube::Client;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use crate::support::{application, ask, automated_on_production, create};
+
+const PROJECTS: &str = "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects";
+const SECRETS: &str = "/api/v1/namespaces/argocd/secrets";
+const CONFIG_MAPS: &str = "/api/v1/namespaces/argocd/configmaps";
+const POLICIES: &str = "/apis/kubectl-gitops.io/v1alpha1/gitopspolicies";
+const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+
+type Events = UnboundedReceiver<Result<Bytes, Infallible>>;
+
+/// What the API server has, by path, and the watches that are yet to be opened.
+struct ApiServer {
+    objects: BTreeMap<&'static str, Vec<Value>>,
+    watches: Mutex<BTreeMap<&'static str, Events>>,
+}
+
+impl ApiServer {
+    /// Argo CD with the project `team-shop` and the cluster `staging`; no GitOpsPolicy's kind.
+    fn new() -> Self {
+        let project = project("team-shop", "web-*");
+        let base64 = |text: &str| base64::Engine::encode(&base64::prelude::BASE64_STANDARD, text);
+        let cluster = json!({
+            "metadata": {
+                "name": "staging", "resourceVersion": "1",
+                "labels": {"argocd.argoproj.io/secret-type": "cluster"},
+            },
+            "data": {"name": base64("staging"), "server": base64("https://staging"), "config": base64("{}")},
+        });
+        let objects = BTreeMap::from([
+            (PROJECTS, vec![project]),
+            (SECRETS, vec![cluster]),
+            (CONFIG_MAPS, Vec::new()),
+            (DEFINITIONS, Vec::new()),
+        ]);
+        ApiServer {
+            objects,
+            watches: Mutex::default(),
+        }
+    }
+
+    fn without(mut self, path: &str) -> Self {
+        self.objects.remove(path);
+        self
+    }
+
+    fn with(mut self, path: &'static str, objects: Vec<Value>) -> Self {
+        self.objects.insert(path, objects);
+        self
+    }
+
+    /// Lets events of one kind be sent.
+    fn events(&self, path: &'static str) -> UnboundedSender<Result<Bytes, Infallible>> {
+        let (sender, receiver) = unbounded();
+        self.watches.lock().unwrap().insert(path, receiver);
+        sender
+    }
+
+    fn answer(&self, request: &Request<kube::client::Body>) -> Response<Body> {
+        let path = request.uri().path();
+        let query = request.uri().query().unwrap_or_default();
+        let Some(objects) = self.objects.get(path) else {
+            let status = json!({
+                "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404,
+                "reason": "NotFound", "message": "the server could not find the requested resource",
+            });
+            return respond(StatusCode::NOT_FOUND, Body::from(status.to_string()));
+        };
+        if query.contains("watch=true") {
+            let events = self.watches.lock().unwrap().remove(path);
+            let events = events.map_or_else(
+                || futures::stream::pending().boxed(),
+                |events| events.boxed(),
+            );
+            return respond(StatusCode::OK, Body::from_stream(events));
+        }
+        // The two kinds of Secrets are told apart by their label.
+        let repositories = query.contains("repository");
+        let items = if repositories { &[][..] } else { objects };
+        let list = json!({
+            "kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items,
+        });
+        respond(StatusCode::OK, Body::from(list.to_string()))
+    }
+}
+
+fn respond(status: StatusCode, body: Body) -> Response<Body> {
+    let response = Response::builder().status(status);
+    response
+        .header("content-type", "application/json")
+        .body(body)
+        .unwrap()
+}
+
+fn project(name: &str, namespaces: &str) -> Value {
+    json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject",
+        "metadata": {"name": name, "namespace": "argocd", "resourceVersion": "1"},
+        "spec": {
+            "sourceRepos": ["*"],
+            "destinations": [{"name": "*", "namespace": namespaces}],
+        },
+    })
+}
+
+/// An event of a watch, with its fields in the API server's order.
+fn event(kind: &str, object: &Value) -> String {
+    format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n")
+}
+
+/// The watches of a webhook.
+struct Watching {
+    webhook: Arc<Webhook>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn watch(server: ApiServer) -> Watching {
+    let server = Arc::new(server);
+    let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+        let response = server.answer(&request);
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let client = Client::new(service, "gitops");
+    let caches = Caches::Syncing(vec!["the first lists"]);
+    let webhook = Arc::new(Webhook::new(caches, Limits::default()));
+    let index = index::run(
+        client,
+        "argocd".to_owned(),
+        PolicyOrigin::Cluster,
+        Arc::clone(&webhook),
+    );
+    Watching {
+        webhook,
+        task: tokio::spawn(index),
+    }
+}
+
+async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    while !holds().await {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "waited in vain until {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+async fn synced(webhook: &Webhook) {
+    until("the caches are synced", async || {
+        matches!(&**webhook.caches.load(), Caches::Synced(_))
+    })
+    .await;
+}
+
+async fn allows(webhook: &Arc<Webhook>, object: &Value) -> bool {
+    let response = ask(webhook, create("Application", object)).await.response();
+    response["allowed"].as_bool().unwrap()
+}
+
+fn metric(webhook: &Webhook, name: &str) -> u64 {
+    let metrics = webhook.metrics.encode().unwrap();
+    let line = metrics
+        .lines()
+        .find(|line| line.starts_with(&format!("{name} ")));
+    let value = line.and_then(|line| line.rsplit(' ').next()).expect(name);
+    value.parse().unwrap()
+}
+
+#[tokio::test]
+async fn it_judges_by_what_the_api_server_has() {
+    let watching = watch(ApiServer::new());
+    synced(&watching.webhook).await;
+    assert!(allows(&watching.webhook, &application()).await);
+    assert!(!allows(&watching.webhook, &automated_on_production()).await);
+    assert_eq!(
+        metric(
+            &watching.webhook,
+            r#"gitops_webhook_inventory_objects{kind="AppProject"}"#
+        ),
+        1
+    );
+    assert_eq!(
+        metric(
+            &watching.webhook,
+            r#"gitops_webhook_policy_source{source="kind-missing"}"#
+        ),
+        1
+    );
+}
+
+#[tokio::test]
+async fn it_is_not_ready_while_a_list_is_missing() {
+    let watching = watch(ApiServer::new().without(PROJECTS));
+    until("only the projects are missing", async || {
+        watching
+            .webhook
+            .obstacles()
+            .contains(&"waiting for AppProject".to_owned())
+    })
+    .await;
+    let answer = ask(&watching.webhook, create("Application", &application())).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn changes_count_from_then_on() {
+    let server = ApiServer::new();
+    let projects = server.events(PROJECTS);
+    let watching = watch(server);
+    synced(&watching.webhook).await;
+    let narrowed = event("MODIFIED", &project("team-shop", "elsewhere"));
+    projects.unbounded_send(Ok(narrowed.into())).unwrap();
+    until("the narrowed project counts", async || {
+        !allows(&watching.webhook, &application()).await
+    })
+    .await;
+    let widened = event("MODIFIED", &project("team-shop", "*"));
+    projects.unbounded_send(Ok(widened.into())).unwrap();
+    until("the widened project counts", async || {
+        allows(&watching.webhook, &application()).await
+    })
+    .await;
+    let deleted = event("DELETED", &project("team-shop", "*"));
+    projects.unbounded_send(Ok(deleted.into())).unwrap();
+    until("the deleted project is gone", async || {
+        !allows(&watching.webhook, &application()).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_burst_of_changes_does_not_make_an_inventory_for_each() {
+    let server = ApiServer::new();
+    let projects = server.events(PROJECTS);
+    let watching = watch(server);
+    synced(&watching.webhook).await;
+    let burst: String = (0..5_000)
+        .map(|i| event("ADDED", &project(&format!("p-{}", i % 100), "*")))
+        .chain([event("ADDED", &project("last", "*"))])
+        .collect();
+    projects.unbounded_send(Ok(burst.into())).unwrap();
+    until("the last project is known", async || {
+        metric(
+            &watching.webhook,
+            r#"gitops_webhook_inventory_objects{kind="AppProject"}"#,
+        ) == 102
+    })
+    .await;
+    let builds = metric(&watching.webhook, "gitops_webhook_inventory_builds_total");
+    assert!(builds < 500, "{builds} inventories");
+}
+
+#[tokio::test]
+async fn an_object_that_cannot_be_read_hides_no_other() {
+    let mut odd = project("odd", "*");
+    odd["spec"]["sourceRepos"] = json!(5);
+    let server = ApiServer::new().with(PROJECTS, vec![odd, project("team-shop", "web-*")]);
+    let watching = watch(server);
+    synced(&watching.webhook).await;
+    assert!(allows(&watching.webhook, &application()).await);
+    assert_eq!(
+        metric(
+            &watching.webhook,
+            r#"gitops_webhook_inventory_objects{kind="unreadable"}"#
+        ),
+        1
+    );
+}
+
+#[tokio::test]
+async fn the_policy_in_the_cluster_counts() {
+    let policy = |action: &str| {
+        json!({
+            "apiVersion": "kubectl-gitops.io/v1alpha1", "kind": "GitOpsPolicy",
+            "metadata": {"name": "default", "resourceVersion": "1"},
+            "spec": {"rules": {
+                "prod-auto-sync": {"action": action},
+                "replicas-ignored": {"action": "Off"},
+                "project-scope": {"action": "Off"},
+            }},
+        })
+    };
+    let server = ApiServer::new().with(POLICIES, vec![policy("Warn")]);
+    let policies = server.events(POLICIES);
+    let watching = watch(server);
+    synced(&watching.webhook).await;
+    assert!(allows(&watching.webhook, &automated_on_production()).await);
+    let invalid = event("MODIFIED", &policy("Perhaps"));
+    policies.unbounded_send(Ok(invalid.into())).unwrap();
+    until("the invalid policy is noticed", async || {
+        metric(
+            &watching.webhook,
+            r#"gitops_webhook_policy_source{source="invalid"}"#,
+        ) == 1
+    })
+    .await;
+    assert!(
+        allows(&watching.webhook, &automated_on_production()).await,
+        "the last good policy counts"
+    );
+    let deleted = event("DELETED", &policy("Perhaps"));
+    policies.unbounded_send(Ok(deleted.into())).unwrap();
+    until("the defaults count", async || {
+        !allows(&watching.webhook, &automated_on_production()).await
+    })
+    .await;
+}
