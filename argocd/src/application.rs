@@ -1,12 +1,14 @@
 //! Application: the part of it that anything here reads, borrowed from the document.
 //!
 //! Decoding follows Go's: names are case-sensitive, unknown fields are ignored, `null` leaves the
-//! zero value, a value of a wrong type is an error. `status` is kept as text and parsed only where
-//! somebody asks for its resources.
+//! zero value, a value of a wrong type is an error. Of `status`, by far the largest part, only the
+//! kinds of resources and the compared revisions are kept.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::kubernetes::Metadata;
@@ -26,8 +28,56 @@ pub struct Application<'a> {
     /// A sync that was asked for and has not ended.
     #[serde(borrow, deserialize_with = "optional_object")]
     pub operation: Option<Operation<'a>>,
+    #[serde(borrow, deserialize_with = "object")]
+    status: ApplicationStatus<'a>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ApplicationStatus<'a> {
+    #[serde(borrow, deserialize_with = "objects")]
+    resources: Vec<GroupKind<'a>>,
+    #[serde(borrow, deserialize_with = "object")]
+    sync: SyncStatus<'a>,
+    #[serde(borrow, deserialize_with = "optional_object")]
+    operation_state: Option<OperationState<'a>>,
+}
+
+/// `status.operationState`: the operation that is under way, as its controller remembers it. While
+/// it runs, the controller goes by this and not by `operation` (Argo CD 3.5,
+/// `processRequestedAppOperation` and `SyncAppState`).
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct OperationState<'a> {
     #[serde(borrow)]
-    status: Option<&'a RawValue>,
+    phase: Text<'a>,
+    #[serde(borrow, deserialize_with = "optional_object")]
+    operation: Option<Operation<'a>>,
+    #[serde(borrow, deserialize_with = "optional_object")]
+    sync_result: Option<SyncResult<'a>>,
+}
+
+/// `status.operationState.syncResult`.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(default)]
+struct SyncResult<'a> {
+    #[serde(borrow)]
+    revision: Text<'a>,
+    #[serde(borrow, deserialize_with = "null_as_default")]
+    revisions: Vec<Text<'a>>,
+    #[serde(borrow, deserialize_with = "optional_object")]
+    source: Option<ApplicationSource<'a>>,
+    #[serde(borrow, deserialize_with = "objects")]
+    sources: Vec<ApplicationSource<'a>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct SyncStatus<'a> {
+    #[serde(borrow)]
+    revision: Text<'a>,
+    #[serde(borrow, deserialize_with = "null_as_default")]
+    revisions: Vec<Text<'a>>,
 }
 
 /// `spec` of an Application.
@@ -103,7 +153,14 @@ impl PartialEq for Options<'_> {
     /// Equal in meaning: Argo CD reads objects into Go types and writes them back, so that
     /// explicit zero values disappear without anybody having changed anything.
     fn eq(&self, other: &Self) -> bool {
-        self.text() == other.text() || self.without_zero_values() == other.without_zero_values()
+        if self.text() == other.text() {
+            return true;
+        }
+        // What cannot be parsed, being nested too deeply, is equal to nothing but itself.
+        match (self.without_zero_values(), other.without_zero_values()) {
+            (Some(own), Some(others)) => own == others,
+            _ => false,
+        }
     }
 }
 
@@ -112,27 +169,35 @@ impl Options<'_> {
         self.0.map_or("null", RawValue::get)
     }
 
-    fn without_zero_values(&self) -> Option<serde_json::Value> {
+    fn without_zero_values(&self) -> Option<Value> {
         let mut value = serde_json::from_str(self.text()).ok()?;
         drop_zero_values(&mut value);
-        (!is_zero_value(&value)).then_some(value)
+        if is_zero_value(&value) {
+            value = Value::Null;
+        }
+        Some(value)
     }
 }
 
-fn drop_zero_values(value: &mut serde_json::Value) {
-    use serde_json::Value;
+/// Members that Go keeps as they are: free JSON, and what is behind a pointer in the parameters of a
+/// plugin.
+const KEPT: [&str; 4] = ["valuesObject", "string", "map", "array"];
+
+fn drop_zero_values(value: &mut Value) {
     match value {
         Value::Object(members) => {
-            members.values_mut().for_each(drop_zero_values);
-            members.retain(|_, member| !is_zero_value(member));
+            let typed = |name: &str| !KEPT.contains(&name);
+            for (_, member) in members.iter_mut().filter(|(name, _)| typed(name)) {
+                drop_zero_values(member);
+            }
+            members.retain(|name, member| !typed(name) || !is_zero_value(member));
         }
         Value::Array(items) => items.iter_mut().for_each(drop_zero_values),
         _ => {}
     }
 }
 
-fn is_zero_value(value: &serde_json::Value) -> bool {
-    use serde_json::Value;
+fn is_zero_value(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
         Value::String(text) => text.is_empty(),
@@ -185,6 +250,24 @@ pub struct SyncSource<'a> {
     /// Folder.
     #[serde(borrow)]
     pub path: Text<'a>,
+}
+
+impl<'a> SourceHydrator<'a> {
+    /// Where the rendered manifests are synced from (Argo CD 3.5, `SourceHydrator.GetSyncSource`).
+    fn sync_source(&self) -> ApplicationSource<'a> {
+        let own = &self.sync_source.repo_url;
+        let repository = if own.is_empty() {
+            &self.dry_source.repo_url
+        } else {
+            own
+        };
+        ApplicationSource {
+            repo_url: repository.clone(),
+            path: self.sync_source.path.clone(),
+            target_revision: self.sync_source.target_branch.clone(),
+            ..ApplicationSource::default()
+        }
+    }
 }
 
 /// `sourceHydrator.hydrateTo`.
@@ -392,29 +475,6 @@ pub struct GroupKind<'a> {
     pub kind: Text<'a>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Compared<'a> {
-    #[serde(borrow, deserialize_with = "object")]
-    sync: ComparedSync<'a>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ComparedSync<'a> {
-    #[serde(borrow)]
-    revision: Text<'a>,
-    #[serde(borrow, deserialize_with = "null_as_default")]
-    revisions: Vec<Text<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct StatusResources<'a> {
-    #[serde(borrow, deserialize_with = "objects")]
-    resources: Vec<GroupKind<'a>>,
-}
-
 /// The sources that count, with the path in the Application of each.
 pub enum Sources<'s, 'a> {
     /// `spec.sourceHydrator`.
@@ -434,27 +494,23 @@ impl<'a> Application<'a> {
         serde_json::from_str(json)
     }
 
-    /// The kinds of resources that Argo CD found at its last comparison. `None` if it has not
-    /// compared yet, or if the status cannot be read: it is a cache, so it decides nothing alone.
-    pub fn resource_kinds(&self) -> Option<BTreeSet<GroupKind<'a>>> {
-        let status: StatusResources<'a> = serde_json::from_str(self.status?.get()).ok()?;
-        (!status.resources.is_empty()).then(|| status.resources.into_iter().collect())
+    /// The kinds of resources that Argo CD found at its last comparison; none if it has not compared
+    /// yet. It is a cache, so it decides nothing alone.
+    pub fn resource_kinds(&self) -> BTreeSet<&GroupKind<'a>> {
+        self.status.resources.iter().collect()
     }
 
     /// Whether a revision is one of those that Argo CD resolved the spec to at its last
     /// comparison.
     pub fn has_compared(&self, revision: &str) -> bool {
-        let compared: Option<Compared<'a>> = self
-            .status
-            .and_then(|status| serde_json::from_str(status.get()).ok());
-        compared.is_some_and(|Compared { sync }| {
-            sync.revision == revision || sync.revisions.iter().any(|own| *own == revision)
-        })
+        let sync = &self.status.sync;
+        sync.revision == revision || sync.revisions.iter().any(|own| *own == revision)
     }
 
-    /// Whether it is being deleted, and so only finalizers are still to be removed.
-    pub fn is_being_deleted(&self) -> bool {
-        self.metadata.deletion_timestamp.is_some()
+    /// The operation that the status says is under way, if it says so.
+    pub fn running_operation(&self) -> Option<&OperationState<'a>> {
+        let state = self.status.operation_state.as_ref()?;
+        (!matches!(state.phase.as_str(), "Succeeded" | "Failed" | "Error")).then_some(state)
     }
 }
 
@@ -493,6 +549,24 @@ impl<'a> ApplicationSpec<'a> {
             Some(hydrator) => Sources::Hydrator(hydrator),
             None if !self.sources.is_empty() => Sources::Several(&self.sources),
             None => Sources::Single(self.source.as_ref()),
+        }
+    }
+
+    /// The source that an ordinary sync asks for, where it asks for one: the hydrated one, the first
+    /// of several, or the only one (Argo CD 3.5, `ApplicationSpec.GetSource`).
+    pub fn sync_source(&self) -> Option<Cow<'_, ApplicationSource<'a>>> {
+        match self.effective_sources() {
+            Sources::Hydrator(hydrator) => Some(Cow::Owned(hydrator.sync_source())),
+            Sources::Several(sources) => sources.first().map(Cow::Borrowed),
+            Sources::Single(source) => source.map(Cow::Borrowed),
+        }
+    }
+
+    /// The sources that an ordinary sync asks for, where there are several.
+    pub fn sync_sources(&self) -> &[ApplicationSource<'a>] {
+        match self.effective_sources() {
+            Sources::Several(sources) => sources,
+            _ => &[],
         }
     }
 
@@ -589,6 +663,15 @@ mod tests {
             assert!(spec(before).same_meaning(&spec(after)), "{before}");
         }
         assert!(!spec("{}").same_meaning(&spec(r#"{"syncPolicy":{"automated":{}}}"#)));
+        // In free JSON a zero value says something.
+        let free = |values: &str| format!(r#"{{"source":{{"helm":{{"valuesObject":{values}}}}}}}"#);
+        let (off, absent) = (free(r#"{"policy":{"enabled":false}}"#), free("{}"));
+        assert!(!spec(&off).same_meaning(&spec(&absent)));
+        let deep = |values: &str| free(&format!("{}{values}{}", "[".repeat(200), "]".repeat(200)));
+        let (one, other) = (deep("1"), deep("2"));
+        assert!(!spec(&one).same_meaning(&spec(&other)));
+        assert!(!spec(&one).same_meaning(&spec("{}")));
+        assert!(spec(&one).same_meaning(&spec(&one)));
         assert!(!spec(r#"{"project":"a"}"#).same_meaning(&spec(r#"{"project":"b"}"#)));
     }
 
@@ -604,19 +687,13 @@ mod tests {
     #[test]
     fn resource_kinds_come_from_the_last_comparison() {
         let json = r#"{"status":{"resources":[{"kind":"Service","name":"a"},{"group":"apps","kind":"Deployment"}]}}"#;
-        let kinds = Application::from_json(json)
-            .unwrap()
-            .resource_kinds()
-            .unwrap();
+        let application = Application::from_json(json).unwrap();
+        let kinds = application.resource_kinds();
         assert_eq!(
             kinds.iter().map(|k| k.kind.as_str()).collect::<Vec<_>>(),
             ["Service", "Deployment"]
         );
-        assert!(
-            Application::from_json("{}")
-                .unwrap()
-                .resource_kinds()
-                .is_none()
-        );
+        let never_compared = Application::from_json("{}").unwrap();
+        assert!(never_compared.resource_kinds().is_empty());
     }
 }

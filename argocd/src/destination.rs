@@ -73,6 +73,11 @@ impl Clusters {
         self.known.iter().chain(&self.built_in)
     }
 
+    /// All clusters with a server. Which of several Argo CD uses is not defined.
+    pub fn with_server(&self, server: &str) -> impl Iterator<Item = &Cluster> {
+        self.iter().filter(move |cluster| cluster.server == server)
+    }
+
     /// The cluster that a destination means.
     ///
     /// # Errors

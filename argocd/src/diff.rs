@@ -32,23 +32,33 @@ pub enum ComparisonError {
         #[source]
         source: JqError,
     },
-    /// There are more jq programs than are evaluated in bounded time.
-    #[error("there are more than {0} jq path expressions that are programs")]
-    TooManyPrograms(usize),
+    /// There is more of it than is judged in bounded time.
+    #[error("there are more than {limit} {what}")]
+    TooMuch {
+        /// Of what.
+        what: &'static str,
+        /// The most that are judged.
+        limit: usize,
+    },
 }
 
-/// How many jq programs, as opposed to plain paths, are evaluated for one Application. Who may
-/// write an Application may write thousands.
-const PROGRAM_LIMIT: usize = 16;
+/// How many entries, and how many pointers, paths and managers in all of them, are judged. Who may
+/// write an Application may write a megabyte of them.
+const ENTRY_LIMIT: usize = 256;
+const FIELD_LIMIT: usize = 1_024;
+/// The longest pattern or pointer, in bytes. A longer one matches nothing that exists.
+const TEXT_LIMIT: usize = 512;
+/// How many jq programs, as opposed to plain paths, are run; further ones are left out.
+const PROGRAM_LIMIT: usize = 8;
 
 /// What an Application ignores, its own entries and the system's, ready to be applied.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct IgnoredDifferences<'r> {
     entries: Vec<Entry<'r>>,
     customizations: &'r Customizations,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry<'r> {
     group: Glob,
     kind: Glob,
@@ -98,31 +108,17 @@ impl<'r> IgnoredDifferences<'r> {
         if let Some(invalid) = customizations.invalid() {
             return Err(invalid.clone().into());
         }
-        let mut programs = 0;
-        let mut compile = |expressions: &mut dyn Iterator<Item = &'r str>| {
-            expressions
-                .map(|expression| {
-                    let path = JqPath::compile(expression).map_err(|source| {
-                        let expression = expression.to_owned();
-                        ComparisonError::Jq { expression, source }
-                    })?;
-                    programs += usize::from(path.is_program());
-                    if programs > PROGRAM_LIMIT {
-                        return Err(ComparisonError::TooManyPrograms(PROGRAM_LIMIT));
-                    }
-                    Ok(path)
-                })
-                .collect::<Result<Vec<_>, _>>()
-        };
+        check_size(own)?;
+        let mut programs = Programs(0);
         let mut entries = Vec::with_capacity(own.len());
         for entry in own {
             entries.push(Entry {
-                group: Glob::new(&entry.group, Separators::None),
-                kind: Glob::new(&entry.kind, Separators::None),
+                group: glob(&entry.group),
+                kind: glob(&entry.kind),
                 name: &entry.name,
                 namespace: &entry.namespace,
                 pointers: entry.json_pointers.iter().map(Text::as_str).collect(),
-                jq_paths: compile(&mut entry.jq_path_expressions.iter().map(Text::as_str))?,
+                jq_paths: programs.compile(entry.jq_path_expressions.iter().map(Text::as_str))?,
                 managers: entry
                     .managed_fields_managers
                     .iter()
@@ -132,13 +128,14 @@ impl<'r> IgnoredDifferences<'r> {
         }
         for customization in customizations.iter() {
             let fields = &customization.fields;
+            let expressions = fields.jq_path_expressions.iter().map(String::as_str);
             entries.push(Entry {
-                group: Glob::new(&customization.group, Separators::None),
-                kind: Glob::new(&customization.kind, Separators::None),
+                group: glob(&customization.group),
+                kind: glob(&customization.kind),
                 name: "",
                 namespace: "",
                 pointers: fields.json_pointers.iter().map(String::as_str).collect(),
-                jq_paths: compile(&mut fields.jq_path_expressions.iter().map(String::as_str))?,
+                jq_paths: programs.compile(expressions)?,
                 // Looked up by the exact kind; see `managers`.
                 managers: Vec::new(),
             });
@@ -147,6 +144,21 @@ impl<'r> IgnoredDifferences<'r> {
             entries,
             customizations,
         })
+    }
+
+    /// What applies to objects of one kind, whatever their name.
+    #[must_use]
+    pub fn of_kind(mut self, group: &str, kind: &str) -> Self {
+        self.entries
+            .retain(|entry| entry.group.matches(group) && entry.kind.matches(kind));
+        self
+    }
+
+    /// Names and namespaces of the objects that entries are limited to; empty where they are not.
+    pub fn names(&self) -> impl Iterator<Item = (&'r str, &'r str)> {
+        self.entries
+            .iter()
+            .map(|entry| (entry.name, entry.namespace))
     }
 
     /// Takes out of both objects what does not count.
@@ -184,6 +196,58 @@ impl<'r> IgnoredDifferences<'r> {
             .map(String::as_str);
         own.chain(system).collect()
     }
+}
+
+/// Compiles jq paths and counts the programs among them.
+struct Programs(usize);
+
+impl Programs {
+    fn compile<'e>(
+        &mut self,
+        expressions: impl Iterator<Item = &'e str>,
+    ) -> Result<Vec<JqPath>, ComparisonError> {
+        expressions
+            .map(|expression| {
+                let path = JqPath::compile(expression).map_err(|source| ComparisonError::Jq {
+                    expression: expression.to_owned(),
+                    source,
+                })?;
+                self.0 += usize::from(path.is_program());
+                let surplus = path.is_program() && self.0 > PROGRAM_LIMIT;
+                Ok(if surplus { JqPath::LEFT_OUT } else { path })
+            })
+            .collect()
+    }
+}
+
+fn check_size(entries: &[IgnoreDifference<'_>]) -> Result<(), ComparisonError> {
+    let too_much = |what, limit| Err(ComparisonError::TooMuch { what, limit });
+    if entries.len() > ENTRY_LIMIT {
+        return too_much("entries", ENTRY_LIMIT);
+    }
+    let fields = |entry: &IgnoreDifference<'_>| {
+        entry.json_pointers.len()
+            + entry.jq_path_expressions.len()
+            + entry.managed_fields_managers.len()
+    };
+    if entries.iter().map(fields).sum::<usize>() > FIELD_LIMIT {
+        return too_much("pointers, paths and managers", FIELD_LIMIT);
+    }
+    let longest = |entry: &IgnoreDifference<'_>| {
+        let pointers = entry.json_pointers.iter().map(|pointer| pointer.len());
+        pointers
+            .chain([entry.group.len(), entry.kind.len()])
+            .max()
+            .unwrap_or_default()
+    };
+    if entries.iter().any(|entry| longest(entry) > TEXT_LIMIT) {
+        return too_much("bytes in a pattern or pointer", TEXT_LIMIT);
+    }
+    Ok(())
+}
+
+fn glob(pattern: &str) -> Glob {
+    Glob::new(pattern, Separators::None)
 }
 
 impl Entry<'_> {

@@ -78,11 +78,6 @@ impl Fleet {
         self.projects.get(name)
     }
 
-    /// How many projects there are.
-    pub fn project_count(&self) -> usize {
-        self.projects.len()
-    }
-
     /// The clusters that belong to a project.
     pub fn clusters_of<'f>(&'f self, project: &'f str) -> impl Iterator<Item = &'f Cluster> {
         self.clusters

@@ -20,9 +20,6 @@ pub struct Metadata<'a> {
     /// Annotations, without the one that `kubectl apply` keeps.
     #[serde(borrow)]
     pub annotations: StringMap<'a>,
-    /// Set once the object is being deleted.
-    #[serde(borrow)]
-    pub deletion_timestamp: Option<Text<'a>>,
 }
 
 /// A selector on labels, as in `metav1.LabelSelector`.

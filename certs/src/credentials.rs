@@ -30,6 +30,45 @@ pub struct ServingCertificate {
     pub certified_key: Arc<CertifiedKey>,
     /// The authority's certificates, PEM: what belongs in a `caBundle`, before base64.
     pub authority_pem: String,
+    /// When it is valid.
+    pub validity: Validity,
+}
+
+/// When a certificate is valid.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Validity {
+    /// Its first moment.
+    pub from: Timestamp,
+    /// Its last moment.
+    pub until: Timestamp,
+}
+
+impl Validity {
+    /// The validity of the serving certificate in a chain.
+    ///
+    /// # Errors
+    ///
+    /// It is not a certificate, or has dates that cannot be told.
+    pub fn of(certified_key: &CertifiedKey) -> Result<Self, Unusable> {
+        let unreadable = || Unusable::NotACertificate(SERVING);
+        let serving = certified_key.cert.first().ok_or_else(unreadable)?;
+        let (_, certificate) = parse_x509_certificate(serving).map_err(|_| unreadable())?;
+        let validity = certificate.validity();
+        let timestamp =
+            |time: ASN1Time| Timestamp::from_second(time.timestamp()).map_err(|_| unreadable());
+        Ok(Self {
+            from: timestamp(validity.not_before)?,
+            until: timestamp(validity.not_after)?,
+        })
+    }
+
+    /// Whether less than a third is left of the whole, so that it is time for a successor. A process that starts then may
+    /// well outlive what is left.
+    pub fn ends_soon(self, now: Timestamp) -> bool {
+        let whole = self.until.duration_since(self.from).as_secs();
+        let left = self.until.duration_since(now).as_secs();
+        left.saturating_mul(3) < whole
+    }
 }
 
 /// Why certificates or keys cannot be served.
@@ -108,6 +147,7 @@ pub(crate) fn serving_certificate(
         accepts(&caller, &certified_key.cert, name, now)?;
     }
     Ok(ServingCertificate {
+        validity: Validity::of(&certified_key)?,
         certified_key: Arc::new(certified_key),
         authority_pem,
     })
@@ -244,6 +284,24 @@ mod tests {
         for at in [now() - 5.minutes(), now(), now() + 24.hours()] {
             let certificate = judge(&issued, &names(), at).unwrap();
             assert_eq!(certificate.authority_pem, issued.authority_pem);
+        }
+    }
+
+    #[test]
+    fn it_ends_soon_when_less_than_a_third_is_left() {
+        let validity = judge(&issued(), &names(), now()).unwrap().validity;
+        assert_eq!(validity.from, now() - 5.minutes());
+        assert_eq!(validity.until, now() + 24.hours());
+        let third = (8 * 3600 + 100).seconds();
+        for (at, expected) in [
+            (validity.from, false),
+            (validity.until - third, false),
+            (validity.until - third + 1.second(), true),
+            (validity.until, true),
+            (Timestamp::MIN, false),
+            (Timestamp::MAX, true),
+        ] {
+            assert_eq!(validity.ends_soon(at), expected, "{at}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! The certificate that the webhook serves, and how the API server comes to trust it.
 //!
-//! The webhook needs no certificate from anyone: it is its own certificate authority (CA). [`ensure`] makes three things agree:
+//! The webhook needs no certificate from anyone: it is its own certificate authority (CA). [`certificate`] and [`trust`] make three
+//! things agree:
 //!
 //! ```text
 //! issue ──► Secret gitops-webhook-tls ──► ValidatingWebhookConfiguration gitops-webhook
@@ -34,7 +35,7 @@ use k8s_openapi::api::{
 };
 use kube::{Api, Client};
 
-pub use credentials::ServingCertificate;
+pub use credentials::{ServingCertificate, Validity};
 pub use names::{InvalidServiceName, ServiceNames};
 
 /// The field manager under which this crate writes, as it stands in `managedFields`.
@@ -44,7 +45,7 @@ const FIELD_MANAGER: &str = "gitops-webhook";
 /// more than a handful in a row is a fight with another controller, which waiting does not settle.
 const ATTEMPTS: usize = 5;
 
-/// What [`ensure`] works on, by name.
+/// What [`certificate`] and [`trust`] work on, by name.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The webhook's own namespace, which holds its Service and its Secret.
@@ -71,20 +72,36 @@ pub enum Error {
     Inject(#[from] inject::Error),
 }
 
-/// Returns the certificate to serve, having issued and stored it if there was none, and makes every webhook of the
-/// configuration trust it. Where all is in place already, it only reads.
+/// Returns the certificate to serve, having issued and stored it if there was none that will do.
 ///
-/// # Caveats
+/// # Errors
 ///
-/// The certificate is judged at `now` and not again: a process that outlives it must call this once more.
-pub async fn ensure(
+/// The Secret can be neither used nor written.
+pub async fn certificate(
     client: Client,
     options: &Options,
     now: Timestamp,
 ) -> Result<ServingCertificate, Error> {
     let names = ServiceNames::new(&options.service_name, &options.namespace)?;
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), &options.namespace);
-    let certificate = secret::load_or_issue(&secrets, &options.secret_name, &names, now).await?;
+    let secrets: Api<Secret> = Api::namespaced(client, &options.namespace);
+    Ok(secret::load_or_issue(&secrets, &options.secret_name, &names, now).await?)
+}
+
+/// Makes every webhook of the configuration trust what is stored, and returns that, which is what to serve from now on.
+/// Where all is in place already, it only reads.
+///
+/// It goes by the Secret, not by what this process happens to serve: replicas that each insisted on a certificate of their
+/// own would undo each other's work for ever.
+///
+/// # Errors
+///
+/// The Secret can be neither used nor written, or the configuration is not there or cannot be changed.
+pub async fn trust(
+    client: Client,
+    options: &Options,
+    now: Timestamp,
+) -> Result<ServingCertificate, Error> {
+    let certificate = certificate(client.clone(), options, now).await?;
     let configurations: Api<ValidatingWebhookConfiguration> = Api::all(client);
     inject::inject(
         &configurations,

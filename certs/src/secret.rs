@@ -13,6 +13,7 @@
 //! |---|---|
 //! | no Secret | issue, create; if another replica was faster, take what it wrote |
 //! | a certificate that a caller would accept, whoever issued it, with `ca.key` or without | serve it |
+//! | such a one with `ca.key`, of whose lifetime less than a third is left | issue a successor, and replace these four keys; `ca.crt` keeps the authority of the predecessor too, as other replicas still serve that. If it cannot be stored, serve what is there |
 //! | anything else: expired, for other names, another authority's, unreadable, empty | issue, and replace these four keys; nobody could have been served by them. Other keys, labels and annotations stay. If somebody else was faster, look again |
 //! | a certificate that is not valid yet | an error: a replica whose clock is behind must not take a good certificate from the others |
 //! | a Secret of another type | an error: it was made for something else, and its type cannot be changed |
@@ -111,13 +112,19 @@ pub async fn load_or_issue(
             name: name.into(),
             source,
         })?;
-        let found = found.map(Wiped);
-        if let Some(found) = &found {
-            match usable(&found.0, names, now) {
+        let found = match found.map(Wiped) {
+            None => None,
+            Some(found) => match usable(&found.0, names, now) {
+                Ok(certificate) if is_due(&found.0, &certificate, now) => {
+                    return Ok(renew(secrets, name, found, certificate, names, now).await);
+                }
                 Ok(certificate) => return Ok(certificate),
-                Err(reason) => refuse_to_replace(name, &found.0, reason)?,
-            }
-        }
+                Err(reason) => {
+                    refuse_to_replace(name, &found.0, reason)?;
+                    Some(found)
+                }
+            },
+        };
         let issued = issue(names, Lifetimes::default(), now)?;
         match write(secrets, name, found, &issued).await {
             Ok(()) => {
@@ -136,6 +143,69 @@ pub async fn load_or_issue(
             }
         }
     }
+}
+
+/// Whether a good certificate is one of ours and needs a successor. Without the authority's key somebody else issued it, and
+/// sees to that.
+fn is_due(secret: &Secret, certificate: &ServingCertificate, now: Timestamp) -> bool {
+    let ours = (secret.data.iter()).any(|data| data.contains_key(key::AUTHORITY_KEY));
+    ours && certificate.validity.ends_soon(now)
+}
+
+/// Replaces a certificate that is still good, and returns its successor, or the certificate itself where that fails: the
+/// next start is early enough, and so is what another replica has stored meanwhile.
+async fn renew(
+    secrets: &Api<Secret>,
+    name: &str,
+    found: Wiped,
+    certificate: ServingCertificate,
+    names: &ServiceNames,
+    now: Timestamp,
+) -> ServingCertificate {
+    match succeed(secrets, name, found, &certificate, names, now).await {
+        Ok(successor) => {
+            tracing::info!(secret = name, "renewed the certificate");
+            successor
+        }
+        Err(error) => {
+            tracing::warn!(
+                secret = name,
+                reason = &error as &dyn std::error::Error,
+                expires = %certificate.validity.until,
+                "the certificate ends soon, and cannot be renewed"
+            );
+            certificate
+        }
+    }
+}
+
+async fn succeed(
+    secrets: &Api<Secret>,
+    name: &str,
+    found: Wiped,
+    predecessor: &ServingCertificate,
+    names: &ServiceNames,
+    now: Timestamp,
+) -> Result<ServingCertificate, Error> {
+    let mut issued = issue(names, Lifetimes::default(), now)?;
+    // The newest of the authorities comes first, so that this keeps the last two.
+    let end = "-----END CERTIFICATE-----";
+    let old = predecessor.authority_pem.split_inclusive(end).next();
+    issued
+        .authority_pem
+        .push_str(old.unwrap_or_default().trim());
+    issued.authority_pem.push('\n');
+    let successor = certificate_of(&issued, names, now).map_err(|source| Error::Unusable {
+        name: name.into(),
+        source,
+    })?;
+    write(secrets, name, Some(found), &issued)
+        .await
+        .map_err(|source| Error::Write {
+            name: name.into(),
+            source,
+        })?;
+    Ok(successor)
 }
 
 fn usable(
@@ -467,6 +537,66 @@ mod tests {
         });
         let error = load(&server).await.unwrap_err();
         assert_eq!(error.to_string(), "cannot read secret gitops-webhook-tls");
+        server.finish();
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_ends_soon_is_renewed_and_its_authority_stays_trusted() {
+        let old = issue(&names(), Lifetimes::default(), now() - (250 * 24).hours()).unwrap();
+        let server = ApiServer::new();
+        let response = found(&stored(&old));
+        server.expect(Method::GET, PATH, move |_| response.clone());
+        server.expect(Method::PUT, PATH, |body| (StatusCode::OK, body.clone()));
+        let certificate = load(&server).await.unwrap();
+
+        let replaced = server.finish().pop().unwrap();
+        assert_eq!(replaced["metadata"]["resourceVersion"], "7");
+        assert_eq!(authority_in(&replaced), certificate.authority_pem);
+        assert_eq!(certificate.validity.until, now() + (365 * 24).hours());
+        let other_replica = Issued {
+            authority_pem: certificate.authority_pem.clone(),
+            ..old
+        };
+        certificate_of(&other_replica, &names(), now()).unwrap();
+
+        // The authority before the last is let go.
+        let server = ApiServer::new();
+        let later: Secret = serde_json::from_value(replaced).unwrap();
+        let response = found(&later);
+        server.expect(Method::GET, PATH, move |_| response.clone());
+        server.expect(Method::PUT, PATH, |body| (StatusCode::OK, body.clone()));
+        let secrets = Api::namespaced(server.client(), "gitops-webhook");
+        let at = now() + (250 * 24).hours();
+        let next = load_or_issue(&secrets, "gitops-webhook-tls", &names(), at)
+            .await
+            .unwrap();
+        assert_eq!(next.authority_pem.matches("BEGIN").count(), 2);
+        server.finish();
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_ends_soon_is_served_if_it_cannot_be_renewed() {
+        let old = issue(&names(), Lifetimes::default(), now() - (250 * 24).hours()).unwrap();
+        for code in [StatusCode::FORBIDDEN, StatusCode::CONFLICT] {
+            let server = ApiServer::new();
+            let response = found(&stored(&old));
+            server.expect(Method::GET, PATH, move |_| response.clone());
+            server.expect(Method::PUT, PATH, move |_| status(code, "Refused"));
+            let certificate = load(&server).await.unwrap();
+            assert_eq!(certificate.authority_pem, old.authority_pem);
+            server.finish();
+        }
+    }
+
+    #[tokio::test]
+    async fn another_issuers_certificate_is_not_renewed() {
+        let old = issue(&names(), Lifetimes::default(), now() - (250 * 24).hours()).unwrap();
+        let mut secret = stored(&old);
+        secret.data.as_mut().unwrap().remove("ca.key");
+        let server = ApiServer::new();
+        let response = found(&secret);
+        server.expect(Method::GET, PATH, move |_| response.clone());
+        load(&server).await.unwrap();
         server.finish();
     }
 

@@ -10,16 +10,16 @@ use crate::commands::completion::{self, CompletionArgs};
 use crate::commands::explain::{self, ExplainArgs};
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
+use crate::output;
 
 /// Look after fleets that run Argo CD
 ///
-/// `kubectl gitops` judges Argo CD's objects by the same rules as the admission webhook
-/// `gitops-webhook`: what it accepts in a pull request is what the API server admits.
+/// Judges Argo CD's objects by the same rules as the admission webhook `gitops-webhook`: what it
+/// accepts in a pull request is what the API server admits, as far as the files tell.
 #[derive(Debug, Parser)]
 #[command(
     name = "kubectl-gitops",
     version,
-    disable_help_subcommand = true,
     subcommand_required = true,
     arg_required_else_help = true
 )]
@@ -59,6 +59,14 @@ impl Host {
             Host::Argocd => "argocd gitops",
         }
     }
+
+    /// The file that the host calls for us.
+    fn executable(self) -> &'static str {
+        match self {
+            Host::Kubectl => "kubectl-gitops",
+            Host::Argocd => "argocd-gitops",
+        }
+    }
 }
 
 /// Does what the arguments say, the first of which is the name that we are called by.
@@ -75,7 +83,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<ExitStatus, CommandError> 
     match parsed {
         Ok(cli) => dispatch(cli.command, host),
         Err(answer) => {
-            answer.print()?;
+            output::answer(&answer)?;
             Ok(match answer.exit_code() {
                 0 => ExitStatus::Clean,
                 _ => ExitStatus::Failed,
@@ -88,14 +96,14 @@ fn dispatch(command: Command, host: Host) -> Result<ExitStatus, CommandError> {
     match command {
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
-        Command::Completion(args) => completion::run(&args, self::command(host)),
+        Command::Completion(args) => completion::run(&args, self::command(host), host.executable()),
     }
 }
 
 /// The command line as the host's users write it.
 fn command(host: Host) -> clap::Command {
     let name = host.command_line();
-    Cli::command().bin_name(name).mut_subcommands(|subcommand| {
+    let command = Cli::command().bin_name(name).mut_subcommands(|subcommand| {
         match subcommand.get_after_long_help() {
             Some(help) => {
                 let help = help.to_string().replace("kubectl gitops", name);
@@ -103,7 +111,11 @@ fn command(host: Host) -> clap::Command {
             }
             None => subcommand,
         }
-    })
+    });
+    match host {
+        Host::Kubectl => command,
+        Host::Argocd => command.mut_subcommand("completion", completion::of_argocd),
+    }
 }
 
 fn file_name(path: Option<&OsString>) -> String {

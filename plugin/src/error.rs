@@ -2,35 +2,21 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
-use std::io;
 
 use crate::exit_status::ExitStatus;
 use crate::output;
 
-/// Who can do something about an error.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Kind {
-    /// The user: the command line or an input is wrong.
-    User,
-    /// Nobody has to: the reader of the output has seen enough.
-    BrokenPipe,
-    /// The system that the command runs on.
-    System,
-}
-
 /// An error at the boundary of a command.
 #[derive(Debug)]
 pub(crate) struct CommandError {
-    kind: Kind,
     source: Box<dyn Error + Send + Sync>,
     hints: Vec<String>,
 }
 
 impl CommandError {
-    /// Something that the user can put right.
-    pub(crate) fn user(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    /// A command that cannot go on.
+    pub(crate) fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         CommandError {
-            kind: Kind::User,
             source: source.into(),
             hints: Vec::new(),
         }
@@ -44,27 +30,11 @@ impl CommandError {
 
     /// Tells the user and says how the process ends.
     pub(crate) fn report(&self) -> ExitStatus {
-        if self.kind == Kind::BrokenPipe {
-            return ExitStatus::Clean;
-        }
         output::error(&chain(&*self.source));
         for hint in &self.hints {
             output::hint(hint);
         }
         ExitStatus::Failed
-    }
-}
-
-impl From<io::Error> for CommandError {
-    fn from(error: io::Error) -> Self {
-        CommandError {
-            kind: match error.kind() {
-                io::ErrorKind::BrokenPipe => Kind::BrokenPipe,
-                _ => Kind::System,
-            },
-            source: error.into(),
-            hints: Vec::new(),
-        }
     }
 }
 
@@ -81,6 +51,8 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     #[derive(Debug, thiserror::Error)]
@@ -94,11 +66,5 @@ mod tests {
             chain(&Outer(inner)),
             "cannot read a.yaml: the disk is on fire"
         );
-    }
-
-    #[test]
-    fn a_broken_pipe_is_no_failure() {
-        let error = CommandError::from(io::Error::from(io::ErrorKind::BrokenPipe));
-        assert_eq!(error.report(), ExitStatus::Clean);
     }
 }

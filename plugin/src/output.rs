@@ -44,13 +44,13 @@ impl CheckFormat {
     }
 }
 
-/// How a list is shown.
+/// How `explain` shows rules.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
-pub(crate) enum ListFormat {
-    /// A row for each item
+pub(crate) enum ExplainFormat {
+    /// A row for each rule, or the page of the one that is named
     #[default]
     Table,
-    /// JSON
+    /// The same in JSON
     Json,
 }
 
@@ -68,19 +68,37 @@ pub(crate) fn check(
         CheckFormat::Yaml => to_yaml(&v1::CheckReport::new(report, repository))?,
         CheckFormat::Name => name::denied(report, counts_as_denied),
     };
-    print(&text)?;
-    Ok(())
+    print(&text)
 }
 
 /// Writes to standard output. That nobody reads on is no error.
-pub(crate) fn print(text: &str) -> io::Result<()> {
+pub(crate) fn print(text: &str) -> Result<(), CommandError> {
     let mut stdout = anstream::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
+    written(
+        stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush()),
+    )
+}
+
+/// Prints what was asked about the command line, or what is wrong with it.
+pub(crate) fn answer(answer: &clap::Error) -> Result<(), CommandError> {
+    let result = answer.print().and_then(|()| io::stdout().flush());
+    if answer.use_stderr() {
+        return Ok(());
+    }
+    written(result)
+}
+
+/// Standard output does not take what is written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output")]
+struct WriteError(#[source] io::Error);
+
+fn written(result: io::Result<()>) -> Result<(), CommandError> {
+    match result {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result,
+        result => result.map_err(|error| CommandError::new(WriteError(error))),
     }
 }
 
@@ -127,13 +145,13 @@ fn write_to_stderr(text: &str) {
 
 /// A value in JSON as kubectl prints it.
 pub(crate) fn to_json(value: &impl Serialize) -> Result<String, CommandError> {
-    let mut text = serde_json::to_string_pretty(value).map_err(CommandError::user)?;
+    let mut text = serde_json::to_string_pretty(value).map_err(CommandError::new)?;
     let _ = writeln!(text);
     Ok(text)
 }
 
 fn to_yaml(value: &impl Serialize) -> Result<String, CommandError> {
-    serde_saphyr::to_string(value).map_err(CommandError::user)
+    serde_saphyr::to_string(value).map_err(CommandError::new)
 }
 
 /// `1 file`, `2 files`.

@@ -93,7 +93,9 @@ fn judge(manifest: &Manifest, inventory: &Inventory) -> Result<Vec<Located>, Pro
             let secret: ClusterSecret<'_> = manifest.decode()?;
             Object::ClusterSecret(Box::new(secret))
         }
-        Kind::RepositorySecret | Kind::Settings | Kind::Policy => return Ok(Vec::new()),
+        Kind::ApplicationSet | Kind::RepositorySecret | Kind::Settings | Kind::Policy => {
+            return Ok(Vec::new());
+        }
     };
     let verdict = evaluate(&Subject::new(object), inventory);
     Ok(verdict

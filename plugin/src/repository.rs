@@ -2,6 +2,7 @@
 
 pub(crate) mod facts;
 pub(crate) mod files;
+mod kustomize;
 pub(crate) mod manifest;
 pub(crate) mod problem;
 
@@ -10,8 +11,8 @@ use std::path::Path;
 
 use argocd::yaml;
 
-use self::files::{Location, SourceFile};
-use self::manifest::Manifest;
+use self::files::{Location, Role, SourceFile};
+use self::manifest::{Kind, Manifest};
 use self::problem::Problem;
 use crate::parallel;
 
@@ -22,7 +23,7 @@ pub(crate) struct Repository {
     pub(crate) manifests: Vec<Manifest>,
     /// How many files were looked at.
     pub(crate) files: usize,
-    /// How many of them hold no object of Kubernetes, or are templates.
+    /// How many of them hold no object of Kubernetes, or are templates or patches.
     pub(crate) skipped: usize,
     /// What could not be read.
     pub(crate) problems: Vec<Problem>,
@@ -45,6 +46,14 @@ impl Repository {
         }
         repository
     }
+
+    /// How many ApplicationSets there are, which no rule judges yet.
+    pub(crate) fn application_sets(&self) -> usize {
+        self.manifests
+            .iter()
+            .filter(|manifest| manifest.kind == Kind::ApplicationSet)
+            .count()
+    }
 }
 
 /// What one file holds.
@@ -62,8 +71,11 @@ impl Contents {
     }
 
     fn read(file: &SourceFile, namespace: &str) -> Self {
+        if file.role == Role::Patch {
+            return Contents::default();
+        }
         match text_of(file) {
-            Ok(text) if file.in_templates && text.contains("{{") => Contents::default(),
+            Ok(text) if file.role == Role::Template && text.contains("{{") => Contents::default(),
             Ok(text) => Contents::parse(file, &text, namespace),
             Err(problem) => Contents {
                 problem: Some(problem),

@@ -82,6 +82,17 @@ spec:
       action: Warn
 ";
 
+const APPLICATION_SET: &str = "\
+apiVersion: argoproj.io/v1alpha1
+kind: ApplicationSet
+metadata:
+  name: addons
+  namespace: argocd
+spec:
+  generators: [{clusters: {}}]
+  template: {}
+";
+
 #[test]
 fn nothing_is_denied_where_nothing_is_wrong() {
     let folder = Folder::with(&[("cart.yaml", GOOD), ("project.yaml", PROJECT)]);
@@ -174,7 +185,17 @@ fn name_prints_what_is_denied_once() {
 fn what_is_undecided_names_the_missing_fact_and_counts_only_if_asked() {
     let folder = Folder::with(&[("cart.yaml", GOOD)]);
     assert_snapshot!(folder.run(&["check"]).transcript());
-    assert_eq!(folder.run(&["check", "--strict"]).status(), 1);
+    let strict = folder.run(&["check", "--strict"]);
+    assert_eq!(strict.status(), 1);
+    assert_eq!(
+        strict.stderr(),
+        "1 file, 1 object: 0 denied, 0 warned, 1 undecided, counted as denied\n"
+    );
+    let decided = Folder::with(&[("project.yaml", PROJECT)]).run(&["check", "--strict"]);
+    assert_eq!(
+        decided.stderr(),
+        "1 file, 1 object: 0 denied, 0 warned, 0 undecided\n"
+    );
 }
 
 #[test]
@@ -290,6 +311,145 @@ fn standard_input_is_a_file_too() {
 }
 
 #[test]
+fn files_are_given_as_kubectl_has_it_too() {
+    let folder = Folder::with(&[
+        ("a.yaml", DEFAULT),
+        ("b.yaml", DEFAULT),
+        ("c.yaml", DEFAULT),
+    ]);
+    let files = |arguments: &[&str]| {
+        let run = folder.run(&[&["check", "-o", "json"], arguments].concat());
+        run.json()["summary"]["files"].clone()
+    };
+    assert_eq!(files(&["-f", "a.yaml"]), 1);
+    assert_eq!(files(&["-f", "a.yaml", "--filename", "b.yaml"]), 2);
+    assert_eq!(files(&["-f", "a.yaml", "c.yaml"]), 2);
+    assert_eq!(files(&[]), 3);
+    let run = folder.run_with_input(&["check", "-f", "-"], DEFAULT);
+    assert!(run.stdout().contains("<stdin>:7"), "{}", run.transcript());
+}
+
+#[test]
+fn a_file_is_judged_once_by_whatever_names_it_is_given() {
+    let folder = Folder::with(&[("apps/stray.yaml", DEFAULT)]);
+    let link = folder.path().join("link.yaml");
+    std::os::unix::fs::symlink("apps/stray.yaml", link).unwrap();
+    let absolute = folder.path().join("apps/stray.yaml");
+    let absolute = absolute.to_str().unwrap();
+    let named = |paths: &[&str]| {
+        let run = folder.run(&[&["check", "-o", "json"], paths].concat());
+        let report = run.json();
+        assert_eq!(report["summary"]["files"], 1, "{}", run.transcript());
+        assert_eq!(report["summary"]["denied"], 1, "{}", run.transcript());
+        report["findings"][0]["file"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(named(&["apps", absolute, "link.yaml"]), "apps/stray.yaml");
+    assert_eq!(named(&[absolute, "apps/../apps/stray.yaml"]), absolute);
+    assert_eq!(named(&["link.yaml", "."]), "link.yaml");
+}
+
+#[test]
+fn application_sets_are_counted_and_not_judged() {
+    let folder = Folder::with(&[
+        ("apps/cart.yaml", GOOD),
+        ("apps/project.yaml", PROJECT),
+        ("apps/set.yaml", APPLICATION_SET),
+        (
+            "more/sets.yaml",
+            &format!("{APPLICATION_SET}---\n{APPLICATION_SET}"),
+        ),
+    ]);
+    let told = |arguments: &[&str]| folder.run(arguments).stderr();
+    assert_eq!(
+        told(&["check", "apps", "--policy", "more"]),
+        "3 files, 2 objects: 0 denied, 0 warned, 0 undecided, 1 ApplicationSet not judged yet\n"
+    );
+    assert_eq!(
+        told(&["check"]),
+        "4 files, 2 objects: 0 denied, 0 warned, 0 undecided, 3 ApplicationSets not judged yet\n"
+    );
+}
+
+#[test]
+fn a_secret_outside_of_argo_cds_namespace_is_no_cluster() {
+    let elsewhere = CLUSTER.replace("namespace: argocd", "namespace: team");
+    let on_cluster = GOOD.replace("server: https://kubernetes.default.svc", "name: prod");
+    let folder = Folder::with(&[
+        ("cart.yaml", &*on_cluster),
+        ("cluster.yaml", &*elsewhere),
+        ("project.yaml", PROJECT),
+    ]);
+    let run = folder.run(&["check", "-o", "json"]);
+    let report = run.json();
+    assert_eq!(report["summary"]["objects"], 2, "{}", run.transcript());
+    assert!(!run.stdout().contains("Secret\","), "{}", run.transcript());
+    assert!(
+        run.stdout().contains("cluster prod is not among the files"),
+        "{}",
+        run.transcript()
+    );
+    let run = folder.run(&["check", "--argocd-namespace", "team", "cluster.yaml"]);
+    assert_eq!(run.status(), 1, "{}", run.transcript());
+}
+
+#[test]
+fn what_kustomize_merges_into_other_objects_is_skipped() {
+    let json_patch = "[{op: replace, path: /spec/project, value: shop}]\n";
+    let folder = Folder::with(&[
+        (
+            "prod/kustomization.yaml",
+            "resources: [whole.yaml]
+patches:
+  - path: patches/merge.yaml
+  - target: {kind: Application}
+    patch: '[]'
+patchesStrategicMerge:
+  - ./old.yaml
+  - |
+    kind: Application
+patchesJson6902:
+  - path: ../shared/json.yaml
+    target: {kind: Application}
+",
+        ),
+        ("prod/whole.yaml", DEFAULT),
+        ("prod/patches/merge.yaml", DEFAULT),
+        ("prod/patches/unused.yaml", DEFAULT),
+        ("prod/old.yaml", DEFAULT),
+        ("shared/json.yaml", json_patch),
+        ("staging/old.yaml", DEFAULT),
+        ("staging/kustomization.yaml", "patches: {path: old.yaml}\n"),
+    ]);
+    let run = folder.run(&["check", "-o", "json"]);
+    let judged: Vec<_> = run.json()["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|finding| finding["rule"] == "default-project")
+        .map(|finding| finding["file"].clone())
+        .collect();
+    assert_eq!(
+        judged,
+        [
+            "prod/patches/unused.yaml",
+            "prod/whole.yaml",
+            "staging/old.yaml"
+        ]
+    );
+    assert!(
+        run.stderr().starts_with("8 files (5 skipped), 3 objects:"),
+        "{}",
+        run.transcript()
+    );
+    let alone = folder.run(&["check", "prod/patches/merge.yaml"]);
+    assert!(
+        alone.stderr().starts_with("1 file (1 skipped), 0 objects:"),
+        "{}",
+        alone.transcript()
+    );
+}
+
+#[test]
 fn a_secret_is_named_by_the_field_that_the_file_has_and_never_shown() {
     let folder = Folder::with(&[("cluster.yaml", CLUSTER)]);
     for format in ["table", "wide", "json", "yaml", "name"] {
@@ -335,6 +495,54 @@ fn what_cannot_be_read_is_told_and_the_rest_is_judged() {
     std::fs::write(folder.path().join("bytes.yaml"), b"a: \xff\n").unwrap();
     let run = folder.run(&["check", ".", "missing", "missing.yaml"]);
     assert_snapshot!(run.transcript());
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_told_from_its_first_line_to_its_last() {
+    let wrong_type = GOOD.replace("project: shop", "project: 7");
+    let text = format!("{wrong_type}---\n{wrong_type}---\na: b: c\n");
+    let run = Folder::with(&[("a.yaml", &*text), ("b.yaml", "a: [")]).run(&["check"]);
+    let told = run.stderr();
+    let places: Vec<_> = told
+        .lines()
+        .filter_map(|line| line.strip_prefix("error: "))
+        .filter_map(|line| line.split_once(": "))
+        .map(|(place, _)| place)
+        .collect();
+    assert_eq!(
+        places,
+        ["a.yaml:7", "a.yaml:22", "a.yaml:31:5", "b.yaml:2:1"]
+    );
+}
+
+#[test]
+fn a_folder_that_cannot_be_read_is_told_in_one_sentence() {
+    // A path that is too long for the system, which stops the superuser too.
+    let deep = ["deep"; 600].join("/");
+    let folder = Folder::with(&[
+        (&*format!("a/{deep}/inner/x"), ""),
+        (&*format!("b/{deep}/x"), ""),
+        ("stray.yaml", DEFAULT),
+    ]);
+    std::fs::rename(
+        folder.path().join("b"),
+        folder.path().join("a").join(&deep).join("inner/b"),
+    )
+    .unwrap();
+    let run = folder.run(&["check"]);
+    assert_eq!(run.status(), 2, "{}", run.transcript());
+    assert!(
+        run.stdout().contains("stray.yaml:7"),
+        "{}",
+        run.transcript()
+    );
+    let told = run.stderr();
+    let (path, reason) = told.split_once(": ").unwrap().1.split_once(": ").unwrap();
+    assert!(path.starts_with("a/deep/deep/"), "{told}");
+    assert!(
+        reason.starts_with("File name too long (os error 36)\n"),
+        "{reason}"
+    );
 }
 
 #[test]

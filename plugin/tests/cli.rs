@@ -61,6 +61,29 @@ fn called_as_a_plugin_of_argocd_it_says_so() {
         "{long}"
     );
     assert!(!long.contains("  kubectl gitops"), "{long}");
+    let completion = help(&["completion", "--help"]);
+    assert_snapshot!("help_completion_of_argocd", completion);
+    let script = help(&["completion", "bash"]);
+    assert!(
+        script.contains("argocd-gitops") && !script.contains("kubectl-gitops"),
+        "{script}"
+    );
+}
+
+#[test]
+fn help_is_a_command_too() {
+    let folder = Folder::with(&[]);
+    for command in ["", "check", "explain", "completion"] {
+        let words = |words: &[&str]| {
+            let arguments: Vec<_> = words
+                .iter()
+                .copied()
+                .filter(|word| !word.is_empty())
+                .collect();
+            folder.run(&arguments).transcript()
+        };
+        assert_eq!(words(&["help", command]), words(&[command, "--help"]));
+    }
 }
 
 #[test]
@@ -70,6 +93,7 @@ fn mistakes_are_explained() {
         ("no_command", &[][..]),
         ("unknown_command", &["chek"]),
         ("unknown_flag", &["check", "--outptu", "json"]),
+        ("empty_namespace", &["check", "--argocd-namespace", ""]),
         ("unknown_rule", &["explain", "prod-autosync"]),
     ] {
         assert_snapshot!(name, folder.run(arguments).transcript());
@@ -187,6 +211,24 @@ fn that_nobody_reads_on_is_no_failure() {
 }
 
 #[test]
+fn that_nothing_can_be_written_is_told() {
+    let folder = Folder::with(&[("cart.yaml", APPLICATION)]);
+    for command in ["check", "explain", "--help", "completion bash"] {
+        let output = Command::new("bash")
+            .args(["-c", "\"$0\" $1 >/dev/full", BINARY, command])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{command}");
+        assert_eq!(
+            String::from_utf8_lossy(&output.stderr),
+            "error: cannot write to standard output: No space left on device (os error 28)\n",
+            "{command}"
+        );
+    }
+}
+
+#[test]
 fn explain_lists_the_rules() {
     let folder = Folder::with(&[]);
     assert_snapshot!("explain_list", folder.run(&["explain"]).transcript());
@@ -209,5 +251,10 @@ fn every_rule_of_the_list_has_a_page() {
             "{}",
             run.stdout()
         );
+        let mut expected = rule.clone();
+        expected["apiVersion"] = "kubectl-gitops.io/v1alpha1".into();
+        expected["kind"] = "Rule".into();
+        expected["page"] = run.stdout().into();
+        assert_eq!(folder.run(&["explain", id, "-o", "json"]).json(), expected);
     }
 }

@@ -12,7 +12,7 @@ use argocd::kubernetes::{LabelSelector, LabelSelectorOperator, LabelSelectorRequ
 use argocd::{Application, Cluster};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 
-use crate::finding::shorten;
+use crate::finding::{shorten, without_user_info};
 use crate::gitops_policy::{Environment, EnvironmentMatch, GitOpsPolicySpec, InvalidPolicy};
 use crate::inventory::{Completeness, Inventory};
 use crate::rule::Scope;
@@ -125,7 +125,13 @@ impl fmt::Display for Evidence {
             Evidence::ClusterLabels(name) => {
                 write!(formatter, "labels of cluster {}", shorten(name, 30))
             }
-            Evidence::Destination(name) => write!(formatter, "destination {}", shorten(name, 30)),
+            Evidence::Destination(name) => {
+                write!(
+                    formatter,
+                    "destination {}",
+                    shorten(&without_user_info(name), 30)
+                )
+            }
             Evidence::Project(name) => write!(formatter, "project {}", shorten(name, 30)),
             Evidence::Namespace(name) => write!(formatter, "namespace {}", shorten(name, 30)),
             Evidence::ApplicationLabels => formatter.write_str("its labels"),
@@ -136,7 +142,8 @@ impl fmt::Display for Evidence {
 /// Everything about a subject that can be evidence.
 struct Witness<'w> {
     application: Option<&'w Application<'w>>,
-    cluster: Option<&'w Cluster>,
+    /// All that have the destination's server: which of them Argo CD uses is not defined.
+    clusters: Vec<&'w Cluster>,
     /// The names and servers under which the destination is known.
     destinations: Vec<&'w str>,
     project: &'w str,
@@ -183,7 +190,8 @@ impl Environments {
             }
             Object::ClusterSecret(secret) => match secret.cluster() {
                 Ok(cluster) => self.place(holds, &Witness::of_cluster(&cluster)),
-                Err(_) => Membership::NotIn,
+                // What cannot be read may be anything, so the rule is asked.
+                Err(_) => Membership::Everywhere,
             },
             Object::AppProject(_) => Membership::NotIn,
         }
@@ -231,13 +239,16 @@ impl<'w> Witness<'w> {
             resolved,
             Err(DestinationError::NameNotFound(_) | DestinationError::ServerNotFound(_))
         ) && inventory.completeness == Completeness::Partial;
-        let cluster = resolved.ok();
-        if let Some(cluster) = cluster {
+        let clusters: Vec<&Cluster> = resolved
+            .iter()
+            .flat_map(|cluster| inventory.fleet.clusters.with_server(&cluster.server))
+            .collect();
+        for cluster in &clusters {
             destinations.extend([cluster.name.as_str(), cluster.server.as_str()]);
         }
         Witness {
             application: Some(application),
-            cluster,
+            clusters,
             unresolved: may_be_elsewhere.then(|| destinations[0]),
             destinations,
             project: application.spec.project(),
@@ -252,7 +263,7 @@ impl<'w> Witness<'w> {
     fn of_cluster(cluster: &'w Cluster) -> Self {
         Witness {
             application: None,
-            cluster: Some(cluster),
+            clusters: vec![cluster],
             destinations: vec![&cluster.name, &cluster.server],
             project: "",
             namespace: "",
@@ -272,10 +283,13 @@ impl Matcher {
 
 impl PolicyMatcher {
     fn evidence(&self, witness: &Witness<'_>) -> Option<Evidence> {
-        if let (Some(selector), Some(cluster)) = (&self.clusters, witness.cluster)
-            && selector.matches(|key| cluster.labels.get(key).map(String::as_str))
-        {
-            return Some(Evidence::ClusterLabels(cluster.name.clone()));
+        if let Some(selector) = &self.clusters {
+            let selected = |cluster: &&&Cluster| {
+                selector.matches(|key| cluster.labels.get(key).map(String::as_str))
+            };
+            if let Some(cluster) = witness.clusters.iter().find(selected) {
+                return Some(Evidence::ClusterLabels(cluster.name.clone()));
+            }
         }
         if let Some(selector) = &self.applications
             && witness.application.is_some()
@@ -299,9 +313,12 @@ impl PolicyMatcher {
 /// The built-in environment `prod`: a label `environment` or `env` that says so, or a project,
 /// destination name or namespace with `prod` or `production` as a word of its own.
 fn built_in_evidence(witness: &Witness<'_>) -> Option<Evidence> {
-    let says_production = |value: Option<&str>| matches!(value, Some("prod" | "production"));
+    let says_production = |value: Option<&str>| {
+        let is = |word| value.is_some_and(|value: &str| value.eq_ignore_ascii_case(word));
+        is("prod") || is("production")
+    };
     let labelled = |label: &dyn Fn(&str) -> bool| ["environment", "env"].into_iter().any(label);
-    if let Some(cluster) = witness.cluster {
+    for cluster in &witness.clusters {
         let of_cluster = |key: &str| cluster.labels.get(key).map(String::as_str);
         if labelled(&|key| says_production(of_cluster(key))) {
             return Some(Evidence::ClusterLabels(cluster.name.clone()));
@@ -323,8 +340,10 @@ fn built_in_evidence(witness: &Witness<'_>) -> Option<Evidence> {
 /// Whether `prod` or `production` is a word of a name, and the word before it does not deny it.
 fn names_production(name: &str) -> bool {
     let mut before = "";
-    for word in name.split(['-', '_', '.']) {
-        if matches!(word, "prod" | "production") && !matches!(before, "non" | "pre" | "not") {
+    for word in name.split(['-', '_', '.', '/', ':']) {
+        let is = |one: &&str| word.eq_ignore_ascii_case(one);
+        let denied = |one: &&str| before.eq_ignore_ascii_case(one);
+        if ["prod", "production"].iter().any(is) && !["non", "pre", "not"].iter().any(denied) {
             return true;
         }
         before = word;
@@ -416,12 +435,14 @@ mod tests {
             "prod-eks",
             "eu.production.1",
             "a_prod",
+            "PROD-EU",
+            "arn:aws:eks:eu-central-1:111122223333:cluster/prod",
             "preprod-prod",
         ] {
             assert!(names_production(name), "{name}");
         }
         for name in [
-            "non-prod", "pre-prod", "not_prod", "preprod", "products", "nonprod", "", "Prod",
+            "non-prod", "pre-prod", "not_prod", "preprod", "products", "nonprod", "",
         ] {
             assert!(!names_production(name), "{name}");
         }

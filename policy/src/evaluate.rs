@@ -4,7 +4,7 @@ use argocd::Application;
 use argocd::cluster::ClusterSecret;
 
 use crate::environment::{Holds, Membership};
-use crate::finding::{Finding, Level, shorten};
+use crate::finding::{Finding, Level, shorten, without_user_info};
 use crate::gitops_policy::Action;
 use crate::inventory::Inventory;
 use crate::registry::RULES;
@@ -80,10 +80,15 @@ pub fn evaluate(subject: &Subject<'_>, inventory: &Inventory) -> Verdict {
 /// Argo CD writes to its own objects all the time. What such a write does not change is not
 /// judged again: an operation that starts a sync says nothing about the spec, and the other way
 /// round.
+#[expect(clippy::struct_excessive_bools, reason = "each part changes by itself")]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Changes {
     /// `operation`.
     operation: bool,
+    /// `status.operationState`, by somebody else than Argo CD.
+    operation_state: bool,
+    /// Where to, in which project, with which labels. A pending operation is taken along.
+    place: bool,
     /// Everything else.
     rest: bool,
 }
@@ -91,10 +96,14 @@ struct Changes {
 impl Changes {
     const NOTHING: Self = Changes {
         operation: false,
+        operation_state: false,
+        place: false,
         rest: false,
     };
     const EVERYTHING: Self = Changes {
         operation: true,
+        operation_state: true,
+        place: true,
         rest: true,
     };
 
@@ -104,31 +113,41 @@ impl Changes {
             (Operation::Delete, ..) => Changes::NOTHING,
             (_, Object::ClusterSecret(secret), _) if !secret.is_cluster() => Changes::NOTHING,
             (Operation::Update, Object::Application(new), Some(Object::Application(old))) => {
-                Changes::of_application(new, old)
+                let by_argo_cd = inventory.is_argo_cd(subject.requester);
+                Changes::of_application(new, old, by_argo_cd)
             }
             (Operation::Update, Object::ClusterSecret(new), Some(Object::ClusterSecret(old))) => {
                 Changes {
-                    operation: false,
                     rest: !same_to_rules(new, old, inventory),
+                    ..Changes::NOTHING
                 }
             }
             _ => Changes::EVERYTHING,
         }
     }
 
-    fn of_application(new: &Application<'_>, old: &Application<'_>) -> Self {
-        let metadata = new.metadata.labels == old.metadata.labels
-            && new.metadata.namespace == old.metadata.namespace
-            && new.metadata.annotations.get(AUTOSCALED) == old.metadata.annotations.get(AUTOSCALED);
+    fn of_application(new: &Application<'_>, old: &Application<'_>, by_argo_cd: bool) -> Self {
+        let place = new.metadata.labels != old.metadata.labels
+            || new.spec.destination != old.spec.destination
+            || new.spec.project() != old.spec.project();
+        let state = new.running_operation();
         Changes {
             operation: new.operation.is_some() && new.operation != old.operation,
-            rest: !metadata || !new.spec.same_meaning(&old.spec),
+            operation_state: !by_argo_cd && state.is_some() && state != old.running_operation(),
+            place,
+            rest: place
+                || new.metadata.namespace != old.metadata.namespace
+                || new.metadata.annotations.get(AUTOSCALED)
+                    != old.metadata.annotations.get(AUTOSCALED)
+                || !new.spec.same_meaning(&old.spec),
         }
     }
 
     fn touch(self, field: &str) -> bool {
-        if field.starts_with("/operation") {
-            self.operation
+        if field.starts_with("/status") {
+            self.operation_state
+        } else if field.starts_with("/operation") {
+            self.operation || self.place
         } else {
             self.rest
         }
@@ -182,20 +201,22 @@ pub(crate) fn apply(rule: &dyn Rule, subject: &Subject<'_>, inventory: &Inventor
 
 /// Lowers the level of a finding to what the policy, the missing facts and exemptions leave of it.
 fn temper(finding: &mut Finding, action: Action, membership: &Membership, exemption: Option<&str>) {
+    if action == Action::Warn && finding.level == Level::Deny {
+        finding.level = Level::Warn;
+    }
     if let Membership::Unknown {
         destination,
         environments,
     } = membership
     {
-        finding.level = Level::Undecided;
+        if finding.level == Level::Deny {
+            finding.level = Level::Undecided;
+        }
         finding.message = format!(
             "cluster {} is not among the files: if it is {environments}, {}",
-            shorten(destination, 40),
+            shorten(&without_user_info(destination), 40),
             finding.message
         );
-    }
-    if action == Action::Warn && finding.level == Level::Deny {
-        finding.level = Level::Warn;
     }
     if let Some(reason) = exemption {
         finding.level = Level::Warn;

@@ -110,6 +110,22 @@ pub fn shorten(text: &str, limit: usize) -> String {
     short
 }
 
+/// A URL without what may be a password: only scheme, host and path remain.
+pub(crate) fn without_user_info(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let (scheme, rest) = match url.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), url),
+    };
+    match rest.rsplit_once('@') {
+        // A password may hold anything, slashes included, so all that may be one goes.
+        Some((user_info, host)) if !scheme.is_empty() || user_info.contains(':') => {
+            format!("{scheme}{host}")
+        }
+        _ => format!("{scheme}{rest}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +138,21 @@ mod tests {
             "metadata.annotations[kubectl-gitops.io/autoscaled]"
         );
         assert_eq!(dotted(""), "");
+    }
+
+    #[test]
+    fn passwords_in_urls_are_not_repeated() {
+        for (url, shown) in [
+            ("https://deploy:hunter2@h/a/b", "https://h/a/b"),
+            ("https://user:pa/hunter2@h/x", "https://h/x"),
+            ("oauth2:hunter2@h/a.git", "h/a.git"),
+            ("https://h/x.git?private_token=hunter2", "https://h/x.git"),
+            ("https://h/x#hunter2", "https://h/x"),
+            ("https:/user:hunter2@h/x", "h/x"),
+        ] {
+            assert_eq!(without_user_info(url), shown);
+        }
+        assert_eq!(without_user_info("git@h:a/b"), "git@h:a/b");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use argocd::application::EnabledField;
 use crate::environment::Environments;
 use crate::gitops_policy::{GitOpsPolicySpec, InvalidPolicy};
 use crate::rule_policy::RulePolicies;
+use crate::subject::Requester;
 
 /// Whether what is not in the inventory does not exist.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,6 +52,14 @@ impl Inventory {
             environments,
             rules,
         })
+    }
+
+    /// Whether a request comes from one of Argo CD's own controllers or its API server.
+    pub(crate) fn is_argo_cd(&self, requester: Requester<'_>) -> bool {
+        self.policy
+            .argocd
+            .service_accounts
+            .include(requester.username, &self.fleet.control_plane_namespace)
     }
 
     /// The policy that counts.

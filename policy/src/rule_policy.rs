@@ -130,7 +130,8 @@ impl RulePolicy {
 struct Traits {
     project: Option<String>,
     application: Option<String>,
-    cluster: Option<String>,
+    /// All that Argo CD may use: an exemption must hold for each of them.
+    clusters: Vec<String>,
 }
 
 impl Traits {
@@ -138,7 +139,8 @@ impl Traits {
         match &subject.object {
             Object::Application(application) => {
                 let destination = &application.spec.destination;
-                let cluster = inventory.fleet.clusters.resolve(destination);
+                let clusters = &inventory.fleet.clusters;
+                let resolved = clusters.resolve(destination);
                 let namespace = match application.metadata.namespace.as_str() {
                     "" => &inventory.fleet.control_plane_namespace,
                     namespace => namespace,
@@ -146,13 +148,21 @@ impl Traits {
                 Some(Traits {
                     project: Some(application.spec.project().to_owned()),
                     application: Some(format!("{namespace}/{}", application.metadata.name)),
-                    cluster: cluster.ok().map(|cluster| cluster.name.clone()),
+                    clusters: resolved
+                        .iter()
+                        .flat_map(|cluster| clusters.with_server(&cluster.server))
+                        .map(|cluster| cluster.name.clone())
+                        .collect(),
                 })
             }
             Object::ClusterSecret(secret) => Some(Traits {
                 project: None,
                 application: None,
-                cluster: secret.cluster().ok().map(|cluster| cluster.name),
+                clusters: secret
+                    .cluster()
+                    .map(|cluster| cluster.name)
+                    .into_iter()
+                    .collect(),
             }),
             Object::AppProject(_) => None,
         }
@@ -184,14 +194,15 @@ impl CompiledExemption {
 
     /// Whether all that is given matches.
     fn covers(&self, traits: &Traits) -> bool {
+        let any = |globs: &[Glob], text: &str| globs.iter().any(|glob| glob.matches(text));
         let matches = |globs: &[Glob], text: &Option<String>| {
-            globs.is_empty()
-                || text
-                    .as_ref()
-                    .is_some_and(|text| globs.iter().any(|glob| glob.matches(text)))
+            globs.is_empty() || text.as_ref().is_some_and(|text| any(globs, text))
         };
+        let on_clusters = self.clusters.is_empty()
+            || !traits.clusters.is_empty()
+                && traits.clusters.iter().all(|name| any(&self.clusters, name));
         matches(&self.projects, &traits.project)
             && matches(&self.applications, &traits.application)
-            && matches(&self.clusters, &traits.cluster)
+            && on_clusters
     }
 }

@@ -61,7 +61,7 @@ pub async fn run(
     origin: PolicyOrigin,
     webhook: Arc<Webhook>,
 ) {
-    let mut changes = changes(&client, &argocd_namespace, &origin);
+    let mut changes = changes(&client, &argocd_namespace, &origin, &webhook);
     let mut store = Store::new(argocd_namespace, origin);
     let mut due: Option<Instant> = None;
     loop {
@@ -83,15 +83,14 @@ fn publish(store: &mut Store, webhook: &Webhook) {
     if !missing.is_empty() {
         // What was complete once stays, while a watch that broke off lists again.
         if let Caches::Syncing(_) = &**webhook.caches.load() {
-            webhook.caches.store(Arc::new(Caches::Syncing(missing)));
+            webhook.publish(Caches::Syncing(missing));
         }
         return;
     }
     match store.inventory() {
         Ok((inventory, source)) => {
             webhook.metrics.inventory_built(store.sizes(), source);
-            let caches = Caches::Synced(Box::new(inventory));
-            webhook.caches.store(Arc::new(caches));
+            webhook.publish(Caches::Synced(Box::new(inventory)));
         }
         // Only a defect can bring this about; what is known goes stale, and says so.
         Err(error) => error!(
@@ -101,7 +100,12 @@ fn publish(store: &mut Store, webhook: &Webhook) {
     }
 }
 
-fn changes(client: &Client, namespace: &str, origin: &PolicyOrigin) -> BoxStream<'static, Change> {
+fn changes(
+    client: &Client,
+    namespace: &str,
+    origin: &PolicyOrigin,
+    webhook: &Arc<Webhook>,
+) -> BoxStream<'static, Change> {
     let named = |name: &str| watcher::Config::default().fields(&format!("metadata.name={name}"));
     let secrets = |kind: &str| {
         watcher::Config::default().labels(&format!("{}={kind}", argocd::names::LABEL_SECRET_TYPE))
@@ -111,26 +115,31 @@ fn changes(client: &Client, namespace: &str, origin: &PolicyOrigin) -> BoxStream
             Api::<Watched<ProjectObject>>::namespaced(client.clone(), namespace),
             watcher::Config::default(),
             Change::Project,
+            webhook,
         ),
         watch(
             Api::<Watched<ClusterObject>>::namespaced(client.clone(), namespace),
             secrets(argocd::names::SECRET_TYPE_CLUSTER),
             Change::Cluster,
+            webhook,
         ),
         watch(
             Api::<Watched<RepositoryObject>>::namespaced(client.clone(), namespace),
             secrets(argocd::names::SECRET_TYPE_REPOSITORY),
             Change::Repository,
+            webhook,
         ),
         watch(
             Api::<Watched<SettingsObject>>::namespaced(client.clone(), namespace),
             named(argocd::names::SETTINGS_CONFIG_MAP),
             Change::Settings,
+            webhook,
         ),
         watch(
             Api::<Watched<ApplicationDefinition>>::all(client.clone()),
             named(watched::APPLICATION_DEFINITION),
             Change::ApplicationDefinition,
+            webhook,
         ),
     ];
     if let PolicyOrigin::Cluster = origin {
@@ -138,6 +147,7 @@ fn changes(client: &Client, namespace: &str, origin: &PolicyOrigin) -> BoxStream
             Api::<Watched<PolicyObject>>::all(client.clone()),
             named(watched::POLICY),
             Change::Policy,
+            webhook,
         ));
     }
     stream::select_all(streams).boxed()
@@ -149,14 +159,23 @@ fn watch<T: Watchable>(
     api: Api<Watched<T>>,
     config: watcher::Config,
     change: fn(Observed<T>) -> Change,
+    webhook: &Arc<Webhook>,
 ) -> BoxStream<'static, Change> {
+    let webhook = Arc::clone(webhook);
     watcher(api, config)
         .default_backoff()
         .filter_map(move |event| {
             let observed = match event {
-                Ok(event) => Some(Observed::Event(Box::new(event))),
+                Ok(event) => {
+                    // The first comes before anything is asked.
+                    if !matches!(event, watcher::Event::Init) {
+                        webhook.metrics.watch_told(T::WATCHED);
+                    }
+                    Some(Observed::Event(Box::new(event)))
+                }
                 Err(error) if is_not_found(&error) => Some(Observed::KindMissing),
                 Err(error) => {
+                    webhook.metrics.watch_failed(T::WATCHED);
                     warn!(
                         kind = T::DESCRIPTION,
                         error = describe(&error),
@@ -188,7 +207,7 @@ fn is_not_found(error: &watcher::Error) -> bool {
 
 /// The error without anything that an object might hold: a response that cannot be read is not
 /// quoted.
-fn describe(error: &watcher::Error) -> String {
+pub(crate) fn describe(error: &watcher::Error) -> String {
     use watcher::Error::{
         InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed,
     };

@@ -10,6 +10,7 @@
 //! - [`server`] accepts connections and drains them, [`admission`] answers requests.
 //! - [`index`] keeps what the rules may know up to date, and [`state`] is where both meet: requests
 //!   read it without a lock, changes replace it as a whole.
+//! - [`trust`] sees to it that the API server trusts the certificate of [`server`].
 //! - [`health`] and [`metrics`] are for whoever runs it; [`run`] puts all together.
 //!
 //! What is right and wrong is not decided here but in the crate `policy`.
@@ -23,6 +24,7 @@ pub mod run;
 pub mod server;
 pub mod state;
 pub mod telemetry;
+pub mod trust;
 
 use std::error::Error;
 

@@ -46,13 +46,13 @@ fn run(args: Args) -> anyhow::Result<()> {
 
 async fn serve(args: Args) -> anyhow::Result<()> {
     let mut signals = Signals::new().context("cannot listen to signals")?;
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = async {
-        let server = Server::bind(args).await?;
-        // An error here means that `stop` is gone, and with it whoever could stop the server.
-        server.run(async { drop(stopped.await) }).await
+    let server = tokio::select! {
+        server = Server::bind(args) => server?,
+        () = signals.next() => return Ok(()),
     };
-    let mut server = std::pin::pin!(server);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    // An error here means that `stop` is gone, and with it whoever could stop the server.
+    let mut server = std::pin::pin!(server.run(async { drop(stopped.await) }));
     tokio::select! {
         ended = &mut server => return ended,
         () = signals.next() => drop(stop),

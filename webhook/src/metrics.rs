@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use policy::{Finding, Level};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -60,6 +61,50 @@ impl PolicySource {
     }
 }
 
+/// What is watched.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum WatchedKind {
+    /// AppProjects.
+    Project,
+    /// Cluster Secrets.
+    Cluster,
+    /// Repository Secrets.
+    Repository,
+    /// The ConfigMap `argocd-cm`.
+    Settings,
+    /// The definition of Application.
+    ApplicationDefinition,
+    /// The GitOpsPolicy.
+    Policy,
+    /// The webhook's own configuration.
+    WebhookConfiguration,
+}
+
+impl WatchedKind {
+    const ALL: [WatchedKind; 7] = [
+        WatchedKind::Project,
+        WatchedKind::Cluster,
+        WatchedKind::Repository,
+        WatchedKind::Settings,
+        WatchedKind::ApplicationDefinition,
+        WatchedKind::Policy,
+        WatchedKind::WebhookConfiguration,
+    ];
+
+    /// The kind as metrics and the log name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            WatchedKind::Project => "AppProject",
+            WatchedKind::Cluster => "cluster Secret",
+            WatchedKind::Repository => "repository Secret",
+            WatchedKind::Settings => "ConfigMap argocd-cm",
+            WatchedKind::ApplicationDefinition => "CustomResourceDefinition of Application",
+            WatchedKind::Policy => "GitOpsPolicy",
+            WatchedKind::WebhookConfiguration => "ValidatingWebhookConfiguration",
+        }
+    }
+}
+
 /// How much there is of each kind of object in the inventory.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct InventorySizes {
@@ -85,6 +130,40 @@ pub struct Metrics {
     inventory_builds: Counter,
     inventory_objects: Vec<Gauge>,
     policy_sources: Vec<Gauge>,
+    watches: WatchMetrics,
+    certificate_expiry: Gauge,
+}
+
+/// What tells whether the watches are alive. The order is that of [`WatchedKind::ALL`].
+struct WatchMetrics {
+    failures: Vec<Counter>,
+    times: Vec<Gauge>,
+}
+
+impl WatchMetrics {
+    fn register(registry: &mut Registry) -> Self {
+        let failures = Family::<Labels<1>, Counter>::default();
+        registry.register(
+            "watch_failures",
+            "How often a watch could not be opened or broke off with an error, by kind",
+            failures.clone(),
+        );
+        let times = Family::<Labels<1>, Gauge>::default();
+        registry.register_with_unit(
+            "watch_last_event_timestamp",
+            "When the API server last told something about a kind, since 1970; 0 if it never did",
+            Unit::Seconds,
+            times.clone(),
+        );
+        WatchMetrics {
+            failures: WatchedKind::ALL
+                .map(|kind| failures.get_or_create_owned(&[("kind", kind.as_str())]))
+                .into(),
+            times: WatchedKind::ALL
+                .map(|kind| times.get_or_create_owned(&[("kind", kind.as_str())]))
+                .into(),
+        }
+    }
 }
 
 impl Default for Metrics {
@@ -149,8 +228,14 @@ impl Metrics {
             "Where the policy that counts comes from: one source is 1, the others are 0",
             policy_sources.clone(),
         );
+        let certificate_expiry = Gauge::default();
+        registry.register_with_unit(
+            "certificate_expiry_timestamp",
+            "When the certificate that is served expires, since 1970; 0 before there is one",
+            Unit::Seconds,
+            certificate_expiry.clone(),
+        );
         Metrics {
-            registry,
             requests: request_labels()
                 .map(|labels| requests.get_or_create_owned(&labels))
                 .collect(),
@@ -177,6 +262,9 @@ impl Metrics {
             policy_sources: PolicySource::ALL
                 .map(|source| policy_sources.get_or_create_owned(&[("source", source.as_str())]))
                 .into(),
+            watches: WatchMetrics::register(&mut registry),
+            certificate_expiry,
+            registry,
         }
     }
 
@@ -239,6 +327,25 @@ impl Metrics {
         for (gauge, source) in self.policy_sources.iter().zip(PolicySource::ALL) {
             gauge.set(i64::from(source == policy));
         }
+    }
+
+    /// Counts a failure of a watch.
+    pub fn watch_failed(&self, kind: WatchedKind) {
+        if let Some(counter) = self.watches.failures.get(kind as usize) {
+            counter.inc();
+        }
+    }
+
+    /// Notes that a watch told something.
+    pub fn watch_told(&self, kind: WatchedKind) {
+        if let Some(gauge) = self.watches.times.get(kind as usize) {
+            gauge.set(Timestamp::now().as_second());
+        }
+    }
+
+    /// Shows until when the certificate that is served is valid.
+    pub fn certificate_expires(&self, at: Timestamp) {
+        self.certificate_expiry.set(at.as_second());
     }
 
     fn found(&self, finding: &Finding) {

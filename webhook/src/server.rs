@@ -2,10 +2,13 @@
 
 pub mod tls;
 
+use std::future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
@@ -21,6 +24,10 @@ use crate::state::Webhook;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the head of the first request may take. An API server connects because it has
+/// one to send.
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the head of a request may take, counted from the end of the request before it, so that it
 /// is also how long a connection may lie idle.
@@ -125,15 +132,33 @@ impl Connection {
             Err(_) => debug!("TLS handshake not finished in time"),
             Ok(Err(error)) => debug!(%error, "TLS handshake failed"),
             Ok(Ok(stream)) => {
-                let service = TowerToHyperService::new(self.router);
+                let asked = AtomicBool::new(false);
+                let router = TowerToHyperService::new(self.router);
+                let service = service_fn(|request| {
+                    asked.store(true, Ordering::Relaxed);
+                    router.call(request)
+                });
                 let builder = http();
                 let connection = builder.serve_connection(TokioIo::new(stream), service);
-                if let Err(error) = self.watcher.watch(connection).await {
-                    debug!(%error, "connection ended");
+                tokio::select! {
+                    ended = self.watcher.watch(connection) => {
+                        if let Err(error) = ended {
+                            debug!(%error, "connection ended");
+                        }
+                    }
+                    () = silence(&asked) => debug!("no request in time"),
                 }
             }
         }
         gauge.dec();
+    }
+}
+
+/// Ends once the time for the first request is up, and never if there was one.
+async fn silence(asked: &AtomicBool) {
+    sleep(FIRST_REQUEST_TIMEOUT).await;
+    if asked.load(Ordering::Relaxed) {
+        future::pending::<()>().await;
     }
 }
 

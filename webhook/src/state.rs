@@ -1,10 +1,11 @@
 //! What the parts of the process share.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use policy::Inventory;
-use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit, watch};
 
 use crate::admission::handler::Limits;
 use crate::metrics::Metrics;
@@ -27,10 +28,18 @@ pub struct Webhook {
     /// What requests may take.
     pub limits: Limits,
     serving: AtomicBool,
-    bodies: Semaphore,
+    distrusted: AtomicBool,
+    published: watch::Sender<()>,
+    patience: Semaphore,
+    small_bodies: Semaphore,
+    large_bodies: Semaphore,
 }
 
-/// What a permit of [`Webhook::bodies`] stands for. Bytes would be too many for one acquisition.
+/// Requests that may wait for a newer inventory at the same time. It is a handful at most where an
+/// AppProject and its Applications are created together; more is somebody who asks for nonsense.
+const PATIENCE: usize = 16;
+
+/// What a permit for a body stands for. Bytes would be too many for one acquisition.
 const PERMIT_BYTES: usize = 1024;
 
 impl Webhook {
@@ -41,7 +50,11 @@ impl Webhook {
             metrics: Metrics::new(),
             limits,
             serving: AtomicBool::new(false),
-            bodies: Semaphore::new(limits.bodies.div_ceil(PERMIT_BYTES)),
+            distrusted: AtomicBool::new(false),
+            published: watch::Sender::new(()),
+            patience: Semaphore::new(PATIENCE),
+            small_bodies: Semaphore::new(limits.small_bodies.div_ceil(PERMIT_BYTES)),
+            large_bodies: Semaphore::new(limits.large_bodies.div_ceil(PERMIT_BYTES)),
         }
     }
 
@@ -50,11 +63,25 @@ impl Webhook {
         self.serving.store(serving, Ordering::Release);
     }
 
+    /// Replaces what the rules may know, and wakes the requests that wait for it.
+    pub fn publish(&self, caches: Caches) {
+        self.caches.store(Arc::new(caches));
+        self.published.send_replace(());
+    }
+
+    /// Says whether the API server has yet to be told to trust the certificate.
+    pub fn set_distrusted(&self, distrusted: bool) {
+        self.distrusted.store(distrusted, Ordering::Release);
+    }
+
     /// What is in the way of judging requests; nothing if the webhook is ready.
     pub fn obstacles(&self) -> Vec<String> {
         let mut obstacles = Vec::new();
         if !self.serving.load(Ordering::Acquire) {
             obstacles.push("not serving: no certificate yet, or shutting down".to_owned());
+        }
+        if self.distrusted.load(Ordering::Acquire) {
+            obstacles.push("the webhook configuration does not trust the certificate".to_owned());
         }
         if let Caches::Syncing(missing) = &**self.caches.load() {
             obstacles.push(format!("waiting for {}", missing.join(", ")));
@@ -62,13 +89,29 @@ impl Webhook {
         obstacles
     }
 
-    /// Waits for room for a body.
+    /// Changes with each [`Webhook::publish`] from now on.
+    pub(crate) fn published(&self) -> watch::Receiver<()> {
+        self.published.subscribe()
+    }
+
+    /// Leave to wait for a newer inventory, unless too many others do.
+    pub(crate) fn patience(&self) -> Option<SemaphorePermit<'_>> {
+        self.patience.try_acquire().ok()
+    }
+
+    /// Waits for room for a body. Large bodies have memory of their own: however long they take to
+    /// arrive, ordinary ones do not wait for them.
     pub(crate) async fn body_permits(
         &self,
         bytes: usize,
     ) -> Result<SemaphorePermit<'_>, AcquireError> {
         let permits = bytes.div_ceil(PERMIT_BYTES).max(1);
         let permits = u32::try_from(permits).unwrap_or(u32::MAX);
-        self.bodies.acquire_many(permits).await
+        let memory = if bytes > self.limits.small_body {
+            &self.large_bodies
+        } else {
+            &self.small_bodies
+        };
+        memory.acquire_many(permits).await
     }
 }

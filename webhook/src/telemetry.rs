@@ -1,5 +1,7 @@
 //! The log.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{Directive, LevelFilter};
 
@@ -16,6 +18,7 @@ pub fn init(format: LogFormat) -> anyhow::Result<()> {
         .add_directive(quiet_client()?);
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => log.try_init(),

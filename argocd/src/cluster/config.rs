@@ -12,6 +12,10 @@ use serde_json::value::RawValue;
 use crate::go_json::{Members, Spelling, fold};
 
 /// What a `config` says, as Argo CD reads it (Argo CD 3.5, `ClusterConfig`).
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each stands for a field of its own"
+)]
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ClusterConfig {
     /// `bearerToken` is not empty.
@@ -28,6 +32,8 @@ pub struct ClusterConfig {
     pub exec: Option<ExecProviderConfig>,
     /// Scheme of `proxyUrl`, if there is one; the rest of it can hold a password.
     pub proxy_scheme: Option<String>,
+    /// `proxyUrl` holds a user name or password.
+    pub proxy_user_info: bool,
     /// Names that only Go would accept, and names that come twice.
     pub irregular_names: Vec<IrregularName>,
 }
@@ -190,6 +196,7 @@ impl ClusterConfig {
                     let scheme =
                         |url: &str| url.split_once("://").map_or("", |(s, _)| s).to_owned();
                     self.proxy_scheme = (!url.is_empty()).then(|| scheme(&url).to_lowercase());
+                    self.proxy_user_info = has_user_info(&url);
                 }
             }
             "tlsClientConfig" => self.tls.merge(value, irregular)?,
@@ -234,6 +241,13 @@ impl ClusterConfig {
             basic_auth: self.username,
         })
     }
+}
+
+/// Whether a URL holds a user name or password, which Go's HTTP client would send.
+pub fn has_user_info(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.contains('@')
 }
 
 const CONFIG_FIELDS: [&str; 8] = [

@@ -144,7 +144,8 @@ impl<'t> Scanner<'t> {
     }
 
     fn here(&self) -> Marker {
-        let before = self.text.get(self.line_start..self.at).unwrap_or_default();
-        Marker::new(self.at, self.line, before.chars().count())
+        // Columns are counted in bytes: counting characters would go over a minified line again for
+        // each of its nodes.
+        Marker::new(self.at, self.line, self.at - self.line_start)
     }
 }

@@ -1,9 +1,10 @@
 //! `check`: judges the manifests of a repository, without a cluster.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::ValueHint;
+use clap::builder::{ArgPredicate, NonEmptyStringValueParser};
 use policy::{Level, RuleId, registry};
 
 use crate::error::{CommandError, chain};
@@ -21,9 +22,13 @@ use crate::repository::problem::Problem;
 /// (`argocd-cm`) and the GitOpsPolicy is taken from the same files, and from --policy. A project
 /// or cluster that is in none of them may exist elsewhere: what depends on it is `undecided`.
 ///
+/// ApplicationSets are not judged yet; the summary says how many there are. Neither are Secrets
+/// outside of Argo CD's namespace, which are no clusters to it.
+///
 /// Folders are read with everything below them that ends in .yaml, .yml or .json, without what is
 /// hidden or ignored by Git. Files without any object of Kubernetes are skipped, and so are the
-/// templates of Helm charts. A file that cannot be read is reported and the others are judged.
+/// templates of Helm charts and the patches that a kustomization names. A file that cannot be read
+/// is reported and the others are judged.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -45,8 +50,22 @@ Called as a plugin of argocd, any status but 0 makes argocd print one more line 
 output: `Error: exit status N`.")]
 pub(crate) struct CheckArgs {
     /// Files and folders to judge; `-` is standard input
-    #[arg(value_name = "PATH", default_value = ".", value_hint = ValueHint::AnyPath)]
+    #[arg(
+        value_name = "PATH",
+        default_value = ".",
+        default_value_if("filenames", ArgPredicate::IsPresent, None::<&str>),
+        value_hint = ValueHint::AnyPath
+    )]
     paths: Vec<PathBuf>,
+
+    /// The same as PATH, as kubectl has it; can be given several times
+    #[arg(
+        short,
+        long = "filename",
+        value_name = "PATH",
+        value_hint = ValueHint::AnyPath
+    )]
+    filenames: Vec<PathBuf>,
 
     /// File or folder with more projects, clusters, settings or the GitOpsPolicy, which are not
     /// judged and override those among the judged files; can be given several times
@@ -54,7 +73,12 @@ pub(crate) struct CheckArgs {
     policy: Vec<PathBuf>,
 
     /// Namespace that Argo CD runs in, where objects without a namespace count as being
-    #[arg(long, value_name = "NAMESPACE", default_value = "argocd")]
+    #[arg(
+        long,
+        value_name = "NAMESPACE",
+        default_value = "argocd",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
     argocd_namespace: String,
 
     /// Count what is undecided as denied
@@ -73,14 +97,15 @@ pub(crate) struct CheckArgs {
 /// Reads, judges, prints.
 pub(crate) fn run(args: &CheckArgs) -> Result<ExitStatus, CommandError> {
     if args.explain && !args.output.is_for_people() {
-        return Err(CommandError::user(
+        return Err(CommandError::new(
             "--explain goes with -o table or wide only",
         ));
     }
     let namespace = &args.argocd_namespace;
     let given = Repository::read(&args.policy, namespace);
-    let judged = Repository::read(&args.paths, namespace);
-    report_problems(given.problems.iter().chain(&judged.problems));
+    let paths: Vec<_> = args.paths.iter().chain(&args.filenames).collect();
+    let judged = Repository::read(&paths, namespace);
+    let unread_files = given.problems.iter().chain(&judged.problems);
 
     let mut facts = Facts::default();
     facts.add(&judged.manifests, Source::Judged, namespace);
@@ -88,45 +113,43 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitStatus, CommandError> {
     for text in &facts.repeated {
         output::warning(text);
     }
-    let (inventory, unread_facts) = facts.inventory(namespace)?;
+    let (inventory, unread_facts) = facts
+        .inventory(namespace)
+        .inspect_err(|_| tell(&lines_of(unread_files.clone())))?;
     let report = Report::of(&judged.manifests, &inventory);
-    let problems = distinct(unread_facts.iter().chain(&report.problems));
-    for problem in &problems {
-        output::error(problem);
-    }
+    let problems = lines_of(unread_files.chain(&unread_facts).chain(&report.problems));
+    tell(&problems);
 
     let counts_as_denied = |level| level == Level::Deny || args.strict && level == Level::Undecided;
     output::check(&report, &judged, args.output, counts_as_denied)?;
     if args.explain {
         output::print(&pages(&report))?;
     }
-    output::status(&summary(&report, &judged));
+    output::status(&summary(&report, &judged, args.strict));
 
-    let failed = !(given.problems.is_empty() && judged.problems.is_empty() && problems.is_empty());
     let denied = report
         .findings
         .iter()
         .any(|located| counts_as_denied(located.finding.level));
-    Ok(match (failed, denied) {
+    Ok(match (!problems.is_empty(), denied) {
         (true, _) => ExitStatus::Failed,
         (false, true) => ExitStatus::Denied,
         (false, false) => ExitStatus::Clean,
     })
 }
 
-fn report_problems<'p>(problems: impl Iterator<Item = &'p Problem>) {
-    for problem in problems {
-        output::error(&chain(problem));
-    }
+/// Problems by file and line, each once: an object may be a fact and judged as well.
+fn lines_of<'p>(problems: impl Iterator<Item = &'p Problem>) -> Vec<String> {
+    let lines: BTreeSet<_> = problems
+        .map(|problem| (problem.place(), chain(problem)))
+        .collect();
+    lines.into_iter().map(|(_, line)| line).collect()
 }
 
-/// Each problem once: an object may be a fact and judged as well.
-fn distinct<'p>(problems: impl Iterator<Item = &'p Problem>) -> Vec<String> {
-    let mut seen = HashSet::new();
-    problems
-        .map(|problem| chain(problem))
-        .filter(|text| seen.insert(text.clone()))
-        .collect()
+fn tell(problems: &[String]) {
+    for problem in problems {
+        output::error(problem);
+    }
 }
 
 fn pages(report: &Report) -> String {
@@ -143,14 +166,22 @@ fn pages(report: &Report) -> String {
     pages
 }
 
-fn summary(report: &Report, judged: &Repository) -> String {
+fn summary(report: &Report, judged: &Repository, strict: bool) -> String {
     let counts = report.counts;
     let skipped = match judged.skipped {
         0 => String::new(),
         skipped => format!(" ({skipped} skipped)"),
     };
+    let counted_as = match counts.undecided {
+        1.. if strict => ", counted as denied",
+        _ => "",
+    };
+    let not_judged = match judged.application_sets() {
+        0 => String::new(),
+        sets => format!(", {} not judged yet", counted(sets, "ApplicationSet")),
+    };
     format!(
-        "{}{skipped}, {}: {} denied, {} warned, {} undecided",
+        "{}{skipped}, {}: {} denied, {} warned, {} undecided{counted_as}{not_judged}",
         counted(judged.files, "file"),
         counted(counts.objects, "object"),
         counts.denied,

@@ -27,13 +27,29 @@ pub(crate) struct CompletionArgs {
     shell: Shell,
 }
 
-/// Prints a shell's script.
+/// The command as argocd has it, which completes no words of its plugins.
+pub(crate) fn of_argocd(command: clap::Command) -> clap::Command {
+    command
+        .long_about(
+            "Print a completion script for a shell\n\nargocd does not complete its plugins' words. \
+             They are completed after `argocd-gitops`, the name of the executable.",
+        )
+        .after_long_help(
+            "\
+Examples:
+  # Complete `argocd-gitops` in this shell
+  source <(argocd gitops completion bash)",
+        )
+}
+
+/// Prints a shell's script, which completes words after the name of the executable.
 pub(crate) fn run(
     args: &CompletionArgs,
     mut command: clap::Command,
+    executable: &str,
 ) -> Result<ExitStatus, CommandError> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut command, "kubectl-gitops", &mut script);
+    clap_complete::generate(args.shell, &mut command, executable, &mut script);
     output::print(&String::from_utf8_lossy(&script))?;
     Ok(ExitStatus::Clean)
 }
@@ -54,7 +70,8 @@ pub(crate) fn complete(
     line.extend(words);
     line.resize(last + 1, OsString::new());
     let folder = std::env::current_dir().ok();
-    let candidates = clap_complete::engine::complete(&mut command, line, last, folder.as_deref())?;
+    let candidates = clap_complete::engine::complete(&mut command, line, last, folder.as_deref())
+        .map_err(CommandError::new)?;
     let mut answer = String::new();
     let mut directive = NO_FILE_COMPLETION;
     for candidate in candidates

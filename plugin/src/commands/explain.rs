@@ -2,11 +2,12 @@
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use policy::registry;
+use policy::rule::RuleMetadata;
 use serde::Serialize;
 
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
-use crate::output::{self, ListFormat, table};
+use crate::output::{self, ExplainFormat, table};
 
 /// Explain the rules
 ///
@@ -19,15 +20,18 @@ Examples:
   kubectl gitops explain
 
   # Read about one of them
-  kubectl gitops explain prod-auto-sync")]
+  kubectl gitops explain prod-auto-sync
+
+  # What programs need to know about one of them
+  kubectl gitops explain prod-auto-sync -o json")]
 pub(crate) struct ExplainArgs {
     /// The rule to explain
     #[arg(value_parser = PossibleValuesParser::new(names()), hide_possible_values = true)]
     rule: Option<String>,
 
-    /// Output format of the list
+    /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
-    output: ListFormat,
+    output: ExplainFormat,
 }
 
 fn names() -> Vec<PossibleValue> {
@@ -38,13 +42,19 @@ fn names() -> Vec<PossibleValue> {
 
 /// Prints a page or the list.
 pub(crate) fn run(args: &ExplainArgs) -> Result<ExitStatus, CommandError> {
-    let page = args
+    let named = args
         .rule
         .as_ref()
         .and_then(|name| registry::all().find(|rule| rule.id.as_str() == name));
-    let text = match page {
-        Some(rule) => rule.page(),
-        None => list(args.output)?,
+    let text = match (named, args.output) {
+        (Some(rule), ExplainFormat::Table) => rule.page(),
+        (Some(rule), ExplainFormat::Json) => output::to_json(&RulePageV1 {
+            api_version: output::API_VERSION,
+            kind: "Rule",
+            rule: RuleV1::new(rule),
+            page: rule.page(),
+        })?,
+        (None, format) => list(format)?,
     };
     output::print(&text)?;
     Ok(ExitStatus::Clean)
@@ -59,6 +69,18 @@ struct RuleListV1 {
     rules: Vec<RuleV1>,
 }
 
+/// A rule and its page in JSON.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RulePageV1 {
+    api_version: &'static str,
+    kind: &'static str,
+    #[serde(flatten)]
+    rule: RuleV1,
+    /// In Markdown.
+    page: String,
+}
+
 /// A rule in JSON.
 #[derive(Serialize)]
 struct RuleV1 {
@@ -68,23 +90,27 @@ struct RuleV1 {
     scope: &'static str,
 }
 
-fn list(format: ListFormat) -> Result<String, CommandError> {
+impl RuleV1 {
+    fn new(rule: &RuleMetadata) -> Self {
+        RuleV1 {
+            id: rule.id.as_str(),
+            summary: rule.summary,
+            judges: rule.judges,
+            scope: rule.scope.as_str(),
+        }
+    }
+}
+
+fn list(format: ExplainFormat) -> Result<String, CommandError> {
     match format {
-        ListFormat::Table => {
+        ExplainFormat::Table => {
             let rows = registry::all().map(|rule| [rule.id.to_string(), rule.summary.to_owned()]);
             Ok(table::columns(["RULE", "SUMMARY"], rows.collect()))
         }
-        ListFormat::Json => output::to_json(&RuleListV1 {
+        ExplainFormat::Json => output::to_json(&RuleListV1 {
             api_version: output::API_VERSION,
             kind: "RuleList",
-            rules: registry::all()
-                .map(|rule| RuleV1 {
-                    id: rule.id.as_str(),
-                    summary: rule.summary,
-                    judges: rule.judges,
-                    scope: rule.scope.as_str(),
-                })
-                .collect(),
+            rules: registry::all().map(RuleV1::new).collect(),
         }),
     }
 }

@@ -74,7 +74,7 @@ impl<'m> Facts<'m> {
         let mut problems = Vec::new();
         for manifest in self.objects.values() {
             let read = match manifest.kind {
-                Kind::Application => Ok(()),
+                Kind::Application | Kind::ApplicationSet => Ok(()),
                 Kind::AppProject => {
                     read_project(manifest).map(|project| parts.projects.push(project))
                 }
@@ -98,9 +98,9 @@ impl<'m> Facts<'m> {
             )
         };
         let inventory = match policy {
-            None => inventory(GitOpsPolicySpec::default()).map_err(CommandError::user),
+            None => inventory(GitOpsPolicySpec::default()).map_err(CommandError::new),
             Some((spec, manifest)) => {
-                inventory(spec).map_err(|error| CommandError::user(manifest.problem(chain(&error))))
+                inventory(spec).map_err(|error| CommandError::new(manifest.problem(chain(&error))))
             }
         };
         Ok((inventory?, problems))
@@ -111,13 +111,9 @@ impl Manifest {
     /// Whether Argo CD, or we, would read it as a fact where it is.
     fn is_fact(&self, namespace: &str) -> bool {
         match self.kind {
-            Kind::Application => false,
+            Kind::Application | Kind::ApplicationSet => false,
             Kind::Policy => true,
-            _ => self
-                .reference
-                .namespace
-                .as_deref()
-                .is_none_or(|own| own.is_empty() || own == namespace),
+            _ => self.reference.is_in(namespace),
         }
     }
 
@@ -195,9 +191,9 @@ fn read_policy(manifest: &Manifest) -> Result<GitOpsPolicySpec, CommandError> {
         let problem = manifest.problem(format!(
             "metadata.name: only the policy named `{POLICY_NAME}` counts"
         ));
-        return Err(CommandError::user(problem)
+        return Err(CommandError::new(problem)
             .hinted("rename it, or add its terms to the one that is there"));
     }
-    let policy: GitOpsPolicy = manifest.decode().map_err(CommandError::user)?;
+    let policy: GitOpsPolicy = manifest.decode().map_err(CommandError::new)?;
     Ok(policy.spec)
 }

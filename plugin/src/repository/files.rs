@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ignore::{DirEntry, WalkBuilder};
 
+use super::kustomize::Patches;
 use super::problem::Problem;
 
 /// The path that stands for standard input.
@@ -18,8 +19,18 @@ pub(crate) struct SourceFile {
     /// As users see it.
     pub(crate) name: Arc<str>,
     pub(crate) location: Location,
-    /// Whether it is among the templates of a Helm chart.
-    pub(crate) in_templates: bool,
+    pub(crate) role: Role,
+}
+
+/// What a file is by its place in the repository.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Role {
+    /// One whose objects are whole.
+    Manifest,
+    /// One among the templates of a Helm chart, which may need no rendering.
+    Template,
+    /// One that Kustomize merges into other objects.
+    Patch,
 }
 
 /// Where a file is.
@@ -37,15 +48,16 @@ pub(crate) fn find(paths: &[impl AsRef<Path>]) -> (Vec<SourceFile>, Vec<Problem>
     for path in paths {
         finder.add(path.as_ref());
     }
-    finder.files.sort_by(|a, b| a.name.cmp(&b.name));
-    finder.files.dedup_by(|a, b| a.name == b.name);
-    (finder.files, finder.problems)
+    finder.files()
 }
 
 #[derive(Default)]
 struct Finder {
-    files: Vec<SourceFile>,
+    /// By what the file is whatever it is called: its path without links and detours. Of two names
+    /// the first counts.
+    files: HashMap<PathBuf, SourceFile>,
     problems: Vec<Problem>,
+    patches: Patches,
     /// Whether a folder has the templates of a chart.
     templates: HashMap<PathBuf, bool>,
 }
@@ -53,11 +65,14 @@ struct Finder {
 impl Finder {
     fn add(&mut self, path: &Path) {
         if path == Path::new(STANDARD_INPUT) {
-            self.files.push(SourceFile {
-                name: "<stdin>".into(),
-                location: Location::StandardInput,
-                in_templates: false,
-            });
+            self.files.insert(
+                path.to_owned(),
+                SourceFile {
+                    name: "<stdin>".into(),
+                    location: Location::StandardInput,
+                    role: Role::Manifest,
+                },
+            );
             return;
         }
         if let Err(error) = path.metadata() {
@@ -70,25 +85,56 @@ impl Finder {
             .git_ignore(true)
             .require_git(false)
             .parents(true)
+            .sort_by_file_name(Ord::cmp)
             .build();
         for entry in walk {
             match entry {
                 Ok(entry) if is_wanted(&entry) => self.push(entry.into_path()),
                 Ok(_) => {}
-                Err(error) => self.problems.push(Problem::Walk(error)),
+                Err(error) => self.problems.push(Problem::walk(error)),
             }
         }
     }
 
     fn push(&mut self, path: PathBuf) {
-        let in_templates = std::path::absolute(&path)
-            .ok()
-            .and_then(|path| Some(self.is_templates(path.parent()?)));
-        self.files.push(SourceFile {
+        let identity = path.canonicalize().unwrap_or_else(|_| path.clone());
+        if self.files.contains_key(&identity) {
+            return;
+        }
+        let mut role = Role::Manifest;
+        if let Ok(absolute) = std::path::absolute(&path)
+            && let Some(folder) = absolute.parent()
+        {
+            self.patches.look_in(folder);
+            if self.is_templates(folder) {
+                role = Role::Template;
+            }
+        }
+        let file = SourceFile {
             name: name_of(&path).into(),
-            in_templates: in_templates.unwrap_or(false),
             location: Location::Path(path),
-        });
+            role,
+        };
+        self.files.insert(identity, file);
+    }
+
+    /// What was found, in order. Only now all patches are known.
+    fn files(self) -> (Vec<SourceFile>, Vec<Problem>) {
+        let patches = self.patches;
+        let mut files: Vec<SourceFile> = self
+            .files
+            .into_iter()
+            .map(|(identity, file)| SourceFile {
+                role: if patches.contains(&identity) {
+                    Role::Patch
+                } else {
+                    file.role
+                },
+                ..file
+            })
+            .collect();
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        (files, self.problems)
     }
 
     fn is_templates(&mut self, folder: &Path) -> bool {
@@ -113,7 +159,8 @@ fn is_wanted(entry: &DirEntry) -> bool {
     matches!(extension, Some("yaml" | "yml" | "json")) && entry.path().is_file()
 }
 
-fn name_of(path: &Path) -> String {
+/// A path as users see it.
+pub(super) fn name_of(path: &Path) -> String {
     path.strip_prefix(".")
         .ok()
         .filter(|rest| !rest.as_os_str().is_empty())

@@ -17,6 +17,7 @@ use super::problem::Problem;
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Kind {
     Application,
+    ApplicationSet,
     AppProject,
     ClusterSecret,
     RepositorySecret,
@@ -37,15 +38,18 @@ impl Kind {
         matches!(self, Kind::ClusterSecret | Kind::RepositorySecret)
     }
 
-    fn of(object: &Value, reference: &ObjectReference) -> Option<Self> {
+    /// The kind of an object. A Secret means something only in Argo CD's namespace.
+    fn of(object: &Value, reference: &ObjectReference, namespace: &str) -> Option<Self> {
         let label = object
             .pointer("/metadata/labels")
             .and_then(|labels| labels.get(LABEL_SECRET_TYPE))
             .and_then(Value::as_str);
         match (&*reference.api_version, &*reference.kind) {
             ("argoproj.io/v1alpha1", "Application") => Some(Kind::Application),
+            ("argoproj.io/v1alpha1", "ApplicationSet") => Some(Kind::ApplicationSet),
             ("argoproj.io/v1alpha1", "AppProject") => Some(Kind::AppProject),
             ("kubectl-gitops.io/v1alpha1", "GitOpsPolicy") => Some(Kind::Policy),
+            ("v1", "Secret") if !reference.is_in(namespace) => None,
             ("v1", "Secret") if label == Some(SECRET_TYPE_CLUSTER) => Some(Kind::ClusterSecret),
             ("v1", "Secret") if label == Some(SECRET_TYPE_REPOSITORY) => {
                 Some(Kind::RepositorySecret)
@@ -78,6 +82,13 @@ impl ObjectReference {
             namespace: text("/metadata/namespace").map(str::to_owned),
             name: text("/metadata/name").map(str::to_owned),
         })
+    }
+
+    /// Whether it is in a namespace, where objects without one are.
+    pub(super) fn is_in(&self, namespace: &str) -> bool {
+        self.namespace
+            .as_deref()
+            .is_none_or(|own| own.is_empty() || own == namespace)
     }
 
     fn display_name(&self) -> &str {
@@ -211,7 +222,7 @@ pub(super) fn collect(
             continue;
         };
         objects += 1;
-        if let Some(kind) = Kind::of(&value, &reference) {
+        if let Some(kind) = Kind::of(&value, &reference, namespace) {
             let plain_text = admit(&mut value, kind, namespace);
             manifests.push(Manifest {
                 kind,

@@ -1,6 +1,10 @@
 //! What could not be read, and where. It stops nothing else.
 
+use std::io;
+
 use argocd::yaml;
+
+use super::files;
 
 /// A file or an object that cannot be judged.
 #[derive(Debug, thiserror::Error)]
@@ -10,9 +14,9 @@ pub(crate) enum Problem {
     Read {
         file: String,
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
-    /// A folder cannot be walked. The error names the path itself, and repeats its source.
+    /// A folder cannot be walked, for a reason that is not the system's.
     #[error("{0}")]
     Walk(ignore::Error),
     /// A file holds bytes that are no text.
@@ -38,10 +42,36 @@ pub(crate) enum Problem {
 }
 
 impl Problem {
-    pub(super) fn read(file: &str, source: std::io::Error) -> Self {
+    pub(super) fn read(file: &str, source: io::Error) -> Self {
         Problem::Read {
             file: file.to_owned(),
             source,
+        }
+    }
+
+    /// A folder cannot be walked. What the system says is wrapped several times, with the path in
+    /// each of them.
+    pub(super) fn walk(error: ignore::Error) -> Self {
+        let system = error
+            .io_error()
+            .and_then(|error| error.get_ref()?.source()?.downcast_ref::<io::Error>())
+            .and_then(io::Error::raw_os_error);
+        match (error, system) {
+            (ignore::Error::WithPath { path, .. }, Some(code)) => {
+                Problem::read(&files::name_of(&path), io::Error::from_raw_os_error(code))
+            }
+            (error, _) => Problem::Walk(error),
+        }
+    }
+
+    /// The file, and the line in it or 0, by which problems are ordered.
+    pub(crate) fn place(&self) -> (&str, usize) {
+        match self {
+            Problem::Read { file, .. } | Problem::NotText { file } => (file, 0),
+            Problem::Walk(_) => ("", 0),
+            Problem::Syntax { file, line, .. } | Problem::Object { file, line, .. } => {
+                (file, *line)
+            }
         }
     }
 

@@ -1,5 +1,5 @@
 use argocd::cluster::ClusterSecretError;
-use argocd::cluster::config::{ClusterConfig, Irregularity};
+use argocd::cluster::config::{ClusterConfig, Irregularity, has_user_info};
 
 use crate::finding::shorten;
 use crate::rule::{Context, Findings, Rule, RuleMetadata, Scope, declare_rule};
@@ -8,7 +8,8 @@ use crate::subject::Object;
 declare_rule! {
     /// ## What it does
     ///
-    /// Denies a cluster Secret that holds a bearer token, a user name and password or a client key,
+    /// Denies a cluster Secret that holds a bearer token, a user name and password (in its `config`,
+    /// or in the URL of the server or the proxy) or a client key,
     /// that runs an exec plugin which the policy does not list, or that does not verify the
     /// server's certificate. What counts is what the Secret holds, whether Argo CD would use it or
     /// not: a token beside `awsAuthConfig` is ignored by Argo CD and still readable by everybody
@@ -92,8 +93,12 @@ impl Rule for ClusterCredentials {
         let Object::ClusterSecret(secret) = &context.subject.object else {
             return;
         };
-        if let Err(error) = secret.cluster() {
-            return unreadable(error, findings);
+        match secret.cluster() {
+            Ok(cluster) if has_user_info(&cluster.server) => {
+                findings.deny("/data/server", "the URL holds a user name or password", FIX);
+            }
+            Ok(_) => {}
+            Err(error) => return unreadable(error, findings),
         }
         match secret.config() {
             Ok(config) => {
@@ -158,6 +163,13 @@ fn check_config(config: &ClusterConfig, allowed: &[String], findings: &mut Findi
             FIX,
         );
     }
+    if config.proxy_user_info {
+        findings.deny(
+            CONFIG,
+            "proxyUrl holds a user name or password",
+            "use a proxy that knows Argo CD by its address",
+        );
+    }
     if config.tls.key_data {
         findings.deny(CONFIG, "holds a client key (tlsClientConfig.keyData)", FIX);
     }
@@ -166,7 +178,7 @@ fn check_config(config: &ClusterConfig, allowed: &[String], findings: &mut Findi
     {
         findings.deny(
             CONFIG,
-            format!("runs {} in Argo CD's pods", shorten(&exec.command, 40)),
+            format!("runs {} in Argo CD's pods", program(&exec.command)),
             "use awsAuthConfig, or list the command in allowExec",
         );
     }
@@ -177,4 +189,9 @@ fn check_config(config: &ClusterConfig, allowed: &[String], findings: &mut Findi
             "set caData and insecure: false",
         );
     }
+}
+
+/// The program of a command, without what may be arguments.
+fn program(command: &str) -> String {
+    shorten(command.split_whitespace().next().unwrap_or("''"), 40)
 }

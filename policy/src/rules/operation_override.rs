@@ -9,9 +9,14 @@ declare_rule! {
     /// ## What it does
     ///
     /// Denies an `operation` on a production Application that syncs something other than its spec:
-    /// another source, literal manifests, or, where it was not set by Argo CD's own components,
-    /// another revision. A full commit is fine if Argo CD itself resolved the spec to it at its
-    /// last comparison: that is what an ordinary sync asks for.
+    /// another source, literal manifests, or another revision. A full commit, or the version of a
+    /// chart, is fine where Argo CD's own components ask for it on an Application that is there, or
+    /// where the status says that Argo CD resolved the spec to it at its last comparison: that is
+    /// what an ordinary sync asks for. The status can be written by whoever may patch the
+    /// Application, so this stops mistakes and short cuts, not somebody who is determined.
+    ///
+    /// An operation that waits on an Application is judged again when the Application moves to
+    /// another destination, project or environment.
     ///
     /// ## Why
     ///
@@ -94,14 +99,7 @@ impl Rule for OperationOverride {
             );
         }
         check_sources(application, sync, findings);
-        let inventory = context.inventory;
-        let by_argo_cd = inventory.policy().argocd.service_accounts.include(
-            context.subject.requester.username,
-            &inventory.fleet.control_plane_namespace,
-        );
-        if !by_argo_cd {
-            check_revisions(context, application, sync, findings);
-        }
+        check_revisions(context, application, sync, findings);
     }
 }
 
@@ -109,12 +107,27 @@ fn check_sources(application: &Application<'_>, sync: &SyncOperation<'_>, findin
     let spec = &application.spec;
     let differs = "syncs another source than the spec's to production";
     let fix = "sync the Application as it is, or change its spec";
-    if sync.source.is_some() && sync.source != spec.source {
+    if let Some(source) = &sync.source
+        && spec.sync_source().is_none_or(|own| *own != *source)
+    {
         findings.deny("/operation/sync/source", differs, fix);
     }
-    if !sync.sources.is_empty() && sync.sources != spec.sources {
+    if !sync.sources.is_empty() && spec.sync_sources() != sync.sources {
         findings.deny("/operation/sync/sources", differs, fix);
     }
+}
+
+/// Whose word a resolved revision is.
+fn is_resolved(context: &Context<'_>, revision: &str, pinned: bool) -> bool {
+    let Some(Object::Application(old)) = &context.subject.old else {
+        // What Argo CD itself starts, it starts on an Application that is there. A new one comes from
+        // Git or from a person.
+        return false;
+    };
+    // Only what the object said before this request counts: a status that comes along with the
+    // operation is its writer's word.
+    pinned
+        && (context.inventory.is_argo_cd(context.subject.requester) || old.has_compared(revision))
 }
 
 fn check_revisions(
@@ -127,12 +140,6 @@ fn check_revisions(
         Sources::Hydrator(hydrator) => vec![&hydrator.sync_source.target_branch],
         Sources::Several(sources) => sources.iter().map(|s| s.target_revision.as_str()).collect(),
         Sources::Single(source) => source.iter().map(|s| s.target_revision.as_str()).collect(),
-    };
-    // Only what the object said before this request counts: a status that comes along with the
-    // operation is its writer's word.
-    let compared = |revision: &str| match &context.subject.old {
-        Some(Object::Application(old)) => is_commit(revision) && old.has_compared(revision),
-        _ => false,
     };
     let single = [(
         "/operation/sync/revision".to_owned(),
@@ -148,7 +155,11 @@ fn check_revisions(
     });
     for (field, revision, index) in single.into_iter().chain(several) {
         let target = targets.get(index).copied().unwrap_or_default();
-        if revision.is_empty() || revision == target || compared(revision) {
+        let pinned = is_commit(revision) || is_chart(application, index);
+        if names_same(revision, target)
+            || revision.is_empty()
+            || is_resolved(context, revision, pinned)
+        {
             continue;
         }
         findings.deny(
@@ -165,6 +176,28 @@ fn check_revisions(
             "leave it out, or change targetRevision",
         );
     }
+}
+
+/// Whether two revisions are written alike; an empty one is `HEAD`.
+fn names_same(one: &str, other: &str) -> bool {
+    fn written(revision: &str) -> &str {
+        if revision.is_empty() {
+            "HEAD"
+        } else {
+            revision
+        }
+    }
+    written(one) == written(other)
+}
+
+/// Whether a source is a chart or an OCI artifact, whose resolved revisions are versions or digests.
+fn is_chart(application: &Application<'_>, index: usize) -> bool {
+    let source = match application.spec.effective_sources() {
+        Sources::Hydrator(_) => None,
+        Sources::Several(sources) => sources.get(index),
+        Sources::Single(source) => source,
+    };
+    source.is_some_and(|source| !source.chart.is_empty() || source.repo_url.starts_with("oci://"))
 }
 
 /// Whether a revision is a full commit: a branch of that name would not be what was compared.

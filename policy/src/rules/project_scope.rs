@@ -1,12 +1,12 @@
-use argocd::application::{Operation, SyncOperation};
+use argocd::application::SyncOperation;
 use argocd::conditions::{Condition, Problem, conditions, repository_condition};
 use argocd::destination::DestinationError;
 use argocd::project::Permissions;
 
-use crate::finding::shorten;
+use crate::finding::{shorten, without_user_info};
 use crate::inventory::Completeness;
 use crate::rule::{Context, Findings, Rule, RuleMetadata, Scope, declare_rule};
-use crate::subject::Object;
+use crate::subject::{Object, Operation};
 
 declare_rule! {
     /// ## What it does
@@ -17,7 +17,8 @@ declare_rule! {
     /// projects, exclusions and each of its glob flavours.
     ///
     /// The sources of an `operation` are judged like the spec's: Argo CD itself does not check
-    /// them, so whoever may patch an Application could deploy any repository through it.
+    /// them, so whoever may patch an Application could deploy any repository through it. For the
+    /// same reason nobody but Argo CD may write a running `status.operationState`.
     ///
     /// ## Why
     ///
@@ -107,18 +108,23 @@ impl Rule for ProjectScope {
         for condition in conditions(application, fleet) {
             report(&condition, context.inventory.completeness, findings);
         }
+        let by_argo_cd = context.inventory.is_argo_cd(context.subject.requester);
+        let is_update = context.subject.operation == Operation::Update;
+        if is_update && !by_argo_cd && application.running_operation().is_some() {
+            findings.deny(
+                "/status/operationState",
+                "Argo CD would go on with this operation, whatever the project permits",
+                "leave it to Argo CD, and set operation instead",
+            );
+        }
         let project = application.spec.project();
-        let sync = application.operation.as_ref().and_then(operation_sync);
+        let sync = application.operation.as_ref().and_then(|o| o.sync.as_ref());
         if let (Some(permissions), Some(sync)) = (fleet.project(project), sync) {
             for condition in operation_conditions(sync, project, permissions) {
                 report(&condition, context.inventory.completeness, findings);
             }
         }
     }
-}
-
-fn operation_sync<'o, 'a>(operation: &'o Operation<'a>) -> Option<&'o SyncOperation<'a>> {
-    operation.sync.as_ref()
 }
 
 /// What the project does not permit of the sources that an operation brings along.
@@ -214,7 +220,7 @@ fn report(condition: &Condition, completeness: Completeness, findings: &mut Find
                     "AppProject {} does not permit namespace '{}' on {}",
                     shorten(project, 30),
                     shorten(namespace, 30),
-                    shorten(cluster, 40)
+                    shorten(&without_user_info(cluster), 40)
                 ),
                 "use one of its destinations",
             );
@@ -230,7 +236,7 @@ fn report_destination(
 ) {
     match error {
         DestinationError::ServerNotFound(cluster) | DestinationError::NameNotFound(cluster) => {
-            let cluster = shorten(cluster, 60);
+            let cluster = shorten(&without_user_info(cluster), 60);
             if elsewhere {
                 findings.undecided(
                     field,
@@ -265,33 +271,5 @@ fn report_destination(
                 "use another cluster",
             );
         }
-    }
-}
-
-/// A repository URL without what may be a password.
-fn without_user_info(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let authority_end = rest.find('/').unwrap_or(rest.len());
-            match rest[..authority_end].rfind('@') {
-                Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
-                None => url.to_owned(),
-            }
-        }
-        None => url.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn passwords_in_repository_urls_are_not_repeated() {
-        assert_eq!(
-            without_user_info("https://deploy:hunter2@h/a/b@c"),
-            "https://h/a/b@c"
-        );
-        assert_eq!(without_user_info("git@h:a/b"), "git@h:a/b");
     }
 }

@@ -4,7 +4,7 @@ use argocd::Application;
 use argocd::diff::{ComparisonError, IgnoredDifferences};
 use serde_json::{Value, json};
 
-use crate::finding::{Finding, shorten};
+use crate::finding::shorten;
 use crate::gitops_policy::Require;
 use crate::rule::{Context, Findings, Rule, RuleMetadata, Scope, declare_rule};
 use crate::subject::Object;
@@ -17,7 +17,8 @@ declare_rule! {
     /// jq path, a field manager (`kube-controller-manager` is who the autoscaler writes as), a
     /// wildcard, a parent of the field, and the system-wide setting in `argocd-cm`. An entry that
     /// matches no such kind does not count, and an absent `group` means the core group, which has
-    /// no Deployments.
+    /// no Deployments. Each kind of workload that Argo CD has seen among the Application's resources
+    /// should be ignored: it denies if none is, and warns of the others.
     ///
     /// Where the ignore is there but the sync option `RespectIgnoreDifferences=true` is not, it
     /// warns: the difference is hidden then, and the next sync still writes the replicas.
@@ -131,6 +132,9 @@ const WORKLOADS: [Workload; 5] = [
     workload("", "v1", "ReplicationController"),
 ];
 
+/// How many of them, from the first, are scaled in practice.
+const USUALLY_SCALED: usize = 3;
+
 /// Kinds that scale others.
 const AUTOSCALERS: [(&str, &str); 2] = [
     ("autoscaling", "HorizontalPodAutoscaler"),
@@ -170,29 +174,50 @@ impl Rule for ReplicasIgnored {
                     "write jsonPointers: [/spec/replicas]",
                 );
             }
-            Ok(ignored) if !hides_replicas(application, &ignored) => {
-                add_ignore(application, findings);
-            }
-            Ok(_) if !spec.sync_policy().respects_ignore_differences() => {
-                findings
-                    .warn(
-                        "/spec/syncPolicy/syncOptions",
-                        "the ignored replicas are still written by every sync",
-                        "add RespectIgnoreDifferences=true",
-                    )
-                    .patch_with(json!([respect_patch(application)]));
-            }
-            Ok(_) => {}
+            Ok(ignored) => check_workloads(application, &ignored, findings),
         }
     }
 }
 
+fn check_workloads(
+    application: &Application<'_>,
+    ignored: &IgnoredDifferences<'_>,
+    findings: &mut Findings,
+) {
+    let namespace = &application.spec.destination.namespace;
+    let hidden = |workload: &Workload| hides_replicas(*workload, namespace, ignored);
+    let seen = seen_workloads(application);
+    // Where none has been seen yet, the next commit may bring the first.
+    let candidates = if seen.is_empty() {
+        &WORKLOADS[..USUALLY_SCALED]
+    } else {
+        &seen[..]
+    };
+    if !candidates.iter().any(hidden) {
+        return add_ignore(application, candidates[0], findings);
+    }
+    // Which of several kinds is scaled is not known.
+    for workload in seen.iter().filter(|workload| !hidden(workload)) {
+        let message = format!("the replicas of a {} are not ignored", workload.kind);
+        let fix = "ignore them too, if an autoscaler scales it";
+        findings.warn("/spec/ignoreDifferences", message, fix);
+    }
+    if !application.spec.sync_policy().respects_ignore_differences() {
+        findings
+            .warn(
+                "/spec/syncPolicy/syncOptions",
+                "the ignored replicas are still written by every sync",
+                "add RespectIgnoreDifferences=true",
+            )
+            .patch_with(json!([respect_patch(application)]));
+    }
+}
+
 fn has_autoscaler(application: &Application<'_>) -> bool {
-    application.resource_kinds().is_some_and(|kinds| {
-        kinds
-            .iter()
-            .any(|found| AUTOSCALERS.contains(&(found.group.as_str(), found.kind.as_str())))
-    })
+    application
+        .resource_kinds()
+        .iter()
+        .any(|found| AUTOSCALERS.contains(&(found.group.as_str(), found.kind.as_str())))
 }
 
 fn unreadable(error: &ComparisonError) -> String {
@@ -206,59 +231,45 @@ fn unreadable(error: &ComparisonError) -> String {
         ComparisonError::Jq { expression, source } => {
             format!("the jq path {} {source}", shorten(expression, 50))
         }
-        ComparisonError::TooManyPrograms(limit) => {
-            format!("more than {limit} jq programs are not judged")
+        ComparisonError::TooMuch { what, limit } => {
+            format!("more than {limit} {what} are not judged")
         }
     }
 }
 
-/// The kinds of workloads that the Application has, or those that it may have.
-fn workloads(application: &Application<'_>) -> Vec<Workload> {
-    let known = application.resource_kinds().unwrap_or_default();
-    let seen: Vec<Workload> = WORKLOADS
-        .into_iter()
-        .filter(|workload| {
-            known
-                .iter()
-                .any(|found| found.group == workload.group && found.kind == workload.kind)
-        })
-        .collect();
-    // The status is a cache, and the next commit may bring the first workload.
-    if seen.is_empty() {
-        WORKLOADS.to_vec()
-    } else {
-        seen
-    }
+/// The kinds of workloads that Argo CD has seen among the Application's resources.
+fn seen_workloads(application: &Application<'_>) -> Vec<Workload> {
+    let known = application.resource_kinds();
+    let is_known = |workload: &Workload| {
+        known
+            .iter()
+            .any(|found| found.group == workload.group && found.kind == workload.kind)
+    };
+    WORKLOADS.into_iter().filter(is_known).collect()
 }
 
-/// Whether the replicas of at least one workload that the Application may have are ignored.
-fn hides_replicas(application: &Application<'_>, ignored: &IgnoredDifferences<'_>) -> bool {
-    let spec = &application.spec;
-    let own = ("workload", spec.destination.namespace.as_str());
-    let named: BTreeSet<(&str, &str)> = spec
-        .ignore_differences
-        .iter()
-        .map(|entry| {
-            (
-                written_or(&entry.name, own.0),
-                written_or(&entry.namespace, own.1),
-            )
-        })
-        .take(NAME_LIMIT)
+/// Whether the replicas of a workload of this kind are ignored, under any name that an entry is
+/// limited to.
+fn hides_replicas(workload: Workload, namespace: &str, ignored: &IgnoredDifferences<'_>) -> bool {
+    let ignored = ignored.clone().of_kind(workload.group, workload.kind);
+    let own = ("workload", namespace);
+    let written_or = |written, default| {
+        if str::is_empty(written) {
+            default
+        } else {
+            written
+        }
+    };
+    let limited: BTreeSet<(&str, &str)> = ignored
+        .names()
+        .map(|(name, namespace)| (written_or(name, own.0), written_or(namespace, own.1)))
         .collect();
-    workloads(application).iter().any(|workload| {
-        std::iter::once(&own)
-            .chain(&named)
-            .any(|(name, namespace)| {
-                let desired = object(*workload, name, namespace, 1);
-                let live = object(*workload, name, namespace, 3);
-                ignored.hides("/spec/replicas", &desired, &live)
-            })
+    let names = std::iter::once(&own).chain(limited.iter().take(NAME_LIMIT));
+    names.into_iter().any(|(name, namespace)| {
+        let desired = object(workload, name, namespace, 1);
+        let live = object(workload, name, namespace, 3);
+        ignored.hides("/spec/replicas", &desired, &live)
     })
-}
-
-fn written_or<'t>(written: &'t str, default: &'t str) -> &'t str {
-    if written.is_empty() { default } else { written }
 }
 
 /// A workload as the autoscaler leaves it: it owns the replicas.
@@ -281,25 +292,26 @@ fn object(workload: Workload, name: &str, namespace: &str, replicas: u32) -> Val
     })
 }
 
-fn add_ignore(application: &Application<'_>, findings: &mut Findings) {
+fn add_ignore(application: &Application<'_>, workload: Workload, findings: &mut Findings) {
     let spec = &application.spec;
     let message = if spec.ignore_differences.is_empty() {
-        "an autoscaler's replicas are overwritten by every sync"
+        "an autoscaler's replicas are overwritten by every sync".to_owned()
     } else {
-        "no entry hides the /spec/replicas of a workload (is its group `apps`?)"
+        format!(
+            "no entry hides /spec/replicas of a {} (group '{}')",
+            workload.kind, workload.group
+        )
     };
     let finding = findings.deny(
         "/spec/ignoreDifferences",
         message,
         "ignore /spec/replicas and set RespectIgnoreDifferences=true",
     );
-    add_patch(application, finding);
-}
-
-fn add_patch(application: &Application<'_>, finding: &mut Finding) {
-    let spec = &application.spec;
-    let kind = workloads(application)[0];
-    let entry = json!({"group": kind.group, "kind": kind.kind, "jsonPointers": ["/spec/replicas"]});
+    let entry = json!({
+        "group": workload.group,
+        "kind": workload.kind,
+        "jsonPointers": ["/spec/replicas"],
+    });
     let ignore = if spec.ignore_differences.is_empty() {
         json!({"op": "add", "path": "/spec/ignoreDifferences", "value": [entry]})
     } else {

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -42,11 +42,28 @@ impl Webhook {
     /// Starts the webhook as the Deployment on this control plane says, but on free ports of loopback, and returns when it
     /// listens. It is not ready then.
     pub async fn start(control_plane: &ControlPlane) -> Result<Self> {
-        let log = WebhookLog::new(control_plane);
+        Self::run(
+            &command(control_plane).await?,
+            WebhookLog::new(control_plane.folder()),
+        )
+        .await
+    }
+
+    /// Starts a webhook for an API server that need not be one, with its log in `folder`. It returns when it listens.
+    pub async fn start_with(kubeconfig: &Path, folder: &Path) -> Result<Self> {
+        let mut command = Command::new(Programs::locate()?.webhook());
+        command.arg("--kubeconfig").arg(kubeconfig);
+        command.args([
+            "--listen=127.0.0.1:0",
+            "--metrics-listen=127.0.0.1:0",
+            "--log-format=json",
+        ]);
+        Self::run(&command, WebhookLog::new(folder)).await
+    }
+
+    async fn run(command: &Command, log: WebhookLog) -> Result<Self> {
         let stderr = File::create(&log.0).context("cannot make the webhook's log")?;
-        let command = command(control_plane).await?;
-        let mut process =
-            Process::spawn(&command, stderr).context("cannot start gitops-webhook")?;
+        let mut process = Process::spawn(command, stderr).context("cannot start gitops-webhook")?;
         let listening = eventually(WITHIN, "gitops-webhook listens", async || {
             if let Some(status) = process.ended().map_err(|error| error.to_string())? {
                 return Ok(Err(status));
@@ -186,14 +203,10 @@ fn environment(container: &Container) -> Result<Vec<(String, String)>> {
 pub struct WebhookLog(PathBuf);
 
 impl WebhookLog {
-    fn new(control_plane: &ControlPlane) -> Self {
+    fn new(folder: &Path) -> Self {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        Self(
-            control_plane
-                .folder()
-                .join(format!("gitops-webhook-{number}.log")),
-        )
+        Self(folder.join(format!("gitops-webhook-{number}.log")))
     }
 
     /// All of it, as it is written.

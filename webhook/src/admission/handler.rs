@@ -10,9 +10,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use http_body_util::BodyExt as _;
+use policy::Level;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::SemaphorePermit;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 use tracing::{debug, info, warn};
 use zeroize::Zeroize as _;
 
@@ -36,31 +37,50 @@ use crate::state::{Caches, Webhook};
 /// accepts 3 MiB in one request at most, so a raised limit of etcd still fits in most cases.
 pub const BODY_LIMIT: usize = 8 << 20;
 
-/// Memory for all bodies that are being received or judged, in bytes: room for four of the largest,
-/// or for hundreds of ordinary ones (12 to 80 KB).
-pub const BODIES_LIMIT: usize = 4 * BODY_LIMIT;
+/// The largest body that counts as small, in bytes. Ordinary reviews have 12 to 80 KB.
+pub const SMALL_BODY_LIMIT: usize = 256 << 10;
+
+/// Memory for all small bodies that are being received or judged, in bytes.
+pub const SMALL_BODIES_LIMIT: usize = 8 << 20;
+
+/// Memory for all other bodies, in bytes: room for three of the largest.
+pub const LARGE_BODIES_LIMIT: usize = 3 * BODY_LIMIT;
 
 /// How long a body may take to arrive, and how long a request waits for room. The API server itself
 /// gives up after 10 s by default.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What bounds the memory that requests can take.
+/// How long a denial waits for the news that would lift it. An AppProject and its Applications are often
+/// created together, and the watch is told of the first after the API server asks about the second:
+/// a few milliseconds, or a few hundred on a busy machine. The API server waits 5 s.
+pub const NEWS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What bounds what requests can take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The largest body, in bytes.
     pub body: usize,
-    /// All bodies together, in bytes.
-    pub bodies: usize,
+    /// The largest that takes from the memory for small ones, in bytes.
+    pub small_body: usize,
+    /// All small bodies together, in bytes.
+    pub small_bodies: usize,
+    /// All others together, in bytes.
+    pub large_bodies: usize,
     /// For a body to arrive, and for room for it.
     pub body_timeout: Duration,
+    /// For an AppProject or a cluster to appear that an Application lacks.
+    pub news_timeout: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Limits {
             body: BODY_LIMIT,
-            bodies: BODIES_LIMIT,
+            small_body: SMALL_BODY_LIMIT,
+            small_bodies: SMALL_BODIES_LIMIT,
+            large_bodies: LARGE_BODIES_LIMIT,
             body_timeout: BODY_TIMEOUT,
+            news_timeout: NEWS_TIMEOUT,
         }
     }
 }
@@ -152,27 +172,58 @@ async fn validate(State(webhook): State<Arc<Webhook>>, request: Request) -> Resp
     let start = Instant::now();
     match answer(&webhook, request, start).await {
         Ok(answer) => ([(header::CONTENT_TYPE, "application/json")], answer).into_response(),
-        Err(failure) => {
+        Err(Failed { failure, uid }) => {
             webhook.metrics.failed(&failure);
-            warn!(
-                reason = failure.reason(),
-                error = failure.to_string(),
-                "request not judged"
-            );
+            log_failure(&failure, &uid);
             failure.into_response()
         }
     }
 }
 
-async fn answer(webhook: &Webhook, request: Request, start: Instant) -> Result<Vec<u8>, Failure> {
+/// A failure, and the request that it is about.
+struct Failed {
+    failure: Failure,
+    /// Empty if it could not be read.
+    uid: String,
+}
+
+impl<F: Into<Failure>> From<F> for Failed {
+    fn from(failure: F) -> Self {
+        Failed {
+            failure: failure.into(),
+            uid: String::new(),
+        }
+    }
+}
+
+fn log_failure(failure: &Failure, uid: &str) {
+    macro_rules! failure {
+        ($level:ident) => {
+            $level!(
+                uid,
+                reason = failure.reason(),
+                error = failure.to_string(),
+                "request not judged"
+            )
+        };
+    }
+    // Readiness says so too; a caller that tries again and again would only bury the rest.
+    if let Failure::NotSynced(_) = failure {
+        failure!(debug);
+    } else {
+        failure!(warn);
+    }
+}
+
+async fn answer(webhook: &Webhook, request: Request, start: Instant) -> Result<Vec<u8>, Failed> {
     let (head, body) = request.into_parts();
     if !is_json(&head.headers) {
-        return Err(Failure::ContentType);
+        return Err(Failure::ContentType.into());
     }
     let length = announced_length(&head.headers);
     let room = Room::reserve(webhook, length).await?;
     let mut body = receive(body, room.bytes, webhook.limits).await?;
-    let answer = judge(webhook, &body, start);
+    let answer = settle(webhook, &body, start).await;
     // Cluster Secrets are credentials. What cannot be read at all may be one, too.
     if !matches!(answer, Ok((_, kind)) if kind != Kind::Secret) {
         body.zeroize();
@@ -258,18 +309,70 @@ async fn collect(mut body: Body, limit: usize) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-fn judge(webhook: &Webhook, body: &[u8], start: Instant) -> Result<(Vec<u8>, Kind), Failure> {
-    let mut review = Review::from_json(body)?;
-    let caches = webhook.caches.load();
-    let decision = match &**caches {
-        Caches::Synced(inventory) => decide(&mut review, inventory),
-        Caches::Syncing(missing) => return Err(Failure::NotSynced(missing.join(", "))),
+/// Judges, and writes down what came of it.
+async fn settle(webhook: &Webhook, body: &[u8], start: Instant) -> Result<(Vec<u8>, Kind), Failed> {
+    let judged = judge(webhook, body)?;
+    let (review, decision) = if lacks_news(&judged.1) {
+        judge_by_news(webhook, body, judged).await?
+    } else {
+        judged
     };
-    let answer = response::to_json(&review.uid, &decision).map_err(Failure::Answer)?;
+    let answer = response::to_json(&review.uid, &decision).map_err(|error| Failed {
+        failure: Failure::Answer(error),
+        uid: review.uid.to_string(),
+    })?;
     let took = start.elapsed();
     webhook.metrics.answered(&review, &decision, took);
     log(&review, &decision, took);
     Ok((answer, review.kind))
+}
+
+type Judged<'b> = (Review<'b>, Decision);
+
+fn judge<'b>(webhook: &Webhook, body: &'b [u8]) -> Result<Judged<'b>, Failed> {
+    let mut review = Review::from_json(body).map_err(Failure::from)?;
+    match &**webhook.caches.load() {
+        Caches::Synced(inventory) => {
+            let decision = decide(&mut review, inventory);
+            Ok((review, decision))
+        }
+        Caches::Syncing(missing) => Err(Failed {
+            failure: Failure::NotSynced(missing.join(", ")),
+            uid: review.uid.to_string(),
+        }),
+    }
+}
+
+/// Whether it is denied for an AppProject or a cluster that may have been created or changed a moment ago.
+fn lacks_news(decision: &Decision) -> bool {
+    decision.verdict == Verdict::Denied
+        && decision.findings.iter().any(|finding| {
+            finding.level == Level::Deny
+                && finding.rule.as_str() == "project-scope"
+                && ["/spec/project", "/spec/destination"].contains(&finding.field.as_str())
+        })
+}
+
+/// Judges again whenever the rules know more, until nothing is lacking or the time is up.
+async fn judge_by_news<'b>(
+    webhook: &Webhook,
+    body: &'b [u8],
+    first: Judged<'b>,
+) -> Result<Judged<'b>, Failed> {
+    let Some(_permit) = webhook.patience() else {
+        return Ok(first);
+    };
+    let deadline = tokio::time::Instant::now() + webhook.limits.news_timeout;
+    let mut news = webhook.published();
+    // At once as well: there may have been news since the first time.
+    loop {
+        let judged = judge(webhook, body)?;
+        if !lacks_news(&judged.1)
+            || !matches!(timeout_at(deadline, news.changed()).await, Ok(Ok(())))
+        {
+            return Ok(judged);
+        }
+    }
 }
 
 /// One line for each decision. What comes from the request is written quoted, so that nothing in it

@@ -23,6 +23,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use serde_json::value::RawValue;
 
+use crate::metrics::WatchedKind;
+
 /// The only name of a GitOpsPolicy that counts.
 pub const POLICY: &str = "default";
 /// The name of the Application kind's CustomResourceDefinition.
@@ -59,8 +61,10 @@ pub trait Watchable: Sized + Send + 'static {
     const KIND: &'static str;
     /// Resource name.
     const PLURAL: &'static str;
+    /// The watch of these objects.
+    const WATCHED: WatchedKind;
     /// What to call these objects in a log, and when they are waited for.
-    const DESCRIPTION: &'static str;
+    const DESCRIPTION: &'static str = Self::WATCHED.as_str();
 
     /// Reads what is kept.
     ///
@@ -169,7 +173,7 @@ impl Watchable for ProjectObject {
     const VERSION: &'static str = argocd::names::VERSION;
     const KIND: &'static str = "AppProject";
     const PLURAL: &'static str = "appprojects";
-    const DESCRIPTION: &'static str = "AppProject";
+    const WATCHED: WatchedKind = WatchedKind::Project;
 
     fn read(json: &str) -> Result<AppProject, Unreadable> {
         Ok(serde_json::from_str(json)?)
@@ -187,7 +191,7 @@ impl Watchable for ClusterObject {
     const VERSION: &'static str = "v1";
     const KIND: &'static str = "Secret";
     const PLURAL: &'static str = "secrets";
-    const DESCRIPTION: &'static str = "cluster Secret";
+    const WATCHED: WatchedKind = WatchedKind::Cluster;
 
     fn read(json: &str) -> Result<Cluster, Unreadable> {
         let secret: ClusterSecret<'_> = serde_json::from_str(json)?;
@@ -210,7 +214,7 @@ impl Watchable for RepositoryObject {
     const VERSION: &'static str = "v1";
     const KIND: &'static str = "Secret";
     const PLURAL: &'static str = "secrets";
-    const DESCRIPTION: &'static str = "repository Secret";
+    const WATCHED: WatchedKind = WatchedKind::Repository;
 
     fn read(json: &str) -> Result<Option<ScopedRepository>, Unreadable> {
         #[derive(Default, Deserialize)]
@@ -256,7 +260,7 @@ impl Watchable for SettingsObject {
     const VERSION: &'static str = "v1";
     const KIND: &'static str = "ConfigMap";
     const PLURAL: &'static str = "configmaps";
-    const DESCRIPTION: &'static str = "ConfigMap argocd-cm";
+    const WATCHED: WatchedKind = WatchedKind::Settings;
 
     fn read(json: &str) -> Result<Settings, Unreadable> {
         #[derive(Deserialize)]
@@ -281,7 +285,7 @@ impl Watchable for PolicyObject {
     const VERSION: &'static str = "v1alpha1";
     const KIND: &'static str = "GitOpsPolicy";
     const PLURAL: &'static str = "gitopspolicies";
-    const DESCRIPTION: &'static str = "GitOpsPolicy";
+    const WATCHED: WatchedKind = WatchedKind::Policy;
 
     fn read(json: &str) -> Result<Box<GitOpsPolicySpec>, Unreadable> {
         // A policy holds no secrets, and whoever wrote it needs to know what is wrong with it.
@@ -303,7 +307,7 @@ impl Watchable for ApplicationDefinition {
     const VERSION: &'static str = "v1";
     const KIND: &'static str = "CustomResourceDefinition";
     const PLURAL: &'static str = "customresourcedefinitions";
-    const DESCRIPTION: &'static str = "CustomResourceDefinition of Application";
+    const WATCHED: WatchedKind = WatchedKind::ApplicationDefinition;
 
     fn read(json: &str) -> Result<EnabledField, Unreadable> {
         #[derive(Deserialize)]

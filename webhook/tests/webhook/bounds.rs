@@ -93,8 +93,11 @@ async fn a_body_that_breaks_off_is_told_so() {
 
 const SMALL: Limits = Limits {
     body: 64 << 10,
-    bodies: 256 << 10,
+    small_body: 16 << 10,
+    small_bodies: 16 << 10,
+    large_bodies: 256 << 10,
     body_timeout: Duration::from_secs(5),
+    news_timeout: Duration::ZERO,
 };
 
 #[tokio::test]
@@ -124,7 +127,7 @@ async fn bodies_in_flight_stay_within_their_memory_and_all_are_answered() {
         assert_eq!(answer.response()["allowed"], true);
     }
     let most = usize::try_from(most.load(Ordering::Relaxed)).unwrap();
-    assert!(most <= SMALL.bodies, "{most} bytes at once");
+    assert!(most <= SMALL.large_bodies, "{most} bytes at once");
     assert!(
         most > SMALL.body,
         "the requests came one by one: {most} bytes at once"
@@ -146,7 +149,7 @@ fn fill(webhook: &Arc<Webhook>) -> Vec<JoinHandle<Answer>> {
             post(&webhook, Some(MINUTE.body), never).await
         })
     };
-    (0..MINUTE.bodies / MINUTE.body).map(hold).collect()
+    (0..MINUTE.large_bodies / MINUTE.body).map(hold).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,10 +157,29 @@ async fn without_room_a_request_waits_until_there_is_some() {
     let webhook = webhook_with(MINUTE);
     let holding = fill(&webhook);
     tokio::task::yield_now().await;
-    let mut waiting = std::pin::pin!(ask(&webhook, create("Application", &application())));
+    let mut waiting = std::pin::pin!(ask(&webhook, padded(MINUTE.body)));
     assert!(futures::poll!(waiting.as_mut()).is_pending());
     holding[0].abort();
     assert_eq!(waiting.await.response()["allowed"], true);
+}
+
+#[tokio::test(start_paused = true)]
+async fn small_requests_do_not_wait_for_large_ones() {
+    let webhook = webhook_with(MINUTE);
+    let holding = fill(&webhook);
+    tokio::task::yield_now().await;
+    let started = tokio::time::Instant::now();
+    let answer = post(
+        &webhook,
+        Some(MINUTE.small_body),
+        padded(MINUTE.small_body).into(),
+    )
+    .await;
+    assert_eq!(answer.response()["allowed"], true);
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    for held in holding {
+        held.abort();
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -168,7 +190,7 @@ async fn a_request_that_gets_no_room_is_given_up() {
     // These wait for the first ones to be given up, and hold the room for another minute.
     let second = fill(&webhook);
     tokio::time::sleep(Duration::from_secs(58)).await;
-    let answer = ask(&webhook, create("Application", &application())).await;
+    let answer = ask(&webhook, padded(MINUTE.body)).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.body, "too many requests at once\n");
     for held in first.into_iter().chain(second) {

@@ -7,6 +7,7 @@
 mod answers;
 mod bounds;
 mod malformed;
+mod news;
 mod recorded;
 mod serving;
 mod support;

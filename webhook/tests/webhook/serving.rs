@@ -256,3 +256,31 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
+
+#[tokio::test]
+async fn a_connection_without_a_request_is_closed_soon() {
+    for head in ["", "POST /validate HTTP/1.1\r\n"] {
+        let running = Running::start().await;
+        let mut stream = running.connect(b"http/1.1").await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let closed = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+        // Without TLS' own farewell, which is an error here.
+        drop(closed.expect("the connection is closed"));
+        assert_eq!(answer, b"");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_had_a_request_stays_open() {
+    let running = Running::start().await;
+    let mut sender = running.http1().await;
+    let review = create("Application", &application());
+    let response = sender.send_request(post(review)).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    drop(response.into_body().collect().await.unwrap());
+    // Longer than a new connection may lie idle.
+    let closed = until("the connection is closed", || sender.is_closed());
+    let closed = tokio::time::timeout(Duration::from_secs(6), closed).await;
+    assert!(closed.is_err());
+}

@@ -1,6 +1,7 @@
 //! A webhook with a small fleet, and ways to ask it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use argocd::application::EnabledField;
 use argocd::fleet::Parts;
@@ -19,6 +20,11 @@ pub(crate) const REPOSITORY: &str = "https://git.example.com/platform/gitops.git
 
 /// The world of the recorded requests.
 pub(crate) fn inventory() -> Inventory {
+    inventory_with(projects())
+}
+
+/// The same with other AppProjects.
+pub(crate) fn inventory_with(projects: Vec<AppProject>) -> Inventory {
     let cluster = |name: &str, server: &str| Cluster {
         name: name.to_owned(),
         server: server.to_owned(),
@@ -33,7 +39,7 @@ pub(crate) fn inventory() -> Inventory {
     };
     let fleet = Fleet::new(Parts {
         control_plane_namespace: "argocd".to_owned(),
-        projects: projects(),
+        projects,
         clusters: vec![
             cluster("staging", "https://staging.k8s.example.com"),
             cluster("prod", "https://prod.k8s.example.com"),
@@ -80,8 +86,12 @@ fn projects() -> Vec<AppProject> {
     ]
 }
 
+/// A webhook whose inventory never changes, so that nothing is worth waiting for.
 pub(crate) fn webhook() -> Arc<Webhook> {
-    webhook_with(Limits::default())
+    webhook_with(Limits {
+        news_timeout: Duration::ZERO,
+        ..Limits::default()
+    })
 }
 
 pub(crate) fn webhook_with(limits: Limits) -> Arc<Webhook> {

@@ -30,6 +30,7 @@ type Events = UnboundedReceiver<Result<Bytes, Infallible>>;
 struct ApiServer {
     objects: BTreeMap<&'static str, Vec<Value>>,
     watches: Mutex<BTreeMap<&'static str, Events>>,
+    refused: Option<&'static str>,
 }
 
 impl ApiServer {
@@ -53,11 +54,17 @@ impl ApiServer {
         ApiServer {
             objects,
             watches: Mutex::default(),
+            refused: None,
         }
     }
 
     fn without(mut self, path: &str) -> Self {
         self.objects.remove(path);
+        self
+    }
+
+    fn with_refused(mut self, path: &'static str) -> Self {
+        self.refused = Some(path);
         self
     }
 
@@ -76,6 +83,13 @@ impl ApiServer {
     fn answer(&self, request: &Request<kube::client::Body>) -> Response<Body> {
         let path = request.uri().path();
         let query = request.uri().query().unwrap_or_default();
+        if self.refused == Some(path) {
+            let status = json!({
+                "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 403,
+                "reason": "Forbidden", "message": "appprojects is forbidden",
+            });
+            return respond(StatusCode::FORBIDDEN, Body::from(status.to_string()));
+        }
         let Some(objects) = self.objects.get(path) else {
             let status = json!({
                 "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404,
@@ -328,4 +342,20 @@ async fn the_policy_in_the_cluster_counts() {
         !allows(&watching.webhook, &automated_on_production()).await
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_watch_that_fails_and_one_that_works_are_told_apart() {
+    let watching = watch(ApiServer::new().with_refused(PROJECTS));
+    let of = |name: &str, kind: &str| {
+        let name = format!(r#"gitops_webhook_watch_{name}{{kind="{kind}"}}"#);
+        metric(&watching.webhook, &name)
+    };
+    until("the failure is counted and the others work", async || {
+        of("failures_total", "AppProject") > 0
+            && of("last_event_timestamp_seconds", "cluster Secret") > 0
+    })
+    .await;
+    assert_eq!(of("failures_total", "cluster Secret"), 0);
+    assert_eq!(of("last_event_timestamp_seconds", "AppProject"), 0);
 }

@@ -7,11 +7,18 @@ use crate::support::{Answer, Base, Session, Writer, shared};
 
 const OWN_SOURCE: &str = "https://git.example.com/shop/orders.git";
 
+const OTHER_SOURCE: &str = "https://git.example.com/shop/other.git";
+
 /// Sets the operation of a production Application with which nothing is wrong.
 async fn operation(writer: Writer, name: &str, sync: Value) -> Result<Answer> {
+    operation_on(writer, name, "{}", sync).await
+}
+
+/// The same of one that differs from the others by a JSON Merge Patch.
+async fn operation_on(writer: Writer, name: &str, change: &str, sync: Value) -> Result<Answer> {
     let session = Session::of(&writer.log_in(shared().await?).await?).await?;
     session
-        .create(&Base::Production.with(name, "{}")?)
+        .create(&Base::Production.with(name, change)?)
         .await?
         .admitted();
     let change = json!({"operation": {"initiatedBy": {"username": "alice"}, "sync": sync}});
@@ -83,5 +90,132 @@ async fn another_revision_is_refused_to_people_and_left_to_argo_cds_own_rbac() -
          to production, the spec says v1.4.0; leave it out, or change targetRevision"
     );
     by_server.admitted();
+    Ok(())
+}
+
+#[tokio::test]
+async fn another_branch_is_refused_even_to_argo_cds_server() -> Result<()> {
+    let branch = json!({"revision": "hotfix"});
+
+    let message = operation(Writer::Server, "sync-branch", branch)
+        .await?
+        .refusal();
+
+    assert!(
+        message.starts_with("operation-override: operation.sync.revision: "),
+        "{message}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_name_like_argo_cds_is_not_argo_cd() -> Result<()> {
+    let commit = json!({"revision": "0123456789012345678901234567890123456789"});
+
+    let answer = operation(Writer::ImageUpdater, "sync-image-updater", commit).await?;
+
+    let message = answer.refusal();
+    assert!(
+        message.starts_with("operation-override: operation.sync.revision: "),
+        "{message}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_counts_is_the_source_that_argo_cd_would_deploy() -> Result<()> {
+    const SOURCES: &str = "
+        spec:
+          source: { repoURL: https://git.example.com/shop/other.git, path: deploy, targetRevision: v1.4.0 }
+          sources:
+            - { repoURL: https://git.example.com/shop/orders.git, path: deploy, targetRevision: v1.4.0 }
+            - { repoURL: https://git.example.com/shop/values.git, path: prod, targetRevision: v2.0.0 }
+    ";
+    const HYDRATED: &str = "
+        spec:
+          source: { repoURL: https://git.example.com/shop/other.git, path: deploy, targetRevision: v1.4.0 }
+          sourceHydrator:
+            drySource: { repoURL: https://git.example.com/shop/orders.git, path: deploy, targetRevision: main }
+            syncSource: { targetBranch: hydrated, path: orders }
+    ";
+    let source = |repository, revision| json!({"repoURL": repository, "path": "deploy", "targetRevision": revision});
+    // The same as the spec's source, which does not count beside the others.
+    let other = source(OTHER_SOURCE, "v1.4.0");
+    let own = source(OWN_SOURCE, "v1.4.0");
+    for (name, spec, sync, field) in [
+        (
+            "sources-source",
+            SOURCES,
+            json!({"source": other}),
+            "source",
+        ),
+        (
+            "sources-sources",
+            SOURCES,
+            json!({"sources": [own]}),
+            "sources",
+        ),
+        (
+            "sources-revisions",
+            SOURCES,
+            json!({"revisions": ["v1.4.0", "hotfix"]}),
+            "revisions[1]",
+        ),
+        (
+            "hydrated-source",
+            HYDRATED,
+            json!({"source": other}),
+            "source",
+        ),
+        (
+            "hydrated-sources",
+            HYDRATED,
+            json!({"sources": [own]}),
+            "sources",
+        ),
+        (
+            "hydrated-revision",
+            HYDRATED,
+            json!({"revision": "v1.4.0"}),
+            "revision",
+        ),
+    ] {
+        let message = operation_on(Writer::Developer, name, spec, sync)
+            .await?
+            .refusal();
+        let field = format!("operation-override: operation.sync.{field}: ");
+        assert!(message.contains(&field), "{name}: {message}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_running_operation_is_argo_cds_to_write() -> Result<()> {
+    let installation = shared().await?;
+    let state = json!({"status": {"operationState": {
+        "phase": "Running", "startedAt": "2026-01-01T00:00:00Z",
+        "operation": {"sync": {"source": {"repoURL": OTHER_SOURCE, "path": "deploy"}}},
+    }}});
+    let session = Session::of(&Writer::Developer.log_in(installation).await?).await?;
+    session
+        .create(&Base::Production.with("state-written", "{}")?)
+        .await?
+        .admitted();
+
+    let message = session
+        .patch("Application", "state-written", &state)
+        .await?
+        .refusal();
+
+    assert!(
+        message.contains("project-scope: status.operationState: "),
+        "{message}"
+    );
+    let controller = Writer::ApplicationController.log_in(installation).await?;
+    Session::of(&controller)
+        .await?
+        .patch("Application", "state-written", &state)
+        .await?
+        .admitted();
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use futures::future::try_join_all;
+use serde_json::json;
 
 use crate::support::{Answer, Base, Session, Writer, kubectl_apply, shared};
 
@@ -299,5 +300,28 @@ async fn a_project_counts_as_soon_as_it_is_there() -> Result<()> {
         before,
         "project-scope: spec.project: there is no AppProject just-made; create it first or name one that exists"
     );
+    Ok(())
+}
+
+/// The watch of the webhook is told of a project later than the API server asks about its first Application.
+#[tokio::test]
+async fn an_application_may_follow_its_project_at_once() -> Result<()> {
+    let installation = shared().await?;
+    let session = Session::of(&Writer::Admin.log_in(installation).await?).await?;
+    for number in 0..10 {
+        let name = format!("just-made-{number}");
+        let project = json!({
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "AppProject",
+            "metadata": {"name": name, "namespace": "argocd"},
+            "spec": {
+                "sourceRepos": ["https://git.example.com/shop/*"],
+                "destinations": [{"server": "https://staging.k8s.example.com", "namespace": "*"}],
+            },
+        });
+        let application = Base::Staging.with(&name, &format!("spec: {{ project: {name} }}"))?;
+        session.create(&project).await?.admitted();
+        session.create(&application).await?.admitted();
+    }
     Ok(())
 }

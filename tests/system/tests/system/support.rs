@@ -85,6 +85,8 @@ pub(crate) enum Writer {
     ApplicationSetController,
     /// Through whom everybody comes who uses Argo CD's UI or CLI.
     Server,
+    /// A tool with a name like those of Argo CD's parts.
+    ImageUpdater,
 }
 
 impl Writer {
@@ -106,6 +108,7 @@ impl Writer {
             Writer::ApplicationController => "argocd-application-controller",
             Writer::ApplicationSetController => "argocd-applicationset-controller",
             Writer::Server => "argocd-server",
+            Writer::ImageUpdater => "argocd-image-updater",
         };
         Ok(control_plane.service_account("argocd", account).await?)
     }
@@ -119,6 +122,7 @@ impl fmt::Display for Writer {
             Writer::ApplicationController => "application-controller",
             Writer::ApplicationSetController => "applicationset-controller",
             Writer::Server => "server",
+            Writer::ImageUpdater => "image-updater",
         })
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use control_plane::eventually;
-use gitops_system_tests::{Installation, Overlay, Signal, Webhook};
+use control_plane::{ControlPlane, argo_cd_crds, eventually};
+use gitops_system_tests::{Installation, Overlay, Signal, Webhook, effective, expose, succeed};
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
 };
@@ -12,10 +12,13 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::PostParams;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::spawn_blocking;
 
 use crate::support::{Base, Session, Writer, shared};
 
 const ADMISSION: &str = "admissionregistration.k8s.io";
+const POLICY_GROUP: &str = "kubectl-gitops.io";
 const CONFIGURATIONS: &str = "validatingwebhookconfigurations";
 const WITHIN: Duration = Duration::from_secs(20);
 
@@ -73,34 +76,26 @@ async fn has_the_rights_that_it_needs() -> Result<()> {
     Ok(())
 }
 
+/// Whether RBAC lets the webhook do something.
+async fn may(
+    reviews: &Api<SubjectAccessReview>,
+    resource_attributes: ResourceAttributes,
+) -> Result<bool> {
+    let review = SubjectAccessReview {
+        spec: SubjectAccessReviewSpec {
+            user: Some("system:serviceaccount:gitops-webhook:gitops-webhook".to_owned()),
+            resource_attributes: Some(resource_attributes),
+            ..SubjectAccessReviewSpec::default()
+        },
+        ..SubjectAccessReview::default()
+    };
+    let review = reviews.create(&PostParams::default(), &review).await?;
+    Ok(review.status.is_some_and(|status| status.allowed))
+}
+
 #[tokio::test]
 async fn has_no_other_rights() -> Result<()> {
-    let client = shared().await?.admin().client().await?;
-    let reviews = Api::<SubjectAccessReview>::all(client);
-    let may = async |verb: &str,
-                     group: &str,
-                     resource: &str,
-                     namespace: &str,
-                     name: &str|
-           -> Result<bool> {
-        let review = SubjectAccessReview {
-            spec: SubjectAccessReviewSpec {
-                user: Some("system:serviceaccount:gitops-webhook:gitops-webhook".to_owned()),
-                resource_attributes: Some(ResourceAttributes {
-                    verb: Some(verb.to_owned()),
-                    group: Some(group.to_owned()),
-                    resource: Some(resource.to_owned()),
-                    namespace: Some(namespace.to_owned()),
-                    name: Some(name.to_owned()),
-                    ..ResourceAttributes::default()
-                }),
-                ..SubjectAccessReviewSpec::default()
-            },
-            ..SubjectAccessReview::default()
-        };
-        let review = reviews.create(&PostParams::default(), &review).await?;
-        Ok(review.status.is_some_and(|status| status.allowed))
-    };
+    let reviews = Api::all(shared().await?.admin().client().await?);
     for (expected, verb, group, resource, namespace, name) in [
         (true, "list", "", "secrets", "argocd", ""),
         (
@@ -119,6 +114,18 @@ async fn has_no_other_rights() -> Result<()> {
             "",
             "gitops-webhook",
         ),
+        (
+            true,
+            "watch",
+            ADMISSION,
+            CONFIGURATIONS,
+            "",
+            "gitops-webhook",
+        ),
+        (false, "list", ADMISSION, CONFIGURATIONS, "", ""),
+        (true, "list", POLICY_GROUP, "gitopspolicies", "", "default"),
+        (false, "list", "kubectl-gitops.io", "gitopspolicies", "", ""),
+        (false, "get", "", "configmaps", "argocd", "argocd-cm"),
         (false, "list", "", "secrets", "", ""),
         (false, "list", "", "secrets", "kube-system", ""),
         (false, "get", "", "secrets", "argocd", "cluster-prod"),
@@ -147,7 +154,7 @@ async fn has_no_other_rights() -> Result<()> {
         (
             false,
             "patch",
-            "kubectl-gitops.io",
+            POLICY_GROUP,
             "gitopspolicies",
             "",
             "default",
@@ -162,7 +169,15 @@ async fn has_no_other_rights() -> Result<()> {
             "gitops-webhook",
         ),
     ] {
-        let allowed = may(verb, group, resource, namespace, name).await?;
+        let attributes = ResourceAttributes {
+            verb: Some(verb.to_owned()),
+            group: Some(group.to_owned()),
+            resource: Some(resource.to_owned()),
+            namespace: Some(namespace.to_owned()),
+            name: Some(name.to_owned()),
+            ..ResourceAttributes::default()
+        };
+        let allowed = may(&reviews, attributes).await?;
         assert_eq!(
             allowed, expected,
             "{verb} {resource}.{group} {namespace}/{name}"
@@ -249,6 +264,86 @@ async fn shares_its_certificate_with_other_replicas_and_ends_when_asked_to() -> 
         installation.configuration().await?.metadata.generation,
         generation
     );
+    Ok(())
+}
+
+/// As the manifests' README says to open the gate and to close it again.
+#[tokio::test]
+async fn is_trusted_again_after_its_configuration_was_deleted() -> Result<()> {
+    let installation = Installation::start(Overlay::ProdDevops, "").await?;
+    let admin = installation.admin();
+
+    succeed(admin.kubectl(["delete", CONFIGURATIONS, "gitops-webhook"])).await?;
+    let overlay = Overlay::ProdDevops.path();
+    succeed(admin.kubectl(["apply", "-k"]).arguments([overlay])).await?;
+
+    effective(installation.control_plane()).await?;
+    let webhooks = installation.configuration().await?.webhooks;
+    let bundles = webhooks.iter().flatten();
+    let bundles = bundles.map(|webhook| webhook.client_config.ca_bundle.is_some());
+    assert_eq!(bundles.collect::<Vec<_>>(), [true; 4]);
+    Ok(())
+}
+
+/// Whoever forgets the first step of the installation, and repeats the second.
+#[tokio::test]
+async fn is_whole_after_a_second_try_without_the_step_for_the_definition() -> Result<()> {
+    let control_plane = ControlPlane::start().await?;
+    control_plane
+        .install_crds(&spawn_blocking(argo_cd_crds).await??)
+        .await?;
+    control_plane
+        .service_account("argocd", "argocd-server")
+        .await?;
+    let overlay = [Overlay::ProdDevops.path()];
+    let apply = || {
+        control_plane
+            .admin()
+            .kubectl(["apply", "-k"])
+            .arguments(&overlay)
+    };
+
+    let first = apply().run().await?;
+    let webhook = Webhook::start(&control_plane).await?;
+    webhook.ready().await?;
+    expose(&control_plane, &webhook).await?;
+    effective(&control_plane).await?;
+
+    let complaint = "no matches for kind \"GitOpsPolicy\"";
+    assert!(first.stderr.contains(complaint), "{}", first.stderr);
+    let what = "the definition is established";
+    eventually(WITHIN, what, async || {
+        let applied = succeed(apply()).await;
+        applied.map_err(|error| format!("{error:#}"))
+    })
+    .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn waits_for_an_api_server_and_ends_when_asked_to() -> Result<()> {
+    // It accepts connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").await?;
+    let folder = tempfile::tempdir()?;
+    let kubeconfig = folder.path().join("kubeconfig");
+    let server = format!("http://{}", silent.local_addr()?);
+    let text = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "x",
+        "clusters": [{"name": "x", "cluster": {"server": server}}],
+        "users": [{"name": "x", "user": {}}],
+        "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
+    });
+    std::fs::write(&kubeconfig, text.to_string())?;
+    let webhook = Webhook::start_with(&kubeconfig, folder.path()).await?;
+
+    let health = webhook.get("/healthz").await?;
+    let readiness = webhook.get("/readyz").await?;
+    webhook.signal(Signal::Terminate)?;
+    let status = webhook.ended().await?;
+
+    assert_eq!(health, (200, "ok\n".to_owned()));
+    assert_eq!(readiness.0, 503);
+    assert!(status.success(), "{status}: {}", webhook.log().text()?);
     Ok(())
 }
 
