@@ -50,12 +50,20 @@ pub struct Finding {
     pub fix: String,
     /// The fix as a patch, where it is mechanical.
     pub patch: Option<json_patch::Patch>,
+    /// Whether it rests on a project or cluster that is not there. It may have come to be a moment
+    /// ago.
+    pub rests_on_absence: bool,
 }
 
 /// The longest line that is shown whole wherever Argo CD shows it.
 pub const LINE_LIMIT: usize = 200;
 
 impl Finding {
+    /// Says that it rests on a project or cluster that is not there.
+    pub(crate) fn rest_on_absence(&mut self) {
+        self.rests_on_absence = true;
+    }
+
     /// Adds the fix as a JSON Patch, written as its JSON.
     pub(crate) fn patch_with(&mut self, patch: serde_json::Value) {
         self.patch = serde_json::from_value(patch).ok();
@@ -164,6 +172,7 @@ mod tests {
             message: format!("repository\n{}", "x".repeat(400)),
             fix: "use another".to_owned(),
             patch: None,
+            rests_on_absence: false,
         };
         let line = finding.line();
         assert_eq!(line.chars().count(), LINE_LIMIT - 1);

@@ -167,6 +167,7 @@ impl Findings {
             message,
             fix,
             patch: None,
+            rests_on_absence: false,
         });
         &mut self.found[index]
     }

@@ -160,11 +160,13 @@ fn report(condition: &Condition, completeness: Completeness, findings: &mut Find
             );
         }
         Problem::ProjectNotFound { project } => {
-            findings.deny(
-                field,
-                format!("there is no AppProject {}", short(project)),
-                "create it first or name one that exists",
-            );
+            findings
+                .deny(
+                    field,
+                    format!("there is no AppProject {}", short(project)),
+                    "create it first or name one that exists",
+                )
+                .rest_on_absence();
         }
         Problem::NamespaceNotPermitted {
             namespace, project, ..
@@ -244,11 +246,13 @@ fn report_destination(
                     "add its Secret with --policy",
                 );
             } else {
-                findings.deny(
-                    field,
-                    format!("Argo CD knows no cluster {cluster}"),
-                    "use the name or server of a cluster Secret",
-                );
+                findings
+                    .deny(
+                        field,
+                        format!("Argo CD knows no cluster {cluster}"),
+                        "use the name or server of a cluster Secret",
+                    )
+                    .rest_on_absence();
             }
         }
         DestinationError::NameAmbiguous { name, servers } => {

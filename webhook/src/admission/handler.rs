@@ -343,14 +343,14 @@ fn judge<'b>(webhook: &Webhook, body: &'b [u8]) -> Result<Judged<'b>, Failed> {
     }
 }
 
-/// Whether it is denied for an AppProject or a cluster that may have been created or changed a moment ago.
+/// Whether all that denies it is an AppProject or a cluster that may have been created a moment ago.
 fn lacks_news(decision: &Decision) -> bool {
-    decision.verdict == Verdict::Denied
-        && decision.findings.iter().any(|finding| {
-            finding.level == Level::Deny
-                && finding.rule.as_str() == "project-scope"
-                && ["/spec/project", "/spec/destination"].contains(&finding.field.as_str())
-        })
+    let mut denials = decision
+        .findings
+        .iter()
+        .filter(|finding| finding.level == Level::Deny)
+        .peekable();
+    denials.peek().is_some() && denials.all(|finding| finding.rests_on_absence)
 }
 
 /// Judges again whenever the rules know more, until nothing is lacking or the time is up.
