@@ -2,7 +2,7 @@
 //!
 //! Decoding follows Go's: names are case-sensitive, unknown fields are ignored, `null` leaves the
 //! zero value, a value of a wrong type is an error. Of `status`, by far the largest part, only the
-//! kinds of resources and the compared revisions are kept.
+//! kinds of resources, the compared revisions and a running operation are kept.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

@@ -73,9 +73,16 @@ impl Clusters {
         self.known.iter().chain(&self.built_in)
     }
 
-    /// All clusters with a server. Which of several Argo CD uses is not defined.
-    pub fn with_server(&self, server: &str) -> impl Iterator<Item = &Cluster> {
-        self.iter().filter(move |cluster| cluster.server == server)
+    /// All clusters that have the server that a destination means; none if it means none. Which of
+    /// several Argo CD uses is not defined.
+    pub fn candidates(
+        &self,
+        destination: &ApplicationDestination<'_>,
+    ) -> impl Iterator<Item = &Cluster> {
+        let resolved = self.resolve(destination).ok();
+        resolved
+            .into_iter()
+            .flat_map(|cluster| self.iter().filter(|other| other.server == cluster.server))
     }
 
     /// The cluster that a destination means.

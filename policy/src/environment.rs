@@ -239,9 +239,10 @@ impl<'w> Witness<'w> {
             resolved,
             Err(DestinationError::NameNotFound(_) | DestinationError::ServerNotFound(_))
         ) && inventory.completeness == Completeness::Partial;
-        let clusters: Vec<&Cluster> = resolved
-            .iter()
-            .flat_map(|cluster| inventory.fleet.clusters.with_server(&cluster.server))
+        let clusters: Vec<&Cluster> = inventory
+            .fleet
+            .clusters
+            .candidates(&application.spec.destination)
             .collect();
         for cluster in &clusters {
             destinations.extend([cluster.name.as_str(), cluster.server.as_str()]);

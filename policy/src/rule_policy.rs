@@ -139,8 +139,7 @@ impl Traits {
         match &subject.object {
             Object::Application(application) => {
                 let destination = &application.spec.destination;
-                let clusters = &inventory.fleet.clusters;
-                let resolved = clusters.resolve(destination);
+                let candidates = inventory.fleet.clusters.candidates(destination);
                 let namespace = match application.metadata.namespace.as_str() {
                     "" => &inventory.fleet.control_plane_namespace,
                     namespace => namespace,
@@ -148,11 +147,7 @@ impl Traits {
                 Some(Traits {
                     project: Some(application.spec.project().to_owned()),
                     application: Some(format!("{namespace}/{}", application.metadata.name)),
-                    clusters: resolved
-                        .iter()
-                        .flat_map(|cluster| clusters.with_server(&cluster.server))
-                        .map(|cluster| cluster.name.clone())
-                        .collect(),
+                    clusters: candidates.map(|cluster| cluster.name.clone()).collect(),
                 })
             }
             Object::ClusterSecret(secret) => Some(Traits {
