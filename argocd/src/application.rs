@@ -12,7 +12,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::kubernetes::Metadata;
-use crate::names::{DEFAULT_PROJECT, RESPECT_IGNORE_DIFFERENCES};
+use crate::names::{DEFAULT_PROJECT, GROUP, RESOURCES_FINALIZERS, RESPECT_IGNORE_DIFFERENCES};
 use crate::text::{Text, null_as_default, object, objects, optional_object};
 
 /// An Application as its document has it.
@@ -500,6 +500,24 @@ impl<'a> Application<'a> {
         self.status.resources.iter().collect()
     }
 
+    /// Whether there are Applications or ApplicationSets among its resources, as in an app-of-apps.
+    /// Like all of [`Application::resource_kinds`], it is what Argo CD found at its last comparison.
+    pub fn manages_applications(&self) -> bool {
+        let is_one = |resource: &GroupKind<'_>| {
+            resource.group == GROUP
+                && matches!(resource.kind.as_str(), "Application" | "ApplicationSet")
+        };
+        self.status.resources.iter().any(is_one)
+    }
+
+    /// Whether its deletion takes its resources along (Argo CD 3.5,
+    /// `Application.CascadedDeletion`). How Kubernetes is asked to delete it plays no part.
+    pub fn cascades_deletion(&self) -> bool {
+        let finalizers = &self.metadata.finalizers;
+        let is_one = |finalizer: &Text<'_>| RESOURCES_FINALIZERS.contains(&finalizer.as_str());
+        finalizers.iter().any(is_one)
+    }
+
     /// Whether a revision is one of those that Argo CD resolved the spec to at its last
     /// comparison.
     pub fn has_compared(&self, revision: &str) -> bool {
@@ -682,6 +700,44 @@ mod tests {
             Application::from_json(r#"{"spec":{"syncPolicy":{"automated":{"prune":"true"}}}}"#)
                 .is_err()
         );
+    }
+
+    #[test]
+    fn only_argo_cds_own_finalizers_take_resources_along() {
+        let cascades = |finalizers: &str| {
+            let json = format!(r#"{{"metadata":{{"finalizers":{finalizers}}}}}"#);
+            Application::from_json(&json).unwrap().cascades_deletion()
+        };
+        for finalizer in RESOURCES_FINALIZERS {
+            assert!(cascades(&format!(
+                r#"["foregroundDeletion","{finalizer}"]"#
+            )));
+        }
+        for finalizers in [
+            "null",
+            "[]",
+            r#"["post-delete-finalizer.argocd.argoproj.io"]"#,
+            r#"["resources-finalizer.argocd.argoproj.io/other"]"#,
+        ] {
+            assert!(!cascades(finalizers), "{finalizers}");
+        }
+    }
+
+    #[test]
+    fn an_app_of_apps_is_known_by_its_resources() {
+        let manages = |group: &str, kind: &str| {
+            let json = format!(
+                r#"{{"status":{{"resources":[{{"kind":"Service"}},{{"group":"{group}","kind":"{kind}"}}]}}}}"#
+            );
+            Application::from_json(&json)
+                .unwrap()
+                .manages_applications()
+        };
+        assert!(manages("argoproj.io", "Application"));
+        assert!(manages("argoproj.io", "ApplicationSet"));
+        assert!(!manages("argoproj.io", "AppProject"));
+        assert!(!manages("argoproj.io", "Rollout"));
+        assert!(!manages("app.k8s.io", "Application"));
     }
 
     #[test]

@@ -8,7 +8,9 @@ use crate::names::{IN_CLUSTER_NAME, IN_CLUSTER_SERVER};
 #[derive(Clone, Debug)]
 pub struct Clusters {
     /// Of the cluster Secrets.
-    known: Vec<Cluster>,
+    secrets: Vec<Cluster>,
+    /// Whether the cluster that Argo CD runs in may be a destination.
+    in_cluster_enabled: bool,
     /// The cluster that Argo CD runs in, where no Secret describes it and it is enabled.
     built_in: Option<Cluster>,
 }
@@ -28,9 +30,11 @@ pub enum DestinationError {
     /// Neither is set.
     #[error("Destination server missing from app spec")]
     Missing,
-    /// No cluster has this server.
+    /// No cluster has this server, which is as it is written.
     #[error(
-        "error getting cluster by server \"{0}\": rpc error: code = NotFound desc = cluster \"{0}\" not found"
+        "error getting cluster by server {written:?}: rpc error: code = NotFound desc = cluster {server:?} not found",
+        written = .0,
+        server = .0.trim_end_matches('/')
     )]
     ServerNotFound(String),
     /// No cluster has this name.
@@ -45,32 +49,47 @@ pub enum DestinationError {
         servers: Vec<String>,
     },
     /// The cluster that Argo CD runs in, while `cluster.inClusterEnabled` is `false`.
-    #[error("cluster \"{IN_CLUSTER_SERVER}\" is disabled")]
+    #[error(
+        "error getting cluster by server {IN_CLUSTER_SERVER:?}: rpc error: code = NotFound desc = cluster {IN_CLUSTER_SERVER:?} is disabled"
+    )]
     InClusterDisabled,
 }
 
 impl Clusters {
-    pub(crate) fn new(known: Vec<Cluster>, in_cluster_enabled: bool) -> Self {
-        let described = known
-            .iter()
+    pub(crate) fn new(secrets: Vec<Cluster>, in_cluster_enabled: bool) -> Self {
+        let mut clusters = Clusters {
+            secrets,
+            in_cluster_enabled,
+            built_in: None,
+        };
+        let described = clusters
+            .known()
             .any(|cluster| cluster.server == IN_CLUSTER_SERVER);
-        let built_in = (in_cluster_enabled && !described).then(|| Cluster {
+        clusters.built_in = (in_cluster_enabled && !described).then(|| Cluster {
             name: IN_CLUSTER_NAME.to_owned(),
             server: IN_CLUSTER_SERVER.to_owned(),
             ..Cluster::default()
         });
-        let mut clusters = Clusters { known, built_in };
-        if !in_cluster_enabled {
-            clusters
-                .known
-                .retain(|cluster| cluster.server != IN_CLUSTER_SERVER);
-        }
         clusters
     }
 
-    /// All clusters, the built-in one last.
+    /// The clusters of all cluster Secrets, as ApplicationSets see them: also those that are no
+    /// destination.
+    pub fn secrets(&self) -> impl Iterator<Item = &Cluster> {
+        self.secrets.iter()
+    }
+
+    /// The clusters of Secrets that are destinations.
+    fn known(&self) -> impl Iterator<Item = &Cluster> {
+        self.secrets.iter().filter(|cluster| {
+            !cluster.has_unreadable_config
+                && (self.in_cluster_enabled || cluster.server != IN_CLUSTER_SERVER)
+        })
+    }
+
+    /// All clusters that can be destinations, the built-in one last.
     pub fn iter(&self) -> impl Iterator<Item = &Cluster> {
-        self.known.iter().chain(&self.built_in)
+        self.known().chain(&self.built_in)
     }
 
     /// All clusters that have the server that a destination means; none if it means none. Which of
@@ -94,10 +113,10 @@ impl Clusters {
         destination: &ApplicationDestination<'_>,
     ) -> Result<&Cluster, DestinationError> {
         let name = destination.name.as_str();
-        match (name, destination.server.trim_end_matches('/')) {
+        match (name, destination.server.as_str()) {
             ("", "") => Err(DestinationError::Missing),
             ("", server) => self.by_server(server),
-            (_, "") if destination.server.is_empty() => self.by_name(name),
+            (_, "") => self.by_name(name),
             _ => Err(DestinationError::NameAndServer {
                 name: name.to_owned(),
                 server: destination.server.to_string(),
@@ -105,19 +124,20 @@ impl Clusters {
         }
     }
 
-    fn by_server(&self, server: &str) -> Result<&Cluster, DestinationError> {
+    fn by_server(&self, written: &str) -> Result<&Cluster, DestinationError> {
+        let server = written.trim_end_matches('/');
         let found = self.iter().find(|cluster| cluster.server == server);
         found.ok_or_else(|| {
             if server == IN_CLUSTER_SERVER {
                 DestinationError::InClusterDisabled
             } else {
-                DestinationError::ServerNotFound(server.to_owned())
+                DestinationError::ServerNotFound(written.to_owned())
             }
         })
     }
 
     fn by_name(&self, name: &str) -> Result<&Cluster, DestinationError> {
-        let mut named = self.known.iter().filter(|cluster| cluster.name == name);
+        let mut named = self.known().filter(|cluster| cluster.name == name);
         match (named.next(), named.next()) {
             (Some(cluster), None) => self.by_server(&cluster.server),
             // Two Secrets count as two clusters even if they have the same server as well.

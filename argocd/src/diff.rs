@@ -6,6 +6,7 @@
 
 mod jq;
 mod managed_fields;
+mod paths;
 mod pointer;
 
 use serde_json::Value;
@@ -208,13 +209,14 @@ impl Programs {
     ) -> Result<Vec<JqPath>, ComparisonError> {
         expressions
             .map(|expression| {
-                let path = JqPath::compile(expression).map_err(|source| ComparisonError::Jq {
-                    expression: expression.to_owned(),
-                    source,
-                })?;
+                let may_run = self.0 < PROGRAM_LIMIT;
+                let path =
+                    JqPath::compile(expression, may_run).map_err(|source| ComparisonError::Jq {
+                        expression: expression.to_owned(),
+                        source,
+                    })?;
                 self.0 += usize::from(path.is_program());
-                let surplus = path.is_program() && self.0 > PROGRAM_LIMIT;
-                Ok(if surplus { JqPath::LEFT_OUT } else { path })
+                Ok(path)
             })
             .collect()
     }

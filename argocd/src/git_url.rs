@@ -10,7 +10,7 @@ use std::borrow::Cow;
 /// The form in which Argo CD compares a repository URL, or a pattern for one, with another.
 /// Empty if the URL cannot be parsed.
 pub fn normalize(repository: &str) -> String {
-    let mut url = repository.trim().to_lowercase();
+    let mut url = lower_case(repository.trim());
     if is_ssh(&url) && !url.starts_with("ssh://") {
         url = format!("ssh://{}", url.replacen(':', "/", 1));
     }
@@ -24,12 +24,19 @@ pub fn normalize(repository: &str) -> String {
     }
 }
 
+/// Each character by itself, as in Go: a sigma at the end of a word is like any other, and of the
+/// one character that becomes two (`İ`) only the first is left.
+fn lower_case(text: &str) -> String {
+    text.chars()
+        .filter_map(|c| c.to_lowercase().next())
+        .collect()
+}
+
 /// Argo CD's test: `^(ssh://)?([^/:]*?)@[^@]+$`.
 fn is_ssh(url: &str) -> bool {
     let rest = url.strip_prefix("ssh://").unwrap_or(url);
-    rest.split_once('@').is_some_and(|(user, host)| {
-        !user.contains(['/', ':']) && !host.is_empty() && !host.contains('@')
-    })
+    rest.rsplit_once('@')
+        .is_some_and(|(user, host)| !user.contains(['/', ':']) && !host.is_empty())
 }
 
 /// Which part of a URL is escaped; each has its own set of plain characters.
@@ -125,10 +132,10 @@ const PLAIN_AS_WRITTEN: &[u8] = b"!$&'()*+,;=:@[]";
 
 /// `url.Parse(text).String()`, or `None` where parsing fails.
 fn reprint(text: &str) -> Option<String> {
+    let (text, fragment) = text.split_once('#').unwrap_or((text, ""));
     if text.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
         return None;
     }
-    let (text, fragment) = text.split_once('#').unwrap_or((text, ""));
     let mut printed = if text == "*" {
         "*".to_owned()
     } else {
@@ -273,6 +280,8 @@ fn is_optional_port(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -313,9 +322,79 @@ mod tests {
         assert_eq!(normalize(""), "");
     }
 
-    proptest::proptest! {
+    #[test]
+    fn letters_are_made_small_one_by_one() {
+        assert_eq!(
+            normalize("https://h/ΟΔΟΣ"),
+            "https://h/%CE%BF%CE%B4%CE%BF%CF%83"
+        );
+        assert_eq!(normalize("https://h/İ"), "https://h/i");
+        assert_eq!(normalize("https://h/\u{212a}"), "https://h/k");
+    }
+
+    #[test]
+    fn the_user_of_an_ssh_url_may_hold_an_at_sign() {
+        assert_eq!(normalize("a@b@h:c/d"), "a%40b@h/c/d");
+    }
+
+    #[test]
+    fn control_characters_are_allowed_in_a_fragment_only() {
+        assert_eq!(normalize("https://h/a\u{7f}b"), "");
+        assert_eq!(normalize("https://h/a#\u{7f}b"), "https://h/a#%7Fb");
+    }
+
+    /// A second formulation of what is printed of a path: as it is, if nothing in it must be
+    /// escaped, else all of it that may be.
+    fn naive_path(path: &str) -> String {
+        let stays = |c: char| c.is_ascii_alphanumeric() || "-_.~$&+,/:;=@".contains(c);
+        if path.chars().all(|c| stays(c) || "!'()*[]".contains(c)) {
+            return path.to_owned();
+        }
+        let escaped = path.bytes().map(|byte| match char::from(byte) {
+            plain if stays(plain) => plain.to_string(),
+            _ => format!("%{byte:02X}"),
+        });
+        escaped.collect::<Vec<_>>().concat()
+    }
+
+    const PATHS: &str = "(/[a-zA-Z0-9._~*!'()\\[\\] {}^|\"<>`é$&+,:;=@-]{1,6}){1,3}";
+
+    proptest! {
         #[test]
-        fn no_url_panics(url in "\\PC{0,60}") {
+        fn a_url_is_put_together_from_its_parts(
+            scheme in "https?|oci|ssh|GIT",
+            user in "([a-zA-Z0-9._-]{1,5}@)?",
+            host in "[a-zA-Z0-9.*-]{1,8}",
+            port in "(:[0-9]{1,4})?",
+            path in PATHS,
+            suffix in "(\\.git|\\.GIT|/|)",
+            space in "[ \t\n]{0,2}",
+        ) {
+            let url = format!("{space}{scheme}://{user}{host}{port}{path}{suffix}{space}");
+            let path = format!("{path}{suffix}").trim_end().to_lowercase();
+            let path = naive_path(path.strip_suffix(".git").unwrap_or(&path));
+            let scheme = match scheme.to_lowercase().as_str() {
+                "ssh" => String::new(),
+                scheme => format!("{scheme}://"),
+            };
+            let parts = format!("{user}{host}{port}").to_lowercase();
+            prop_assert_eq!(normalize(&url), format!("{scheme}{parts}{path}"));
+        }
+
+        #[test]
+        fn the_ssh_form_with_a_colon_is_one_with_a_slash(
+            user in "[a-z*]{1,5}",
+            host in "[a-z0-9.-]{1,8}",
+            path in "[a-z0-9_*-]{1,5}(/[a-z0-9_*-]{1,5}){0,2}",
+        ) {
+            let short = normalize(&format!("{user}@{host}:{path}.git"));
+            prop_assert_eq!(&short, &normalize(&format!("ssh://{user}@{host}/{path}")));
+            let user = user.replace('*', "%2A");
+            prop_assert_eq!(short, format!("{user}@{host}/{path}"));
+        }
+
+        #[test]
+        fn no_url_panics(url in "\\PC{0,60}|[a-z:/@?#%\\[\\]. ]{0,30}") {
             normalize(&url);
         }
     }

@@ -63,7 +63,7 @@ pub(crate) fn fold<'f>(name: &str, fields: &[&'f str]) -> Option<(&'f str, Spell
 
 /// Unicode's simple folding on names of ASCII letters: beside the two cases there are only two
 /// other characters that fold to an ASCII letter, the Kelvin sign and the long s.
-fn folds_to(name: &str, field: &str) -> bool {
+pub(crate) fn folds_to(name: &str, field: &str) -> bool {
     let fold = |character: char| match character {
         '\u{212a}' => 'k',
         '\u{17f}' => 's',

@@ -15,22 +15,31 @@
 //! input it reports as an error or an unknown, never as a guess.
 
 pub mod application;
+pub mod application_set;
+pub mod breadth;
 pub mod cluster;
 pub mod conditions;
+pub mod definition;
 pub mod destination;
 pub mod diff;
 pub mod fleet;
 pub mod git_url;
 pub mod glob;
 pub mod go_json;
+pub mod go_template;
 pub mod kubernetes;
 pub mod names;
+pub mod path_glob;
 pub mod project;
+pub mod repository;
+pub mod revision;
 pub mod settings;
 pub mod text;
 pub mod yaml;
 
 pub use application::Application;
+pub use application_set::ApplicationSet;
 pub use cluster::{Cluster, ClusterSecret};
 pub use fleet::Fleet;
 pub use project::AppProject;
+pub use repository::RepositorySecret;

@@ -23,11 +23,34 @@ pub const IN_CLUSTER_NAME: &str = "in-cluster";
 /// The project of an Application that names none.
 pub const DEFAULT_PROJECT: &str = "default";
 
+/// The CustomResourceDefinition of Application.
+pub const APPLICATION_DEFINITION: &str = "applications.argoproj.io";
+
 /// The ConfigMap with Argo CD's settings.
 pub const SETTINGS_CONFIG_MAP: &str = "argocd-cm";
 
 /// The sync option without which ignored differences are still written by a sync.
 pub const RESPECT_IGNORE_DIFFERENCES: &str = "RespectIgnoreDifferences=true";
 
+/// Finalizers with which the deletion of an Application takes its resources along: in the foreground,
+/// also written out, and in the background.
+pub const RESOURCES_FINALIZERS: [&str; 3] = [
+    "resources-finalizer.argocd.argoproj.io",
+    "resources-finalizer.argocd.argoproj.io/foreground",
+    "resources-finalizer.argocd.argoproj.io/background",
+];
+
+/// Annotation with the images that an image updater keeps newest on an Application; without it the
+/// updater's other annotations do nothing (argocd-image-updater, `FilterApplicationsForUpdate` before
+/// 1.0 and `getImagesFromAnnotations` since).
+pub const IMAGE_UPDATER_IMAGE_LIST: &str = "argocd-image-updater.argoproj.io/image-list";
+/// Annotation with the way in which an image updater writes: `argocd`, into the Application, where it
+/// is absent; or `git`.
+pub const IMAGE_UPDATER_WRITE_BACK_METHOD: &str =
+    "argocd-image-updater.argoproj.io/write-back-method";
+
 /// Where client-side `kubectl apply` keeps the last manifest, credentials included (Kubernetes).
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// The finalizer with which deleting an Application deletes its resources.
+pub const RESOURCES_FINALIZER: &str = "resources-finalizer.argocd.argoproj.io";

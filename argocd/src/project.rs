@@ -5,6 +5,10 @@
 //! result, with every pattern compiled, because a project is read on every admission and written
 //! hardly ever.
 
+mod dotnet;
+mod resources;
+mod source_namespace;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
@@ -12,7 +16,11 @@ use serde::Deserialize;
 use crate::cluster::Cluster;
 use crate::git_url;
 use crate::glob::{Glob, Separators};
-use crate::text::{null_as_default, object, objects};
+use crate::text::{null_as_default, object, objects, optional_objects, string_map, strings};
+
+use self::resources::ResourceLists;
+pub use self::resources::{ClusterResourceRestrictionItem, GroupKind, ResourceScope};
+use self::source_namespace::NamespacePattern;
 
 /// An AppProject, the part that is read.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -37,26 +45,72 @@ pub struct ProjectMetadata {
     #[serde(deserialize_with = "null_as_default")]
     pub namespace: String,
     /// Global projects select on these.
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(deserialize_with = "string_map")]
     pub labels: BTreeMap<String, String>,
 }
 
 /// `spec` of an AppProject.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AppProjectSpec {
     /// Globs on repositories; `!` excludes.
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(deserialize_with = "strings")]
     pub source_repos: Vec<String>,
     /// Clusters and namespaces.
     #[serde(deserialize_with = "objects")]
     pub destinations: Vec<ProjectDestination>,
     /// Namespaces, besides the control plane's, whose Applications may use the project.
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(deserialize_with = "strings")]
     pub source_namespaces: Vec<String>,
     /// Destinations must be clusters that belong to the project.
     #[serde(deserialize_with = "null_as_default")]
     pub permit_only_project_scoped_clusters: bool,
+    /// Cluster-scoped kinds that are permitted; none if there are none.
+    #[serde(deserialize_with = "objects")]
+    pub cluster_resource_whitelist: Vec<ClusterResourceRestrictionItem>,
+    /// Cluster-scoped kinds that are denied all the same.
+    #[serde(deserialize_with = "objects")]
+    pub cluster_resource_blacklist: Vec<ClusterResourceRestrictionItem>,
+    /// Namespaced kinds that are permitted. Absent is all kinds, an empty list is none; but a
+    /// client that writes Go's type back drops an empty list.
+    #[serde(deserialize_with = "optional_objects")]
+    pub namespace_resource_whitelist: Option<Vec<GroupKind>>,
+    /// Namespaced kinds that are denied all the same.
+    #[serde(deserialize_with = "objects")]
+    pub namespace_resource_blacklist: Vec<GroupKind>,
+}
+
+impl AppProjectSpec {
+    /// Adds what a global project says (Argo CD 3.5, `mergeVirtualProject`). Its exclusions deny,
+    /// and a whitelist of namespaced kinds makes of "all kinds" "only these".
+    pub(crate) fn merge(&mut self, global: &AppProjectSpec) {
+        let AppProjectSpec {
+            source_repos,
+            destinations,
+            source_namespaces: _,
+            permit_only_project_scoped_clusters: _,
+            cluster_resource_whitelist,
+            cluster_resource_blacklist,
+            namespace_resource_whitelist,
+            namespace_resource_blacklist,
+        } = global;
+        self.source_repos.extend_from_slice(source_repos);
+        self.destinations.extend_from_slice(destinations);
+        self.cluster_resource_whitelist
+            .extend_from_slice(cluster_resource_whitelist);
+        self.cluster_resource_blacklist
+            .extend_from_slice(cluster_resource_blacklist);
+        // In Go, what appends nothing to an absent list leaves it absent.
+        if let Some(whitelist) = namespace_resource_whitelist
+            && !whitelist.is_empty()
+        {
+            self.namespace_resource_whitelist
+                .get_or_insert_default()
+                .extend_from_slice(whitelist);
+        }
+        self.namespace_resource_blacklist
+            .extend_from_slice(namespace_resource_blacklist);
+    }
 }
 
 /// An entry of `spec.destinations`.
@@ -81,6 +135,7 @@ pub struct Permissions {
     destinations: Vec<DestinationPattern>,
     source_namespaces: Vec<NamespacePattern>,
     permit_only_project_scoped_clusters: bool,
+    resources: ResourceLists,
 }
 
 impl Permissions {
@@ -104,6 +159,7 @@ impl Permissions {
                 .map(|pattern| NamespacePattern::new(pattern))
                 .collect(),
             permit_only_project_scoped_clusters: spec.permit_only_project_scoped_clusters,
+            resources: ResourceLists::new(spec),
         }
     }
 
@@ -165,6 +221,12 @@ impl Permissions {
             .iter()
             .any(|pattern| pattern.matches(namespace))
     }
+
+    /// Whether a kind of resource may be deployed (Argo CD 3.5,
+    /// `AppProject.IsGroupKindNamePermitted`).
+    pub fn permits_resource(&self, group: &str, kind: &str, scope: ResourceScope<'_>) -> bool {
+        self.resources.permit(group, kind, scope)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -175,12 +237,18 @@ enum SourcePattern {
 }
 
 impl SourcePattern {
+    /// What counts is what is left once the pattern is normalised: ` *`, `ssh://*` and `*.git`
+    /// also are `*`, which stands for everything, and ` !a` excludes.
     fn new(pattern: &str) -> Self {
-        let glob = |pattern| Glob::new(&git_url::normalize(pattern), Separators::Slash);
-        match pattern.strip_prefix('!') {
+        let normalized = match pattern.strip_prefix('!') {
+            Some(excluded) => format!("!{}", git_url::normalize(excluded)),
+            None => git_url::normalize(pattern),
+        };
+        let glob = |pattern| Glob::new(pattern, Separators::Slash);
+        match normalized.strip_prefix('!') {
             Some(excluded) => SourcePattern::Exclude(glob(excluded)),
-            None if pattern == "*" => SourcePattern::Everything,
-            None => SourcePattern::Include(glob(pattern)),
+            None if normalized == "*" => SourcePattern::Everything,
+            None => SourcePattern::Include(glob(&normalized)),
         }
     }
 }
@@ -204,13 +272,13 @@ impl DestinationPattern {
 
 /// A glob that a leading `!` turns round.
 #[derive(Clone, Debug)]
-struct Negatable {
+pub(crate) struct Negatable {
     excludes: bool,
     glob: Glob,
 }
 
 impl Negatable {
-    fn new(pattern: &str) -> Self {
+    pub(crate) fn new(pattern: &str) -> Self {
         let (excludes, pattern) = match pattern.strip_prefix('!') {
             Some(excluded) => (true, excluded),
             None => (false, pattern),
@@ -221,50 +289,16 @@ impl Negatable {
         }
     }
 
-    fn matches(&self, text: &str) -> bool {
+    pub(crate) fn matches(&self, text: &str) -> bool {
         self.glob.matches(text) != self.excludes
-    }
-}
-
-/// How often a regular expression of a project may try again before it counts as not matching.
-/// Namespace names have 63 characters at most, so an expression that needs more is pathological.
-const BACKTRACK_LIMIT: usize = 20_000;
-
-/// A glob, or a regular expression between slashes.
-#[derive(Clone, Debug)]
-struct NamespacePattern {
-    expression: Option<fancy_regex::Regex>,
-    glob: Glob,
-}
-
-impl NamespacePattern {
-    fn new(pattern: &str) -> Self {
-        let expression = pattern
-            .strip_prefix('/')
-            .and_then(|rest| rest.strip_suffix('/'))
-            .and_then(|expression| {
-                fancy_regex::RegexBuilder::new(expression)
-                    .backtrack_limit(BACKTRACK_LIMIT)
-                    .build()
-                    .ok()
-            });
-        NamespacePattern {
-            expression,
-            glob: Glob::new(pattern, Separators::None),
-        }
-    }
-
-    fn matches(&self, namespace: &str) -> bool {
-        let by_expression = self
-            .expression
-            .as_ref()
-            .is_some_and(|expression| expression.is_match(namespace).unwrap_or(false));
-        by_expression || self.glob.matches(namespace)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::*;
 
     fn permits(repositories: &[&str], url: &str) -> bool {
@@ -312,6 +346,90 @@ mod tests {
     }
 
     #[test]
+    fn a_pattern_counts_as_it_is_once_normalised() {
+        for everything in ["*", " *", "*.git", "ssh://*"] {
+            assert!(permits(&[everything], "https://h/a/b"), "{everything}");
+            assert!(permits(&[everything], ""), "{everything}");
+        }
+        for exclusion in [" !**", "ssh://!**"] {
+            assert!(!permits(&["*", exclusion], "https://h/a/b"), "{exclusion}");
+        }
+        assert!(permits(&["!!**"], "https://h/a/b"), "only one `!` excludes");
+    }
+
+    #[test]
+    fn an_unparsable_pattern_permits_an_unparsable_url() {
+        assert!(permits(&["https://{a,b}/c"], "https://h:port/x"));
+        assert!(!permits(&["https://{a,b}/c"], "https://a/c"));
+        assert!(!permits(&["!https://{a,b}/c"], "https://h:port/x"));
+    }
+
+    #[test]
+    fn either_the_server_or_the_name_of_an_item_suffices() {
+        let items = [("https://c", "other", "*")];
+        assert!(permits_destination(&items, ("https://c", "c"), "web"));
+        assert!(permits_destination(&items, ("https://d", "other"), "web"));
+        assert!(!permits_destination(&items, ("https://d", "d"), "web"));
+    }
+
+    #[test]
+    fn a_server_exclusion_holds_only_in_its_namespaces() {
+        let items = [("*", "", "*"), ("!https://c", "", "web")];
+        assert!(!permits_destination(&items, ("https://c", "c"), "web"));
+        assert!(permits_destination(&items, ("https://c", "c"), "shop"));
+        let alone = [("!https://c", "", "*")];
+        assert!(permits_destination(&alone, ("https://d", "d"), "web"));
+    }
+
+    #[test]
+    fn a_namespace_exclusion_needs_its_server() {
+        let by_server = [("*", "", "*"), ("https://c", "", "!kube-system")];
+        let by_name = [("*", "", "*"), ("", "c", "!kube-system")];
+        let c = ("https://c", "c");
+        assert!(!permits_destination(&by_server, c, "kube-system"));
+        assert!(permits_destination(&by_name, c, "kube-system"));
+        assert!(permits_destination(&by_name[1..], c, "web"));
+        assert!(!permits_destination(&by_name[1..], c, "kube-system"));
+    }
+
+    #[test]
+    fn a_malformed_exclusion_of_a_destination_permits_everything() {
+        assert!(permits_destination(
+            &[("![", "", "*")],
+            ("https://c", "c"),
+            "web"
+        ));
+    }
+
+    #[test]
+    fn only_clusters_of_the_project_may_be_all_that_is_permitted() {
+        let permissions = Permissions::new(&AppProjectSpec {
+            destinations: vec![ProjectDestination {
+                server: "*".to_owned(),
+                namespace: "*".to_owned(),
+                ..ProjectDestination::default()
+            }],
+            permit_only_project_scoped_clusters: true,
+            ..AppProjectSpec::default()
+        });
+        let cluster = |server: &str, name: &str| Cluster {
+            server: server.to_owned(),
+            name: name.to_owned(),
+            ..Cluster::default()
+        };
+        let own = cluster("https://own", "own");
+        let permits =
+            |other: &Cluster| permissions.permits_destination(other, "web", std::iter::once(&own));
+        assert!(permits(&own));
+        assert!(permits(&cluster("https://own", "alias")), "the same server");
+        assert!(permits(&cluster("https://alias", "own")), "the same name");
+        assert!(!permits(&cluster(
+            "https://kubernetes.default.svc",
+            "in-cluster"
+        )));
+    }
+
+    #[test]
     fn a_name_exclusion_ignores_the_namespace() {
         let items = [("*", "", "*"), ("", "!c", "other")];
         assert!(!permits_destination(&items, ("https://c", "c"), "any"));
@@ -338,14 +456,81 @@ mod tests {
         ));
     }
 
-    #[test]
-    fn a_runaway_expression_does_not_match() {
-        let expression = r"^(a|aa)+\1$";
-        let pattern = NamespacePattern::new(&format!("/{expression}/"));
-        let namespace = format!("{}b", "a".repeat(60));
-        assert!(!pattern.matches(&namespace));
-        // It ends at the limit, not because it has been tried to its end.
-        let limited = pattern.expression.as_ref().unwrap();
-        assert!(limited.is_match(&namespace).is_err());
+    /// `IsSourcePermitted`, written down once more as it reads.
+    fn naive_source(patterns: &[String], url: &str) -> bool {
+        let url = git_url::normalize(url);
+        let glob =
+            |pattern: &str| pattern == "*" || Glob::new(pattern, Separators::Slash).matches(&url);
+        let mut any = false;
+        for pattern in patterns {
+            let pattern = match pattern.strip_prefix('!') {
+                Some(rest) => format!("!{}", git_url::normalize(rest)),
+                None => git_url::normalize(pattern),
+            };
+            match pattern.strip_prefix('!') {
+                Some(rest) if Glob::new(rest, Separators::Slash).matches(&url) => return false,
+                Some(_) => any = true,
+                None => any = any || glob(&pattern),
+            }
+        }
+        any
+    }
+
+    /// `IsDestinationPermitted` without the clusters of the project, written down once more as it
+    /// reads.
+    fn naive_destination(items: &[(&str, &str, &str)], cluster: (&str, &str), ns: &str) -> bool {
+        let matches = |pattern: &str, value: &str| match pattern.strip_prefix('!') {
+            Some(rest) => !Glob::new(rest, Separators::None).matches(value),
+            None => pattern == "*" || Glob::new(pattern, Separators::None).matches(value),
+        };
+        let mut any = false;
+        for &(server, name, namespace) in items {
+            let name_ok = !cluster.1.is_empty() && matches(name, cluster.1);
+            let server_ok = !cluster.0.is_empty() && matches(server, cluster.0);
+            let namespace_ok = matches(namespace, ns);
+            let excluded = (!name_ok && name.starts_with('!'))
+                || (!server_ok && server.starts_with('!') && namespace_ok)
+                || (!namespace_ok && namespace.starts_with('!') && server_ok);
+            match (server_ok || name_ok) && namespace_ok {
+                true => any = true,
+                false if excluded => return false,
+                false => {}
+            }
+        }
+        any
+    }
+
+    proptest! {
+        #[test]
+        fn sources_are_permitted_as_it_reads(
+            patterns in proptest::collection::vec(
+                "!{0,2}(\\*|\\*\\*|https://h/\\*|https://h/[ab]/\\*\\*|git@h:[ab]/\\*|\\[|\\{a| |)(\\.git)?",
+                0..4,
+            ),
+            url in "(https://h/|git@h:|ssh://git@h/)[abAB](/[ab])?(\\.git)?|\\*|",
+        ) {
+            let patterns_as_str: Vec<&str> = patterns.iter().map(String::as_str).collect();
+            prop_assert_eq!(permits(&patterns_as_str, &url), naive_source(&patterns, &url));
+        }
+
+        #[test]
+        fn destinations_are_permitted_as_it_reads(
+            items in proptest::collection::vec(
+                (
+                    select(&["", "*", "https://c", "https://*", "!https://c", "!*", "!["][..]),
+                    select(&["", "*", "c", "c*", "!c", "!*"][..]),
+                    select(&["", "*", "web", "w*", "!web", "!*", "!["][..]),
+                ),
+                0..4,
+            ),
+            server in select(&["", "https://c", "https://d"][..]),
+            name in select(&["", "c", "d"][..]),
+            namespace in select(&["", "web", "shop"][..]),
+        ) {
+            prop_assert_eq!(
+                permits_destination(&items, (server, name), namespace),
+                naive_destination(&items, (server, name), namespace)
+            );
+        }
     }
 }

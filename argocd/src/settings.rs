@@ -3,10 +3,26 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
-use crate::kubernetes::LabelSelector;
-use crate::text::null_as_default;
+use crate::kubernetes::{InvalidSelector, LabelSelector, Selector};
+use crate::text::{null_as_default, object, objects};
 use crate::yaml;
+
+/// The ConfigMap `argocd-cm` as it is stored.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct SettingsConfigMap {
+    #[serde(deserialize_with = "null_as_default")]
+    data: BTreeMap<String, String>,
+}
+
+impl SettingsConfigMap {
+    /// What it says.
+    pub fn settings(&self) -> Settings {
+        Settings::from_config_map(&self.data)
+    }
+}
 
 /// What is read of `argocd-cm`.
 #[derive(Clone, Debug)]
@@ -31,16 +47,36 @@ impl Default for Settings {
 }
 
 /// An entry of `globalProjects`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug)]
 pub struct GlobalProject {
-    /// Which projects are widened, by their labels.
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub label_selector: LabelSelector,
+    /// Which projects are widened, by their labels. Argo CD notices that a selector is invalid
+    /// when it comes to the entry; those before it count.
+    pub selector: Result<Selector, InvalidSelector>,
     /// By which project.
-    #[serde(default, deserialize_with = "null_as_default")]
     pub project_name: String,
 }
+
+impl From<GlobalProjectEntry> for GlobalProject {
+    fn from(entry: GlobalProjectEntry) -> Self {
+        GlobalProject {
+            selector: entry.label_selector.compile(),
+            project_name: entry.project_name,
+        }
+    }
+}
+
+/// An entry of `globalProjects` as it is written.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct GlobalProjectEntry {
+    #[serde(deserialize_with = "object")]
+    label_selector: LabelSelector,
+    #[serde(deserialize_with = "null_as_default")]
+    project_name: String,
+}
+
+#[derive(Default, Deserialize)]
+struct GlobalProjectEntries(#[serde(deserialize_with = "objects")] Vec<GlobalProjectEntry>);
 
 /// The differences that `argocd-cm` ignores everywhere: `resource.customizations`, and
 /// `resource.customizations.ignoreDifferences.*`.
@@ -92,19 +128,35 @@ const IGNORE_DIFFERENCES: &str = "resource.customizations.ignoreDifferences.";
 impl Settings {
     /// Reads the data of `argocd-cm`.
     ///
-    /// Follows Argo CD 3.5, `SettingsManager`: global projects that do not parse are none.
+    /// Follows Argo CD 3.5, `SettingsManager`: global projects that do not parse are none. What
+    /// is wrong with the selector of one is kept with it.
     pub fn from_config_map(data: &BTreeMap<String, String>) -> Self {
-        let global_projects = data
+        let GlobalProjectEntries(global_projects) = data
             .get("globalProjects")
             .and_then(|text| yaml::value(text).ok())
-            .and_then(|value| serde_json::from_value(value).ok())
+            .and_then(|value| serde_json::from_value(with_texts(value)).ok())
             .unwrap_or_default();
         let in_cluster = data.get("cluster.inClusterEnabled");
         Settings {
             in_cluster_enabled: in_cluster.is_none_or(|enabled| enabled != "false"),
-            global_projects,
+            global_projects: global_projects.into_iter().map(Into::into).collect(),
             ignore_differences: Customizations::new(data),
         }
+    }
+}
+
+/// The same with texts for numbers and booleans. Every scalar of `globalProjects` is a text, and
+/// what its YAML takes for something else becomes one again (sigs.k8s.io/yaml).
+fn with_texts(value: Value) -> Value {
+    match value {
+        Value::Bool(_) | Value::Number(_) => Value::String(value.to_string()),
+        Value::Array(items) => items.into_iter().map(with_texts).collect(),
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(name, value)| (name, with_texts(value)))
+            .collect::<Map<_, _>>()
+            .into(),
+        Value::Null | Value::String(_) => value,
     }
 }
 

@@ -117,9 +117,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 
 /// Labels or annotations.
 ///
-/// `kubectl.kubernetes.io/last-applied-configuration` is dropped as it is read: no rule reads it,
-/// it is often larger than the rest of the object, and on a Secret it repeats the credentials in
-/// the clear.
+/// Of `kubectl.kubernetes.io/last-applied-configuration` only that it is there is kept: no rule reads
+/// its value, which is often larger than the rest of the object, and on a Secret repeats the
+/// credentials in the clear.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct StringMap<'a>(BTreeMap<Text<'a>, Text<'a>>);
 
@@ -136,6 +136,12 @@ impl StringMap<'_> {
             .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
+    /// The same entries, independent of the document.
+    pub fn into_owned(self) -> StringMap<'static> {
+        let owned = |(key, value): (Text<'_>, Text<'_>)| (key.into_owned(), value.into_owned());
+        StringMap(self.0.into_iter().map(owned).collect())
+    }
+
     /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -148,7 +154,14 @@ impl<'a, K: Into<Text<'a>>, V: Into<Text<'a>>> FromIterator<(K, V)> for StringMa
             entries
                 .into_iter()
                 .map(|(key, value)| (key.into(), value.into()))
-                .filter(|(key, _): &(Text<'a>, _)| *key != LAST_APPLIED)
+                .map(|(key, value): (Text<'a>, Text<'a>)| {
+                    let value = if key == LAST_APPLIED {
+                        Text::default()
+                    } else {
+                        value
+                    };
+                    (key, value)
+                })
                 .collect(),
         )
     }
@@ -168,6 +181,7 @@ impl<'de> Visitor<'de> for StringMapVisitor {
         while let Some(key) = map.next_key::<Text<'de>>()? {
             if key == LAST_APPLIED {
                 map.next_value::<IgnoredAny>()?;
+                entries.insert(key, Text::default());
             } else {
                 entries.insert(key, map.next_value()?);
             }
@@ -239,9 +253,7 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Default,
 {
-    let objects: Option<Vec<Members<T>>> = Option::deserialize(deserializer)?;
-    let objects = objects.unwrap_or_default();
-    Ok(objects.into_iter().map(|Members(object)| object).collect())
+    Ok(optional_objects(deserializer)?.unwrap_or_default())
 }
 
 /// For fields that Go leaves at their zero value when the document says `null`.
@@ -251,4 +263,33 @@ where
     T: Deserialize<'de> + Default,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// For a list of Go structs of which it matters whether it is there; `null` is none.
+pub(crate) fn optional_objects<'de, D, T>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    let objects: Option<Vec<Members<T>>> = Option::deserialize(deserializer)?;
+    Ok(objects.map(|objects| objects.into_iter().map(|Members(object)| object).collect()))
+}
+
+/// For a list of strings. Go reads a `null` in it as an empty string.
+pub(crate) fn strings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let strings: Option<Vec<Option<String>>> = Option::deserialize(deserializer)?;
+    let strings = strings.unwrap_or_default().into_iter();
+    Ok(strings.map(Option::unwrap_or_default).collect())
+}
+
+/// For a map of strings. Go reads a `null` in it as an empty string.
+pub(crate) fn string_map<'de, D>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let map: Option<BTreeMap<String, Option<String>>> = Option::deserialize(deserializer)?;
+    let entries = map.unwrap_or_default().into_iter();
+    Ok(entries
+        .map(|(key, value)| (key, value.unwrap_or_default()))
+        .collect())
 }

@@ -14,9 +14,10 @@
 mod json;
 mod scalar;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use saphyr_parser::{Event, Marker, Parser, ScanError, Span, StrInput, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 use serde_json::{Map, Value};
 
 use scalar::Scalar;
@@ -213,8 +214,29 @@ pub fn documents(text: &str) -> impl Iterator<Item = Result<Document, Error>> {
 /// # Errors
 /// The document cannot be read.
 pub fn value(text: &str) -> Result<Value, Error> {
-    let first = documents(text).next().transpose()?;
+    value_within(text, ALIAS_LIMIT)
+}
+
+/// The same, where anchors and aliases may add no more than so many nodes and bytes of text.
+///
+/// # Errors
+/// As [`value`].
+pub(crate) fn value_within(text: &str, aliases: usize) -> Result<Value, Error> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let first = if let Some(documents) = json::documents(text) {
+        documents.into_iter().next().transpose()?
+    } else {
+        let mut yaml = Stream::new(text);
+        yaml.allowance = aliases;
+        yaml.next_document()?
+    };
     Ok(first.map_or(Value::Null, |document| document.value))
+}
+
+/// Whether a plain scalar with this text is a string.
+pub(crate) fn is_plain_text(text: &str) -> bool {
+    let scalar = Scalar::resolve(Cow::Borrowed(text), ScalarStyle::Plain, None);
+    matches!(scalar, Ok(Scalar::Text(_)))
 }
 
 struct Stream<'t> {

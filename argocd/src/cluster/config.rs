@@ -1,14 +1,17 @@
 //! `config` of a cluster Secret: which credentials it holds and which of them Argo CD uses.
 //!
 //! Only the kinds of credentials are kept. Their values are looked at once, to see whether they
-//! are empty, and are never part of a type here.
+//! are empty, and are never part of a type here; but for the arguments of a command, which do not
+//! print themselves and are wiped when dropped.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Visitor};
 use serde_json::value::RawValue;
+use zeroize::Zeroizing;
 
+use super::secret_string::SecretString;
 use crate::go_json::{Members, Spelling, fold};
 
 /// What a `config` says, as Argo CD reads it (Argo CD 3.5, `ClusterConfig`).
@@ -16,7 +19,7 @@ use crate::go_json::{Members, Spelling, fold};
     clippy::struct_excessive_bools,
     reason = "each stands for a field of its own"
 )]
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Debug, Default, Eq, PartialEq)]
 pub struct ClusterConfig {
     /// `bearerToken` is not empty.
     pub bearer_token: bool,
@@ -30,7 +33,8 @@ pub struct ClusterConfig {
     pub aws: Option<AwsAuthConfig>,
     /// `execProviderConfig`.
     pub exec: Option<ExecProviderConfig>,
-    /// Scheme of `proxyUrl`, if there is one; the rest of it can hold a password.
+    /// Scheme of `proxyUrl`, if there is one, and empty if Argo CD takes no such proxy. The rest of
+    /// the URL can hold a password.
     pub proxy_scheme: Option<String>,
     /// `proxyUrl` holds a user name or password.
     pub proxy_user_info: bool,
@@ -84,14 +88,43 @@ impl AwsAuthConfig {
 }
 
 /// `execProviderConfig`: a command that is run in Argo CD's pods.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Default, Eq, PartialEq)]
 pub struct ExecProviderConfig {
-    /// The command.
+    /// The command. It may hold arguments, and they secrets: print no more than its program.
     pub command: String,
-    /// Its arguments. They may hold secrets: never print them.
-    pub args: Vec<String>,
+    /// Its arguments.
+    pub args: Arguments,
+    /// The names of the environment variables that are set, and whether to something. They are in
+    /// the order of their names.
+    pub env: BTreeMap<String, bool>,
     /// API version of the answer.
     pub api_version: String,
+}
+
+impl fmt::Debug for ExecProviderConfig {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ExecProviderConfig")
+            .field("api_version", &self.api_version)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Arguments of a command, which may hold secrets.
+#[derive(Default, Eq, PartialEq)]
+pub struct Arguments(Vec<Zeroizing<String>>);
+
+impl Arguments {
+    /// The arguments, which are not to be printed.
+    pub fn expose(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|argument| argument.as_str())
+    }
+}
+
+impl fmt::Debug for Arguments {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Arguments({} not shown)", self.0.len())
+    }
 }
 
 /// A field that Argo CD understands although it is not written as documented.
@@ -124,14 +157,14 @@ pub enum ConfigError {
 }
 
 /// How Argo CD logs in (Argo CD 3.5, `Cluster.RawRestConfig`).
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Login {
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Login<'c> {
     /// The service account of Argo CD's own pods.
     InCluster,
     /// `argocd-k8s-auth aws`.
-    Aws(AwsAuthConfig),
+    Aws(&'c AwsAuthConfig),
     /// Another command.
-    Exec(ExecProviderConfig),
+    Exec(&'c ExecProviderConfig),
     /// What is written: a token, a user name, or nothing.
     Static {
         /// A bearer token is sent.
@@ -192,10 +225,10 @@ impl ClusterConfig {
             "bearerToken" => set(&mut self.bearer_token, is_set(field, value)?),
             "disableCompression" => read::<Option<bool>>(field, value).map(drop)?,
             "proxyUrl" => {
-                if let Some(url) = read::<Option<String>>(field, value)? {
-                    let scheme =
-                        |url: &str| url.split_once("://").map_or("", |(s, _)| s).to_owned();
-                    self.proxy_scheme = (!url.is_empty()).then(|| scheme(&url).to_lowercase());
+                let url = secret(field, value)?;
+                if !url.is_null() {
+                    let url = url.expose();
+                    self.proxy_scheme = (!url.is_empty()).then(|| scheme(&url));
                     self.proxy_user_info = has_user_info(&url);
                 }
             }
@@ -211,24 +244,23 @@ impl ClusterConfig {
     ///
     /// # Errors
     /// No client can be built from it.
-    pub fn login(&self, in_cluster: bool) -> Result<Login, LoginError> {
+    pub fn login(&self, in_cluster: bool) -> Result<Login<'_>, LoginError> {
         if in_cluster {
             return Ok(Login::InCluster);
         }
-        match self.proxy_scheme.as_deref() {
-            None | Some("http" | "https" | "socks5") => {}
-            Some(_) => return Err(LoginError::Proxy),
+        if self.proxy_scheme.as_deref() == Some("") {
+            return Err(LoginError::Proxy);
         }
         if self.tls.insecure && self.tls.ca_data {
             return Err(LoginError::InsecureWithCa);
         }
         if let Some(aws) = &self.aws {
-            return Ok(Login::Aws(aws.clone()));
+            return Ok(Login::Aws(aws));
         }
         if let Some(exec) = &self.exec {
             return match exec.api_version.as_str() {
                 "client.authentication.k8s.io/v1beta1" | "client.authentication.k8s.io/v1" => {
-                    Ok(Login::Exec(exec.clone()))
+                    Ok(Login::Exec(exec))
                 }
                 _ => Err(LoginError::ExecVersion),
             };
@@ -243,12 +275,25 @@ impl ClusterConfig {
     }
 }
 
+/// The scheme of a proxy, empty if Argo CD takes none such. It is never another part of the URL.
+fn scheme(url: &str) -> String {
+    let (scheme, _) = url.split_once("://").unwrap_or_default();
+    let scheme = scheme.to_lowercase();
+    if PROXY_SCHEMES.contains(&scheme.as_str()) {
+        scheme
+    } else {
+        String::new()
+    }
+}
+
 /// Whether a URL holds a user name or password, which Go's HTTP client would send.
 pub fn has_user_info(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     authority.contains('@')
 }
+
+const PROXY_SCHEMES: [&str; 3] = ["http", "https", "socks5"];
 
 const CONFIG_FIELDS: [&str; 8] = [
     "username",
@@ -401,10 +446,22 @@ impl Merge for ExecProviderConfig {
                     "command" => set(&mut self.command, read(field, value)?),
                     "apiVersion" => set(&mut self.api_version, read(field, value)?),
                     "args" => {
-                        self.args = read::<Option<Vec<String>>>(field, value)?.unwrap_or_default();
+                        let args: Option<Vec<&RawValue>> = read(field, value)?;
+                        let args = args.into_iter().flatten();
+                        self.args = args
+                            .map(|value| Ok(secret(field, value)?.expose()))
+                            .collect::<Result<_, _>>()
+                            .map(Arguments)?;
                     }
                     "env" => {
-                        read::<Option<BTreeMap<String, Option<IsSet>>>>(field, value).map(drop)?;
+                        let Some(members) = read::<Members<'_>>(field, value)?.0 else {
+                            self.env.clear();
+                            return Ok(());
+                        };
+                        for (name, value) in members {
+                            let is_set = !secret(field, value)?.is_empty();
+                            self.env.insert(name.to_string(), is_set);
+                        }
                     }
                     "installHint" => is_set(field, value).map(drop)?,
                     "provideClusterInfo" => read::<Option<bool>>(field, value).map(drop)?,
@@ -446,64 +503,20 @@ fn read<'v, T: Deserialize<'v>>(
     serde_json::from_str(value.get()).map_err(|_| ConfigError::Type(field))
 }
 
+fn secret<'v>(field: &'static str, value: &'v RawValue) -> Result<SecretString<'v>, ConfigError> {
+    SecretString::new(value).ok_or(ConfigError::Type(field))
+}
+
+/// Whether a string holds anything; `None` for `null`, which leaves a Go `string` as it was.
 fn is_set(field: &'static str, value: &RawValue) -> Result<Option<bool>, ConfigError> {
-    Ok(read::<Option<IsSet>>(field, value)?.map(|IsSet(set)| set))
+    let secret = secret(field, value)?;
+    Ok((!secret.is_null()).then(|| !secret.is_empty()))
 }
 
 /// Whether a Go `[]byte`, written as base64, holds anything; `null` clears it.
 fn is_set_bytes(field: &'static str, value: &RawValue) -> Result<bool, ConfigError> {
-    let bytes: Option<IsBase64> = read(field, value)?;
-    Ok(bytes.is_some_and(|IsBase64(set)| set))
-}
-
-/// A string of which only remains whether it is empty.
-struct IsSet(bool);
-
-impl<'de> Deserialize<'de> for IsSet {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct IsSetVisitor;
-        impl Visitor<'_> for IsSetVisitor {
-            type Value = IsSet;
-
-            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str("a string")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<IsSet, E> {
-                Ok(IsSet(!text.is_empty()))
-            }
-        }
-        deserializer.deserialize_str(IsSetVisitor)
-    }
-}
-
-/// A base64 string of which only remains whether it is empty.
-struct IsBase64(bool);
-
-impl<'de> Deserialize<'de> for IsBase64 {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct IsBase64Visitor;
-        impl Visitor<'_> for IsBase64Visitor {
-            type Value = IsBase64;
-
-            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str("a base64 string")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<IsBase64, E> {
-                use base64::Engine as _;
-                // Go skips line breaks in base64.
-                let text: zeroize::Zeroizing<String> =
-                    zeroize::Zeroizing::new(text.replace(['\r', '\n'], ""));
-                let bytes = base64::prelude::BASE64_STANDARD
-                    .decode(text.as_bytes())
-                    .map(zeroize::Zeroizing::new)
-                    .map_err(|_| E::custom("not base64"))?;
-                Ok(IsBase64(!bytes.is_empty()))
-            }
-        }
-        deserializer.deserialize_str(IsBase64Visitor)
-    }
+    let bytes = secret(field, value)?.decode();
+    Ok(!bytes.ok_or(ConfigError::Type(field))?.is_empty())
 }
 
 #[cfg(test)]
@@ -562,5 +575,67 @@ mod tests {
         assert_eq!(error, ConfigError::Type("bearerToken"));
         assert!(!format!("{error} {error:?}").contains("hunter2"));
         assert_eq!(ClusterConfig::parse("{} x"), Err(ConfigError::Syntax));
+    }
+
+    #[test]
+    fn the_environment_is_known_by_name() {
+        let exec = |config: &str| parse(config).exec.unwrap().env;
+        let env = |entries: &[(&str, bool)]| {
+            let entries = entries.iter();
+            entries
+                .map(|&(name, set)| (name.to_owned(), set))
+                .collect::<BTreeMap<_, _>>()
+        };
+        assert_eq!(
+            exec(r#"{"execProviderConfig":{"env":{"B":"b","A":"","C":null}}}"#),
+            env(&[("A", false), ("B", true), ("C", false)])
+        );
+        // Maps merge, and the last of equal names counts.
+        assert_eq!(
+            exec(
+                r#"{"execProviderConfig":{"env":{"A":"a","A":"","B":"b"},"env":{"B":null,"C":"c"}}}"#
+            ),
+            env(&[("A", false), ("B", false), ("C", true)])
+        );
+        assert_eq!(
+            exec(r#"{"execProviderConfig":{"env":{"A":"a"},"env":null}}"#),
+            env(&[])
+        );
+        for wrong in [r#"["A"]"#, r#"{"A":1}"#] {
+            let config = format!(r#"{{"execProviderConfig":{{"env":{wrong}}}}}"#);
+            assert_eq!(ClusterConfig::parse(&config), Err(ConfigError::Type("env")));
+        }
+    }
+
+    #[test]
+    fn no_part_of_a_proxy_but_its_scheme_is_kept() {
+        for (url, scheme) in [
+            ("HTTPS://proxy", Some("https")),
+            ("socks5://u:p@proxy", Some("socks5")),
+            ("hunter2://proxy", Some("")),
+            ("u:hunter2@proxy", Some("")),
+            ("", None),
+        ] {
+            let config = parse(&format!(r#"{{"proxyUrl":"{url}"}}"#));
+            assert_eq!(config.proxy_scheme.as_deref(), scheme, "{url}");
+            assert_eq!(config.login(false).is_err(), scheme == Some(""), "{url}");
+        }
+    }
+
+    /// A derived `Debug` printed the arguments, and whatever comes before `://`.
+    #[test]
+    fn debug_output_quotes_no_credential() {
+        for json in [
+            r#"{"bearerToken":"hunter2","username":"hunter2","tlsClientConfig":{"keyData":"hunter2="}}"#,
+            r#"{"execProviderConfig":{"command":"get-token","args":["--password","hunter2"],"env":{"A":"hunter2"}}}"#,
+            r#"{"proxyUrl":"user:hunter2@proxy://"}"#,
+            r#"{"proxyUrl":"hunter2://proxy"}"#,
+            r#"{"proxyUrl":"http://user:hunter2@proxy"}"#,
+        ] {
+            let config = ClusterConfig::parse(json);
+            let login = config.as_ref().map(|config| config.login(false));
+            let printed = format!("{config:?} {login:?}").to_lowercase();
+            assert!(!printed.contains("hunter2"), "{printed}");
+        }
     }
 }

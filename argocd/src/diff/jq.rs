@@ -14,8 +14,10 @@ use jaq_core::load::parse::{BinaryOp, Term};
 use jaq_core::load::{Arena, File, Loader, lex::StrPart, parse};
 use jaq_core::path::{Part, Path};
 use jaq_core::{Compiler, Ctx, Vars, data::JustLut, unwrap_valr};
-use jaq_json::Val;
+use jaq_json::{Num, Val};
 use serde_json::Value;
+
+use super::paths::{Deletion, Step};
 
 /// A compiled expression.
 #[derive(Clone)]
@@ -42,6 +44,8 @@ const LENGTH_LIMIT: usize = 512;
 const NESTING_LIMIT: usize = 24;
 /// Most results that an expression may have on its way.
 const RESULT_LIMIT: u64 = 1_024;
+/// Most places that an expression may name in an object.
+const PLACE_LIMIT: usize = 16 * 1_024;
 /// How many results one iteration is counted for: more than the fields of an object that is
 /// iterated over in practice.
 const ITERATION: u64 = 32;
@@ -207,22 +211,24 @@ impl fmt::Debug for JqPath {
 
 impl JqPath {
     /// An expression that is not looked at.
-    pub(super) const LEFT_OUT: Self = JqPath(Kind::LeftOut);
+    const LEFT_OUT: Self = JqPath(Kind::LeftOut);
 
-    /// Compiles an expression.
-    pub(super) fn compile(expression: &str) -> Result<Self, JqError> {
+    /// Compiles an expression; where it must not be run it is only read, which takes a fraction of
+    /// the time.
+    pub(super) fn compile(expression: &str, may_run: bool) -> Result<Self, JqError> {
         if expression.len() > LENGTH_LIMIT || nesting(expression) > NESTING_LIMIT {
             return Ok(Self::LEFT_OUT);
         }
+        let code = format!("path({expression})");
         let term = parse(expression, |parser| parser.term()).ok_or(JqError)?;
         // A comment would swallow the bracket that Argo CD puts behind the expression.
-        let comment = expression.contains('#');
-        if let (Some(names), false) = (plain_path(&term), comment) {
+        parse(&code, |parser| parser.term()).ok_or(JqError)?;
+        if let Some(names) = plain_path(&term) {
             return Ok(JqPath(Kind::Plain(names)));
         }
         match results(&term) {
-            Ok(results) if results <= RESULT_LIMIT => {
-                compile_deletion(expression).map(|program| JqPath(Kind::Program(Rc::new(program))))
+            Ok(results) if results <= RESULT_LIMIT && may_run => {
+                compile_program(&code).map(|program| JqPath(Kind::Program(Rc::new(program))))
             }
             Err(Unbounded::Unknown) => Err(JqError),
             Ok(_) | Err(Unbounded::Known) => Ok(Self::LEFT_OUT),
@@ -240,8 +246,8 @@ impl JqPath {
         match &self.0 {
             Kind::Plain(names) => delete_plain(object, names),
             Kind::Program(program) => {
-                if let Some(result) = run(program, object) {
-                    *object = result;
+                if let Some(rest) = delete_places(program, object) {
+                    *object = rest;
                 }
             }
             Kind::LeftOut => {}
@@ -291,23 +297,16 @@ fn delete_plain(object: &mut Value, names: &[String]) {
     }
 }
 
-fn compile_deletion(expression: &str) -> Result<Filter, JqError> {
+fn compile_program(code: &str) -> Result<Filter, JqError> {
     let definitions = jaq_core::defs()
         .chain(jaq_std::defs())
         .chain(jaq_json::defs());
     let functions = jaq_core::funs()
         .chain(jaq_std::funs())
         .chain(jaq_json::funs());
-    let code = format!("del({expression})");
     let arena = Arena::default();
     let modules = Loader::new(definitions)
-        .load(
-            &arena,
-            File {
-                code: code.as_str(),
-                path: (),
-            },
-        )
+        .load(&arena, File { code, path: () })
         .map_err(|_| JqError)?;
     Compiler::default()
         .with_funs(functions)
@@ -315,11 +314,57 @@ fn compile_deletion(expression: &str) -> Result<Filter, JqError> {
         .map_err(|_| JqError)
 }
 
-fn run(program: &Filter, object: &Value) -> Option<Value> {
+/// The interpreter only says which places are meant: deleting them is another thing in gojq than
+/// in jaq. `None` if gojq, or we, would not delete anything.
+fn delete_places(program: &Filter, object: &Value) -> Option<Value> {
     let input: Val = serde_json::from_value(object.clone()).ok()?;
     let context = Ctx::<JustLut<Val>>::new(&program.lut, Vars::new([]));
-    let output = program.id.run((context, input)).map(unwrap_valr).next()?;
-    serde_json::from_str(&output.ok()?.to_string()).ok()
+    let mut deletion = Deletion::from(object);
+    for (count, path) in program.id.run((context, input)).enumerate() {
+        if count == PLACE_LIMIT {
+            return None;
+        }
+        let path = unwrap_valr(path).ok()?;
+        deletion.add(&steps(&path)?).ok()?;
+    }
+    Some(deletion.rest())
+}
+
+/// A path as jq writes it. `None` if a step of it is none: any value may stand behind something
+/// that is not there, and may be as large as the object.
+fn steps(path: &Val) -> Option<Vec<Step<'_>>> {
+    let Val::Arr(path) = path else {
+        return None;
+    };
+    path.iter().map(step).collect()
+}
+
+fn step(step: &Val) -> Option<Step<'_>> {
+    match step {
+        Val::TStr(name) => str::from_utf8(name).ok().map(Step::Member),
+        Val::Num(number) => Some(Step::Item(index(number))),
+        Val::Obj(part) => {
+            let bound = |name: &'static str, default| match part.get(&Val::utf8_str(name)) {
+                None | Some(Val::Null) => Some(default),
+                Some(Val::Num(number)) => Some(index(number)),
+                Some(_) => None,
+            };
+            Some(Step::Part {
+                start: bound("start", 0)?,
+                end: bound("end", isize::MAX)?,
+            })
+        }
+        _ => None,
+    }
+}
+
+/// An index; the farthest one for a number that no list reaches. The interpreter takes no fraction.
+fn index(number: &Num) -> isize {
+    match number {
+        Num::Int(index) => *index,
+        other if other.to_string().starts_with('-') => isize::MIN,
+        _ => isize::MAX,
+    }
 }
 
 /// Why nothing is known of the work of a term.
@@ -417,15 +462,17 @@ mod tests {
 
     use super::*;
 
+    fn compile(expression: &str) -> Result<JqPath, JqError> {
+        JqPath::compile(expression, true)
+    }
+
     fn deployment() -> Value {
         json!({"kind": "Deployment", "metadata": {"name": "web"}, "spec": {"replicas": 3, "template": {"spec": {"containers": [{"name": "app", "image": "a"}]}}}})
     }
 
     fn hides_replicas(expression: &str) -> bool {
         let mut object = deployment();
-        JqPath::compile(expression)
-            .unwrap()
-            .delete_from(&mut object);
+        compile(expression).unwrap().delete_from(&mut object);
         object.pointer("/spec/replicas").is_none()
     }
 
@@ -452,6 +499,54 @@ mod tests {
         }
     }
 
+    /// The interpreter's own `del` had been believed to do what gojq's does. It fails on, or fills
+    /// with `null`, what is not there, and cuts texts.
+    #[test]
+    fn what_is_not_there_stays_away_and_hinders_nothing() {
+        for expression in [
+            ".missing.field, .spec.replicas",
+            ".metadata.annotations[]?, .spec.replicas",
+            ".spec.template.spec.volumes[]?.name, .spec.replicas",
+            ".spec.template.spec.containers[5].image, .spec.replicas",
+            ".metadata.labels.app | ., empty",
+        ] {
+            let mut object = deployment();
+            compile(expression).unwrap().delete_from(&mut object);
+            let mut expected = deployment();
+            if expression.contains("replicas") {
+                delete_plain(&mut expected, &["spec".to_owned(), "replicas".to_owned()]);
+            }
+            assert_eq!(object, expected, "{expression}");
+        }
+    }
+
+    #[test]
+    fn lists_are_counted_before_anything_is_deleted() {
+        let delete = |expression: &str| {
+            let mut object = json!({"list": [0, 1, [2, 20], 3], "text": "abc"});
+            compile(expression).unwrap().delete_from(&mut object);
+            object
+        };
+        let left = |list: Value| json!({"list": list, "text": "abc"});
+        assert_eq!(delete(".list[0], .list[1]"), left(json!([[2, 20], 3])));
+        assert_eq!(delete(".list[1:3]"), left(json!([0, 3])));
+        assert_eq!(delete(".list[-2:][0][-1]"), left(json!([0, 1, [2], 3])));
+        assert_eq!(delete(".list[1:] | .[1:]"), left(json!([0, 1])));
+        assert_eq!(delete(".list[:-9]"), left(json!([0, 1, [2, 20], 3])));
+        let many = Value::from(vec![0; PLACE_LIMIT + 1]);
+        let mut object = json!({"list": many});
+        let path = compile(".list[] | select(. == 0)").unwrap();
+        path.delete_from(&mut object);
+        assert_eq!(object["list"], many, "there are too many");
+        // What is no place is none even where nothing is.
+        assert_eq!(
+            delete(".none[..], .list[0]"),
+            left(json!([0, 1, [2, 20], 3]))
+        );
+        // Of a text nothing can be deleted, and then nothing is.
+        assert_eq!(delete(".list, .text[0:1]"), left(json!([0, 1, [2, 20], 3])));
+    }
+
     #[test]
     fn what_does_not_compile_is_an_error() {
         for expression in [
@@ -462,7 +557,17 @@ mod tests {
             "",
             ".a #",
         ] {
-            assert!(JqPath::compile(expression).is_err(), "{expression}");
+            assert!(compile(expression).is_err(), "{expression}");
+        }
+    }
+
+    #[test]
+    fn what_must_not_run_is_still_read() {
+        let read = |expression| JqPath::compile(expression, false);
+        assert!(matches!(read(".a.b").unwrap().0, Kind::Plain(_)));
+        assert!(matches!(read(".a[].b").unwrap().0, Kind::LeftOut));
+        for expression in [".a[] |", ".a[] | nothing", ".a[] # b"] {
+            assert!(read(expression).is_err(), "{expression}");
         }
     }
 
@@ -488,11 +593,11 @@ mod tests {
             "$ENV.X",
             "first(.a)",
         ] {
-            let path = JqPath::compile(expression).unwrap();
+            let path = compile(expression).unwrap();
             assert!(matches!(path.0, Kind::LeftOut), "{expression}");
         }
         assert!(matches!(
-            JqPath::compile(&"(".repeat(500)).unwrap().0,
+            compile(&"(".repeat(500)).unwrap().0,
             Kind::LeftOut
         ));
     }
@@ -500,7 +605,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_expression_panics(expression in "[.a-z0-9|()\\[\\]{},\"$=<>! :\\\\-]{0,40}") {
-            if let Ok(path) = JqPath::compile(&expression) {
+            if let Ok(path) = compile(&expression) {
                 path.delete_from(&mut deployment());
             }
         }

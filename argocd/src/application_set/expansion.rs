@@ -1,0 +1,499 @@
+//! From an ApplicationSet to the Applications that it generates.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::generators::git::Checkouts;
+use super::generators::{Known, Level, Parameters};
+use super::parameters::ParameterSet;
+use super::patch;
+use super::template::{
+    Bindings, Language, RenderError, RenderErrorReason, TextTemplate, Tree, size,
+};
+use super::{ApplicationSet, Template};
+use crate::application::Application;
+use crate::destination::Clusters;
+use crate::go_template::{TemplateError, Work};
+use crate::names::RESOURCES_FINALIZER;
+use crate::yaml;
+
+/// What expansions may take. Whoever may write an ApplicationSet can ask for any amount.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Generated Applications of one ApplicationSet, and parameter sets on the way to them.
+    pub applications: usize,
+    /// What is left of the work for all expansions together that share these limits.
+    pub work: Work,
+}
+
+impl Limits {
+    /// The most Applications that one ApplicationSet may generate here.
+    pub const APPLICATIONS: usize = 10_000;
+    /// Work for one answer: roughly the bytes that templates read and write. A processor does a hundred
+    /// million of them in a second.
+    pub const WORK: u64 = 256 << 20;
+    /// Memory for the parameter sets of one ApplicationSet, in bytes.
+    const MEMORY: u64 = 32 << 20;
+}
+
+/// What anchors and aliases may add to YAML that an ApplicationSet brings, in nodes and bytes.
+pub(super) const ALIASES: usize = 64 * 1024;
+
+/// What is charged for a generated Application beside its text, which is read back and judged by all
+/// rules.
+const APPLICATION_WORK: u64 = 4 * 1024;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            applications: Limits::APPLICATIONS,
+            work: Work::new(Limits::WORK),
+        }
+    }
+}
+
+/// Why an ApplicationSet generates nothing.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum ExpansionError {
+    /// Argo CD fails as well, and then creates, changes and deletes nothing at all.
+    #[error("{message}")]
+    Fails {
+        /// JSON Pointer into the ApplicationSet.
+        field: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// Two generated Applications have the same name, on which Argo CD gives up too.
+    #[error("two generated Applications are named {0}")]
+    DuplicateName(String),
+    /// More than is done here. Argo CD might go on.
+    #[error("more than {limit} {what}")]
+    TooMuch {
+        /// Of what.
+        what: &'static str,
+        /// The most of it.
+        limit: usize,
+    },
+    /// A template takes more work than is spent here. Argo CD might go on.
+    #[error("its templates take more work than is spent on them")]
+    TooMuchWork,
+    /// It depends on what is not known here.
+    #[error("{lacks} is not known here")]
+    Undecided {
+        /// JSON Pointer into the ApplicationSet.
+        field: String,
+        /// What would be needed.
+        lacks: String,
+    },
+}
+
+impl ExpansionError {
+    pub(super) fn fails(field: &str, message: impl fmt::Display) -> Self {
+        ExpansionError::Fails {
+            field: field.to_owned(),
+            message: message.to_string(),
+        }
+    }
+
+    /// A template below a field that cannot be rendered.
+    pub(super) fn render(field: &str, error: RenderError) -> Self {
+        let field = format!("{field}{}", error.field);
+        match error.reason {
+            RenderErrorReason::Fast(error) => ExpansionError::fails(&field, error),
+            RenderErrorReason::Go(error) => match error {
+                TemplateError::TooMuch(_) => ExpansionError::TooMuchWork,
+                TemplateError::Undecided(lacks) => ExpansionError::Undecided { field, lacks },
+                fails @ TemplateError::Fails(_) => ExpansionError::fails(&field, fails),
+            },
+        }
+    }
+
+    /// JSON Pointer into the ApplicationSet to what is wrong.
+    pub fn field(&self) -> &str {
+        match self {
+            ExpansionError::Fails { field, .. } | ExpansionError::Undecided { field, .. } => field,
+            ExpansionError::DuplicateName(_) => "/spec/template/metadata/name",
+            ExpansionError::TooMuch { .. } => "/spec/generators",
+            ExpansionError::TooMuchWork => "/spec/template",
+        }
+    }
+}
+
+impl From<TemplateError> for ExpansionError {
+    fn from(error: TemplateError) -> Self {
+        ExpansionError::render("/spec/goTemplateOptions", RenderError::from(error))
+    }
+}
+
+/// An entry of `generators` whose Applications are not known here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Undecided {
+    /// The place of the entry in `spec.generators`.
+    pub entry: usize,
+    /// The generator, as its field is named, or the function that a template calls.
+    pub generator: String,
+    /// What would be needed.
+    pub lacks: String,
+    /// The template as an Application, with placeholders where it has them.
+    template: String,
+    /// Whether `templatePatch` may change any of it, which depends on placeholders.
+    pub may_be_patched: bool,
+}
+
+impl Undecided {
+    /// The template as an Application, with placeholders where it has them.
+    ///
+    /// # Errors
+    /// It is no Application.
+    pub fn template(&self) -> Result<Application<'_>, serde_json::Error> {
+        Application::from_json(&self.template)
+    }
+
+    /// The same as JSON.
+    pub fn template_json(&self) -> &str {
+        &self.template
+    }
+}
+
+/// What an ApplicationSet generates: its parameter sets with their templates, not rendered yet.
+pub struct Expansion<'s> {
+    set: &'s ApplicationSet<'s>,
+    language: Language,
+    patch: Option<TextTemplate>,
+    entries: Vec<Entry>,
+    /// The entries whose Applications are not known here.
+    pub undecided: Vec<Undecided>,
+    /// The entries that find none of the clusters, which matters where not all clusters are known.
+    pub without_clusters: Vec<Undecided>,
+}
+
+struct Entry {
+    index: usize,
+    /// The template as it is written, for sets without parameters.
+    written: Value,
+    tree: Tree,
+    sets: Vec<ParameterSet>,
+}
+
+impl fmt::Debug for Expansion<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Expansion")
+            .field("applications", &self.len())
+            .field("undecided", &self.undecided)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An Application that an ApplicationSet generates.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GeneratedApplication {
+    /// The place in `spec.generators` of the entry that it comes from.
+    pub entry: usize,
+    json: String,
+}
+
+/// What becomes of one parameter set.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Generated {
+    /// An Application.
+    Application(GeneratedApplication),
+    /// A template calls a function whose result is not known here.
+    Undecided(Undecided),
+}
+
+impl GeneratedApplication {
+    /// Its JSON.
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+
+    /// The Application.
+    ///
+    /// # Errors
+    /// It is no Application.
+    pub fn application(&self) -> Result<Application<'_>, serde_json::Error> {
+        Application::from_json(&self.json)
+    }
+}
+
+impl ApplicationSet<'_> {
+    /// Works out what the ApplicationSet generates with these clusters and repositories.
+    ///
+    /// # Errors
+    /// Argo CD fails on it as well, or it is beyond the limits.
+    pub fn expand(
+        &self,
+        clusters: &Clusters,
+        checkouts: &dyn Checkouts,
+        limits: &Limits,
+    ) -> Result<Expansion<'_>, ExpansionError> {
+        let spec = &self.spec;
+        let language = Language::new(
+            spec.go_template,
+            &spec.go_template_options,
+            limits.work.clone(),
+        )?;
+        let known = Known {
+            language: &language,
+            clusters,
+            checkouts,
+            applications_limit: limits.applications,
+            memory: &Work::new(Limits::MEMORY),
+        };
+        let patch = match &spec.template_patch {
+            Some(patch) => Some(
+                language
+                    .text(patch)
+                    .map_err(|error| ExpansionError::render(PATCH, error))?,
+            ),
+            None => None,
+        };
+        let mut entries = Vec::new();
+        let mut undecided = Vec::new();
+        let mut without_clusters = Vec::new();
+        let mut count = 0;
+        for (index, entry) in spec.generators.iter().enumerate() {
+            let field = format!("/spec/generators/{index}");
+            let yields = match entry.yields(&known, Level::Top) {
+                Ok(yields) => yields,
+                // The other entries can be known all the same.
+                Err(ExpansionError::Undecided { field: at, lacks }) => {
+                    let template = Value::Object(spec.template.0.clone());
+                    undecided.push(Undecided {
+                        entry: index,
+                        generator: format!("{field}{at}"),
+                        lacks,
+                        ..Undecided::of(template, patch.as_ref(), self, &language)?
+                    });
+                    continue;
+                }
+                Err(error) => return Err(error.below(&field)),
+            };
+            for produced in yields {
+                let template = produced.template.filled_from(&spec.template);
+                known.spend(size(&Value::Object(template.0.clone())))?;
+                match produced.parameters {
+                    Parameters::Undecided(outside) => {
+                        let template = Value::Object(template.0);
+                        undecided.push(Undecided {
+                            entry: index,
+                            generator: outside.generator.to_owned(),
+                            lacks: outside.lacks,
+                            ..Undecided::of(template, patch.as_ref(), self, &language)?
+                        });
+                    }
+                    Parameters::Sets(sets) if sets.is_empty() => {
+                        // What is wrong with a template that is not rendered is not noticed by Argo CD either.
+                        let template = Value::Object(template.0);
+                        let of =
+                            |template| Undecided::of(template, patch.as_ref(), self, &language);
+                        if entry.reads_clusters()
+                            && let Ok(template) = of(template)
+                        {
+                            without_clusters.push(Undecided {
+                                entry: index,
+                                generator: "clusters".to_owned(),
+                                lacks: "a cluster that it selects".to_owned(),
+                                ..template
+                            });
+                        }
+                    }
+                    Parameters::Sets(sets) => {
+                        count += sets.len();
+                        entries.push(Entry::new(index, template, sets, &language)?);
+                    }
+                }
+            }
+        }
+        if count > limits.applications {
+            return Err(ExpansionError::TooMuch {
+                what: "generated Applications",
+                limit: limits.applications,
+            });
+        }
+        Ok(Expansion {
+            set: self,
+            language,
+            patch,
+            entries,
+            undecided,
+            without_clusters,
+        })
+    }
+}
+
+impl ExpansionError {
+    fn below(self, outer: &str) -> Self {
+        match self {
+            ExpansionError::Fails { field, message } => ExpansionError::Fails {
+                field: format!("{outer}{field}"),
+                message,
+            },
+            ExpansionError::Undecided { field, lacks } => ExpansionError::Undecided {
+                field: format!("{outer}{field}"),
+                lacks,
+            },
+            other => other,
+        }
+    }
+}
+
+impl Undecided {
+    /// A template without what is not known of it. A patch without placeholders is known.
+    fn of(
+        template: Value,
+        patch: Option<&TextTemplate>,
+        set: &ApplicationSet<'_>,
+        language: &Language,
+    ) -> Result<Self, ExpansionError> {
+        let template = match patch {
+            Some(TextTemplate::Literal(text)) => apply_patch(&template, text, language)?,
+            _ => template,
+        };
+        let work = u64::try_from(size(&template)).unwrap_or(u64::MAX);
+        language
+            .work()
+            .spend(work.saturating_add(APPLICATION_WORK))?;
+        Ok(Undecided {
+            entry: 0,
+            generator: String::new(),
+            lacks: String::new(),
+            template: in_namespace(template, set).to_string(),
+            may_be_patched: !matches!(patch, None | Some(TextTemplate::Literal(_))),
+        })
+    }
+}
+
+/// Where the patch stands.
+const PATCH: &str = "/spec/templatePatch";
+
+fn apply_patch(
+    application: &Value,
+    text: &str,
+    language: &Language,
+) -> Result<Value, ExpansionError> {
+    let value =
+        yaml::value_within(text, ALIASES).map_err(|error| ExpansionError::fails(PATCH, error))?;
+    let work = u64::try_from(size(&value)).unwrap_or(u64::MAX);
+    language
+        .work()
+        .spend(work)
+        .map_err(|error| ExpansionError::render(PATCH, RenderError::from(error)))?;
+    patch::apply(application, value).map_err(|error| ExpansionError::fails(PATCH, error))
+}
+
+/// An Application is always generated into the namespace of its ApplicationSet.
+fn in_namespace(mut application: Value, set: &ApplicationSet<'_>) -> Value {
+    application["apiVersion"] = "argoproj.io/v1alpha1".into();
+    application["kind"] = "Application".into();
+    application["metadata"]["namespace"] = set.metadata.namespace.as_str().into();
+    application
+}
+
+impl Entry {
+    fn new(
+        index: usize,
+        template: Template,
+        sets: Vec<ParameterSet>,
+        language: &Language,
+    ) -> Result<Self, ExpansionError> {
+        let written = Value::Object(template.0);
+        let tree = language
+            .tree(&written)
+            .map_err(|error| ExpansionError::render("/spec/template", error))?;
+        Ok(Entry {
+            index,
+            written,
+            tree,
+            sets,
+        })
+    }
+}
+
+impl Expansion<'_> {
+    /// How many parameter sets there are.
+    pub fn len(&self) -> usize {
+        self.entries.iter().map(|entry| entry.sets.len()).sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Renders the Applications one after the other. The first error ends what Argo CD does with the
+    /// ApplicationSet, so that nothing counts that came before it.
+    pub fn applications(
+        &self,
+    ) -> impl Iterator<Item = Result<Generated, ExpansionError>> + use<'_> {
+        self.entries.iter().flat_map(move |entry| {
+            entry
+                .sets
+                .iter()
+                .map(move |set| match self.application(entry, set) {
+                    Ok(application) => Ok(Generated::Application(GeneratedApplication {
+                        entry: entry.index,
+                        json: in_namespace(application, self.set).to_string(),
+                    })),
+                    Err(ExpansionError::Undecided { field, lacks }) => {
+                        let template = entry.written.clone();
+                        let patch = self.patch.as_ref();
+                        Undecided::of(template, patch, self.set, &self.language).map(|undecided| {
+                            Generated::Undecided(Undecided {
+                                entry: entry.index,
+                                generator: field,
+                                lacks,
+                                ..undecided
+                            })
+                        })
+                    }
+                    Err(error) => Err(error),
+                })
+        })
+    }
+
+    /// Follows Argo CD 3.5, `RenderTemplateParams` and `renderTemplatePatch`.
+    fn application(&self, entry: &Entry, set: &ParameterSet) -> Result<Value, ExpansionError> {
+        let bindings = Bindings::new(set);
+        let mut application = if set.values.is_empty() {
+            // Without parameters the template is taken as it is, and gets no finalizer either.
+            entry.written.clone()
+        } else {
+            let rendered = self
+                .language
+                .render(&entry.tree, &bindings)
+                .map_err(|error| ExpansionError::render("/spec/template", error))?;
+            self.with_finalizer(rendered)
+        };
+        if let Some(patch) = &self.patch {
+            application = self.patched(&application, patch, &bindings)?;
+        }
+        Ok(application)
+    }
+
+    fn with_finalizer(&self, mut application: Value) -> Value {
+        let has_own = application
+            .pointer("/metadata/finalizers")
+            .and_then(Value::as_array)
+            .is_some_and(|finalizers| !finalizers.is_empty());
+        if !has_own && !self.set.spec.preserves_resources_on_deletion() {
+            application["metadata"]["finalizers"] = vec![RESOURCES_FINALIZER].into();
+        }
+        application
+    }
+
+    fn patched(
+        &self,
+        application: &Value,
+        patch: &TextTemplate,
+        bindings: &Bindings<'_>,
+    ) -> Result<Value, ExpansionError> {
+        let text = self
+            .language
+            .render_text(patch, bindings)
+            .map_err(|error| ExpansionError::render(PATCH, error))?;
+        apply_patch(application, &text, &self.language)
+    }
+}

@@ -1,0 +1,395 @@
+//! Generators: from what an ApplicationSet asks for to parameter sets.
+//!
+//! Follows Argo CD 3.5, `Transform` in `applicationset/generators/generator_spec_processor.go`.
+
+mod clusters;
+pub(super) mod git;
+mod list;
+mod matrix;
+mod merge;
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use self::clusters::ClusterGenerator;
+use self::git::{Checkouts, GitGenerator};
+use self::list::ListGenerator;
+use self::matrix::{Child, MatrixGenerator};
+use self::merge::MergeGenerator;
+use super::expansion::ExpansionError;
+use super::parameters::ParameterSet;
+use super::template::{Bindings, Language};
+use super::{Template, without_empty};
+use crate::destination::Clusters;
+use crate::go_template::Work;
+use crate::kubernetes::{LabelSelector, Selector};
+use crate::text::{null_as_default, optional_object};
+
+/// An entry of `generators`. It should have one generator; each that it has contributes.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct GeneratorEntry {
+    #[serde(deserialize_with = "optional_object")]
+    list: Option<ListGenerator>,
+    #[serde(deserialize_with = "optional_object")]
+    clusters: Option<ClusterGenerator>,
+    #[serde(deserialize_with = "optional_object")]
+    git: Option<GitGenerator>,
+    #[serde(deserialize_with = "optional_object")]
+    scm_provider: Option<OutsideGenerator>,
+    #[serde(deserialize_with = "optional_object")]
+    cluster_decision_resource: Option<OutsideGenerator>,
+    #[serde(deserialize_with = "optional_object")]
+    pull_request: Option<OutsideGenerator>,
+    #[serde(deserialize_with = "optional_object")]
+    matrix: Option<MatrixGenerator>,
+    #[serde(deserialize_with = "optional_object")]
+    merge: Option<MergeGenerator>,
+    #[serde(deserialize_with = "optional_object")]
+    plugin: Option<OutsideGenerator>,
+    #[serde(deserialize_with = "optional_object")]
+    selector: Option<LabelSelector>,
+}
+
+/// A generator whose parameters come from outside: an SCM provider, pull requests, a plugin, another
+/// resource.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(default)]
+pub(super) struct OutsideGenerator {
+    #[serde(deserialize_with = "null_as_default")]
+    template: Template,
+    /// Whatever it asks for, so that a change of it is seen.
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+/// One of the generators of an entry.
+#[derive(Clone, Copy)]
+enum Generator<'g> {
+    List(&'g ListGenerator),
+    Clusters(&'g ClusterGenerator),
+    Git(&'g GitGenerator),
+    Outside(&'static str, &'g OutsideGenerator),
+    Matrix(&'g MatrixGenerator),
+    Merge(&'g MergeGenerator),
+}
+
+/// What generators may know.
+pub(super) struct Known<'k> {
+    pub(super) language: &'k Language,
+    pub(super) clusters: &'k Clusters,
+    pub(super) checkouts: &'k dyn Checkouts,
+    pub(super) applications_limit: usize,
+    /// What is left of the memory for parameter sets, in bytes.
+    pub(super) memory: &'k Work,
+}
+
+/// What one generator yields.
+pub(super) struct Yield {
+    /// The template of its own.
+    pub(super) template: Template,
+    pub(super) parameters: Parameters,
+}
+
+/// Parameter sets, or why there are none.
+#[derive(Clone)]
+pub(super) enum Parameters {
+    Sets(Vec<ParameterSet>),
+    /// They come from outside.
+    Undecided(Outside),
+}
+
+/// What parameters depend on that is not known here.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Outside {
+    /// The generator, as its field is named.
+    pub(super) generator: &'static str,
+    /// What would be needed.
+    pub(super) lacks: String,
+}
+
+/// How deep matrix and merge are nested.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Level {
+    /// An entry of the ApplicationSet.
+    Top,
+    /// A child of a matrix or merge, which may be one again.
+    Child,
+    /// A child of that: no field of its type is a matrix or merge.
+    Grandchild,
+}
+
+impl GeneratorEntry {
+    /// The generators of the entry, in the order in which Argo CD goes through them.
+    fn generators(&self, level: Level) -> Vec<Generator<'_>> {
+        let nests = level != Level::Grandchild;
+        [
+            self.list.as_ref().map(Generator::List),
+            self.clusters.as_ref().map(Generator::Clusters),
+            self.git.as_ref().map(Generator::Git),
+            self.scm_provider
+                .as_ref()
+                .map(|generator| Generator::Outside("scmProvider", generator)),
+            self.cluster_decision_resource
+                .as_ref()
+                .map(|generator| Generator::Outside("clusterDecisionResource", generator)),
+            self.pull_request
+                .as_ref()
+                .map(|generator| Generator::Outside("pullRequest", generator)),
+            self.matrix
+                .as_ref()
+                .filter(|_| nests)
+                .map(Generator::Matrix),
+            self.merge.as_ref().filter(|_| nests).map(Generator::Merge),
+            self.plugin
+                .as_ref()
+                .map(|generator| Generator::Outside("plugin", generator)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// What each generator of the entry yields, filtered by its selector.
+    pub(super) fn yields(
+        &self,
+        known: &Known<'_>,
+        level: Level,
+    ) -> Result<Vec<Yield>, ExpansionError> {
+        let selector = match &self.selector {
+            Some(selector) => Some(
+                selector
+                    .compile_for_parameters()
+                    .map_err(|error| ExpansionError::fails("/selector", error))?,
+            ),
+            None => None,
+        };
+        let mut yields = Vec::new();
+        for generator in self.generators(level) {
+            let mut parameters = generator.parameters(known, level)?;
+            if let (Some(selector), Parameters::Sets(sets)) = (&selector, &mut parameters) {
+                retain_selected(sets, selector, known)?;
+            }
+            yields.push(Yield {
+                template: generator.template().clone(),
+                parameters,
+            });
+        }
+        Ok(yields)
+    }
+
+    /// Whether a `clusters` generator is among them, at any depth.
+    pub(super) fn reads_clusters(&self) -> bool {
+        let matrix = self.matrix.iter().flat_map(MatrixGenerator::generators);
+        let merge = self.merge.iter().flat_map(MergeGenerator::generators);
+        let nested = |child: &Child| child.entry().is_ok_and(|entry| entry.reads_clusters());
+        self.clusters.is_some() || matrix.chain(merge).any(nested)
+    }
+
+    /// What a child of a matrix or merge yields: exactly one generator's parameters. Its template does
+    /// not count.
+    fn child_parameters(
+        &self,
+        known: &Known<'_>,
+        level: Level,
+    ) -> Result<Parameters, ExpansionError> {
+        let mut yields = self.yields(known, level)?;
+        match (yields.pop(), yields.is_empty()) {
+            (Some(only), true) => Ok(only.parameters),
+            (None, _) => Err(ExpansionError::fails(
+                "/generators",
+                "child generator generated no parameters",
+            )),
+            (Some(_), false) => Err(ExpansionError::fails(
+                "/generators",
+                "found more than one generator in a child of matrix or merge",
+            )),
+        }
+    }
+
+    /// Whether both ask for the same, whatever empty values Argo CD has written into one of them.
+    pub(super) fn same_meaning(&self, other: &Self) -> bool {
+        let (own, own_children) = self.clone().normalized();
+        let (other, other_children) = other.clone().normalized();
+        let same = |(one, other): (&Child, &Child)| match (one.entry(), other.entry()) {
+            (Ok(one), Ok(other)) => one.same_meaning(&other),
+            _ => one == other,
+        };
+        own == other
+            && own_children.len() == other_children.len()
+            && own_children.iter().zip(&other_children).all(same)
+    }
+
+    /// The same without what is empty in it, and its children by themselves.
+    fn normalized(mut self) -> (Self, Vec<Child>) {
+        for template in self.templates() {
+            template.0 = without_empty(&template.0);
+        }
+        let outside = [
+            &mut self.scm_provider,
+            &mut self.cluster_decision_resource,
+            &mut self.pull_request,
+            &mut self.plugin,
+        ];
+        for generator in outside.into_iter().flatten() {
+            generator.rest = without_empty(&generator.rest);
+        }
+        let mut children = Vec::new();
+        if let Some(matrix) = &mut self.matrix {
+            children.append(matrix.generators_mut());
+        }
+        if let Some(merge) = &mut self.merge {
+            children.append(merge.generators_mut());
+        }
+        (self, children)
+    }
+
+    fn templates(&mut self) -> impl Iterator<Item = &mut Template> {
+        [
+            self.list.as_mut().map(|generator| &mut generator.template),
+            self.clusters
+                .as_mut()
+                .map(|generator| &mut generator.template),
+            self.git.as_mut().map(|generator| &mut generator.template),
+            self.scm_provider
+                .as_mut()
+                .map(|generator| &mut generator.template),
+            self.cluster_decision_resource
+                .as_mut()
+                .map(|generator| &mut generator.template),
+            self.pull_request
+                .as_mut()
+                .map(|generator| &mut generator.template),
+            self.matrix
+                .as_mut()
+                .map(|generator| &mut generator.template),
+            self.merge.as_mut().map(|generator| &mut generator.template),
+            self.plugin
+                .as_mut()
+                .map(|generator| &mut generator.template),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+impl<'g> Generator<'g> {
+    fn template(self) -> &'g Template {
+        match self {
+            Generator::List(generator) => &generator.template,
+            Generator::Clusters(generator) => &generator.template,
+            Generator::Git(generator) => &generator.template,
+            Generator::Outside(_, generator) => &generator.template,
+            Generator::Matrix(generator) => &generator.template,
+            Generator::Merge(generator) => &generator.template,
+        }
+    }
+
+    fn parameters(self, known: &Known<'_>, level: Level) -> Result<Parameters, ExpansionError> {
+        match self {
+            Generator::List(generator) => generator.sets(known).map(Parameters::Sets),
+            Generator::Clusters(generator) => generator.sets(known).map(Parameters::Sets),
+            Generator::Git(generator) => generator.parameters(known),
+            Generator::Outside(name, _) => Ok(Parameters::Undecided(Outside {
+                generator: name,
+                lacks: format!("what {name} yields"),
+            })),
+            Generator::Matrix(generator) => generator.parameters(known, level),
+            Generator::Merge(generator) => generator.parameters(known, level),
+        }
+    }
+}
+
+impl Level {
+    fn below(self) -> Self {
+        match self {
+            Level::Top => Level::Child,
+            Level::Child | Level::Grandchild => Level::Grandchild,
+        }
+    }
+}
+
+impl Known<'_> {
+    /// Puts a generator's `values` into its parameters, each rendered with the other parameters (Argo CD
+    /// 3.5, `appendTemplatedValues`).
+    fn append_values(
+        &self,
+        generator: &str,
+        values: &BTreeMap<String, String>,
+        set: &mut ParameterSet,
+    ) -> Result<(), ExpansionError> {
+        let mut rendered = Vec::with_capacity(values.len());
+        let bindings = Bindings::new(set);
+        for (name, value) in values {
+            let field = || format!("/{generator}/values/{name}");
+            let template = self
+                .language
+                .text(value)
+                .map_err(|error| ExpansionError::render(&field(), error))?;
+            let text = self
+                .language
+                .render_text(&template, &bindings)
+                .map_err(|error| ExpansionError::render(&field(), error))?;
+            rendered.push((name.clone(), Value::String(text)));
+        }
+        if self.language.is_go() {
+            if !rendered.is_empty() {
+                let rendered = rendered.into_iter().collect();
+                set.values
+                    .insert("values".to_owned(), Value::Object(rendered));
+                set.string_maps.values = true;
+            }
+        } else {
+            let flat = rendered
+                .into_iter()
+                .map(|(name, value)| (format!("values.{name}"), value));
+            set.values.extend(flat);
+        }
+        Ok(())
+    }
+
+    /// Charges for work: roughly bytes.
+    pub(super) fn spend(&self, amount: usize) -> Result<(), ExpansionError> {
+        let amount = u64::try_from(amount).unwrap_or(u64::MAX);
+        Ok(self.language.work().spend(amount)?)
+    }
+
+    /// Charges for a parameter set, and refuses more of them than Applications may be generated, or
+    /// than memory is given to them.
+    fn admit(&self, count: usize, set: &ParameterSet) -> Result<(), ExpansionError> {
+        if count >= self.applications_limit {
+            return Err(ExpansionError::TooMuch {
+                what: "generated Applications",
+                limit: self.applications_limit,
+            });
+        }
+        let size: usize = set
+            .values
+            .iter()
+            .map(|(key, value)| 64 + key.len() + super::template::size(value))
+            .sum();
+        self.spend(size)?;
+        let size = u64::try_from(size).unwrap_or(u64::MAX);
+        Ok(self.memory.spend(size)?)
+    }
+}
+
+/// Keeps the sets that a selector selects. Only what it asks for is looked up.
+fn retain_selected(
+    sets: &mut Vec<ParameterSet>,
+    selector: &Selector,
+    known: &Known<'_>,
+) -> Result<(), ExpansionError> {
+    let length: usize = selector.keys().map(str::len).sum();
+    known.spend((sets.len()).saturating_mul(16 * selector.cost() + length))?;
+    sets.retain(|set| {
+        let asked: BTreeMap<&str, String> = selector
+            .keys()
+            .filter_map(|key| Some((key, set.flattened(key)?)))
+            .collect();
+        selector.matches(|key| asked.get(key).map(String::as_str))
+    });
+    Ok(())
+}

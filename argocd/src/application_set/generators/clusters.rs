@@ -1,0 +1,150 @@
+//! `clusters`: one parameter set a cluster Secret.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{Known, Template};
+use crate::application_set::expansion::ExpansionError;
+use crate::application_set::parameters::ParameterSet;
+use crate::cluster::Cluster;
+use crate::go_template::sanitize_name;
+use crate::kubernetes::LabelSelector;
+use crate::names::{IN_CLUSTER_NAME, IN_CLUSTER_SERVER, LABEL_SECRET_TYPE};
+use crate::text::{null_as_default, object, string_map};
+
+/// The `clusters` generator.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub(in crate::application_set) struct ClusterGenerator {
+    #[serde(deserialize_with = "object")]
+    selector: LabelSelector,
+    #[serde(deserialize_with = "string_map")]
+    values: BTreeMap<String, String>,
+    #[serde(deserialize_with = "null_as_default")]
+    flat_list: bool,
+    #[serde(deserialize_with = "null_as_default")]
+    pub(super) template: Template,
+}
+
+impl ClusterGenerator {
+    /// One set a cluster, or one set with all of them (Argo CD 3.5, `ClusterGenerator.GenerateParams`).
+    ///
+    /// The cluster that Argo CD runs in takes part without a Secret, if nothing is selected.
+    pub(super) fn sets(&self, known: &Known<'_>) -> Result<Vec<ParameterSet>, ExpansionError> {
+        let mut selector = self.selector.clone();
+        // Argo CD puts its own value there, which all that are listed have.
+        selector.match_labels.remove(LABEL_SECRET_TYPE);
+        let selector = selector
+            .compile()
+            .map_err(|error| ExpansionError::fails("/clusters/selector", error))?;
+        let count = 1 + known.clusters.secrets().count();
+        known.spend(count.saturating_mul(1 + selector.cost()).saturating_mul(16))?;
+        // Of several with one name, the last one listed counts.
+        let selected: BTreeMap<&str, &Cluster> = known
+            .clusters
+            .secrets()
+            .filter(|cluster| selector.matches(|key| label(cluster, key)))
+            .map(|cluster| (cluster.name.as_str(), cluster))
+            .collect();
+        let described = selected
+            .values()
+            .any(|cluster| cluster.written_server() == IN_CLUSTER_SERVER);
+        let mut sets = Vec::new();
+        for cluster in selected.values() {
+            let set = self.set(secret_values(cluster, known), true, known)?;
+            known.admit(sets.len(), &set)?;
+            sets.push(set);
+        }
+        if self.selector.is_empty() && !described {
+            let set = self.set(local_values(), false, known)?;
+            known.admit(sets.len(), &set)?;
+            sets.push(set);
+        }
+        Ok(if self.flat_list {
+            vec![flat_list(sets)]
+        } else {
+            sets
+        })
+    }
+
+    fn set(
+        &self,
+        values: Map<String, Value>,
+        has_metadata: bool,
+        known: &Known<'_>,
+    ) -> Result<ParameterSet, ExpansionError> {
+        let mut set = ParameterSet::new(values);
+        set.string_maps.labels = has_metadata && known.language.is_go();
+        set.string_maps.annotations = set.string_maps.labels;
+        known.append_values("clusters", &self.values, &mut set)?;
+        Ok(set)
+    }
+}
+
+fn label<'c>(cluster: &'c Cluster, key: &str) -> Option<&'c str> {
+    cluster.labels.get(key).map(String::as_str)
+}
+
+fn secret_values(cluster: &Cluster, known: &Known<'_>) -> Map<String, Value> {
+    let mut values = text_values(&[
+        ("name", &cluster.name),
+        ("nameNormalized", &sanitize_name(&cluster.name)),
+        ("server", cluster.written_server()),
+        ("project", &cluster.project),
+    ]);
+    let maps = [
+        ("labels", &cluster.labels),
+        ("annotations", &cluster.annotations),
+    ];
+    if known.language.is_go() {
+        let metadata: Map<String, Value> = maps
+            .into_iter()
+            .filter(|(_, map)| !map.is_empty())
+            .map(|(name, map)| {
+                let members = map
+                    .iter()
+                    .map(|(k, v)| (k.clone(), Value::from(v.as_str())));
+                (name.to_owned(), Value::Object(members.collect()))
+            })
+            .collect();
+        values.insert("metadata".to_owned(), Value::Object(metadata));
+    } else {
+        for (name, map) in maps {
+            let flat = map.iter().map(|(key, value)| {
+                (
+                    format!("metadata.{name}.{key}"),
+                    Value::from(value.as_str()),
+                )
+            });
+            values.extend(flat);
+        }
+    }
+    values
+}
+
+/// The cluster that Argo CD runs in has no metadata.
+fn local_values() -> Map<String, Value> {
+    text_values(&[
+        ("name", IN_CLUSTER_NAME),
+        ("nameNormalized", IN_CLUSTER_NAME),
+        ("server", IN_CLUSTER_SERVER),
+        ("project", ""),
+    ])
+}
+
+fn text_values(values: &[(&str, &str)]) -> Map<String, Value> {
+    values
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), Value::from(*value)))
+        .collect()
+}
+
+fn flat_list(sets: Vec<ParameterSet>) -> ParameterSet {
+    let clusters = sets.into_iter().map(|set| Value::Object(set.values));
+    let values = Map::from_iter([("clusters".to_owned(), clusters.collect())]);
+    let mut set = ParameterSet::new(values);
+    set.string_maps.flat_list = true;
+    set
+}

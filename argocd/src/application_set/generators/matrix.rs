@@ -1,0 +1,149 @@
+//! `matrix`: every combination of two generators.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{GeneratorEntry, Known, Level, Parameters, Template};
+use crate::application_set::expansion::ExpansionError;
+use crate::application_set::parameters::ParameterSet;
+use crate::application_set::template::{Bindings, Tree};
+use crate::text::null_as_default;
+
+/// Where the second generator stands.
+const SECOND: &str = "/matrix/generators/1";
+
+/// The `matrix` generator. Its children are kept as they are written, because the second one is a template
+/// for the parameters of the first.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(default)]
+pub(in crate::application_set) struct MatrixGenerator {
+    #[serde(deserialize_with = "null_as_default")]
+    generators: Vec<Child>,
+    #[serde(deserialize_with = "null_as_default")]
+    pub(super) template: Template,
+}
+
+impl MatrixGenerator {
+    /// Its children as they are written.
+    pub(super) fn generators(&self) -> &[Child] {
+        &self.generators
+    }
+
+    pub(super) fn generators_mut(&mut self) -> &mut Vec<Child> {
+        &mut self.generators
+    }
+
+    /// Follows Argo CD 3.5, `MatrixGenerator.GenerateParams`.
+    pub(super) fn parameters(
+        &self,
+        known: &Known<'_>,
+        level: Level,
+    ) -> Result<Parameters, ExpansionError> {
+        let [first, second] = self.generators.as_slice() else {
+            return Err(ExpansionError::fails(
+                "/matrix/generators",
+                format!("expected two generators, found {}", self.generators.len()),
+            ));
+        };
+        let level = level.below();
+        let first = match first.entry()?.child_parameters(known, level)? {
+            Parameters::Sets(sets) => sets,
+            undecided @ Parameters::Undecided(_) => return Ok(undecided),
+        };
+        // The second one is asked only about what the first one yields.
+        if first.is_empty() {
+            return Ok(Parameters::Sets(first));
+        }
+        let second = Second::new(&second.0, known, level)?;
+        let mut sets = Vec::new();
+        for own in &first {
+            let others = match second.parameters(own, known, level)? {
+                Cow::Borrowed(Parameters::Sets(others)) => Cow::Borrowed(others),
+                Cow::Owned(Parameters::Sets(others)) => Cow::Owned(others),
+                undecided => return Ok(undecided.into_owned()),
+            };
+            for other in others.iter() {
+                let set = combine(own, other, known)?;
+                known.admit(sets.len(), &set)?;
+                sets.push(set);
+            }
+        }
+        Ok(Parameters::Sets(sets))
+    }
+}
+
+/// The second generator, a template for what the first one yields.
+enum Second {
+    /// It refers to nothing, so that it always yields the same.
+    Constant(Parameters),
+    Template(Tree),
+}
+
+impl Second {
+    fn new(written: &Value, known: &Known<'_>, level: Level) -> Result<Self, ExpansionError> {
+        let tree = known
+            .language
+            .generator_tree(written)
+            .map_err(|error| ExpansionError::render(SECOND, error))?;
+        Ok(if tree.is_constant() {
+            Second::Constant(child(written)?.child_parameters(known, level)?)
+        } else {
+            Second::Template(tree)
+        })
+    }
+
+    fn parameters(
+        &self,
+        first: &ParameterSet,
+        known: &Known<'_>,
+        level: Level,
+    ) -> Result<Cow<'_, Parameters>, ExpansionError> {
+        match self {
+            Second::Constant(parameters) => Ok(Cow::Borrowed(parameters)),
+            Second::Template(tree) => {
+                let rendered = known
+                    .language
+                    .render(tree, &Bindings::new(first))
+                    .map_err(|error| ExpansionError::render(SECOND, error))?;
+                let parameters = child(&rendered)?.child_parameters(known, level)?;
+                Ok(Cow::Owned(parameters))
+            }
+        }
+    }
+}
+
+fn combine(
+    first: &ParameterSet,
+    second: &ParameterSet,
+    known: &Known<'_>,
+) -> Result<ParameterSet, ExpansionError> {
+    let combined = if known.language.is_go() {
+        // The first one's values count.
+        second.merged(first)
+    } else {
+        first.combined(second)
+    };
+    combined.map_err(|error| ExpansionError::fails("/matrix", error))
+}
+
+/// A child of a matrix or merge as it is written.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(transparent)]
+pub(in crate::application_set) struct Child(Value);
+
+impl Child {
+    /// The generators in it.
+    pub(super) fn entry(&self) -> Result<GeneratorEntry, ExpansionError> {
+        child(&self.0)
+    }
+}
+
+fn child(written: &Value) -> Result<GeneratorEntry, ExpansionError> {
+    if !written.is_object() {
+        return Err(ExpansionError::fails("/generators", "expected an object"));
+    }
+    GeneratorEntry::deserialize(written)
+        .map_err(|error| ExpansionError::fails("/generators", error))
+}

@@ -1,0 +1,100 @@
+//! Repository Secrets: which repository belongs to a project. What they log in with is not read.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde::Deserialize;
+
+use crate::fleet::ScopedRepository;
+use crate::text::{Text, object};
+
+/// A Secret with the label that makes it a repository.
+///
+/// It holds credentials beside what is read, so that the type prints nothing.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct RepositorySecret<'a> {
+    #[serde(borrow, deserialize_with = "object")]
+    data: RepositoryData<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RepositoryData<'a> {
+    #[serde(borrow)]
+    url: Text<'a>,
+    #[serde(borrow)]
+    project: Text<'a>,
+}
+
+impl fmt::Debug for RepositorySecret<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("RepositorySecret")
+    }
+}
+
+/// A value of `data` is not base64 or not text. Which value it is, not what it holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("data.{0} is not base64 of a text")]
+pub struct RepositorySecretError(&'static str);
+
+impl RepositorySecret<'_> {
+    /// The repository, if it belongs to a project (Argo CD 3.5, `secretToRepository`).
+    ///
+    /// # Errors
+    /// The project is not base64, or it is not empty and the URL is not.
+    pub fn scoped(&self) -> Result<Option<ScopedRepository>, RepositorySecretError> {
+        let project = decode("project", &self.data.project)?;
+        if project.is_empty() {
+            return Ok(None);
+        }
+        let url = decode("url", &self.data.url)?;
+        Ok(Some(ScopedRepository { url, project }))
+    }
+}
+
+fn decode(name: &'static str, value: &str) -> Result<String, RepositorySecretError> {
+    let bytes = BASE64_STANDARD.decode(value).ok();
+    bytes
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or(RepositorySecretError(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn scoped(data: &serde_json::Value) -> Result<Option<ScopedRepository>, RepositorySecretError> {
+        let secret = json!({"metadata": {"name": "r"}, "data": data}).to_string();
+        serde_json::from_str::<RepositorySecret<'_>>(&secret)
+            .unwrap()
+            .scoped()
+    }
+
+    fn base64(text: &str) -> String {
+        BASE64_STANDARD.encode(text)
+    }
+
+    #[test]
+    fn only_a_repository_of_a_project_is_told() {
+        let url = base64("https://git/x");
+        let own = json!({"url": url, "project": base64("shop"), "password": "x"});
+        let repository = ScopedRepository {
+            url: "https://git/x".to_owned(),
+            project: "shop".to_owned(),
+        };
+        assert_eq!(scoped(&own), Ok(Some(repository)));
+        assert_eq!(scoped(&json!({"url": url})), Ok(None));
+        assert_eq!(scoped(&json!({"url": "*"})), Ok(None));
+        assert_eq!(scoped(&json!(null)), Ok(None));
+    }
+
+    #[test]
+    fn what_is_not_base64_is_named_and_not_repeated() {
+        let error = scoped(&json!({"project": "hunter2!"})).unwrap_err();
+        assert_eq!(error.to_string(), "data.project is not base64 of a text");
+    }
+}
