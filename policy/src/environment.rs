@@ -3,20 +3,23 @@
 //! Evidence counts on either side, the cluster's and the Application's, and any one piece is
 //! enough: nobody leaves production by dropping a label from their own Application.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use argocd::application::ApplicationDestination;
 use argocd::destination::DestinationError;
 use argocd::glob::{Glob, Separators};
-use argocd::kubernetes::{LabelSelector, LabelSelectorOperator, LabelSelectorRequirement};
-use argocd::{Application, Cluster};
+use argocd::kubernetes::{LabelSelector, LabelSelectorRequirement, Selector};
+use argocd::project::ProjectDestination;
+use argocd::text::StringMap;
+use argocd::{AppProject, Application, Cluster, Fleet};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 
 use crate::finding::{shorten, without_user_info};
 use crate::gitops_policy::{Environment, EnvironmentMatch, GitOpsPolicySpec, InvalidPolicy};
 use crate::inventory::{Completeness, Inventory};
 use crate::rule::Scope;
-use crate::subject::{Object, Subject};
+use crate::subject::{Object, Operation, Subject};
 
 /// The environments of a policy, compiled.
 #[derive(Debug)]
@@ -38,8 +41,8 @@ enum Matcher {
 
 #[derive(Debug)]
 struct PolicyMatcher {
-    clusters: Option<LabelSelector>,
-    applications: Option<LabelSelector>,
+    clusters: Option<Selector>,
+    applications: Option<Selector>,
     destinations: Vec<Glob>,
     projects: Vec<Glob>,
     namespaces: Vec<Glob>,
@@ -62,11 +65,11 @@ impl Holds {
         }
     }
 
-    fn include(&self, environment: &CompiledEnvironment) -> bool {
+    pub(crate) fn include(&self, environment: &str, production: bool) -> bool {
         match self {
             Holds::Everywhere => true,
-            Holds::Production => environment.production,
-            Holds::In(names) => names.contains(&environment.name),
+            Holds::Production => production,
+            Holds::In(names) => names.iter().any(|name| name == environment),
         }
     }
 }
@@ -115,8 +118,10 @@ pub enum Evidence {
     Project(String),
     /// The destination's namespace.
     Namespace(String),
-    /// A label of the Application.
-    ApplicationLabels,
+    /// A label of the Application, or of the AppProject.
+    OwnLabels,
+    /// An Application that an ApplicationSet generates.
+    Generated(String),
 }
 
 impl fmt::Display for Evidence {
@@ -134,20 +139,62 @@ impl fmt::Display for Evidence {
             }
             Evidence::Project(name) => write!(formatter, "project {}", shorten(name, 30)),
             Evidence::Namespace(name) => write!(formatter, "namespace {}", shorten(name, 30)),
-            Evidence::ApplicationLabels => formatter.write_str("its labels"),
+            Evidence::OwnLabels => formatter.write_str("its labels"),
+            Evidence::Generated(name) => {
+                write!(formatter, "generated Application {}", shorten(name, 30))
+            }
         }
     }
 }
 
+/// An environment that something belongs to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Belonging<'i> {
+    /// Its name.
+    pub environment: &'i str,
+    /// Whether it is production.
+    pub production: bool,
+    /// The first piece of evidence.
+    pub evidence: Evidence,
+}
+
+/// Where something belongs, as far as it can be told.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Place<'i> {
+    /// The environments, in the order of the policy. Several mean that the evidence is at odds, or
+    /// that the environments overlap.
+    pub environments: Vec<Belonging<'i>>,
+    /// The destination, if its cluster may exist elsewhere: it may show that there are more.
+    pub unresolved: Option<String>,
+}
+
+/// Where an Application belongs: all environments that anything is evidence of, not only those that
+/// some rule holds in.
+pub fn place_of_application<'i>(
+    application: &Application<'_>,
+    inventory: &'i Inventory,
+) -> Place<'i> {
+    let witness = Witness::of_application(application, inventory);
+    inventory.environments.place_of(&witness)
+}
+
+/// Where a cluster belongs.
+pub fn place_of_cluster<'i>(cluster: &Cluster, inventory: &'i Inventory) -> Place<'i> {
+    let witness = Witness::of_cluster(cluster);
+    inventory.environments.place_of(&witness)
+}
+
 /// Everything about a subject that can be evidence.
 struct Witness<'w> {
-    application: Option<&'w Application<'w>>,
-    /// All that have the destination's server: which of them Argo CD uses is not defined.
+    /// Labels of the Application or the AppProject itself.
+    labels: Option<Cow<'w, StringMap<'w>>>,
+    /// Of an Application all that have the destination's server: which of them Argo CD uses is not
+    /// defined. Of an AppProject all that it permits.
     clusters: Vec<&'w Cluster>,
     /// The names and servers under which the destination is known.
     destinations: Vec<&'w str>,
-    project: &'w str,
-    namespace: &'w str,
+    projects: Vec<&'w str>,
+    namespaces: Vec<&'w str>,
     /// The destination, if its cluster may exist elsewhere.
     unresolved: Option<&'w str>,
 }
@@ -156,19 +203,24 @@ impl Environments {
     /// Compiles the environments of a policy, or the built-in one.
     pub(crate) fn new(policy: &GitOpsPolicySpec) -> Result<Self, InvalidPolicy> {
         policy.environment_names()?;
-        let Some(environments) = &policy.environments else {
-            return Ok(Environments(vec![CompiledEnvironment {
+        let environments = Environments(match &policy.environments {
+            None => vec![CompiledEnvironment {
                 name: "prod".to_owned(),
                 production: true,
                 matcher: Matcher::BuiltIn,
-            }]));
-        };
-        environments
-            .iter()
-            .enumerate()
-            .map(|(index, environment)| compile(index, environment))
-            .collect::<Result<_, _>>()
-            .map(Environments)
+            }],
+            Some(environments) => environments
+                .iter()
+                .enumerate()
+                .map(|(index, environment)| compile(index, environment))
+                .collect::<Result<_, _>>()?,
+        });
+        match &policy.engine.environment {
+            Some(name) if !environments.contains(name) => {
+                Err(InvalidPolicy::UnknownEngineEnvironment(name.clone()))
+            }
+            _ => Ok(environments),
+        }
     }
 
     pub(crate) fn contains(&self, name: &str) -> bool {
@@ -186,22 +238,44 @@ impl Environments {
         }
         match &subject.object {
             Object::Application(application) => {
-                self.place(holds, &Witness::of_application(application, inventory))
+                let mut witness = Witness::of_application(application, inventory);
+                if matches!(subject.operation, Operation::Delete(_)) {
+                    witness.add_children(application, inventory);
+                }
+                self.find(holds, &witness)
             }
             Object::ClusterSecret(secret) => match secret.cluster() {
-                Ok(cluster) => self.place(holds, &Witness::of_cluster(&cluster)),
+                Ok(cluster) => self.find(holds, &Witness::of_cluster(&cluster)),
                 // What cannot be read may be anything, so the rule is asked.
                 Err(_) => Membership::Everywhere,
             },
-            Object::AppProject(_) => Membership::NotIn,
+            Object::AppProject(project) => {
+                self.find(holds, &Witness::of_project(project, inventory))
+            }
+            // Where an ApplicationSet belongs depends on what it generates; see `FanOut::membership`.
+            Object::ApplicationSet(_) => Membership::NotIn,
         }
     }
 
-    fn place(&self, holds: &Holds, witness: &Witness<'_>) -> Membership {
+    fn place_of(&self, witness: &Witness<'_>) -> Place<'_> {
+        let found = self.0.iter().filter_map(|environment| {
+            Some(Belonging {
+                environment: &environment.name,
+                production: environment.production,
+                evidence: environment.matcher.evidence(witness)?,
+            })
+        });
+        Place {
+            environments: found.collect(),
+            unresolved: witness.unresolved.map(str::to_owned),
+        }
+    }
+
+    fn find(&self, holds: &Holds, witness: &Witness<'_>) -> Membership {
         let relevant = self
             .0
             .iter()
-            .filter(|environment| holds.include(environment));
+            .filter(|environment| holds.include(&environment.name, environment.production));
         for environment in relevant {
             if let Some(evidence) = environment.matcher.evidence(witness) {
                 return Membership::In {
@@ -218,6 +292,11 @@ impl Environments {
             None => Membership::NotIn,
         }
     }
+}
+
+/// Whether a text still has to be rendered.
+pub(crate) fn has_placeholder(text: &str) -> bool {
+    text.contains("{{")
 }
 
 impl<'w> Witness<'w> {
@@ -239,6 +318,12 @@ impl<'w> Witness<'w> {
             resolved,
             Err(DestinationError::NameNotFound(_) | DestinationError::ServerNotFound(_))
         ) && inventory.completeness == Completeness::Partial;
+        // In the template of an ApplicationSet that could not be expanded.
+        let placeholder = [name, server, namespace]
+            .map(argocd::text::Text::as_str)
+            .into_iter()
+            .chain([application.spec.project()])
+            .find(|text| has_placeholder(text));
         let clusters: Vec<&Cluster> = inventory
             .fleet
             .clusters
@@ -248,26 +333,87 @@ impl<'w> Witness<'w> {
             destinations.extend([cluster.name.as_str(), cluster.server.as_str()]);
         }
         Witness {
-            application: Some(application),
+            labels: Some(Cow::Borrowed(&application.metadata.labels)),
             clusters,
-            unresolved: may_be_elsewhere.then(|| destinations[0]),
+            unresolved: placeholder.or_else(|| may_be_elsewhere.then(|| destinations[0])),
             destinations,
-            project: application.spec.project(),
-            namespace,
+            projects: vec![application.spec.project()],
+            namespaces: vec![namespace],
         }
     }
 
-    fn application_label(&self, key: &str) -> Option<&'w str> {
-        self.application?.metadata.labels.get(key)
+    /// What an app-of-apps takes along when it is deleted. Where its Applications are is not known
+    /// here, so they may be anywhere.
+    fn add_children(&mut self, application: &Application<'_>, inventory: &'w Inventory) {
+        if !application.manages_applications() {
+            return;
+        }
+        let Fleet { clusters, .. } = &inventory.fleet;
+        self.clusters.extend(clusters.iter());
+        let names = |cluster: &'w Cluster| [cluster.name.as_str(), cluster.server.as_str()];
+        self.destinations.extend(clusters.iter().flat_map(names));
+        self.projects.extend(inventory.fleet.project_names());
+    }
+
+    /// A project belongs wherever it lets Applications go. What it excludes is no evidence, and a
+    /// pattern counts as the text that it is: `prod-*` speaks of production without any such cluster.
+    fn of_project(project: &'w AppProject, inventory: &'w Inventory) -> Self {
+        let AppProject { metadata, spec } = project;
+        let is_scoped = |cluster: &Cluster| cluster.project == metadata.name;
+        // Nobody can say that it does not.
+        let reaches_all = spec.is_beyond_measure();
+        let reach = spec.reach();
+        let may_reach = |cluster: &Cluster| {
+            reaches_all
+                || is_scoped(cluster)
+                || !spec.permit_only_project_scoped_clusters && reach.includes(cluster)
+        };
+        let all = &inventory.fleet.clusters;
+        let clusters: Vec<&Cluster> = all.iter().filter(|cluster| may_reach(cluster)).collect();
+        let includes = |pattern: &&str| !pattern.is_empty() && !pattern.starts_with('!');
+        let patterns = || {
+            let both = |item: &'w ProjectDestination| [item.name.as_str(), item.server.as_str()];
+            spec.destinations.iter().flat_map(both)
+        };
+        let is_known = |pattern: &str| {
+            let is = |cluster: &Cluster| cluster.name == pattern || cluster.server == pattern;
+            all.iter().any(is)
+        };
+        let unresolved = match inventory.completeness {
+            Completeness::Complete => None,
+            Completeness::Partial => patterns().find(|text| !text.is_empty() && !is_known(text)),
+        };
+        let known = clusters
+            .iter()
+            .flat_map(|cluster| [cluster.name.as_str(), cluster.server.as_str()]);
+        let namespaces = spec.destinations.iter().map(|item| item.namespace.as_str());
+        Witness {
+            labels: Some(Cow::Owned(
+                metadata
+                    .labels
+                    .iter()
+                    .map(|(key, value)| (key.as_str(), value.as_str()))
+                    .collect(),
+            )),
+            destinations: known.chain(patterns().filter(includes)).collect(),
+            clusters,
+            projects: vec![&metadata.name],
+            namespaces: namespaces.filter(includes).collect(),
+            unresolved,
+        }
+    }
+
+    fn label(&self, key: &str) -> Option<&str> {
+        self.labels.as_ref()?.get(key)
     }
 
     fn of_cluster(cluster: &'w Cluster) -> Self {
         Witness {
-            application: None,
+            labels: None,
             clusters: vec![cluster],
             destinations: vec![&cluster.name, &cluster.server],
-            project: "",
-            namespace: "",
+            projects: Vec::new(),
+            namespaces: Vec::new(),
             unresolved: None,
         }
     }
@@ -293,21 +439,23 @@ impl PolicyMatcher {
             }
         }
         if let Some(selector) = &self.applications
-            && witness.application.is_some()
-            && selector.matches(|key| witness.application_label(key))
+            && witness.labels.is_some()
+            && selector.matches(|key| witness.label(key))
         {
-            return Some(Evidence::ApplicationLabels);
+            return Some(Evidence::OwnLabels);
         }
         let any = |globs: &[Glob], text: &str| globs.iter().any(|glob| glob.matches(text));
         let destination = |name: &&&str| any(&self.destinations, name);
         if let Some(name) = witness.destinations.iter().find(destination) {
             return Some(Evidence::Destination((*name).to_owned()));
         }
-        if any(&self.projects, witness.project) {
-            return Some(Evidence::Project(witness.project.to_owned()));
+        let project = |name: &&&str| any(&self.projects, name);
+        if let Some(name) = witness.projects.iter().find(project) {
+            return Some(Evidence::Project((*name).to_owned()));
         }
-        any(&self.namespaces, witness.namespace)
-            .then(|| Evidence::Namespace(witness.namespace.to_owned()))
+        let namespace = |name: &&&str| any(&self.namespaces, name);
+        let namespace = witness.namespaces.iter().find(namespace)?;
+        Some(Evidence::Namespace((*namespace).to_owned()))
     }
 }
 
@@ -325,17 +473,20 @@ fn built_in_evidence(witness: &Witness<'_>) -> Option<Evidence> {
             return Some(Evidence::ClusterLabels(cluster.name.clone()));
         }
     }
-    if labelled(&|key| says_production(witness.application_label(key))) {
-        return Some(Evidence::ApplicationLabels);
+    if labelled(&|key| says_production(witness.label(key))) {
+        return Some(Evidence::OwnLabels);
     }
     let named = |name: &&&str| !name.contains("://") && names_production(name);
     if let Some(name) = witness.destinations.iter().find(named) {
         return Some(Evidence::Destination((*name).to_owned()));
     }
-    if names_production(witness.project) {
-        return Some(Evidence::Project(witness.project.to_owned()));
+    let project = |name: &&&str| names_production(name);
+    if let Some(name) = witness.projects.iter().find(project) {
+        return Some(Evidence::Project((*name).to_owned()));
     }
-    names_production(witness.namespace).then(|| Evidence::Namespace(witness.namespace.to_owned()))
+    let namespace = |name: &&&str| names_production(name);
+    let namespace = witness.namespaces.iter().find(namespace)?;
+    Some(Evidence::Namespace((*namespace).to_owned()))
 }
 
 /// Whether `prod` or `production` is a word of a name, and the word before it does not deny it.
@@ -394,34 +545,28 @@ pub(crate) fn compile_globs(field: &str, patterns: &[String]) -> Result<Vec<Glob
 fn compile_selector(
     field: &str,
     selector: Option<&meta::LabelSelector>,
-) -> Result<Option<LabelSelector>, InvalidPolicy> {
+) -> Result<Option<Selector>, InvalidPolicy> {
     let Some(selector) = selector else {
         return Ok(None);
     };
-    let requirement = |requirement: &meta::LabelSelectorRequirement| {
-        let operator = match requirement.operator.as_str() {
-            "In" => LabelSelectorOperator::In,
-            "NotIn" => LabelSelectorOperator::NotIn,
-            "Exists" => LabelSelectorOperator::Exists,
-            "DoesNotExist" => LabelSelectorOperator::DoesNotExist,
-            other => {
-                return Err(InvalidPolicy::Operator {
-                    field: field.to_owned(),
-                    operator: other.to_owned(),
-                });
-            }
-        };
-        Ok(LabelSelectorRequirement {
-            key: requirement.key.clone(),
-            operator,
-            values: requirement.values.clone().unwrap_or_default(),
-        })
-    };
     let expressions = selector.match_expressions.iter().flatten();
-    Ok(Some(LabelSelector {
+    let selector = LabelSelector {
         match_labels: selector.match_labels.clone().unwrap_or_default(),
-        match_expressions: expressions.map(requirement).collect::<Result<_, _>>()?,
-    }))
+        match_expressions: expressions
+            .map(|requirement| LabelSelectorRequirement {
+                key: requirement.key.clone(),
+                operator: requirement.operator.clone(),
+                values: requirement.values.clone().unwrap_or_default(),
+            })
+            .collect(),
+    };
+    let compiled = selector
+        .compile()
+        .map_err(|problem| InvalidPolicy::Selector {
+            field: field.to_owned(),
+            problem,
+        })?;
+    Ok(Some(compiled))
 }
 
 #[cfg(test)]

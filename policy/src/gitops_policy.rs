@@ -3,8 +3,9 @@
 //! The same type is the custom resource and the file that `check` reads. Without any policy the
 //! defaults here hold, and they already deny what the project exists to deny.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use argocd::kubernetes::InvalidSelector;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::CustomResource;
 use schemars::JsonSchema;
@@ -24,7 +25,7 @@ pub const POLICY_NAME: &str = "default";
     plural = "gitopspolicies",
     singular = "gitopspolicy",
     shortname = "gop",
-    doc = "What is production, and how the rules on Applications and cluster Secrets apply. The one named `default` counts.",
+    doc = "What is production, and how the rules on Applications, AppProjects and cluster Secrets apply. The one named `default` counts.",
     validation = kube::core::cel::Rule::new("self.metadata.name == 'default'")
         .message("only the policy named default counts: rename it, or add to the one that is there"),
     derive = "PartialEq"
@@ -36,10 +37,22 @@ pub struct GitOpsPolicySpec {
     // Here and below, the API server accepts a validation inside a list only if the list is bounded.
     #[schemars(length(max = 64))]
     pub environments: Option<Vec<Environment>>,
+    /// What this Argo CD drives.
+    pub engine: Engine,
     /// How each rule applies.
     pub rules: Rules,
     /// What the Argo CD that is watched over looks like.
     pub argocd: ArgoCd,
+}
+
+/// The Argo CD on the cluster that the policy is for: what it is there for.
+#[derive(JsonSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Engine {
+    /// Name of the environment that it drives. `engine-isolation` keeps it out of all others; without
+    /// it that rule is off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
 }
 
 /// An environment, and what belongs to it.
@@ -68,13 +81,13 @@ pub struct EnvironmentMatch {
     /// Labels of the destination's cluster Secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clusters: Option<LabelSelector>,
-    /// Globs on the destination's name or server.
+    /// Globs on the destination's name or server; of an AppProject on those that it permits.
     pub destinations: Vec<String>,
     /// Globs on the project.
     pub projects: Vec<String>,
-    /// Globs on the destination's namespace.
+    /// Globs on the destination's namespace; of an AppProject on those that it permits.
     pub namespaces: Vec<String>,
-    /// Labels of the Application.
+    /// Labels of the Application; of an AppProject where that is judged itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub applications: Option<LabelSelector>,
 }
@@ -95,6 +108,20 @@ pub struct Rules {
     pub operation_override: RuleSettings,
     /// No long-lived credentials in cluster Secrets.
     pub cluster_credentials: ClusterCredentialsSettings,
+    /// No target of another environment than the engine's.
+    pub engine_isolation: RuleSettings,
+    /// No project on production that permits everything.
+    pub project_too_wide: RuleSettings,
+    /// No image updater on production.
+    pub image_updater: RuleSettings,
+    /// No deletion that takes the Applications of production along.
+    pub cascade_delete: RuleSettings,
+    /// No moving revision on production.
+    pub unpinned_revision: RuleSettings,
+    /// An ApplicationSet that Argo CD can expand.
+    pub generated_applications: RuleSettings,
+    /// No change that deletes more Applications than allowed.
+    pub blast_radius: BlastRadiusSettings,
 }
 
 /// What happens to a finding.
@@ -167,6 +194,32 @@ pub struct ClusterCredentialsSettings {
     pub allow_exec: Vec<String>,
 }
 
+/// Settings of `blast-radius`.
+#[derive(JsonSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct BlastRadiusSettings {
+    /// What happens to a finding.
+    pub action: Action,
+    /// Names of the environments in which the rule holds, in place of its own choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environments: Option<Vec<String>>,
+    /// What the rule lets pass.
+    #[schemars(length(max = 256))]
+    pub exempt: Vec<Exemption>,
+    /// How many Applications of an environment one change may delete, by the environment's name.
+    /// Environments that are not named are not limited.
+    #[schemars(schema_with = "counts_by_name")]
+    pub max_deletions: BTreeMap<String, u32>,
+}
+
+/// The API server knows no unsigned integers.
+fn counts_by_name(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "object",
+        "additionalProperties": {"type": "integer", "format": "int64", "minimum": 0, "maximum": u32::MAX},
+    })
+}
+
 /// Something that a rule lets pass. All that is given must match.
 #[derive(JsonSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[schemars(extend("x-kubernetes-validations" = [{
@@ -222,11 +275,7 @@ impl Default for ServiceAccounts {
 impl ServiceAccounts {
     /// Whether a user name is one of Argo CD's own controllers or its API server.
     pub fn include(&self, username: &str, namespace: &str) -> bool {
-        let name = username
-            .strip_prefix("system:serviceaccount:")
-            .and_then(|rest| rest.strip_prefix(namespace))
-            .and_then(|rest| rest.strip_prefix(':'));
-        name.is_some_and(|name| {
+        account(username, namespace).is_some_and(|name| {
             [
                 &self.application_controller,
                 &self.application_set_controller,
@@ -236,6 +285,19 @@ impl ServiceAccounts {
             .any(|own| *own == name)
         })
     }
+
+    /// Whether a user name is that of Argo CD's API server.
+    pub fn is_server(&self, username: &str, namespace: &str) -> bool {
+        account(username, namespace) == Some(&self.server)
+    }
+}
+
+/// The name of a service account of a namespace, if that is what a user name stands for.
+fn account<'u>(username: &'u str, namespace: &str) -> Option<&'u str> {
+    username
+        .strip_prefix("system:serviceaccount:")?
+        .strip_prefix(namespace)?
+        .strip_prefix(':')
 }
 
 /// A policy that contradicts itself.
@@ -245,13 +307,18 @@ pub enum InvalidPolicy {
     #[error("spec.environments: the name {0:?} is there twice")]
     RepeatedEnvironment(String),
     /// A rule names an environment that is not there.
-    #[error("spec.rules.{rule}.environments: there is no environment {name:?}")]
+    #[error("spec.rules.{rule}.{field}: there is no environment {name:?}")]
     UnknownEnvironment {
         /// The rule.
         rule: RuleId,
+        /// The setting.
+        field: &'static str,
         /// The name.
         name: String,
     },
+    /// The environment of the engine is not there.
+    #[error("spec.engine.environment: there is no environment {0:?}")]
+    UnknownEngineEnvironment(String),
     /// A pattern that does not compile, and so would match nothing in silence.
     #[error("{field}: {pattern:?} is not a valid glob")]
     Glob {
@@ -261,12 +328,12 @@ pub enum InvalidPolicy {
         pattern: String,
     },
     /// A label selector that Kubernetes would refuse.
-    #[error("{field}: the operator {operator:?} is none of In, NotIn, Exists, DoesNotExist")]
-    Operator {
-        /// Path of the field.
+    #[error("{field}.{problem}")]
+    Selector {
+        /// Path of the selector.
         field: String,
-        /// What is written.
-        operator: String,
+        /// What is wrong with it.
+        problem: InvalidSelector,
     },
     /// An exemption without a reason.
     #[error("spec.rules.{rule}.exempt[{index}]: reason is required")]
@@ -329,7 +396,10 @@ mod tests {
     #[test]
     fn only_argo_cds_own_accounts_are_its_own() {
         let accounts = ServiceAccounts::default();
-        assert!(accounts.include("system:serviceaccount:argocd:argocd-server", "argocd"));
+        let server = "system:serviceaccount:argocd:argocd-server";
+        assert!(accounts.include(server, "argocd"));
+        assert!(accounts.is_server(server, "argocd"));
+        assert!(!accounts.is_server(&server.replace("server", "x"), "argocd"));
         assert!(!accounts.include("system:serviceaccount:argocd-x:argocd-server", "argocd"));
         assert!(!accounts.include("system:serviceaccount:argocd:other", "argocd"));
         assert!(!accounts.include("argocd-server", "argocd"));

@@ -1,7 +1,11 @@
 //! Everything a rule may know beyond the object itself.
 
-use argocd::Fleet;
+use std::fmt;
+use std::sync::Arc;
+
 use argocd::application::EnabledField;
+use argocd::application_set::{Checkouts, NoCheckouts};
+use argocd::{ApplicationSet, Cluster, Fleet};
 
 use crate::environment::Environments;
 use crate::gitops_policy::{GitOpsPolicySpec, InvalidPolicy};
@@ -17,18 +21,33 @@ pub enum Completeness {
     Partial,
 }
 
-/// Projects, clusters, settings and policy.
-#[derive(Debug)]
+/// Projects, clusters, ApplicationSets, settings and policy.
 pub struct Inventory {
     /// Projects, clusters and settings as Argo CD knows them.
     pub fleet: Fleet,
+    /// ApplicationSets that there are already, whose Applications come and go with clusters.
+    pub application_sets: Arc<[Arc<ApplicationSet<'static>>]>,
+    /// Git repositories whose content is at hand.
+    pub checkouts: Arc<dyn Checkouts + Send + Sync>,
     /// What is missing in `fleet` may exist or does not.
     pub completeness: Completeness,
     /// Whether the installed CRD knows `automated.enabled`.
     pub enabled_field: EnabledField,
-    policy: GitOpsPolicySpec,
-    pub(crate) environments: Environments,
-    pub(crate) rules: RulePolicies,
+    policy: Arc<GitOpsPolicySpec>,
+    pub(crate) environments: Arc<Environments>,
+    pub(crate) rules: Arc<RulePolicies>,
+}
+
+impl fmt::Debug for Inventory {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Inventory")
+            .field("fleet", &self.fleet)
+            .field("completeness", &self.completeness)
+            .field("enabled_field", &self.enabled_field)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Inventory {
@@ -46,12 +65,28 @@ impl Inventory {
         let rules = RulePolicies::new(&policy, &environments)?;
         Ok(Inventory {
             fleet,
+            application_sets: Arc::default(),
+            checkouts: Arc::new(NoCheckouts),
             completeness,
             enabled_field,
-            policy,
-            environments,
-            rules,
+            policy: Arc::new(policy),
+            environments: Arc::new(environments),
+            rules: Arc::new(rules),
         })
+    }
+
+    /// The same with one cluster as it would be: `old` gone, `new` there.
+    pub(crate) fn replacing_cluster(&self, old: Option<&Cluster>, new: Option<Cluster>) -> Self {
+        Inventory {
+            fleet: self.fleet.replacing_cluster(old, new),
+            application_sets: Arc::clone(&self.application_sets),
+            checkouts: Arc::clone(&self.checkouts),
+            completeness: self.completeness,
+            enabled_field: self.enabled_field,
+            policy: Arc::clone(&self.policy),
+            environments: Arc::clone(&self.environments),
+            rules: Arc::clone(&self.rules),
+        }
     }
 
     /// Whether a request comes from one of Argo CD's own controllers or its API server.
@@ -60,6 +95,20 @@ impl Inventory {
             .argocd
             .service_accounts
             .include(requester.username, &self.fleet.control_plane_namespace)
+    }
+
+    /// Whether what ApplicationSets generate depends on the clusters that there are.
+    pub(crate) fn generates_by_clusters(&self) -> bool {
+        let mut sets = self.application_sets.iter();
+        sets.any(|set| set.spec.reads_clusters())
+    }
+
+    /// Whether a request comes from Argo CD's API server.
+    pub(crate) fn is_argo_cd_server(&self, requester: Requester<'_>) -> bool {
+        self.policy
+            .argocd
+            .service_accounts
+            .is_server(requester.username, &self.fleet.control_plane_namespace)
     }
 
     /// The policy that counts.

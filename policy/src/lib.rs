@@ -10,8 +10,10 @@
 //! is what the API server admits. Everything a rule needs comes in as a [`Subject`] and an
 //! [`Inventory`]; nothing here does I/O or asks for the time.
 
+mod application_sets;
 pub mod environment;
 pub mod evaluate;
+pub mod fan_out;
 pub mod finding;
 pub mod gitops_policy;
 pub mod inventory;
@@ -22,8 +24,9 @@ pub mod rules;
 pub mod subject;
 
 pub use evaluate::{Outcome, Verdict, evaluate};
+pub use fan_out::FanOut;
 pub use finding::{Finding, Level};
 pub use gitops_policy::{GitOpsPolicy, GitOpsPolicySpec};
 pub use inventory::{Completeness, Inventory};
 pub use rule::{Rule, RuleId};
-pub use subject::{Object, Operation, Requester, Subject};
+pub use subject::{Object, Operation, Propagation, Requester, Subject};

@@ -2,18 +2,26 @@
 
 use crate::rule::{Rule, RuleMetadata};
 use crate::rules::{
-    ClusterCredentials, DefaultProject, OperationOverride, ProdAutoSync, ProjectScope,
-    ReplicasIgnored,
+    BlastRadius, CascadeDelete, ClusterCredentials, DefaultProject, EngineIsolation,
+    GeneratedApplications, ImageUpdater, OperationOverride, ProdAutoSync, ProjectScope,
+    ProjectTooWide, ReplicasIgnored, UnpinnedRevision,
 };
 
 /// All rules.
-pub static RULES: [&dyn Rule; 6] = [
+pub static RULES: [&dyn Rule; 13] = [
     &ProjectScope,
     &DefaultProject,
     &ProdAutoSync,
     &ReplicasIgnored,
     &OperationOverride,
     &ClusterCredentials,
+    &EngineIsolation,
+    &ProjectTooWide,
+    &ImageUpdater,
+    &CascadeDelete,
+    &UnpinnedRevision,
+    &GeneratedApplications,
+    &BlastRadius,
 ];
 
 /// The rule of a name.
@@ -32,20 +40,23 @@ pub fn all() -> impl Iterator<Item = &'static RuleMetadata> {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
+    use argocd::Fleet;
     use argocd::application::EnabledField;
     use argocd::fleet::Parts;
-    use argocd::{Application, Fleet};
     use base64::Engine as _;
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::evaluate::apply;
+    use crate::evaluate::evaluate;
     use crate::finding::{Finding, Level};
     use crate::gitops_policy::GitOpsPolicySpec;
     use crate::inventory::{Completeness, Inventory};
-    use crate::subject::{Object, Subject};
+    use crate::subject::{Object, Operation, Propagation, Subject};
 
     const HEADINGS: [&str; 5] = ["What it does", "Why", "How to fix", "Denied", "Admitted"];
+
+    /// The first line of an example whose objects are deleted.
+    const DELETED: &str = "# kubectl delete -f -\n";
 
     /// The sections of a page by their headings, in their order.
     fn sections(page: &str) -> Vec<(&str, &str)> {
@@ -64,7 +75,8 @@ mod tests {
             .collect()
     }
 
-    /// What a rule finds in the objects of an example, which are all there is.
+    /// What a rule finds in the objects of an example, which are all there is. A GitOpsPolicy among
+    /// them is the policy that counts. Of two with one name, the second replaces the first.
     fn findings(rule: &dyn Rule, example: &str) -> Vec<Finding> {
         let objects: Vec<Value> = argocd::yaml::documents(example)
             .map(|document| as_stored(document.unwrap().value))
@@ -84,25 +96,50 @@ mod tests {
             clusters: ["staging-eu", "prod-eu"].map(cluster).to_vec(),
             ..Parts::default()
         };
+        let policy = of_kind("GitOpsPolicy")
+            .first()
+            .map_or_else(GitOpsPolicySpec::default, |policy| {
+                serde_json::from_value(policy["spec"].clone()).unwrap()
+            });
         let inventory = Inventory::new(
             Fleet::new(parts),
             Completeness::Complete,
             EnabledField::Supported,
-            GitOpsPolicySpec::default(),
+            policy,
         )
         .unwrap();
-        let judged = |object: &Value| {
-            let json = object.to_string();
-            let subject = match object["kind"].as_str().unwrap() {
-                "Application" => {
-                    Object::Application(Box::new(Application::from_json(&json).unwrap()))
-                }
-                "Secret" => Object::ClusterSecret(serde_json::from_str(&json).unwrap()),
-                _ => return Vec::new(),
+        let texts: Vec<String> = objects.iter().map(Value::to_string).collect();
+        let judged = |index: usize| {
+            let identity =
+                |object: &Value| (object["kind"].clone(), object["metadata"]["name"].clone());
+            let before = objects[..index]
+                .iter()
+                .rposition(|earlier| identity(earlier) == identity(&objects[index]));
+            let Some(object) = decode(&objects[index], &texts[index]) else {
+                return Vec::new();
             };
-            apply(rule, &Subject::new(subject), &inventory)
+            let mut subject = Subject::new(object);
+            if example.starts_with(DELETED) {
+                subject.operation = Operation::Delete(Propagation::Background);
+            } else if let Some(before) = before {
+                subject.operation = Operation::Update;
+                subject.old = decode(&objects[before], &texts[before]);
+            }
+            let mut found = evaluate(&subject, &inventory).findings;
+            found.retain(|finding| finding.rule == rule.metadata().id);
+            found
         };
-        objects.iter().flat_map(judged).collect()
+        (0..objects.len()).flat_map(judged).collect()
+    }
+
+    fn decode<'a>(object: &Value, json: &'a str) -> Option<Object<'a>> {
+        Some(match object["kind"].as_str().unwrap() {
+            "Application" => Object::Application(serde_json::from_str(json).unwrap()),
+            "ApplicationSet" => Object::ApplicationSet(serde_json::from_str(json).unwrap()),
+            "AppProject" => Object::AppProject(serde_json::from_str(json).unwrap()),
+            "Secret" => Object::ClusterSecret(serde_json::from_str(json).unwrap()),
+            _ => return None,
+        })
     }
 
     fn cluster(name: &str) -> argocd::Cluster {

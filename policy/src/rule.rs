@@ -5,9 +5,10 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use crate::environment::Membership;
+use crate::fan_out::FanOut;
 use crate::finding::{Finding, Level};
 use crate::inventory::Inventory;
-use crate::subject::Subject;
+use crate::subject::{Operation, Subject};
 
 /// The name of a rule: its only identity, in messages, metrics, policies and annotations.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -56,6 +57,36 @@ impl Scope {
     }
 }
 
+/// When a rule is asked. What is wrong with an object is no reason to keep it, so a rule is asked on
+/// both occasions only if it is about what follows from either.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Occasion {
+    /// The object is created or changed, or lies in a file.
+    Writing,
+    /// The object is deleted.
+    Deletion,
+    /// Both.
+    Either,
+}
+
+impl Occasion {
+    /// `writing`, `deletion` or `either`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Occasion::Writing => "writing",
+            Occasion::Deletion => "deletion",
+            Occasion::Either => "either",
+        }
+    }
+
+    fn includes(self, operation: Operation) -> bool {
+        match operation {
+            Operation::Create | Operation::Update => self != Occasion::Deletion,
+            Operation::Delete(_) => self != Occasion::Writing,
+        }
+    }
+}
+
 /// What is known of a rule without asking it.
 #[derive(Debug)]
 pub struct RuleMetadata {
@@ -65,18 +96,30 @@ pub struct RuleMetadata {
     pub summary: &'static str,
     /// The kinds of objects that it judges.
     pub judges: &'static [&'static str],
+    /// When it judges them.
+    pub occasion: Occasion,
     /// Where it holds by default.
     pub scope: Scope,
     pub(crate) page: &'static str,
 }
 
 impl RuleMetadata {
+    /// Whether the rule has anything to say about a subject of this kind, and what is done to it.
+    pub(crate) fn is_about(&self, subject: &Subject<'_>) -> bool {
+        self.judges.contains(&subject.object.kind()) && self.occasion.includes(subject.operation)
+    }
+
     /// The rule's page, in Markdown: what it does, why, how to fix, what it denies and admits.
     pub fn page(&self) -> String {
         let mut page = format!(
-            "# {}\n\n{}\n\nJudges: {}. Holds by default: {}.\n\n",
+            "# {}\n\n{}\n\nJudges{}: {}. Holds by default: {}.\n\n",
             self.id,
             self.summary,
+            match self.occasion {
+                Occasion::Writing => "",
+                Occasion::Deletion => " the deletion of",
+                Occasion::Either => " changes and the deletion of",
+            },
             self.judges.join(", "),
             self.scope.as_str()
         );
@@ -105,6 +148,8 @@ pub struct Context<'c> {
     pub subject: &'c Subject<'c>,
     /// What is known beyond it.
     pub inventory: &'c Inventory,
+    /// What it does to Applications, where that is known: of ApplicationSets, and of cluster Secrets.
+    pub fan_out: Option<&'c FanOut>,
     /// Whether the subject belongs to the environments that the rule holds in.
     pub membership: &'c Membership,
 }
@@ -176,8 +221,9 @@ impl Findings {
 /// Declares a rule: a unit struct whose doc comment is the rule's page, and its metadata.
 ///
 /// The page has the headings `What it does`, `Why`, `How to fix`, `Denied` and `Admitted`. The
-/// YAML blocks under the last two are run as tests: together with the built-in policy, each of the
-/// former must be denied by this rule and each of the latter must not.
+/// YAML blocks under the last two are run as tests: together with the built-in policy, or the
+/// `GitOpsPolicy` in the block, each of the former must be denied by this rule and each of the latter
+/// must not. Where the first line of a block is `# kubectl delete -f -`, its objects are deleted.
 macro_rules! declare_rule {
     (
         $(#[doc = $page:literal])+
@@ -185,6 +231,7 @@ macro_rules! declare_rule {
             id: $id:literal,
             summary: $summary:literal,
             judges: [$($kind:literal),+],
+            occasion: $occasion:expr,
             scope: $scope:expr,
         }
     ) => {
@@ -198,6 +245,7 @@ macro_rules! declare_rule {
                 id: $crate::rule::RuleId::new($id),
                 summary: $summary,
                 judges: &[$($kind),+],
+                occasion: $occasion,
                 scope: $scope,
                 page: concat!($($page, "\n"),+),
             };

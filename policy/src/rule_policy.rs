@@ -9,8 +9,9 @@ use crate::inventory::Inventory;
 use crate::registry::RULES;
 use crate::rule::{RuleId, RuleMetadata};
 use crate::rules::{
-    ClusterCredentials, DefaultProject, OperationOverride, ProdAutoSync, ProjectScope,
-    ReplicasIgnored,
+    BlastRadius, CascadeDelete, ClusterCredentials, DefaultProject, EngineIsolation,
+    GeneratedApplications, ImageUpdater, OperationOverride, ProdAutoSync, ProjectScope,
+    ProjectTooWide, ReplicasIgnored, UnpinnedRevision,
 };
 use crate::subject::{Object, Subject};
 
@@ -61,6 +62,13 @@ fn settings_of(policy: &GitOpsPolicySpec, rule: RuleId) -> Option<Common<'_>> {
         id if id == ReplicasIgnored::METADATA.id => common!(rules.replicas_ignored),
         id if id == OperationOverride::METADATA.id => common!(rules.operation_override),
         id if id == ClusterCredentials::METADATA.id => common!(rules.cluster_credentials),
+        id if id == EngineIsolation::METADATA.id => common!(rules.engine_isolation),
+        id if id == ProjectTooWide::METADATA.id => common!(rules.project_too_wide),
+        id if id == ImageUpdater::METADATA.id => common!(rules.image_updater),
+        id if id == CascadeDelete::METADATA.id => common!(rules.cascade_delete),
+        id if id == UnpinnedRevision::METADATA.id => common!(rules.unpinned_revision),
+        id if id == GeneratedApplications::METADATA.id => common!(rules.generated_applications),
+        id if id == BlastRadius::METADATA.id => common!(rules.blast_radius),
         _ => return None,
     })
 }
@@ -70,6 +78,17 @@ impl RulePolicies {
         policy: &GitOpsPolicySpec,
         environments: &Environments,
     ) -> Result<Self, InvalidPolicy> {
+        let ceilings = policy.rules.blast_radius.max_deletions.keys();
+        if let Some(name) = ceilings
+            .into_iter()
+            .find(|name| !environments.contains(name))
+        {
+            return Err(InvalidPolicy::UnknownEnvironment {
+                rule: BlastRadius::METADATA.id,
+                field: "maxDeletions",
+                name: name.clone(),
+            });
+        }
         RULES
             .iter()
             .filter_map(|rule| {
@@ -97,6 +116,7 @@ impl RulePolicy {
         if let Some(name) = settings.environments.into_iter().flatten().find(unknown) {
             return Err(InvalidPolicy::UnknownEnvironment {
                 rule,
+                field: "environments",
                 name: name.clone(),
             });
         }
@@ -118,7 +138,7 @@ impl RulePolicy {
         if self.exempt.is_empty() {
             return None;
         }
-        let traits = Traits::of(subject, inventory)?;
+        let traits = Traits::of(subject, inventory);
         self.exempt
             .iter()
             .find(|exemption| exemption.covers(&traits))
@@ -135,7 +155,7 @@ struct Traits {
 }
 
 impl Traits {
-    fn of(subject: &Subject<'_>, inventory: &Inventory) -> Option<Self> {
+    fn of(subject: &Subject<'_>, inventory: &Inventory) -> Self {
         match &subject.object {
             Object::Application(application) => {
                 let destination = &application.spec.destination;
@@ -144,13 +164,13 @@ impl Traits {
                     "" => &inventory.fleet.control_plane_namespace,
                     namespace => namespace,
                 };
-                Some(Traits {
+                Traits {
                     project: Some(application.spec.project().to_owned()),
                     application: Some(format!("{namespace}/{}", application.metadata.name)),
                     clusters: candidates.map(|cluster| cluster.name.clone()).collect(),
-                })
+                }
             }
-            Object::ClusterSecret(secret) => Some(Traits {
+            Object::ClusterSecret(secret) => Traits {
                 project: None,
                 application: None,
                 clusters: secret
@@ -158,8 +178,23 @@ impl Traits {
                     .map(|cluster| cluster.name)
                     .into_iter()
                     .collect(),
-            }),
-            Object::AppProject(_) => None,
+            },
+            Object::ApplicationSet(set) => {
+                let namespace = match set.metadata.namespace.as_str() {
+                    "" => &inventory.fleet.control_plane_namespace,
+                    namespace => namespace,
+                };
+                Traits {
+                    project: None,
+                    application: Some(format!("{namespace}/{}", set.metadata.name)),
+                    clusters: Vec::new(),
+                }
+            }
+            Object::AppProject(project) => Traits {
+                project: Some(project.metadata.name.clone()),
+                application: None,
+                clusters: Vec::new(),
+            },
         }
     }
 }

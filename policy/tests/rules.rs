@@ -8,8 +8,8 @@ use argocd::fleet::Parts;
 use argocd::settings::Settings;
 use argocd::{Application, Cluster, Fleet};
 use policy::{
-    Completeness, GitOpsPolicySpec, Inventory, Level, Object, Operation, Outcome, Requester,
-    Subject, Verdict, evaluate,
+    Completeness, GitOpsPolicySpec, Inventory, Level, Object, Operation, Outcome, Propagation,
+    Requester, Subject, Verdict, evaluate,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -153,10 +153,11 @@ fn each_violation_is_one_line_and_they_come_in_a_stable_order() {
     });
     insta::assert_snapshot!(World::default().judge(&bad).join("\n"), @"
     deny project-scope: spec.source.repoURL: AppProject default does not permit https://github.com/else/where; use a repository of its sourceRepos
-    deny project-scope: spec.destination: AppProject default does not permit namespace 'kube-system' on https://omega.example.com/; use one of its destinations
+    deny project-scope: spec.destination: AppProject default does not permit namespace 'kube-system' on https://omega.example.com; use one of its destinations
     deny default-project: spec.project: an empty project means `default`, which permits everything unless cut down; name your team's AppProject for this environment
     deny prod-auto-sync: spec.syncPolicy.automated: auto-syncs production (labels of cluster omega): an empty `automated` is on, not off; remove `automated` or set `enabled: false` in it
     deny replicas-ignored: spec.ignoreDifferences: an autoscaler's replicas are overwritten by every sync; ignore /spec/replicas and set RespectIgnoreDifferences=true
+    deny unpinned-revision: spec.source.targetRevision: follows whatever is newest, as nothing is written; write a tag or a full commit
     ");
 }
 
@@ -429,6 +430,7 @@ fn a_policy_that_contradicts_itself_is_refused() {
             json!({"exempt": [{"projects": ["[a"], "reason": "a"}]}),
         )),
         invalid(json!({"environments": [{"name": "a", "match": {}}, {"name": "a", "match": {}}]})),
+        invalid(json!({"engine": {"environment": "staging"}})),
         invalid(json!({"environments": [{"name": "a", "match": {"destinations": ["[z-a]"]}}]})),
         invalid(
             json!({"environments": [{"name": "a", "match": {"clusters": {"matchExpressions": [{"key": "a", "operator": "Is"}]}}}]}),
@@ -440,8 +442,9 @@ fn a_policy_that_contradicts_itself_is_refused() {
     spec.rules.prod-auto-sync.exempt[0]: one of projects, applications, clusters is required
     spec.rules.prod-auto-sync.exempt[0].projects: "[a" is not a valid glob
     spec.environments: the name "a" is there twice
+    spec.engine.environment: there is no environment "staging"
     spec.environments[0].match.destinations: "[z-a]" is not a valid glob
-    spec.environments[0].match.clusters: the operator "Is" is none of In, NotIn, Exists, DoesNotExist
+    spec.environments[0].match.clusters.matchExpressions[0].operator: the operator "Is" is none of In, NotIn, Exists, DoesNotExist
     "#);
 }
 
@@ -775,6 +778,596 @@ fn a_status_that_comes_along_vouches_for_nothing() {
     assert_eq!(verdict.outcome, Outcome::Denied);
 }
 
+#[test]
+fn every_source_that_counts_is_pinned_on_production() {
+    let git = |revision: &str| json!({"repoURL": "https://git.example.com/shop/orders.git", "path": "deploy", "targetRevision": revision});
+    let chart = |revision: &str| json!({"repoURL": "https://git.example.com/shop/charts", "chart": "orders", "targetRevision": revision});
+    let artifact = |revision: &str| json!({"repoURL": "oci://r.example.com/shop/orders", "path": ".", "targetRevision": revision});
+    let values = json!({"repoURL": "https://git.example.com/shop/values.git", "ref": "values"});
+    let dry = json!({
+        "drySource": {"repoURL": "https://git.example.com/shop/orders.git", "path": "dry", "targetRevision": "HEAD"},
+        "syncSource": {"targetBranch": "env/prod", "path": "a"},
+    });
+    let specs = [
+        json!({"source": git("refs/heads/release")}),
+        json!({"source": git("1.*")}),
+        json!({"source": chart("1.2")}),
+        json!({"source": artifact("latest")}),
+        json!({"source": git("trunk")}),
+        json!({"source": git("HEAD"), "sources": [git("v1"), chart("^1.2.3"), values]}),
+        json!({"source": git("v1"), "sourceHydrator": dry}),
+    ];
+    let judged = |spec: &Value| {
+        let lines = World::default().judge(&app(&json!({"spec": spec})));
+        let own = lines
+            .into_iter()
+            .filter(|line| line.contains("unpinned-revision"));
+        own.collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(specs.each_ref().map(judged).join("\n"), @"
+    deny unpinned-revision: spec.source.targetRevision: follows refs/heads/release, a branch; write a tag or a full commit
+    deny unpinned-revision: spec.source.targetRevision: follows 1.*, which is not one version; write a tag or a full commit
+    deny unpinned-revision: spec.source.targetRevision: follows 1.2, which is not one version; write one whole version, such as 1.2.3
+    deny unpinned-revision: spec.source.targetRevision: follows latest, whatever is newest; write a digest or one version
+    warn unpinned-revision: spec.source.targetRevision: follows trunk, by its name a branch; write a tag or a full commit
+    deny unpinned-revision: spec.sources[1].targetRevision: follows ^1.2.3, which is not one version; write one whole version, such as 1.2.3
+    deny unpinned-revision: spec.sources[2].targetRevision: follows whatever is newest, as nothing is written; write a tag or a full commit
+    deny unpinned-revision: spec.sourceHydrator.drySource.targetRevision: follows HEAD, whatever is newest; write a tag or a full commit
+    ");
+    for pinned in [
+        git("v1.4.0"),
+        git("release-1.x"),
+        git("0123456789abcdef0123456789abcdef01234567"),
+        chart("1.2.3-rc.1"),
+        artifact("1.2.3"),
+        artifact("main"),
+    ] {
+        assert_eq!(judged(&json!({"source": pinned})), "", "{pinned}");
+    }
+    let staging = json!({"source": git("HEAD"), "destination": {"name": "alpha"}});
+    assert_eq!(judged(&staging), "");
+}
+
+#[test]
+fn an_image_list_that_comes_to_production_is_denied_and_one_that_stays_is_not_judged_again() {
+    let annotated = |list: Option<&str>, method: &str| {
+        app(&json!({"metadata": {"annotations": {
+            "argocd-image-updater.argoproj.io/image-list": list,
+            "argocd-image-updater.argoproj.io/write-back-method": method,
+        }}}))
+    };
+    let images = Some("r.example.com/orders:~1.4");
+    let world = World::default();
+    let update = |old: &Value, new: &Value| world.judge_update(old, new, "alice@example.com");
+    let comes = update(&annotated(None, "git"), &annotated(images, "git"));
+    let stays = update(&annotated(images, "git"), &annotated(images, "argocd"));
+    let goes = update(&annotated(images, "git"), &annotated(None, "git"));
+    assert_eq!(
+        [comes.outcome, stays.outcome, goes.outcome],
+        [Outcome::Denied, Outcome::Unchanged, Outcome::Admitted]
+    );
+    let all: Vec<String> = [
+        (images, "git:secret:argocd/creds"),
+        (images, "argocd"),
+        (Some(" "), "git"),
+    ]
+    .into_iter()
+    .flat_map(|(list, method)| world.judge(&annotated(list, method)))
+    .collect();
+    insta::assert_snapshot!(all.join("\n"), @"
+    deny image-updater: metadata.annotations[argocd-image-updater.argoproj.io/image-list]: deploys new images by itself, by commits without a review; remove the annotation, release by a commit
+    deny image-updater: metadata.annotations[argocd-image-updater.argoproj.io/image-list]: deploys new images by itself, past Git; remove the annotation, release by a commit
+    ");
+}
+
+/// Staging's Argo CD, which knows of production.
+fn staging_engine() -> Value {
+    json!({
+        "engine": {"environment": "staging"},
+        "environments": [
+            {"name": "staging", "match": {"clusters": {"matchLabels": {"environment": "staging"}}}},
+            {"name": "prod", "production": true, "match": {
+                "clusters": {"matchLabels": {"environment": "prod"}},
+                "applications": {"matchLabels": {"environment": "prod"}},
+                "destinations": ["prod-*", "https://prod-*"],
+                "projects": ["*-prod"],
+                "namespaces": ["*-prod"],
+            }},
+        ],
+        // What else is wrong is not the matter here.
+        "rules": {"project-scope": {"action": "Off"}},
+    })
+}
+
+#[test]
+fn any_evidence_of_another_environment_is_one_too_many_for_the_engine() {
+    let world = World::with_policy(staging_engine());
+    let on_staging = |patch: &Value| {
+        let mut app = app(&json!({"spec": {"destination": {"name": "alpha"}}}));
+        json_patch::merge(&mut app, patch);
+        world.judge(&app)
+    };
+    let all: Vec<String> = [
+        json!({"spec": {"destination": {"name": "omega"}}}),
+        json!({"spec": {"destination": {"name": null, "server": "https://prod-eu.example.com"}}}),
+        json!({"spec": {"project": "shop-prod"}}),
+        json!({"spec": {"destination": {"namespace": "shop-prod"}}}),
+        json!({"metadata": {"labels": {"environment": "prod"}}}),
+    ]
+    .iter()
+    .flat_map(on_staging)
+    .collect();
+    insta::assert_snapshot!(all.join("\n"), @"
+    deny engine-isolation: spec.destination: belongs to prod (labels of cluster omega), and this Argo CD drives staging; give it to the Argo CD of its environment
+    deny engine-isolation: spec.destination: belongs to prod (destination https://prod-eu.example.com), and this Argo CD drives staging; give it to the Argo CD of its environment
+    deny engine-isolation: spec.project: belongs to prod (project shop-prod), and this Argo CD drives staging; give it to the Argo CD of its environment
+    deny engine-isolation: spec.destination.namespace: belongs to prod (namespace shop-prod), and this Argo CD drives staging; give it to the Argo CD of its environment
+    deny engine-isolation: metadata.labels: belongs to prod (its labels), and this Argo CD drives staging; give it to the Argo CD of its environment
+    ");
+    assert_eq!(on_staging(&json!({})), nothing());
+    // The devops cluster itself is in no environment.
+    let here = json!({"spec": {"destination": {"name": "in-cluster", "namespace": "argocd"}}});
+    assert_eq!(on_staging(&here), nothing());
+    // Nobody has said what this Argo CD drives.
+    let mut policy = staging_engine();
+    policy["engine"] = json!({});
+    let on_production = World::with_policy(policy).judge(&app(&json!({})));
+    assert_eq!(on_production, nothing());
+}
+
+#[test]
+fn an_engine_waits_for_the_facts_about_a_cluster_in_files() {
+    let world = World {
+        completeness: Completeness::Partial,
+        ..World::with_policy(staging_engine())
+    };
+    let unknown = json!({"spec": {"destination": {"name": "delta"}}});
+    insta::assert_snapshot!(world.judge(&app(&unknown)).join("\n"), @"undecided engine-isolation: spec.destination: cluster delta is not among the files, it may belong elsewhere; add its Secret with --policy");
+}
+
+#[test]
+fn a_cluster_secret_of_another_environment_is_kept_from_the_engine() {
+    let labelled = |labels: Value| {
+        let mut secret = secret(r#"{"awsAuthConfig": {"clusterName": "delta"}}"#);
+        json_patch::merge(&mut secret["metadata"]["labels"], &labels);
+        secret
+    };
+    let named = |name: &str, server: &str| {
+        let mut secret = labelled(json!({}));
+        secret["data"]["name"] = json!(base64_of(name));
+        secret["data"]["server"] = json!(base64_of(server));
+        secret
+    };
+    let all = [
+        labelled(json!({"environment": "prod"})),
+        named("prod-eu", "https://eu.example.com"),
+        named("eu", "https://prod-eu.example.com"),
+        labelled(json!({"environment": "staging"})),
+        labelled(json!({})),
+    ]
+    .map(|secret| judge_secret(&secret, staging_engine()));
+    insta::assert_snapshot!(all.join("\n"), @"
+    deny engine-isolation: metadata.labels: belongs to prod (labels of cluster delta), and this Argo CD drives staging; give it to the Argo CD of its environment
+    deny engine-isolation: data.name: belongs to prod (destination prod-eu), and this Argo CD drives staging; give it to the Argo CD of its environment
+    deny engine-isolation: data.server: belongs to prod (destination https://prod-eu.example.com), and this Argo CD drives staging; give it to the Argo CD of its environment
+    ");
+}
+
+/// Otherwise every label on a Secret with an old token would be refused for the token.
+#[test]
+fn a_label_on_a_cluster_secret_is_judged_for_the_environment_alone() {
+    let with_token = |labels: Value| {
+        let mut secret = secret(r#"{"bearerToken": "example"}"#);
+        json_patch::merge(&mut secret["metadata"]["labels"], &labels);
+        secret
+    };
+    let old = with_token(json!({}));
+    let judged = |new: &Value, policy: Value| {
+        let (new, old) = (new.to_string(), old.to_string());
+        let secret = |json| Object::ClusterSecret(serde_json::from_str(json).unwrap());
+        let subject = Subject {
+            old: Some(secret(&old)),
+            operation: Operation::Update,
+            ..Subject::new(secret(&new))
+        };
+        let verdict = evaluate(&subject, &World::with_policy(policy).inventory());
+        (verdict.outcome, lines(&verdict).join("\n"))
+    };
+    let production = with_token(json!({"environment": "prod"}));
+    let other = with_token(json!({"team": "platform"}));
+    let (outcome, lines) = judged(&production, staging_engine());
+    assert_eq!(outcome, Outcome::Denied);
+    assert!(!lines.contains("cluster-credentials"), "{lines}");
+    assert_eq!(
+        judged(&other, staging_engine()),
+        (Outcome::Admitted, String::new())
+    );
+    assert_eq!(
+        judged(&production, json!({})),
+        (Outcome::Unchanged, String::new())
+    );
+}
+
+fn project(json: &str) -> Object<'_> {
+    Object::AppProject(Box::new(serde_json::from_str(json).unwrap()))
+}
+
+/// An AppProject on production without a fault, changed by a JSON merge patch.
+fn app_project(patch: &Value) -> Value {
+    let mut project = json!({
+        "metadata": {"name": "shop", "namespace": "argocd"},
+        "spec": {
+            "sourceRepos": ["https://git.example.com/shop/*"],
+            "destinations": [{"name": "omega", "namespace": "shop"}, {"name": "alpha", "namespace": "*"}],
+            "clusterResourceWhitelist": [{"group": "", "kind": "Namespace"}],
+        },
+    });
+    json_patch::merge(&mut project, patch);
+    project
+}
+
+/// What argocd-server makes for itself.
+fn default_project() -> Value {
+    app_project(&json!({
+        "metadata": {"name": "default"},
+        "spec": {
+            "sourceRepos": ["*"],
+            "destinations": [{"server": "*", "namespace": "*"}],
+            "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
+        },
+    }))
+}
+
+fn judge_project(object: &Value, world: &World, username: &str) -> Vec<String> {
+    let json = object.to_string();
+    let subject = Subject {
+        requester: Requester { username },
+        ..Subject::new(project(&json))
+    };
+    lines(&evaluate(&subject, &world.inventory()))
+}
+
+#[test]
+fn a_project_on_production_lists_what_it_permits() {
+    let world = World::default();
+    let judged = |patch: Value| judge_project(&app_project(&patch), &world, "").join("\n");
+    assert_eq!(judged(json!({})), "");
+    let all = [
+        judged(json!({"spec": {"sourceRepos": ["https://git.example.com/a", "https://**"]}})),
+        judged(json!({"spec": {"sourceRepos": ["!https://git.example.com/a"]}})),
+        judged(json!({"spec": {"destinations": [{"server": "*", "namespace": "shop"}]}})),
+        judged(json!({"spec": {"destinations": [{"name": "!alpha", "namespace": "shop"}]}})),
+        judged(json!({"spec": {"destinations": [{"name": "omega", "namespace": "!kube-system"}]}})),
+        judged(json!({"spec": {"clusterResourceWhitelist": [{"group": "*", "kind": "*"}]}})),
+        judged(json!({"spec": {"sourceRepos": vec!["https://*.example.com/?"; 1_000]}})),
+    ];
+    insta::assert_snapshot!(all.join("\n"), @"
+    deny project-too-wide: spec.sourceRepos[1]: https://** permits any repository (labels of cluster omega); list the repositories it needs
+    deny project-too-wide: spec.sourceRepos[0]: !https://git.example.com/a permits any other repository (labels of cluster omega); list the repositories it needs
+    deny project-too-wide: spec.destinations[0]: permits any cluster (labels of cluster omega); list the clusters it needs
+    deny project-too-wide: spec.destinations[0]: permits any cluster (labels of cluster omega); list the clusters it needs
+    warn project-too-wide: spec.destinations[0].namespace: permits any namespace of omega; list the namespaces it needs
+    deny project-too-wide: spec.clusterResourceWhitelist[0]: permits any cluster-scoped kind (labels of cluster omega); list the kinds it needs
+    deny project-too-wide: spec: more wildcards than are judged; list what it needs by name
+    ");
+    let many = app_project(&json!({"spec": {"sourceRepos": vec!["*"; 100_000]}}));
+    assert_eq!(judge_project(&many, &world, "").len(), 8);
+}
+
+#[test]
+fn a_project_is_on_production_by_whatever_leads_there() {
+    let wide = |patch: Value| {
+        let mut project = app_project(&json!({"spec": {
+            "sourceRepos": ["*"],
+            "destinations": [{"name": "alpha", "namespace": "shop"}],
+        }}));
+        json_patch::merge(&mut project, &patch);
+        judge_project(&project, &World::default(), "").join("\n")
+    };
+    assert_eq!(wide(json!({})), "");
+    let destinations = |item: Value| json!({"spec": {"destinations": [item]}});
+    let all = [
+        wide(json!({"metadata": {"name": "shop-prod"}})),
+        wide(json!({"metadata": {"labels": {"environment": "prod"}}})),
+        wide(destinations(json!({"name": "o*", "namespace": "shop"}))),
+        wide(destinations(
+            json!({"name": "alpha", "namespace": "shop-prod"}),
+        )),
+        wide(destinations(json!({"name": "prod-*", "namespace": "shop"}))),
+    ];
+    insta::assert_snapshot!(all.join("\n"), @"
+    deny project-too-wide: spec.sourceRepos[0]: * permits any repository (project shop-prod); list the repositories it needs
+    deny project-too-wide: spec.sourceRepos[0]: * permits any repository (its labels); list the repositories it needs
+    deny project-too-wide: spec.sourceRepos[0]: * permits any repository (labels of cluster omega); list the repositories it needs
+    deny project-too-wide: spec.sourceRepos[0]: * permits any repository (namespace shop-prod); list the repositories it needs
+    deny project-too-wide: spec.sourceRepos[0]: * permits any repository (destination prod-*); list the repositories it needs
+    ");
+    let shut_out = json!([
+        {"name": "*", "namespace": "shop"},
+        {"name": "!omega", "namespace": "*"},
+        {"name": "alpha", "namespace": "!shop-prod"},
+    ]);
+    assert_eq!(wide(json!({"spec": {"destinations": shut_out}})), "");
+}
+
+#[test]
+fn clusters_of_a_project_are_in_its_reach_and_may_be_all_that_are() {
+    let mut own = cluster("gamma", "prod");
+    own.project = "shop".to_owned();
+    let world = World {
+        more_clusters: vec![own],
+        ..World::default()
+    };
+    let judged = |name: &str, only_scoped: bool| {
+        let project = app_project(&json!({
+            "metadata": {"name": name},
+            "spec": {
+                "sourceRepos": ["*"],
+                "destinations": [{"server": "*", "namespace": "shop"}],
+                "permitOnlyProjectScopedClusters": only_scoped,
+            },
+        }));
+        judge_project(&project, &world, "").join("\n")
+    };
+    assert_eq!(judged("other", true), "");
+    insta::assert_snapshot!(judged("shop", true), @"deny project-too-wide: spec.sourceRepos[0]: * permits any repository (labels of cluster gamma); list the repositories it needs");
+    insta::assert_snapshot!(judged("other", false), @"
+    deny project-too-wide: spec.sourceRepos[0]: * permits any repository (labels of cluster omega); list the repositories it needs
+    deny project-too-wide: spec.destinations[0]: permits any cluster (labels of cluster omega); list the clusters it needs
+    ");
+}
+
+#[test]
+fn files_leave_undecided_what_a_project_reaches_elsewhere() {
+    let world = World {
+        completeness: Completeness::Partial,
+        ..World::default()
+    };
+    let judged = |destinations: Value| {
+        let wide =
+            app_project(&json!({"spec": {"sourceRepos": ["*"], "destinations": destinations}}));
+        judge_project(&wide, &world, "").join("\n")
+    };
+    insta::assert_snapshot!(judged(json!([{"name": "delta-*", "namespace": "shop"}])), @"undecided project-too-wide: spec.sourceRepos[0]: cluster delta-* is not among the files: if it is production, * permits any repository; list the repositories it needs");
+    let known = json!([
+        {"name": "alpha", "namespace": "shop"},
+        {"server": "https://kubernetes.default.svc", "namespace": "argocd"},
+    ]);
+    assert_eq!(judged(known), "");
+}
+
+/// Refused, argocd-server exits, and starts again, and exits.
+#[test]
+fn argocd_server_may_make_the_project_default_and_nobody_else() {
+    let world = World::default();
+    let server = "system:serviceaccount:argocd:argocd-server";
+    let judged = |project: &Value, username: &str| judge_project(project, &world, username);
+    insta::assert_snapshot!(judged(&default_project(), server).join("\n"), @"
+    warn project-too-wide: spec.sourceRepos[0]: * permits any repository (labels of cluster omega); list the repositories it needs
+    warn project-too-wide: spec.destinations[0]: permits any cluster (labels of cluster omega); list the clusters it needs
+    warn project-too-wide: spec.clusterResourceWhitelist[0]: permits any cluster-scoped kind (labels of cluster omega); list the kinds it needs
+    ");
+    let mut wider = default_project();
+    wider["spec"]["destinations"][0]["name"] = json!("*");
+    let mut renamed = default_project();
+    renamed["metadata"]["name"] = json!("everything");
+    let mut elsewhere = default_project();
+    elsewhere["metadata"]["namespace"] = json!("argocd-old");
+    for (project, username) in [
+        (default_project(), "alice@example.com"),
+        (default_project(), CONTROLLER),
+        (wider, server),
+        (renamed, server),
+        (elsewhere, server),
+    ] {
+        let found = judged(&project, username);
+        assert!(
+            found.iter().all(|line| line.starts_with("deny")),
+            "{found:?}"
+        );
+        assert_eq!(found.len(), 3, "{found:?}");
+    }
+}
+
+#[test]
+fn an_update_of_a_project_is_judged_where_it_changes_what_the_rule_reads() {
+    let judged = |old: &Value, new: &Value| {
+        let (old, new) = (old.to_string(), new.to_string());
+        let subject = Subject {
+            old: Some(project(&old)),
+            operation: Operation::Update,
+            requester: Requester {
+                username: "system:serviceaccount:argocd:argocd-server",
+            },
+            ..Subject::new(project(&new))
+        };
+        evaluate(&subject, &World::default().inventory()).outcome
+    };
+    let wide = default_project();
+    let mut described = wide.clone();
+    described["spec"]["description"] = json!("Everything");
+    described["metadata"]["annotations"] = json!({"team": "platform"});
+    assert_eq!(judged(&wide, &described), Outcome::Unchanged);
+    let mut narrow = wide.clone();
+    narrow["spec"] = json!({});
+    assert_eq!(judged(&wide, &narrow), Outcome::Admitted);
+    // The exception is for the making of it.
+    assert_eq!(judged(&narrow, &wide), Outcome::Denied);
+}
+
+#[test]
+fn a_project_may_be_exempt_by_its_name() {
+    let exempt = |entry: Value| {
+        let world = World::with_policy(json!({"rules": {"project-too-wide": {"exempt": [entry]}}}));
+        judge_project(&default_project(), &world, "").join("\n")
+    };
+    insta::assert_snapshot!(exempt(json!({"projects": ["def*"], "reason": "cut down next week"})), @"
+    warn project-too-wide: spec.sourceRepos[0]: exempt (cut down next week): * permits any repository (labels of cluster omega); list the repositories it needs
+    warn project-too-wide: spec.destinations[0]: exempt (cut down next week): permits any cluster (labels of cluster omega); list the clusters it needs
+    warn project-too-wide: spec.clusterResourceWhitelist[0]: exempt (cut down next week): permits any cluster-scoped kind (labels of cluster omega); list the kinds it needs
+    ");
+    let of_clusters = exempt(json!({"projects": ["def*"], "clusters": ["*"], "reason": "no"}));
+    assert!(of_clusters.starts_with("deny"), "{of_clusters}");
+}
+
+/// An app-of-apps with Argo CD's finalizer, changed by a JSON merge patch.
+fn root(patch: &Value) -> Value {
+    let mut root = json!({
+        "metadata": {
+            "name": "root",
+            "namespace": "argocd",
+            "finalizers": ["resources-finalizer.argocd.argoproj.io"],
+        },
+        "spec": {
+            "project": "default",
+            "source": {"repoURL": "https://git.example.com/shop/fleet.git", "path": "."},
+            "destination": {"server": "https://kubernetes.default.svc", "namespace": "argocd"},
+        },
+        "status": {"resources": [{"group": "argoproj.io", "kind": "ApplicationSet", "name": "orders"}]},
+    });
+    json_patch::merge(&mut root, patch);
+    root
+}
+
+fn judge_deletion(
+    object: &Value,
+    world: &World,
+    propagation: Propagation,
+    username: &str,
+) -> Verdict {
+    let json = object.to_string();
+    let subject = Subject {
+        operation: Operation::Delete(propagation),
+        requester: Requester { username },
+        ..Subject::new(application(&json))
+    };
+    evaluate(&subject, &world.inventory())
+}
+
+#[test]
+fn an_app_of_apps_does_not_take_production_along() {
+    let world = World::default();
+    let all: Vec<String> = [
+        (Propagation::Background, "alice@example.com"),
+        (Propagation::Orphan, "alice@example.com"),
+        // Its parent prunes it, or somebody uses the CLI.
+        (Propagation::Foreground, CONTROLLER),
+        (
+            Propagation::Background,
+            "system:serviceaccount:argocd:argocd-server",
+        ),
+    ]
+    .into_iter()
+    .flat_map(|(propagation, username)| {
+        lines(&judge_deletion(
+            &root(&json!({})),
+            &world,
+            propagation,
+            username,
+        ))
+    })
+    .collect();
+    insta::assert_snapshot!(all.join("\n"), @"
+    deny cascade-delete: metadata.finalizers: deletes its Applications and all they deploy (labels of cluster omega); argocd app delete --cascade=false, or first remove the finalizer
+    deny cascade-delete: metadata.finalizers: deletes its Applications and all they deploy, whatever --cascade says (labels of cluster omega); argocd app delete --cascade=false, or first remove the finalizer
+    deny cascade-delete: metadata.finalizers: deletes its Applications and all they deploy (labels of cluster omega); argocd app delete --cascade=false, or first remove the finalizer
+    deny cascade-delete: metadata.finalizers: deletes its Applications and all they deploy (labels of cluster omega); argocd app delete --cascade=false, or first remove the finalizer
+    ");
+}
+
+#[test]
+fn what_takes_no_application_along_may_be_deleted_whatever_is_wrong_with_it() {
+    let world = World::default();
+    let outcome = |object: &Value, username: &str| {
+        judge_deletion(object, &world, Propagation::Background, username).outcome
+    };
+    let finalizers = |finalizers: Value| root(&json!({"metadata": {"finalizers": finalizers}}));
+    let resources = |resources: Value| {
+        root(
+            &json!({"spec": {"destination": {"server": null, "name": "omega"}}, "status": {"resources": resources}}),
+        )
+    };
+    for object in [
+        finalizers(json!(null)),
+        finalizers(json!(["post-delete-finalizer.argocd.argoproj.io"])),
+        resources(json!(null)),
+        resources(
+            json!([{"group": "apps", "kind": "Deployment"}, {"group": "argoproj.io", "kind": "AppProject"}]),
+        ),
+        root(&json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}})),
+    ] {
+        assert_eq!(
+            outcome(&object, "alice@example.com"),
+            Outcome::Admitted,
+            "{object}"
+        );
+    }
+    for collector in [
+        "system:serviceaccount:kube-system:generic-garbage-collector",
+        "system:serviceaccount:kube-system:namespace-controller",
+        "system:kube-controller-manager",
+    ] {
+        assert_eq!(outcome(&root(&json!({})), collector), Outcome::Admitted);
+    }
+}
+
+#[test]
+fn the_finalizer_itself_may_always_be_removed() {
+    let bare = root(&json!({"metadata": {"finalizers": null}}));
+    let world = World::default();
+    let removed = world.judge_update(&root(&json!({})), &bare, "alice@example.com");
+    assert_eq!(removed.outcome, Outcome::Unchanged);
+}
+
+#[test]
+fn the_deletion_of_an_app_of_apps_is_judged_by_where_its_applications_may_be() {
+    let staging_only = |rules: Value| {
+        World::with_policy(json!({
+            "environments": [
+                {"name": "staging", "match": {"clusters": {"matchLabels": {"environment": "staging"}}}},
+                {"name": "live", "production": true, "match": {"projects": ["live-*"]}},
+            ],
+            "rules": rules,
+        }))
+    };
+    let outcome = |world: &World| {
+        judge_deletion(&root(&json!({})), world, Propagation::Background, "").outcome
+    };
+    assert_eq!(outcome(&staging_only(json!({}))), Outcome::Admitted);
+    let on_staging = json!({"cascade-delete": {"environments": ["staging"]}});
+    assert_eq!(outcome(&staging_only(on_staging)), Outcome::Denied);
+    // A project is enough, where production is not a cluster of its own.
+    let by_project = World::with_policy(json!({"environments": [
+        {"name": "live", "production": true, "match": {"projects": ["sho?"]}},
+    ]}));
+    assert_eq!(outcome(&by_project), Outcome::Denied);
+    let exempt = json!({"rules": {"cascade-delete": {"exempt": [
+        {"applications": ["argocd/root"], "reason": "being taken down"},
+    ]}}});
+    assert_eq!(outcome(&World::with_policy(exempt)), Outcome::Admitted);
+}
+
+/// Argo CD deletes AppProjects and Secrets too, and nothing judges that.
+#[test]
+fn no_other_rule_is_asked_about_a_deletion() {
+    let json = secret(r#"{"bearerToken": "example"}"#).to_string();
+    let wide = default_project().to_string();
+    let secret: Object<'_> = Object::ClusterSecret(serde_json::from_str(&json).unwrap());
+    for object in [secret, project(&wide)] {
+        let subject = Subject {
+            operation: Operation::Delete(Propagation::Background),
+            ..Subject::new(object)
+        };
+        let verdict = evaluate(&subject, &World::default().inventory());
+        assert_eq!(verdict.outcome, Outcome::Unchanged);
+    }
+    let created = World::default().judge(&root(&json!({})));
+    assert!(
+        !created.iter().any(|line| line.contains("cascade-delete")),
+        "{created:?}"
+    );
+}
+
 fn base64_of(text: &str) -> String {
     use base64::Engine as _;
     base64::prelude::BASE64_STANDARD.encode(text)
@@ -850,6 +1443,45 @@ fn exec_plugins_pass_where_the_policy_lists_them() {
 }
 
 #[test]
+fn the_environment_of_an_exec_plugin_may_hold_credentials() {
+    let judge = |env: Value| {
+        let exec = json!({"command": "argocd-k8s-auth", "args": ["azure"], "env": env});
+        let secret = secret(&json!({"execProviderConfig": exec}).to_string());
+        let policy = json!({"rules": {"cluster-credentials": {"allowExec": ["argocd-k8s-auth"]}}});
+        judge_secret(&secret, policy)
+    };
+    for harmless in [
+        json!({}),
+        json!({"AWS_REGION": "eu-central-1", "AWS_PROFILE": "argocd"}),
+        json!({"AZURE_CLIENT_ID": "a", "AZURE_FEDERATED_TOKEN_FILE": "/var/run/token"}),
+        json!({"AZURE_CLIENT_SECRET": ""}),
+        json!({"AZURE_CLIENT_SECRET": null}),
+    ] {
+        assert_eq!(judge(harmless), "");
+    }
+    let value = "hunter2";
+    let all: Vec<String> = [
+        json!({"AAD_SERVICE_PRINCIPAL_CLIENT_SECRET": value}),
+        json!({"AWS_REGION": "a", "AWS_SECRET_ACCESS_KEY": value, "AWS_SESSION_TOKEN": value}),
+        json!({"aws_region": value}),
+        json!({"hunter2": value}),
+        json!({"PATH": "/tmp"}),
+    ]
+    .into_iter()
+    .map(judge)
+    .collect();
+    let all = all.join("\n");
+    assert!(!all.contains(value), "{all}");
+    insta::assert_snapshot!(all, @"
+    deny cluster-credentials: data.config: execProviderConfig.env sets AAD_SERVICE_PRINCIPAL_CLIENT_SECRET, which may be a credential; set it in Argo CD's own pods
+    deny cluster-credentials: data.config: execProviderConfig.env sets AWS_SECRET_ACCESS_KEY and 1 more, which may be a credential; set it in Argo CD's own pods
+    deny cluster-credentials: data.config: execProviderConfig.env sets a variable, which may be a credential; set it in Argo CD's own pods
+    deny cluster-credentials: data.config: execProviderConfig.env sets a variable, which may be a credential; set it in Argo CD's own pods
+    deny cluster-credentials: data.config: execProviderConfig.env sets PATH, which may be a credential; set it in Argo CD's own pods
+    ");
+}
+
+#[test]
 fn a_secret_without_the_label_is_no_cluster() {
     let mut other = secret(&json!({"bearerToken": "a"}).to_string());
     other["metadata"]["labels"] = json!({});
@@ -859,6 +1491,7 @@ fn a_secret_without_the_label_is_no_cluster() {
 proptest! {
     #[test]
     fn every_message_is_one_short_line(
+        engine in prop_oneof![Just(json!({})), Just(staging_engine())],
         texts in proptest::collection::vec("\\PC{0,300}|[\\n\\t\\x00-\\x1f]{1,9}", 8),
         automated in any::<bool>(),
     ) {
@@ -874,9 +1507,18 @@ proptest! {
         if automated {
             app["spec"]["syncPolicy"]["automated"] = json!({});
         }
+        app["metadata"]["annotations"] = json!({"argocd-image-updater.argoproj.io/image-list": texts[1]});
+        app["spec"]["sources"] = json!([{"repoURL": texts[2], "chart": texts[3], "targetRevision": texts[4]}]);
+        let project = json!({
+            "metadata": {"name": texts[0], "namespace": "argocd", "labels": {"environment": "prod"}},
+            "spec": {
+                "sourceRepos": [texts[1], format!("!{}", texts[2])],
+                "destinations": [{"name": format!("!{}", texts[3]), "namespace": texts[4]}],
+            },
+        });
         for completeness in [Completeness::Complete, Completeness::Partial] {
-            let world = World { completeness, ..World::default() };
-            for line in world.judge(&app) {
+            let world = World { completeness, ..World::with_policy(engine.clone()) };
+            for line in world.judge(&app).into_iter().chain(judge_project(&project, &world, "")) {
                 let line = line.split_once(' ').unwrap().1;
                 prop_assert!(line.chars().count() < 200, "{line}");
                 prop_assert!(!line.chars().any(char::is_control), "{line:?}");

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   AppProject ──────────┐
+//!   ApplicationSet ──────┤
 //!   Secret, cluster ─────┤
 //!   Secret, repository ──┤ watched   changes    store          caches
 //!   ConfigMap argocd-cm ─┼────────> ────────> tables ──────> Inventory, replaced as a whole
@@ -34,8 +35,8 @@ use tracing::{error, warn};
 
 use self::store::{Change, Store};
 use self::watched::{
-    ApplicationDefinition, ClusterObject, PolicyObject, ProjectObject, RepositoryObject,
-    SettingsObject, Watchable, Watched,
+    ApplicationDefinition, ApplicationSetObject, ClusterObject, PolicyObject, ProjectObject,
+    RepositoryObject, SettingsObject, Watchable, Watched,
 };
 use crate::state::{Caches, Webhook};
 
@@ -118,6 +119,12 @@ fn changes(
             webhook,
         ),
         watch(
+            Api::<Watched<ApplicationSetObject>>::all(client.clone()),
+            watcher::Config::default(),
+            Change::ApplicationSet,
+            webhook,
+        ),
+        watch(
             Api::<Watched<ClusterObject>>::namespaced(client.clone(), namespace),
             secrets(argocd::names::SECRET_TYPE_CLUSTER),
             Change::Cluster,
@@ -137,7 +144,7 @@ fn changes(
         ),
         watch(
             Api::<Watched<ApplicationDefinition>>::all(client.clone()),
-            named(watched::APPLICATION_DEFINITION),
+            named(argocd::names::APPLICATION_DEFINITION),
             Change::ApplicationDefinition,
             webhook,
         ),
@@ -145,7 +152,7 @@ fn changes(
     if let PolicyOrigin::Cluster = origin {
         streams.push(watch(
             Api::<Watched<PolicyObject>>::all(client.clone()),
-            named(watched::POLICY),
+            named(policy::gitops_policy::POLICY_NAME),
             Change::Policy,
             webhook,
         ));

@@ -66,6 +66,8 @@ impl PolicySource {
 pub enum WatchedKind {
     /// AppProjects.
     Project,
+    /// ApplicationSets.
+    ApplicationSet,
     /// Cluster Secrets.
     Cluster,
     /// Repository Secrets.
@@ -81,8 +83,9 @@ pub enum WatchedKind {
 }
 
 impl WatchedKind {
-    const ALL: [WatchedKind; 7] = [
+    const ALL: [WatchedKind; 8] = [
         WatchedKind::Project,
+        WatchedKind::ApplicationSet,
         WatchedKind::Cluster,
         WatchedKind::Repository,
         WatchedKind::Settings,
@@ -95,6 +98,7 @@ impl WatchedKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             WatchedKind::Project => "AppProject",
+            WatchedKind::ApplicationSet => "ApplicationSet",
             WatchedKind::Cluster => "cluster Secret",
             WatchedKind::Repository => "repository Secret",
             WatchedKind::Settings => "ConfigMap argocd-cm",
@@ -110,6 +114,8 @@ impl WatchedKind {
 pub struct InventorySizes {
     /// AppProjects.
     pub projects: usize,
+    /// ApplicationSets.
+    pub application_sets: usize,
     /// Clusters of cluster Secrets.
     pub clusters: usize,
     /// Repositories that belong to a project.
@@ -256,9 +262,15 @@ impl Metrics {
             body_bytes,
             connections,
             inventory_builds,
-            inventory_objects: ["AppProject", "Cluster", "Repository", "unreadable"]
-                .map(|kind| inventory_objects.get_or_create_owned(&[("kind", kind)]))
-                .into(),
+            inventory_objects: [
+                "AppProject",
+                "ApplicationSet",
+                "Cluster",
+                "Repository",
+                "unreadable",
+            ]
+            .map(|kind| inventory_objects.get_or_create_owned(&[("kind", kind)]))
+            .into(),
             policy_sources: PolicySource::ALL
                 .map(|source| policy_sources.get_or_create_owned(&[("source", source.as_str())]))
                 .into(),
@@ -317,6 +329,7 @@ impl Metrics {
         self.inventory_builds.inc();
         let sizes = [
             sizes.projects,
+            sizes.application_sets,
             sizes.clusters,
             sizes.repositories,
             sizes.unreadable,

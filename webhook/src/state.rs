@@ -31,6 +31,7 @@ pub struct Webhook {
     distrusted: AtomicBool,
     published: watch::Sender<()>,
     patience: Semaphore,
+    expansions: Semaphore,
     small_bodies: Semaphore,
     large_bodies: Semaphore,
 }
@@ -38,6 +39,10 @@ pub struct Webhook {
 /// Requests that may wait for a newer inventory at the same time. It is a handful at most where an
 /// AppProject and its Applications are created together; more is somebody who asks for nonsense.
 const PATIENCE: usize = 16;
+
+/// Requests for which ApplicationSets are expanded at the same time. One can take a processor for a
+/// second, and some megabytes.
+const EXPANSIONS: usize = 2;
 
 /// What a permit for a body stands for. Bytes would be too many for one acquisition.
 const PERMIT_BYTES: usize = 1024;
@@ -53,6 +58,7 @@ impl Webhook {
             distrusted: AtomicBool::new(false),
             published: watch::Sender::new(()),
             patience: Semaphore::new(PATIENCE),
+            expansions: Semaphore::new(EXPANSIONS),
             small_bodies: Semaphore::new(limits.small_bodies.div_ceil(PERMIT_BYTES)),
             large_bodies: Semaphore::new(limits.large_bodies.div_ceil(PERMIT_BYTES)),
         }
@@ -97,6 +103,11 @@ impl Webhook {
     /// Leave to wait for a newer inventory, unless too many others do.
     pub(crate) fn patience(&self) -> Option<SemaphorePermit<'_>> {
         self.patience.try_acquire().ok()
+    }
+
+    /// Waits for its turn to expand ApplicationSets.
+    pub(crate) async fn expansion(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
+        self.expansions.acquire().await
     }
 
     /// Waits for room for a body. Large bodies have memory of their own: however long they take to

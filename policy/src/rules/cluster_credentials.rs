@@ -1,8 +1,8 @@
 use argocd::cluster::ClusterSecretError;
-use argocd::cluster::config::{ClusterConfig, Irregularity, has_user_info};
+use argocd::cluster::config::{ClusterConfig, ExecProviderConfig, Irregularity, has_user_info};
 
 use crate::finding::shorten;
-use crate::rule::{Context, Findings, Rule, RuleMetadata, Scope, declare_rule};
+use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};
 use crate::subject::Object;
 
 declare_rule! {
@@ -10,7 +10,8 @@ declare_rule! {
     ///
     /// Denies a cluster Secret that holds a bearer token, a user name and password (in its `config`,
     /// or in the URL of the server or the proxy) or a client key,
-    /// that runs an exec plugin which the policy does not list, or that does not verify the
+    /// that runs an exec plugin which the policy does not list, that gives an exec plugin an
+    /// environment variable which may be a credential, or that does not verify the
     /// server's certificate. What counts is what the Secret holds, whether Argo CD would use it or
     /// not: a token beside `awsAuthConfig` is ignored by Argo CD and still readable by everybody
     /// who may read the Secret.
@@ -18,6 +19,16 @@ declare_rule! {
     /// `config` is read as Argo CD reads it, which does not mind upper and lower case and lets the
     /// last of several equal names win. Names that are not spelt as documented, or come twice, are
     /// denied: other readers would see another Secret than Argo CD.
+    ///
+    /// Nobody can tell what a variable in `execProviderConfig.env` holds. Those that by their name
+    /// hold a region, a profile, an identity or the path of a file pass:
+    /// `AWS_REGION`, `AWS_DEFAULT_REGION`, `AWS_PROFILE`, `AWS_STS_REGIONAL_ENDPOINTS`,
+    /// `AWS_ROLE_ARN`, `AWS_ROLE_SESSION_NAME`, `AWS_WEB_IDENTITY_TOKEN_FILE`,
+    /// `AAD_ENVIRONMENT_NAME`, `AAD_LOGIN_METHOD`, `AAD_SERVICE_PRINCIPAL_CLIENT_ID`,
+    /// `AZURE_AUTHORITY_HOST`, `AZURE_CLIENT_ID`, `AZURE_FEDERATED_TOKEN_FILE`,
+    /// `AZURE_TENANT_ID`, `CLOUDSDK_CORE_PROJECT`, `GOOGLE_APPLICATION_CREDENTIALS` and
+    /// `GOOGLE_CLOUD_PROJECT`. Any other with a value is denied, also of a command that the policy
+    /// lists. Some of them, such as `PATH`, would moreover decide which program is run.
     ///
     /// ## Why
     ///
@@ -29,7 +40,9 @@ declare_rule! {
     /// On EKS use `awsAuthConfig` with an access entry for the role: Argo CD then signs a request
     /// with its own AWS identity, and the Secret holds nothing that is worth stealing. Elsewhere
     /// use an exec plugin for short-lived credentials, such as `argocd-k8s-auth gcp` or `azure`,
-    /// and list its command in the policy under `rules.cluster-credentials.allowExec`.
+    /// and list its command in the policy under `rules.cluster-credentials.allowExec`. What the
+    /// plugin needs in its environment belongs in the environment of Argo CD's own pods, or in a
+    /// file there; a cluster whose plugin needs another harmless variable can be exempted.
     ///
     /// ## Denied
     ///
@@ -59,6 +72,23 @@ declare_rule! {
     ///   config: '{"execProviderConfig": {"command": "sh", "apiVersion": "client.authentication.k8s.io/v1beta1"}}'
     /// ```
     ///
+    /// ```yaml
+    /// apiVersion: v1
+    /// kind: Secret
+    /// metadata:
+    ///   name: cluster-staging-eu
+    ///   namespace: argocd
+    ///   labels: { argocd.argoproj.io/secret-type: cluster }
+    /// stringData:
+    ///   name: staging-eu
+    ///   server: https://staging-eu.example.com
+    ///   config: |
+    ///     {"execProviderConfig": {
+    ///       "command": "argocd-k8s-auth", "args": ["azure"],
+    ///       "env": {"AAD_SERVICE_PRINCIPAL_CLIENT_SECRET": "example"},
+    ///       "apiVersion": "client.authentication.k8s.io/v1beta1"}}
+    /// ```
+    ///
     /// ## Admitted
     ///
     /// ```yaml
@@ -77,12 +107,35 @@ declare_rule! {
         id: "cluster-credentials",
         summary: "no long-lived credentials in cluster Secrets",
         judges: ["Secret"],
+        occasion: Occasion::Writing,
         scope: Scope::Everywhere,
     }
 }
 
 const CONFIG: &str = "/data/config";
 const FIX: &str = "use awsAuthConfig, which holds no credential";
+
+/// Environment variables that by their name hold no credential, but a region, a profile, an
+/// identity, or the path of a file in Argo CD's own pods.
+const HARMLESS_VARIABLES: [&str; 17] = [
+    "AAD_ENVIRONMENT_NAME",
+    "AAD_LOGIN_METHOD",
+    "AAD_SERVICE_PRINCIPAL_CLIENT_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_PROFILE",
+    "AWS_REGION",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_STS_REGIONAL_ENDPOINTS",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AZURE_AUTHORITY_HOST",
+    "AZURE_CLIENT_ID",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "AZURE_TENANT_ID",
+    "CLOUDSDK_CORE_PROJECT",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "GOOGLE_CLOUD_PROJECT",
+];
 
 impl Rule for ClusterCredentials {
     fn metadata(&self) -> &'static RuleMetadata {
@@ -173,14 +226,8 @@ fn check_config(config: &ClusterConfig, allowed: &[String], findings: &mut Findi
     if config.tls.key_data {
         findings.deny(CONFIG, "holds a client key (tlsClientConfig.keyData)", FIX);
     }
-    if let Some(exec) = &config.exec
-        && !allowed.contains(&exec.command)
-    {
-        findings.deny(
-            CONFIG,
-            format!("runs {} in Argo CD's pods", program(&exec.command)),
-            "use awsAuthConfig, or list the command in allowExec",
-        );
+    if let Some(exec) = &config.exec {
+        check_exec(exec, allowed, findings);
     }
     if config.tls.insecure {
         findings.deny(
@@ -191,7 +238,59 @@ fn check_config(config: &ClusterConfig, allowed: &[String], findings: &mut Findi
     }
 }
 
+fn check_exec(exec: &ExecProviderConfig, allowed: &[String], findings: &mut Findings) {
+    if !allowed.contains(&exec.command) {
+        findings.deny(
+            CONFIG,
+            format!("runs {} in Argo CD's pods", program(&exec.command)),
+            "use awsAuthConfig, or list the command in allowExec",
+        );
+    }
+    let mut suspects = exec
+        .env
+        .iter()
+        .filter(|(name, is_set)| **is_set && !HARMLESS_VARIABLES.contains(&name.as_str()));
+    if let Some((first, _)) = suspects.next() {
+        let more = match suspects.count() {
+            0 => String::new(),
+            others => format!(" and {others} more"),
+        };
+        findings.deny(
+            CONFIG,
+            format!(
+                "execProviderConfig.env sets {}{more}, which may be a credential",
+                variable(first)
+            ),
+            "set it in Argo CD's own pods",
+        );
+    }
+}
+
+/// The name of a variable, where it is one: a value may have slipped into its place.
+fn variable(name: &str) -> String {
+    let usual = |byte: u8| byte.is_ascii_uppercase() || byte == b'_';
+    if name.len() <= 40 && name.bytes().all(usual) {
+        name.to_owned()
+    } else {
+        "a variable".to_owned()
+    }
+}
+
 /// The program of a command, without what may be arguments.
 fn program(command: &str) -> String {
     shorten(command.split_whitespace().next().unwrap_or("''"), 40)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_names_every_variable_that_passes() {
+        let page = ClusterCredentials::METADATA.page();
+        for variable in HARMLESS_VARIABLES {
+            let named = format!("`{variable}`");
+            assert!(page.contains(&named), "{variable}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 use argocd::names::DEFAULT_PROJECT;
 
-use crate::rule::{Context, Findings, Rule, RuleMetadata, Scope, declare_rule};
+use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};
 use crate::subject::Object;
 
 declare_rule! {
@@ -46,7 +46,8 @@ declare_rule! {
     pub struct DefaultProject {
         id: "default-project",
         summary: "no use of the AppProject `default`",
-        judges: ["Application"],
+        judges: ["Application", "ApplicationSet"],
+        occasion: Occasion::Writing,
         scope: Scope::Everywhere,
     }
 }

@@ -1,8 +1,9 @@
 use argocd::Application;
 use argocd::application::{Sources, SyncOperation};
+use argocd::revision::is_commit;
 
 use crate::finding::shorten;
-use crate::rule::{Context, Findings, Rule, RuleMetadata, Scope, declare_rule};
+use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};
 use crate::subject::Object;
 
 declare_rule! {
@@ -75,6 +76,7 @@ declare_rule! {
         id: "operation-override",
         summary: "no operation on production that differs from the spec",
         judges: ["Application"],
+        occasion: Occasion::Writing,
         scope: Scope::Production,
     }
 }
@@ -198,9 +200,4 @@ fn is_chart(application: &Application<'_>, index: usize) -> bool {
         Sources::Single(source) => source,
     };
     source.is_some_and(|source| !source.chart.is_empty() || source.repo_url.starts_with("oci://"))
-}
-
-/// Whether a revision is a full commit: a branch of that name would not be what was compared.
-fn is_commit(revision: &str) -> bool {
-    matches!(revision.len(), 40 | 64) && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

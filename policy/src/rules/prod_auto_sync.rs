@@ -2,7 +2,7 @@ use argocd::application::{Automated, AutomatedSync, EnabledField};
 use serde_json::json;
 
 use crate::environment::Membership;
-use crate::rule::{Context, Findings, Rule, RuleMetadata, Scope, declare_rule};
+use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};
 use crate::subject::Object;
 
 declare_rule! {
@@ -66,7 +66,8 @@ declare_rule! {
     pub struct ProdAutoSync {
         id: "prod-auto-sync",
         summary: "no automated sync on production",
-        judges: ["Application"],
+        judges: ["Application", "ApplicationSet"],
+        occasion: Occasion::Writing,
         scope: Scope::Production,
     }
 }

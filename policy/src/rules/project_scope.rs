@@ -5,7 +5,7 @@ use argocd::project::Permissions;
 
 use crate::finding::{shorten, without_user_info};
 use crate::inventory::Completeness;
-use crate::rule::{Context, Findings, Rule, RuleMetadata, Scope, declare_rule};
+use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};
 use crate::subject::{Object, Operation};
 
 declare_rule! {
@@ -90,7 +90,8 @@ declare_rule! {
     pub struct ProjectScope {
         id: "project-scope",
         summary: "source, destination and namespace that the AppProject permits",
-        judges: ["Application"],
+        judges: ["Application", "ApplicationSet"],
+        occasion: Occasion::Writing,
         scope: Scope::Everywhere,
     }
 }
@@ -188,10 +189,21 @@ fn report(condition: &Condition, completeness: Completeness, findings: &mut Find
                 "add what is missing",
             );
         }
+        Problem::OneOfSourcesIncomplete => {
+            findings.deny(
+                field,
+                "Argo CD needs repoURL and one of path, chart, ref",
+                "add what is missing",
+            );
+        }
         Problem::ChartRevisionMissing => {
             findings.deny(field, "a chart needs a version", "set targetRevision");
         }
         Problem::SourceNotPermitted {
+            repository,
+            project,
+        }
+        | Problem::SyncSourceNotPermitted {
             repository,
             project,
         } => {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::finding::shorten;
 use crate::gitops_policy::Require;
-use crate::rule::{Context, Findings, Rule, RuleMetadata, Scope, declare_rule};
+use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};
 use crate::subject::Object;
 
 declare_rule! {
@@ -100,7 +100,8 @@ declare_rule! {
     pub struct ReplicasIgnored {
         id: "replicas-ignored",
         summary: "replicas left to the autoscaler on production",
-        judges: ["Application"],
+        judges: ["Application", "ApplicationSet"],
+        occasion: Occasion::Writing,
         scope: Scope::Production,
     }
 }

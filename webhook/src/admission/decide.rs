@@ -50,7 +50,7 @@ impl Verdict {
 }
 
 /// A [`Verdict`] and what it rests on.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Decision {
     /// What becomes of the request.
     pub verdict: Verdict,
@@ -96,7 +96,7 @@ pub fn decide(review: &mut Review<'_>, inventory: &Inventory) -> Decision {
     let operation = match review.operation {
         Operation::Create => policy::Operation::Create,
         Operation::Update => policy::Operation::Update,
-        Operation::Delete => policy::Operation::Delete,
+        Operation::Delete => policy::Operation::Delete(review.propagation),
         Operation::Connect => return Decision::without_findings(Verdict::NotJudged),
     };
     let subject = Subject {

@@ -12,7 +12,9 @@ use axum::routing::post;
 use http_body_util::BodyExt as _;
 use policy::Level;
 use prometheus_client::metrics::gauge::Gauge;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::SemaphorePermit;
+use tokio::task::block_in_place;
 use tokio::time::{timeout, timeout_at};
 use tracing::{debug, info, warn};
 use zeroize::Zeroize as _;
@@ -311,7 +313,7 @@ async fn collect(mut body: Body, limit: usize) -> Result<Vec<u8>, Failure> {
 
 /// Judges, and writes down what came of it.
 async fn settle(webhook: &Webhook, body: &[u8], start: Instant) -> Result<(Vec<u8>, Kind), Failed> {
-    let judged = judge(webhook, body)?;
+    let judged = judge(webhook, body).await?;
     let (review, decision) = if lacks_news(&judged.1) {
         judge_by_news(webhook, body, judged).await?
     } else {
@@ -329,17 +331,41 @@ async fn settle(webhook: &Webhook, body: &[u8], start: Instant) -> Result<(Vec<u
 
 type Judged<'b> = (Review<'b>, Decision);
 
-fn judge<'b>(webhook: &Webhook, body: &'b [u8]) -> Result<Judged<'b>, Failed> {
+async fn judge<'b>(webhook: &Webhook, body: &'b [u8]) -> Result<Judged<'b>, Failed> {
     let mut review = Review::from_json(body).map_err(Failure::from)?;
+    let permit = if review.content.generates() {
+        let permit = timeout(webhook.limits.body_timeout, webhook.expansion()).await;
+        Some(
+            permit
+                .ok()
+                .and_then(Result::ok)
+                .ok_or(Failure::Overloaded)?,
+        )
+    } else {
+        None
+    };
     match &**webhook.caches.load() {
         Caches::Synced(inventory) => {
-            let decision = decide(&mut review, inventory);
+            let decision = if permit.is_some() {
+                out_of_the_way(|| decide(&mut review, inventory))
+            } else {
+                decide(&mut review, inventory)
+            };
             Ok((review, decision))
         }
         Caches::Syncing(missing) => Err(Failed {
             failure: Failure::NotSynced(missing.join(", ")),
             uid: review.uid.to_string(),
         }),
+    }
+}
+
+/// Does what can take a second so that other requests go on meanwhile. Where there is one thread only,
+/// nobody else could go on anyway.
+fn out_of_the_way<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => block_in_place(work),
+        _ => work(),
     }
 }
 
@@ -366,7 +392,7 @@ async fn judge_by_news<'b>(
     let mut news = webhook.published();
     // At once as well: there may have been news since the first time.
     loop {
-        let judged = judge(webhook, body)?;
+        let judged = judge(webhook, body).await?;
         if !lacks_news(&judged.1)
             || !matches!(timeout_at(deadline, news.changed()).await, Ok(Ok(())))
         {

@@ -12,9 +12,9 @@ use std::fmt;
 
 use argocd::cluster::ClusterSecret;
 use argocd::text::Text;
-use argocd::{AppProject, Application};
-use policy::Object;
+use argocd::{AppProject, Application, ApplicationSet};
 use policy::finding::shorten;
+use policy::{Object, Propagation};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -32,7 +32,7 @@ const QUOTE_LIMIT: usize = 64;
 pub enum Kind {
     /// `argoproj.io` Application.
     Application,
-    /// `argoproj.io` ApplicationSet; no rule judges it yet.
+    /// `argoproj.io` ApplicationSet.
     ApplicationSet,
     /// `argoproj.io` AppProject.
     AppProject,
@@ -126,6 +126,8 @@ pub struct Review<'a> {
     pub username: Text<'a>,
     /// Whether nothing will be stored.
     pub dry_run: bool,
+    /// On DELETE, what becomes of what the object owns.
+    pub propagation: Propagation,
     /// What there is to judge.
     pub content: Content<'a>,
 }
@@ -322,6 +324,28 @@ struct Request<'a> {
     object: Option<Held<'a>>,
     old_object: Option<Held<'a>>,
     dry_run: Option<bool>,
+    options: Option<Options<'a>>,
+}
+
+/// Of `metav1.DeleteOptions` what is read. On other operations there are others, without these.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Options<'a> {
+    #[serde(borrow)]
+    propagation_policy: Text<'a>,
+    /// What there was before `propagationPolicy`.
+    orphan_dependents: Option<bool>,
+}
+
+impl Options<'_> {
+    fn propagation(&self) -> Propagation {
+        match self.propagation_policy.as_str() {
+            "Orphan" => Propagation::Orphan,
+            "Foreground" => Propagation::Foreground,
+            _ if self.orphan_dependents == Some(true) => Propagation::Orphan,
+            _ => Propagation::Background,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -388,17 +412,27 @@ impl<'a> Request<'a> {
             operation,
             username: self.user_info.map(|user| user.username).unwrap_or_default(),
             dry_run: self.dry_run.unwrap_or_default(),
+            propagation: self.options.unwrap_or_default().propagation(),
             content,
         })
     }
 }
 
 impl<'a> Content<'a> {
+    /// Whether ApplicationSets are expanded to judge it, which can take much longer than all else.
+    pub(crate) fn generates(&self) -> bool {
+        let expanded = |object: &Object<'_>| {
+            matches!(object, Object::ApplicationSet(_) | Object::ClusterSecret(_))
+        };
+        matches!(self, Content::Judged { object, .. } if expanded(object))
+    }
+
     fn name(&self) -> Text<'a> {
         match self {
             Content::Judged { object, .. } => match object {
                 Object::Application(application) => application.metadata.name.clone(),
                 Object::AppProject(project) => Text::from(project.metadata.name.clone()),
+                Object::ApplicationSet(set) => set.metadata.name.clone(),
                 Object::ClusterSecret(secret) => secret.metadata.name.clone(),
             },
             Content::NotJudged | Content::Unreadable(_) => Text::default(),
@@ -422,17 +456,26 @@ fn content<'a>(kind: Kind, object: Held<'a>, old: Held<'a>) -> Option<Content<'a
         Held::Text(text) => decode_slowly(kind, text).unwrap_or(Held::Nothing),
         old => old,
     };
+    let old = match old {
+        Held::Object(old) => Some(old),
+        Held::Nothing | Held::NotJudged | Held::Text(_) => None,
+    };
     match object {
         Held::Nothing | Held::Text(_) => None,
-        Held::NotJudged => Some(Content::NotJudged),
-        Held::Object(object) => Some(Content::Judged {
-            object,
-            old: match old {
-                Held::Object(old) => Some(old),
-                Held::Nothing | Held::NotJudged | Held::Text(_) => None,
-            },
-        }),
+        Held::Object(object) if concerns_argo_cd(&object, old.as_ref()) => {
+            Some(Content::Judged { object, old })
+        }
+        Held::NotJudged | Held::Object(_) => Some(Content::NotJudged),
     }
+}
+
+/// A Secret concerns Argo CD if it is a cluster, or was one until now.
+fn concerns_argo_cd(object: &Object<'_>, old: Option<&Object<'_>>) -> bool {
+    let is_cluster = |object: &Object<'_>| match object {
+        Object::ClusterSecret(secret) => secret.is_cluster(),
+        _ => true,
+    };
+    is_cluster(object) || old.is_some_and(is_cluster)
 }
 
 fn is_being_deleted(object: &RawValue) -> bool {
@@ -488,13 +531,17 @@ fn decode<'de, D: Deserializer<'de>>(kind: Kind, deserializer: D) -> Result<Held
         }
         Kind::Secret => {
             let object = Option::<Box<ClusterSecret<'de>>>::deserialize(deserializer)?;
-            Ok(match object {
-                None => Held::Nothing,
-                Some(secret) if secret.is_cluster() => Held::Object(Object::ClusterSecret(secret)),
-                Some(_) => Held::NotJudged,
-            })
+            Ok(object.map_or(Held::Nothing, |secret| {
+                Held::Object(Object::ClusterSecret(secret))
+            }))
         }
-        Kind::ApplicationSet | Kind::Other => {
+        Kind::ApplicationSet => {
+            let object = Option::<Box<ApplicationSet<'de>>>::deserialize(deserializer)?;
+            Ok(object.map_or(Held::Nothing, |object| {
+                Held::Object(Object::ApplicationSet(object))
+            }))
+        }
+        Kind::Other => {
             let object = Option::<IgnoredAny>::deserialize(deserializer)?;
             Ok(object.map_or(Held::Nothing, |_| Held::NotJudged))
         }
@@ -542,6 +589,7 @@ enum RequestField {
     Object,
     OldObject,
     DryRun,
+    Options,
     #[serde(other)]
     Unknown,
 }
@@ -586,6 +634,11 @@ impl<'de> Visitor<'de> for RequestSeed {
                 RequestField::DryRun => {
                     if let Some(dry_run) = map.next_value()? {
                         set(&mut request.dry_run, dry_run)?;
+                    }
+                }
+                RequestField::Options => {
+                    if let Some(options) = map.next_value()? {
+                        set(&mut request.options, options)?;
                     }
                 }
                 RequestField::Unknown => {

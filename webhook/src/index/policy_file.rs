@@ -6,10 +6,8 @@ use std::path::{Path, PathBuf};
 use argocd::Fleet;
 use argocd::application::EnabledField;
 use argocd::fleet::Parts;
-use policy::gitops_policy::InvalidPolicy;
+use policy::gitops_policy::{InvalidPolicy, POLICY_NAME};
 use policy::{Completeness, GitOpsPolicy, GitOpsPolicySpec, Inventory};
-
-use super::watched::POLICY;
 
 /// Why a file holds no policy.
 #[derive(Debug, thiserror::Error)]
@@ -72,8 +70,8 @@ pub fn read(path: &Path) -> Result<Box<GitOpsPolicySpec>, PolicyFileError> {
 fn parse(text: &str) -> Result<GitOpsPolicySpec, Box<dyn std::error::Error + Send + Sync>> {
     let policy: GitOpsPolicy = serde_json::from_value(argocd::yaml::value(text)?)?;
     match policy.metadata.name.as_deref() {
-        None | Some(POLICY) => Ok(policy.spec),
-        Some(name) => Err(format!("its name is {name:?}, and only {POLICY:?} counts").into()),
+        None | Some(POLICY_NAME) => Ok(policy.spec),
+        Some(name) => Err(format!("its name is {name:?}, and only {POLICY_NAME:?} counts").into()),
     }
 }
 

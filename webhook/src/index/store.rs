@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use argocd::Fleet;
 use argocd::fleet::Parts;
 use kube::runtime::watcher::Event;
-use policy::gitops_policy::InvalidPolicy;
+use policy::gitops_policy::{InvalidPolicy, POLICY_NAME};
 use policy::{Completeness, GitOpsPolicySpec, Inventory};
 use tracing::{error, info, warn};
 
 use super::watched::{
-    ApplicationDefinition, ClusterObject, POLICY, PolicyObject, ProjectObject, RepositoryObject,
-    SettingsObject, Unreadable, Watchable, Watched,
+    ApplicationDefinition, ApplicationSetObject, ClusterObject, PolicyObject, ProjectObject,
+    RepositoryObject, SettingsObject, Unreadable, Watchable, Watched,
 };
 use super::{Observed, PolicyOrigin};
 use crate::metrics::{InventorySizes, PolicySource};
@@ -21,6 +21,8 @@ use crate::metrics::{InventorySizes, PolicySource};
 pub enum Change {
     /// About AppProjects.
     Project(Observed<ProjectObject>),
+    /// About ApplicationSets.
+    ApplicationSet(Observed<ApplicationSetObject>),
     /// About cluster Secrets.
     Cluster(Observed<ClusterObject>),
     /// About repository Secrets.
@@ -76,7 +78,7 @@ impl<T: Watchable> Table<T> {
             }
             Event::Apply(object) => insert(&mut self.objects, object),
             Event::Delete(object) => {
-                self.objects.remove(object.name());
+                self.objects.remove(&object.key());
             }
         }
     }
@@ -99,7 +101,7 @@ fn insert<T: Watchable>(
     if let Err(reason) = &object.content {
         warn!(kind = T::DESCRIPTION, name = object.name(), %reason, "object left out");
     }
-    objects.insert(object.name().to_owned(), object.content);
+    objects.insert(object.key(), object.content);
 }
 
 /// Where the policy comes from, and what is known of it.
@@ -128,7 +130,7 @@ impl Policy {
             Policy::File(spec) => return Stated::Given(spec.clone()),
             Policy::Cluster { table, .. } => table,
         };
-        match table.objects.get(POLICY) {
+        match table.objects.get(POLICY_NAME) {
             Some(Ok(spec)) => Stated::Given(spec.clone()),
             Some(Err(reason)) => Stated::Unreadable(reason.to_string()),
             None if table.kind_missing => Stated::Nothing(PolicySource::KindMissing),
@@ -154,6 +156,7 @@ impl Policy {
 pub struct Store {
     argocd_namespace: String,
     projects: Table<ProjectObject>,
+    application_sets: Table<ApplicationSetObject>,
     clusters: Table<ClusterObject>,
     repositories: Table<RepositoryObject>,
     settings: Table<SettingsObject>,
@@ -169,6 +172,7 @@ impl Store {
         Store {
             argocd_namespace,
             projects: Table::default(),
+            application_sets: Table::default(),
             clusters: Table::default(),
             repositories: Table::default(),
             settings: Table::default(),
@@ -188,6 +192,7 @@ impl Store {
     pub fn apply(&mut self, change: Change) {
         match change {
             Change::Project(observed) => self.projects.apply(observed),
+            Change::ApplicationSet(observed) => self.application_sets.apply(observed),
             Change::Cluster(observed) => self.clusters.apply(observed),
             Change::Repository(observed) => self.repositories.apply(observed),
             Change::Settings(observed) => self.settings.apply(observed),
@@ -209,6 +214,10 @@ impl Store {
         };
         [
             (self.projects.complete, ProjectObject::DESCRIPTION),
+            (
+                self.application_sets.complete || self.application_sets.kind_missing,
+                ApplicationSetObject::DESCRIPTION,
+            ),
             (self.clusters.complete, ClusterObject::DESCRIPTION),
             (self.repositories.complete, RepositoryObject::DESCRIPTION),
             (self.settings.complete, SettingsObject::DESCRIPTION),
@@ -227,9 +236,11 @@ impl Store {
     pub fn sizes(&self) -> InventorySizes {
         InventorySizes {
             projects: self.projects.readable().count(),
+            application_sets: self.application_sets.readable().count(),
             clusters: self.clusters.readable().count(),
             repositories: self.repositories.readable().flatten().count(),
             unreadable: self.projects.unreadable()
+                + self.application_sets.unreadable()
                 + self.clusters.unreadable()
                 + self.repositories.unreadable()
                 + self.settings.unreadable()
@@ -275,12 +286,14 @@ impl Store {
             settings: self.settings.readable().next().cloned().unwrap_or_default(),
         });
         let enabled_field = self.application_definition.readable().next();
-        Inventory::new(
+        let mut inventory = Inventory::new(
             fleet,
             Completeness::Complete,
             enabled_field.copied().unwrap_or_default(),
             policy,
-        )
+        )?;
+        inventory.application_sets = self.application_sets.readable().cloned().collect();
+        Ok(inventory)
     }
 
     /// Says once what counts, whenever that changes.
@@ -341,6 +354,9 @@ mod tests {
             store.apply(Change::Project(observed));
         }
         for observed in listed(&[]) {
+            store.apply(Change::ApplicationSet(observed));
+        }
+        for observed in listed(&[]) {
             store.apply(Change::Cluster(observed));
         }
         for observed in listed(&[]) {
@@ -363,7 +379,7 @@ mod tests {
     #[test]
     fn nothing_is_complete_before_its_list_is() {
         let mut store = Store::new("argocd".to_owned(), PolicyOrigin::Cluster);
-        assert_eq!(store.missing().len(), 6);
+        assert_eq!(store.missing().len(), 7);
         store.apply(Change::Project(observed(Event::Init)));
         let first = Event::InitApply(object(&project("shop")));
         store.apply(Change::Project(observed(first)));

@@ -4,17 +4,16 @@
 //! be read is marked, not refused: one odd object must not end the watch of all.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use argocd::application::EnabledField;
 use argocd::cluster::ClusterSecret;
+use argocd::definition::DefinitionError;
 use argocd::fleet::ScopedRepository;
-use argocd::settings::Settings;
-use argocd::{AppProject, Cluster};
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use argocd::settings::{Settings, SettingsConfigMap};
+use argocd::{AppProject, ApplicationSet, Cluster, RepositorySecret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::{ClusterResourceScope, NamespaceResourceScope};
 use kube::Resource;
@@ -22,13 +21,9 @@ use policy::{GitOpsPolicy, GitOpsPolicySpec};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use serde_json::value::RawValue;
+use tracing::warn;
 
 use crate::metrics::WatchedKind;
-
-/// The only name of a GitOpsPolicy that counts.
-pub const POLICY: &str = "default";
-/// The name of the Application kind's CustomResourceDefinition.
-pub const APPLICATION_DEFINITION: &str = "applications.argoproj.io";
 
 /// Why an object was left out. It says where, and never what is there.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -85,6 +80,14 @@ impl<T: Watchable> Watched<T> {
     /// The object's name.
     pub fn name(&self) -> &str {
         self.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// What tells it from the others of its kind: `namespace/name`, or the name if it has no namespace.
+    pub fn key(&self) -> String {
+        match &self.metadata.namespace {
+            Some(namespace) => format!("{namespace}/{}", self.name()),
+            None => self.name().to_owned(),
+        }
     }
 }
 
@@ -195,11 +198,37 @@ impl Watchable for ClusterObject {
 
     fn read(json: &str) -> Result<Cluster, Unreadable> {
         let secret: ClusterSecret<'_> = serde_json::from_str(json)?;
-        // Argo CD skips a Secret whose config it cannot read, so that its cluster does not exist.
-        secret
-            .config()
-            .and_then(|_| secret.cluster())
-            .map_err(|error| Unreadable::Value(crate::chain(&error)))
+        let cluster = secret
+            .cluster()
+            .map_err(|error| Unreadable::Value(crate::chain(&error)))?;
+        if let Err(error) = secret.config() {
+            // ApplicationSets still see it, so it is kept.
+            warn!(
+                name = secret.metadata.name.as_str(),
+                reason = crate::chain(&error),
+                "no destination: Argo CD cannot read this cluster Secret"
+            );
+        }
+        Ok(cluster)
+    }
+}
+
+/// ApplicationSets, whose Applications come and go with clusters.
+#[derive(Debug)]
+pub struct ApplicationSetObject;
+
+impl Watchable for ApplicationSetObject {
+    type Content = Arc<ApplicationSet<'static>>;
+    type Scope = NamespaceResourceScope;
+    const GROUP: &'static str = argocd::names::GROUP;
+    const VERSION: &'static str = argocd::names::VERSION;
+    const KIND: &'static str = "ApplicationSet";
+    const PLURAL: &'static str = "applicationsets";
+    const WATCHED: WatchedKind = WatchedKind::ApplicationSet;
+
+    fn read(json: &str) -> Result<Arc<ApplicationSet<'static>>, Unreadable> {
+        let set = ApplicationSet::from_json(json)?;
+        Ok(Arc::new(set.into_owned()))
     }
 }
 
@@ -217,36 +246,11 @@ impl Watchable for RepositoryObject {
     const WATCHED: WatchedKind = WatchedKind::Repository;
 
     fn read(json: &str) -> Result<Option<ScopedRepository>, Unreadable> {
-        #[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct Data<'a> {
-            #[serde(borrow)]
-            url: argocd::text::Text<'a>,
-            #[serde(borrow)]
-            project: argocd::text::Text<'a>,
-        }
-        #[derive(Deserialize)]
-        struct Repository<'a> {
-            #[serde(borrow)]
-            data: Option<Data<'a>>,
-        }
-        let secret: Repository<'_> = serde_json::from_str(json)?;
-        let data = secret.data.unwrap_or_default();
-        let project = plain("data.project", &data.project)?;
-        if project.is_empty() {
-            return Ok(None);
-        }
-        let url = plain("data.url", &data.url)?;
-        Ok(Some(ScopedRepository { url, project }))
+        let secret: RepositorySecret<'_> = serde_json::from_str(json)?;
+        secret
+            .scoped()
+            .map_err(|error| Unreadable::Value(error.to_string()))
     }
-}
-
-fn plain(field: &str, value: &str) -> Result<String, Unreadable> {
-    BASE64_STANDARD
-        .decode(value)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| Unreadable::Value(format!("{field} is not base64 of a text")))
 }
 
 /// `argocd-cm`, of which the settings that decide on scope and differences are kept.
@@ -263,14 +267,8 @@ impl Watchable for SettingsObject {
     const WATCHED: WatchedKind = WatchedKind::Settings;
 
     fn read(json: &str) -> Result<Settings, Unreadable> {
-        #[derive(Deserialize)]
-        struct ConfigMap {
-            data: Option<BTreeMap<String, String>>,
-        }
-        let config_map: ConfigMap = serde_json::from_str(json)?;
-        Ok(Settings::from_config_map(
-            &config_map.data.unwrap_or_default(),
-        ))
+        let config_map: SettingsConfigMap = serde_json::from_str(json)?;
+        Ok(config_map.settings())
     }
 }
 
@@ -310,63 +308,17 @@ impl Watchable for ApplicationDefinition {
     const WATCHED: WatchedKind = WatchedKind::ApplicationDefinition;
 
     fn read(json: &str) -> Result<EnabledField, Unreadable> {
-        #[derive(Deserialize)]
-        struct Definition<'a> {
-            #[serde(borrow)]
-            spec: Spec<'a>,
-        }
-        #[derive(Deserialize)]
-        struct Spec<'a> {
-            #[serde(borrow)]
-            versions: Vec<Version<'a>>,
-        }
-        #[derive(Deserialize)]
-        struct Version<'a> {
-            name: String,
-            #[serde(borrow)]
-            schema: Option<VersionSchema<'a>>,
-        }
-        #[derive(Deserialize)]
-        struct VersionSchema<'a> {
-            #[serde(rename = "openAPIV3Schema", borrow)]
-            open_api: &'a RawValue,
-        }
-        let definition: Definition<'_> = serde_json::from_str(json)?;
-        let mut versions = definition.spec.versions.into_iter();
-        let version = versions.find(|version| version.name == argocd::names::VERSION);
-        let schema = version.and_then(|version| version.schema);
-        let schema = schema.ok_or_else(|| Unreadable::Value("there is no schema".to_owned()))?;
-        let path = ["spec", "syncPolicy", "automated", "enabled"];
-        Ok(if keeps(schema.open_api, &path)? {
-            EnabledField::Supported
-        } else {
-            EnabledField::Dropped
+        EnabledField::of_definition(json).map_err(|error| match error {
+            DefinitionError::Form(error) => error.into(),
+            DefinitionError::NoSchema => Unreadable::Value(error.to_string()),
         })
-    }
-}
-
-/// Whether an object with this schema keeps a field, rather than dropping it as it is stored.
-fn keeps(schema: &RawValue, path: &[&str]) -> Result<bool, serde_json::Error> {
-    #[derive(Deserialize)]
-    struct Schema<'a> {
-        // Only one branch is looked at, in what is one of the largest definitions there are.
-        #[serde(borrow, default)]
-        properties: BTreeMap<Cow<'a, str>, &'a RawValue>,
-        #[serde(rename = "x-kubernetes-preserve-unknown-fields", default)]
-        preserves_unknown_fields: bool,
-    }
-    let [field, rest @ ..] = path else {
-        return Ok(true);
-    };
-    let schema: Schema<'_> = serde_json::from_str(schema.get())?;
-    match schema.properties.get(*field) {
-        Some(property) => keeps(property, rest),
-        None => Ok(schema.preserves_unknown_fields),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD;
     use serde_json::json;
 
     use super::*;
@@ -377,17 +329,6 @@ mod tests {
 
     fn base64(text: &str) -> String {
         BASE64_STANDARD.encode(text)
-    }
-
-    fn definition(automated: &serde_json::Value) -> serde_json::Value {
-        let spec = json!({"properties": {"syncPolicy": {"properties": {"automated": automated}}}});
-        json!({
-            "metadata": {"name": APPLICATION_DEFINITION, "resourceVersion": "1"},
-            "spec": {"versions": [{
-                "name": "v1alpha1",
-                "schema": {"openAPIV3Schema": {"properties": {"spec": spec}}},
-            }]},
-        })
     }
 
     #[test]
@@ -410,7 +351,13 @@ mod tests {
         let kept = cluster.content.as_ref().unwrap();
         assert_eq!(kept.server, "https://prod");
         assert_eq!(kept.labels["environment"], "prod");
-        assert_eq!(kept.annotations.keys().collect::<Vec<_>>(), ["note"]);
+        // That it is there is all that is kept of it.
+        let last_applied = "kubectl.kubernetes.io/last-applied-configuration";
+        assert_eq!(
+            kept.annotations.keys().collect::<Vec<_>>(),
+            [last_applied, "note"]
+        );
+        assert_eq!(kept.annotations[last_applied], "");
         let everything = format!("{kept:?} {:?}", cluster.metadata);
         assert!(!everything.contains(token), "{everything}");
         assert!(!everything.contains(&base64(&config)), "{everything}");
@@ -425,48 +372,5 @@ mod tests {
         let error = secret.content.unwrap_err().to_string();
         assert!(!error.contains("hunter2"), "{error}");
         assert!(!error.contains('5') || error.contains("column"), "{error}");
-    }
-
-    #[test]
-    fn a_repository_without_a_project_is_not_kept() {
-        let repository = |data: serde_json::Value| {
-            watched::<RepositoryObject>(&json!({"metadata": {"name": "r"}, "data": data})).content
-        };
-        let scoped =
-            json!({"url": base64("https://git/x"), "project": base64("shop"), "password": "x"});
-        assert_eq!(
-            repository(scoped).unwrap(),
-            Some(ScopedRepository {
-                url: "https://git/x".to_owned(),
-                project: "shop".to_owned(),
-            })
-        );
-        assert_eq!(
-            repository(json!({"url": base64("https://git/x")})).unwrap(),
-            None
-        );
-        assert_eq!(repository(json!(null)).unwrap(), None);
-        assert!(repository(json!({"project": "*"})).is_err());
-    }
-
-    #[test]
-    fn the_definition_tells_whether_enabled_is_kept() {
-        let read = |automated| watched::<ApplicationDefinition>(&definition(automated)).content;
-        let known = json!({"properties": {"enabled": {"type": "boolean"}, "prune": {}}});
-        assert_eq!(read(&known).unwrap(), EnabledField::Supported);
-        let unknown = json!({"properties": {"prune": {}}});
-        assert_eq!(read(&unknown).unwrap(), EnabledField::Dropped);
-        let open = json!({"x-kubernetes-preserve-unknown-fields": true});
-        assert_eq!(read(&open).unwrap(), EnabledField::Supported);
-    }
-
-    #[test]
-    fn a_definition_without_a_schema_is_unreadable() {
-        let definition = json!({"metadata": {"name": "x"}, "spec": {"versions": [{"name": "v1"}]}});
-        assert!(
-            watched::<ApplicationDefinition>(&definition)
-                .content
-                .is_err()
-        );
     }
 }

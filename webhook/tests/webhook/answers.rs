@@ -134,8 +134,57 @@ async fn a_secret_that_is_no_cluster_is_not_judged() {
     );
 }
 
+/// What Kubernetes is asked to do with what an Application owns does not stop Argo CD's finalizer, and the writer is told.
 #[tokio::test]
-async fn deleting_is_never_denied() {
+async fn deleting_an_app_of_apps_is_denied_with_the_way_out() {
+    let root = |finalizers: Value| {
+        let mut root = application();
+        root["metadata"]["finalizers"] = finalizers;
+        root["status"] = json!({"resources": [{"group": "argoproj.io", "kind": "Application"}]});
+        root
+    };
+    let deletion = |options: &str, finalizers: Value| {
+        let review = review("DELETE", "Application", &Value::Null, &root(finalizers));
+        review.replace(r#""options":{}"#, &format!(r#""options":{options}"#))
+    };
+    let webhook = webhook();
+    let finalizer = json!(["resources-finalizer.argocd.argoproj.io"]);
+    let message = async |options: &str| {
+        let answer = ask(&webhook, deletion(options, finalizer.clone())).await;
+        let response = answer.response();
+        assert_eq!(response["allowed"], false, "{options}: {response}");
+        response["status"]["message"].as_str().unwrap().to_owned()
+    };
+    let background = message("{}").await;
+    assert_eq!(
+        background,
+        "cascade-delete: metadata.finalizers: deletes its Applications and all they deploy (labels of cluster prod); \
+         argocd app delete --cascade=false, or first remove the finalizer"
+    );
+    for options in [
+        "null",
+        r#"{"propagationPolicy":null,"orphanDependents":null}"#,
+        r#"{"propagationPolicy":"Foreground","gracePeriodSeconds":0}"#,
+        r#"{"orphanDependents":false}"#,
+    ] {
+        assert_eq!(message(options).await, background, "{options}");
+    }
+    for options in [
+        r#"{"propagationPolicy":"Orphan"}"#,
+        r#"{"orphanDependents":true}"#,
+    ] {
+        let message = message(options).await;
+        assert!(
+            message.contains("deploy, whatever --cascade says (labels"),
+            "{message}"
+        );
+    }
+    let harmless = ask(&webhook, deletion("{}", Value::Null)).await.response();
+    assert_eq!(harmless["auditAnnotations"]["verdict"], "admitted");
+}
+
+#[tokio::test]
+async fn deleting_anything_else_is_never_denied() {
     let webhook = webhook();
     let body = review(
         "DELETE",

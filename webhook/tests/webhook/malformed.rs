@@ -296,7 +296,7 @@ async fn deep_nesting_is_refused_and_not_followed() {
 async fn requests_for_what_is_not_judged_pass() {
     let webhook = webhook();
     let pod = json!({"metadata": {"name": "p"}, "spec": 5});
-    for kind in ["Pod", "ApplicationSet"] {
+    for kind in ["Pod", "Deployment"] {
         let response = ask(&webhook, create(kind, &pod)).await.response();
         assert_eq!(response["allowed"], true);
         assert_eq!(response["auditAnnotations"]["verdict"], "not-judged");

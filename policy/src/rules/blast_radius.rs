@@ -1,0 +1,273 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use argocd::application_set::ExpansionError;
+
+use crate::fan_out::{Affected, Change, FanOut, NotExpanded};
+use crate::finding::{Level, shorten};
+use crate::inventory::Completeness;
+use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};
+use crate::subject::Object;
+
+declare_rule! {
+    /// ## What it does
+    ///
+    /// Counts the Applications that a change to an ApplicationSet, or to a cluster Secret, creates,
+    /// changes and deletes, by environment, and warns with these numbers. `kubectl gitops preview`
+    /// lists them.
+    ///
+    /// It denies a change that deletes more Applications of an environment than the policy allows:
+    /// `rules.blast-radius.maxDeletions` has a number for each environment that is limited. Without it
+    /// nothing is denied.
+    ///
+    /// Only what is known now counts: ApplicationSets with the clusters that there are. What was generated
+    /// before an ApplicationSet failed, or by a generator that is not worked out, is not counted.
+    ///
+    /// ## Why
+    ///
+    /// Labels on a cluster Secret are a trigger. One that no longer matches a selector takes the
+    /// cluster's Applications away within half a second, with everything that they deployed, and
+    /// `argocd cluster set --label` replaces all labels when somebody only wants to add one. The same
+    /// goes for a selector in an ApplicationSet, and for the deletion of either. Once the Applications
+    /// are going it is too late to say no.
+    ///
+    /// ## How to fix
+    ///
+    /// Look at the list with `kubectl gitops preview -f FILE`. Delete in smaller steps, or raise the
+    /// number in the policy for as long as it takes. `preserveResourcesOnDeletion: true` in the
+    /// ApplicationSet lets the resources outlive their Applications.
+    ///
+    /// ## Denied
+    ///
+    /// ```yaml
+    /// # The second of the two replaces the first.
+    /// apiVersion: kubectl-gitops.io/v1alpha1
+    /// kind: GitOpsPolicy
+    /// metadata: { name: default }
+    /// spec:
+    ///   rules:
+    ///     blast-radius: { maxDeletions: { prod: 0 } }
+    /// ---
+    /// apiVersion: argoproj.io/v1alpha1
+    /// kind: ApplicationSet
+    /// metadata: { name: orders, namespace: argocd }
+    /// spec:
+    ///   generators:
+    ///     - list: { elements: [{ cluster: staging-eu }, { cluster: prod-eu }] }
+    ///   template:
+    ///     metadata: { name: "orders-{{cluster}}" }
+    ///     spec:
+    ///       project: orders
+    ///       source: { repoURL: https://git.example.com/shop/orders.git, path: deploy, targetRevision: v1.4.0 }
+    ///       destination: { name: "{{cluster}}", namespace: orders }
+    /// ---
+    /// apiVersion: argoproj.io/v1alpha1
+    /// kind: ApplicationSet
+    /// metadata: { name: orders, namespace: argocd }
+    /// spec:
+    ///   generators:
+    ///     - list: { elements: [{ cluster: staging-eu }] }
+    ///   template:
+    ///     metadata: { name: "orders-{{cluster}}" }
+    ///     spec:
+    ///       project: orders
+    ///       source: { repoURL: https://git.example.com/shop/orders.git, path: deploy, targetRevision: v1.4.0 }
+    ///       destination: { name: "{{cluster}}", namespace: orders }
+    /// ```
+    ///
+    /// ## Admitted
+    ///
+    /// ```yaml
+    /// # The second of the two replaces the first.
+    /// apiVersion: kubectl-gitops.io/v1alpha1
+    /// kind: GitOpsPolicy
+    /// metadata: { name: default }
+    /// spec:
+    ///   rules:
+    ///     blast-radius: { maxDeletions: { prod: 0 } }
+    /// ---
+    /// apiVersion: argoproj.io/v1alpha1
+    /// kind: ApplicationSet
+    /// metadata: { name: orders, namespace: argocd }
+    /// spec:
+    ///   generators:
+    ///     - list: { elements: [{ cluster: staging-eu }, { cluster: prod-eu }] }
+    ///   template:
+    ///     metadata: { name: "orders-{{cluster}}" }
+    ///     spec:
+    ///       project: orders
+    ///       source: { repoURL: https://git.example.com/shop/orders.git, path: deploy, targetRevision: v1.4.0 }
+    ///       destination: { name: "{{cluster}}", namespace: orders }
+    /// ---
+    /// apiVersion: argoproj.io/v1alpha1
+    /// kind: ApplicationSet
+    /// metadata: { name: orders, namespace: argocd }
+    /// spec:
+    ///   generators:
+    ///     - list: { elements: [{ cluster: prod-eu }] }
+    ///   template:
+    ///     metadata: { name: "orders-{{cluster}}" }
+    ///     spec:
+    ///       project: orders
+    ///       source: { repoURL: https://git.example.com/shop/orders.git, path: deploy, targetRevision: v1.4.0 }
+    ///       destination: { name: "{{cluster}}", namespace: orders }
+    /// ```
+    pub struct BlastRadius {
+        id: "blast-radius",
+        summary: "no change that deletes more Applications than allowed",
+        judges: ["ApplicationSet", "Secret"],
+        occasion: Occasion::Either,
+        scope: Scope::Everywhere,
+    }
+}
+
+impl Rule for BlastRadius {
+    fn metadata(&self) -> &'static RuleMetadata {
+        &Self::METADATA
+    }
+
+    fn check(&self, context: &Context<'_>, findings: &mut Findings) {
+        let Some(fan_out) = context.fan_out else {
+            return;
+        };
+        let field = match context.subject.object {
+            Object::ClusterSecret(_) => "/metadata/labels",
+            _ => "/spec/generators",
+        };
+        let ceilings = &context.inventory.policy().rules.blast_radius.max_deletions;
+        check_ceilings(fan_out, ceilings, field, findings);
+        // In files what is new to them may be there already.
+        if context.inventory.completeness == Completeness::Partial {
+            return;
+        }
+        if let Some(message) = summary(fan_out) {
+            findings.warn(field, message, "see kubectl gitops preview");
+        }
+        if let Object::ClusterSecret(_) = context.subject.object {
+            warn_of_denials(fan_out, field, findings);
+        }
+        if let Object::ClusterSecret(_) = context.subject.object {
+            report_not_expanded(fan_out, !ceilings.is_empty(), field, findings);
+        }
+    }
+}
+
+/// ApplicationSets that cannot be counted. One on which Argo CD fails keeps what it has; of one that
+/// would take too much nobody can say that it keeps to the ceiling.
+fn report_not_expanded(fan_out: &FanOut, has_ceiling: bool, field: &str, findings: &mut Findings) {
+    for NotExpanded {
+        application_set,
+        error,
+    } in &fan_out.not_expanded
+    {
+        let message = format!(
+            "ApplicationSet {}: {}",
+            shorten(application_set, 40),
+            shorten(&error.to_string(), 60)
+        );
+        let takes_too_much = matches!(
+            error,
+            ExpansionError::TooMuch { .. } | ExpansionError::TooMuchWork
+        );
+        if has_ceiling && takes_too_much {
+            findings.deny(field, message, "split the ApplicationSet first");
+        } else {
+            findings.warn(field, message, "correct it first");
+        }
+    }
+}
+
+fn check_ceilings(
+    fan_out: &FanOut,
+    ceilings: &BTreeMap<String, u32>,
+    field: &str,
+    findings: &mut Findings,
+) {
+    for (environment, ceiling) in ceilings {
+        let belongs = |affected: &&Affected| {
+            affected
+                .environments
+                .iter()
+                .any(|belongs| belongs.environment == *environment)
+        };
+        let deleted: Vec<&Affected> = fan_out
+            .of(Change::Delete)
+            .chain(&fan_out.perhaps_deleted)
+            .filter(belongs)
+            .collect();
+        let allowed = usize::try_from(*ceiling).unwrap_or(usize::MAX);
+        if let Some(first) = deleted.first().filter(|_| deleted.len() > allowed) {
+            findings.deny(
+                field,
+                format!(
+                    "deletes {} ({} and so on) of {environment}, of which the policy allows {ceiling}",
+                    applications(deleted.len()),
+                    shorten(&first.name, 40),
+                ),
+                "delete fewer at a time",
+            );
+        }
+    }
+}
+
+/// `creates 3 Applications (prod 1, staging 2), deletes 1 Application (prod 1)`; nothing if nothing
+/// changes.
+fn summary(fan_out: &FanOut) -> Option<String> {
+    let parts: Vec<String> = [
+        (Change::Create, "creates"),
+        (Change::Change, "changes"),
+        (Change::Delete, "deletes"),
+    ]
+    .into_iter()
+    .filter_map(|(change, verb)| {
+        let by_environment = fan_out.by_environment(change);
+        let total: usize = by_environment.values().sum();
+        (total > 0).then(|| {
+            let places: Vec<String> = by_environment
+                .iter()
+                .map(|(name, count)| format!("{} {count}", name.unwrap_or("no environment")))
+                .collect();
+            format!("{verb} {} ({})", applications(total), places.join(", "))
+        })
+    })
+    .collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+fn applications(count: usize) -> String {
+    match count {
+        1 => "1 Application".to_owned(),
+        count => format!("{count} Applications"),
+    }
+}
+
+/// A cluster Secret is admitted whatever comes of it; but what comes of it will be refused.
+fn warn_of_denials(fan_out: &FanOut, field: &str, findings: &mut Findings) {
+    let is_denied = |affected: &&Affected| {
+        affected
+            .findings
+            .iter()
+            .any(|finding| finding.level == Level::Deny)
+    };
+    let denied: Vec<&Affected> = fan_out.affected.iter().filter(is_denied).collect();
+    let Some(first) = denied.first() else {
+        return;
+    };
+    let rules: BTreeSet<&str> = denied
+        .iter()
+        .flat_map(|affected| &affected.findings)
+        .filter(|finding| finding.level == Level::Deny)
+        .map(|finding| finding.rule.as_str())
+        .collect();
+    let rules: Vec<&str> = rules.into_iter().collect();
+    findings.warn(
+        field,
+        format!(
+            "{} of them will be refused ({}), {} on {}",
+            denied.len(),
+            shorten(&rules.join(", "), 60),
+            shorten(&first.name, 40),
+            shorten(&first.cluster, 30),
+        ),
+        "correct the ApplicationSet first",
+    );
+}

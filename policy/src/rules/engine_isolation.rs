@@ -1,0 +1,188 @@
+use crate::environment::{Belonging, Evidence, Place, place_of_application, place_of_cluster};
+use crate::finding::{shorten, without_user_info};
+use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};
+use crate::subject::Object;
+
+declare_rule! {
+    /// ## What it does
+    ///
+    /// Keeps the Argo CD of one environment out of all others. The policy says what this one drives,
+    /// `spec.engine.environment`; without it the rule is off. Denied is an Application with any
+    /// evidence of another environment, in its destination, project, namespace or labels, and a
+    /// cluster Secret with the labels, name or server of one. What belongs to no environment at all
+    /// passes.
+    ///
+    /// Only what the policy declares as an environment is known as one: a policy for staging's Argo
+    /// CD must declare production too, or nothing is evidence of it.
+    ///
+    /// ## Why
+    ///
+    /// The staging Argo CD is where people try things: its rights are wide, its branches move, its
+    /// plugins are new. One Secret with the credentials of a production cluster, or one copied
+    /// Application, and whatever is tried there happens to production, past the reviews and windows
+    /// of production's own Argo CD. Two of them that manage the same objects also undo each other's
+    /// work without end.
+    ///
+    /// ## How to fix
+    ///
+    /// Give the object to the Argo CD of its environment. If it does belong here, the evidence is
+    /// wrong: correct the label, the project or the namespace that the message names, or the
+    /// environments of the policy.
+    ///
+    /// ## Denied
+    ///
+    /// ```yaml
+    /// apiVersion: kubectl-gitops.io/v1alpha1
+    /// kind: GitOpsPolicy
+    /// metadata: { name: default }
+    /// spec:
+    ///   engine: { environment: staging }
+    ///   environments:
+    ///     - { name: staging, match: { destinations: ["staging-*"] } }
+    ///     - { name: prod, production: true, match: { destinations: ["prod-*"] } }
+    /// ---
+    /// apiVersion: argoproj.io/v1alpha1
+    /// kind: Application
+    /// metadata: { name: orders, namespace: argocd }
+    /// spec:
+    ///   project: orders
+    ///   source: { repoURL: https://git.example.com/shop/orders.git, path: deploy, targetRevision: v1.4.0 }
+    ///   destination: { name: prod-eu, namespace: orders }
+    /// ```
+    ///
+    /// ```yaml
+    /// apiVersion: kubectl-gitops.io/v1alpha1
+    /// kind: GitOpsPolicy
+    /// metadata: { name: default }
+    /// spec:
+    ///   engine: { environment: staging }
+    ///   environments:
+    ///     - { name: staging, match: { destinations: ["staging-*"] } }
+    ///     - { name: prod, production: true, match: { clusters: { matchLabels: { environment: prod } } } }
+    /// ---
+    /// apiVersion: v1
+    /// kind: Secret
+    /// metadata:
+    ///   name: cluster-eu
+    ///   namespace: argocd
+    ///   labels: { argocd.argoproj.io/secret-type: cluster, environment: prod }
+    /// stringData:
+    ///   name: eu
+    ///   server: https://eu.example.com
+    ///   config: '{"awsAuthConfig": {"clusterName": "eu"}}'
+    /// ```
+    ///
+    /// ## Admitted
+    ///
+    /// ```yaml
+    /// apiVersion: kubectl-gitops.io/v1alpha1
+    /// kind: GitOpsPolicy
+    /// metadata: { name: default }
+    /// spec:
+    ///   engine: { environment: staging }
+    ///   environments:
+    ///     - { name: staging, match: { destinations: ["staging-*"] } }
+    ///     - { name: prod, production: true, match: { destinations: ["prod-*"] } }
+    /// ---
+    /// apiVersion: argoproj.io/v1alpha1
+    /// kind: Application
+    /// metadata: { name: orders, namespace: argocd }
+    /// spec:
+    ///   project: orders
+    ///   source: { repoURL: https://git.example.com/shop/orders.git, path: deploy, targetRevision: main }
+    ///   destination: { name: staging-eu, namespace: orders }
+    /// ---
+    /// apiVersion: argoproj.io/v1alpha1
+    /// kind: Application
+    /// metadata: { name: root, namespace: argocd }
+    /// spec:
+    ///   project: root
+    ///   source: { repoURL: https://git.example.com/platform/fleet.git, path: bootstrap, targetRevision: main }
+    ///   destination: { server: https://kubernetes.default.svc, namespace: argocd }
+    /// ```
+    pub struct EngineIsolation {
+        id: "engine-isolation",
+        summary: "no target of another environment than the engine's",
+        judges: ["Application", "ApplicationSet", "Secret"],
+        occasion: Occasion::Writing,
+        scope: Scope::Everywhere,
+    }
+}
+
+impl Rule for EngineIsolation {
+    fn metadata(&self) -> &'static RuleMetadata {
+        &Self::METADATA
+    }
+
+    fn check(&self, context: &Context<'_>, findings: &mut Findings) {
+        let inventory = context.inventory;
+        let Some(own) = &inventory.policy().engine.environment else {
+            return;
+        };
+        match &context.subject.object {
+            Object::Application(application) => {
+                let place = place_of_application(application, inventory);
+                report(&place, own, field_of_application, findings);
+            }
+            Object::ClusterSecret(secret) => {
+                // What cannot be read is no cluster to Argo CD.
+                if let Ok(cluster) = secret.cluster() {
+                    let place = place_of_cluster(&cluster, inventory);
+                    report(&place, own, field_of_secret, findings);
+                }
+            }
+            Object::AppProject(_) | Object::ApplicationSet(_) => {}
+        }
+    }
+}
+
+fn report(
+    place: &Place<'_>,
+    own: &str,
+    field: impl Fn(&Evidence) -> &'static str,
+    findings: &mut Findings,
+) {
+    let is_other = |belonging: &&Belonging<'_>| belonging.environment != own;
+    let mut others = place.environments.iter().filter(is_other).peekable();
+    if let (None, Some(destination)) = (others.peek(), &place.unresolved) {
+        let cluster = shorten(&without_user_info(destination), 60);
+        findings.undecided(
+            "/spec/destination",
+            format!("cluster {cluster} is not among the files, it may belong elsewhere"),
+            "add its Secret with --policy",
+        );
+    }
+    for Belonging {
+        environment,
+        evidence,
+        ..
+    } in others
+    {
+        findings.deny(
+            field(evidence),
+            format!(
+                "belongs to {} ({evidence}), and this Argo CD drives {}",
+                shorten(environment, 20),
+                shorten(own, 20)
+            ),
+            "give it to the Argo CD of its environment",
+        );
+    }
+}
+
+fn field_of_application(evidence: &Evidence) -> &'static str {
+    match evidence {
+        Evidence::ClusterLabels(_) | Evidence::Destination(_) => "/spec/destination",
+        Evidence::Project(_) => "/spec/project",
+        Evidence::Namespace(_) => "/spec/destination/namespace",
+        Evidence::OwnLabels | Evidence::Generated(_) => "/metadata/labels",
+    }
+}
+
+fn field_of_secret(evidence: &Evidence) -> &'static str {
+    match evidence {
+        Evidence::Destination(name) if name.contains("://") => "/data/server",
+        Evidence::Destination(_) => "/data/name",
+        _ => "/metadata/labels",
+    }
+}

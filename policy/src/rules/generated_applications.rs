@@ -1,0 +1,189 @@
+use argocd::application_set::ExpansionError;
+
+use crate::fan_out::{Affected, Change, FanOut, NotExpanded, NotKnown};
+use crate::finding::shorten;
+use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};
+use crate::subject::Object;
+
+declare_rule! {
+    /// ## What it does
+    ///
+    /// Denies an ApplicationSet on which Argo CD fails with the clusters that there are now: a template
+    /// that does not compile, a missing key under `missingkey=error`, a parameter that is no string without
+    /// `goTemplate`, two Applications of one name, a matrix of three generators; and one that generates
+    /// names which the API server refuses, as a misspelt parameter does. Also one that would
+    /// generate more than 10,000 Applications, or whose templates take more work than is spent on an
+    /// answer: nobody can say what is in it.
+    ///
+    /// What depends on something that is not known is `undecided`: pull requests, an SCM provider, a
+    /// plugin, a Git repository that is not at hand, a function with another result each time. The
+    /// template is then judged by the other rules as far as it has no placeholders, and each Application
+    /// when it is created.
+    ///
+    /// ## Why
+    ///
+    /// One error anywhere stops the whole ApplicationSet: nothing is created, changed or deleted any
+    /// more, for no cluster, and nobody is told but by a condition on the ApplicationSet. Rollouts
+    /// that seem to be done are not.
+    ///
+    /// ## How to fix
+    ///
+    /// The message has Argo CD's reason and the field. Common ones: the cluster that Argo CD runs in
+    /// has no labels, and takes part wherever the selector is empty; YAML reads an unquoted `n` or
+    /// `on` as a boolean.
+    ///
+    /// ## Denied
+    ///
+    /// ```yaml
+    /// apiVersion: argoproj.io/v1alpha1
+    /// kind: ApplicationSet
+    /// metadata: { name: orders, namespace: argocd }
+    /// spec:
+    ///   goTemplate: true
+    ///   goTemplateOptions: ["missingkey=error"]
+    ///   generators:
+    ///     - list:
+    ///         elements:
+    ///           - { cluster: staging-eu }
+    ///   template:
+    ///     metadata: { name: "orders-{{ .clustr }}" }
+    ///     spec:
+    ///       project: orders
+    ///       source: { repoURL: https://git.example.com/shop/orders.git, path: deploy, targetRevision: main }
+    ///       destination: { name: "{{ .cluster }}", namespace: orders }
+    /// ```
+    ///
+    /// ```yaml
+    /// apiVersion: argoproj.io/v1alpha1
+    /// kind: ApplicationSet
+    /// metadata: { name: orders, namespace: argocd }
+    /// spec:
+    ///   generators:
+    ///     - list:
+    ///         elements:
+    ///           - { cluster: staging-eu, region: eu }
+    ///           - { cluster: staging-us, region: us }
+    ///   template:
+    ///     metadata: { name: orders }
+    ///     spec:
+    ///       project: orders
+    ///       source: { repoURL: https://git.example.com/shop/orders.git, path: deploy, targetRevision: main }
+    ///       destination: { name: "{{cluster}}", namespace: orders }
+    /// ```
+    ///
+    /// ## Admitted
+    ///
+    /// ```yaml
+    /// apiVersion: argoproj.io/v1alpha1
+    /// kind: ApplicationSet
+    /// metadata: { name: orders, namespace: argocd }
+    /// spec:
+    ///   goTemplate: true
+    ///   goTemplateOptions: ["missingkey=error"]
+    ///   generators:
+    ///     - list:
+    ///         elements:
+    ///           - { cluster: staging-eu }
+    ///   template:
+    ///     metadata: { name: "orders-{{ .cluster }}" }
+    ///     spec:
+    ///       project: orders
+    ///       source: { repoURL: https://git.example.com/shop/orders.git, path: deploy, targetRevision: main }
+    ///       destination: { name: "{{ .cluster }}", namespace: orders }
+    /// ```
+    pub struct GeneratedApplications {
+        id: "generated-applications",
+        summary: "an ApplicationSet that Argo CD can expand",
+        judges: ["ApplicationSet"],
+        occasion: Occasion::Writing,
+        scope: Scope::Everywhere,
+    }
+}
+
+impl Rule for GeneratedApplications {
+    fn metadata(&self) -> &'static RuleMetadata {
+        &Self::METADATA
+    }
+
+    fn check(&self, context: &Context<'_>, findings: &mut Findings) {
+        let is_set = matches!(context.subject.object, Object::ApplicationSet(_));
+        let Some(fan_out) = context.fan_out.filter(|_| is_set) else {
+            return;
+        };
+        let FanOut {
+            not_expanded,
+            not_known,
+            ..
+        } = fan_out;
+        for NotExpanded { error, .. } in not_expanded {
+            report(error, findings);
+        }
+        report_names(fan_out, findings);
+        for NotKnown {
+            entry,
+            generator,
+            lacks,
+            ..
+        } in not_known
+        {
+            findings.undecided(
+                format!("/spec/generators/{entry}"),
+                format!(
+                    "{} cannot be judged without {}",
+                    shorten(generator, 40),
+                    shorten(lacks, 80)
+                ),
+                "each Application is judged when it is created",
+            );
+        }
+    }
+}
+
+/// What the API server refuses, as Argo CD finds out one by one.
+fn report_names(fan_out: &FanOut, findings: &mut Findings) {
+    let written = fan_out.of(Change::Create).chain(fan_out.of(Change::Change));
+    let refused: Vec<&Affected> = written
+        .filter(|affected| !is_object_name(&affected.name))
+        .collect();
+    if let Some(first) = refused.first() {
+        findings.deny(
+            "/spec/template/metadata/name",
+            format!(
+                "{} generated Applications have no valid name, such as {:?}",
+                refused.len(),
+                shorten(&first.name, 50)
+            ),
+            "use lower case, digits, '-' and '.', and parameters that there are",
+        );
+    }
+}
+
+/// Whether it is a DNS subdomain, as the name of an object has to be.
+fn is_object_name(name: &str) -> bool {
+    let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let is_label = |label: &str| {
+        label.starts_with(alphanumeric)
+            && label.ends_with(alphanumeric)
+            && label.chars().all(|c| alphanumeric(c) || c == '-')
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
+}
+
+fn report(error: &ExpansionError, findings: &mut Findings) {
+    let message = shorten(&error.to_string(), 120);
+    match error {
+        ExpansionError::TooMuch { .. } | ExpansionError::TooMuchWork => findings.deny(
+            error.field(),
+            format!("{message}: it is not judged"),
+            "split it",
+        ),
+        ExpansionError::Fails { .. } | ExpansionError::DuplicateName(_) => findings.deny(
+            error.field(),
+            format!("Argo CD fails on it and generates nothing: {message}"),
+            "correct it",
+        ),
+        ExpansionError::Undecided { .. } => {
+            findings.undecided(error.field(), message, "judge what it generates")
+        }
+    };
+}
