@@ -8,6 +8,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::commands::check::{self, CheckArgs};
 use crate::commands::completion::{self, CompletionArgs};
 use crate::commands::explain::{self, ExplainArgs};
+use crate::commands::preview::{self, PreviewArgs};
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
 use crate::output;
@@ -31,6 +32,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(CheckArgs),
+    Preview(Box<PreviewArgs>),
     Explain(ExplainArgs),
     Completion(CompletionArgs),
 }
@@ -95,6 +97,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<ExitStatus, CommandError> 
 fn dispatch(command: Command, host: Host) -> Result<ExitStatus, CommandError> {
     match command {
         Command::Check(args) => check::run(&args),
+        Command::Preview(args) => preview::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Completion(args) => completion::run(&args, self::command(host), host.executable()),
     }

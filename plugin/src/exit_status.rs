@@ -5,10 +5,12 @@ use std::process::ExitCode;
 /// The exit status of every command, after `kubectl diff`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum ExitStatus {
-    /// 0: nothing is denied.
+    /// 0: nothing is denied, nothing changes.
     Clean,
     /// 1: something is denied.
     Denied,
+    /// 1: something changes.
+    Changes,
     /// 2: it failed, at least in part.
     Failed,
 }
@@ -17,7 +19,7 @@ impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> Self {
         ExitCode::from(match status {
             ExitStatus::Clean => 0,
-            ExitStatus::Denied => 1,
+            ExitStatus::Denied | ExitStatus::Changes => 1,
             ExitStatus::Failed => 2,
         })
     }

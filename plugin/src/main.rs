@@ -3,18 +3,24 @@
 //! ```text
 //!   cli (what was typed) ──> commands (load, compute, print) ──> output (one renderer a format)
 //!                                 │
-//!                                 └─> repository (files, manifests, facts) ──> policy::evaluate
+//!                                 ├─> repository (files, manifests) ──┐
+//!                                 │                                   ├─> facts ──> policy
+//!                                 └─> cluster_access (read only) ─────┘
 //! ```
 //!
 //! The same binary answers as `argocd gitops` when it is called `argocd-gitops`, and completes
 //! words for kubectl when it is called `kubectl_complete-gitops`.
 
+mod argocd_namespace;
 mod cli;
+mod cluster_access;
 mod commands;
 mod error;
 mod exit_status;
+mod facts;
 mod output;
 mod parallel;
+mod preview;
 mod report;
 mod repository;
 

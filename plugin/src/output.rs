@@ -3,6 +3,7 @@
 //! One module a format. What programs read is a versioned type of its own ([`v1`]).
 
 mod name;
+pub(crate) mod preview;
 pub(crate) mod table;
 mod v1;
 
@@ -160,6 +161,7 @@ pub(crate) fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{plural}")
 }
 
+const GREEN: Style = AnsiColor::Green.on_default();
 const RED: Style = AnsiColor::Red.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
 const CYAN: Style = AnsiColor::Cyan.on_default();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use argocd::{AppProject, Application, ClusterSecret};
+use argocd::{AppProject, Application, ApplicationSet, ClusterSecret};
 use policy::{Finding, Inventory, Level, Object, Subject, evaluate};
 
 use crate::parallel;
@@ -85,6 +85,10 @@ fn judge(manifest: &Manifest, inventory: &Inventory) -> Result<Vec<Located>, Pro
             let application: Application<'_> = manifest.decode()?;
             Object::Application(Box::new(application))
         }
+        Kind::ApplicationSet => {
+            let set: ApplicationSet<'_> = manifest.decode()?;
+            Object::ApplicationSet(Box::new(set))
+        }
         Kind::AppProject => {
             let project: AppProject = manifest.decode()?;
             Object::AppProject(Box::new(project))
@@ -93,7 +97,7 @@ fn judge(manifest: &Manifest, inventory: &Inventory) -> Result<Vec<Located>, Pro
             let secret: ClusterSecret<'_> = manifest.decode()?;
             Object::ClusterSecret(Box::new(secret))
         }
-        Kind::ApplicationSet | Kind::RepositorySecret | Kind::Settings | Kind::Policy => {
+        Kind::RepositorySecret | Kind::Settings | Kind::Policy => {
             return Ok(Vec::new());
         }
     };

@@ -1,18 +1,18 @@
 //! A repository of manifests: its files, the objects in them, and what these say about the fleet.
 
-pub(crate) mod facts;
 pub(crate) mod files;
 mod kustomize;
 pub(crate) mod manifest;
 pub(crate) mod problem;
+pub(crate) mod work_trees;
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use argocd::yaml;
 
 use self::files::{Location, Role, SourceFile};
-use self::manifest::{Kind, Manifest};
+use self::manifest::Manifest;
 use self::problem::Problem;
 use crate::parallel;
 
@@ -32,7 +32,32 @@ pub(crate) struct Repository {
 impl Repository {
     /// Reads files and folders. Objects without a namespace count as being in the one given.
     pub(crate) fn read(paths: &[impl AsRef<Path>], namespace: &str) -> Self {
-        let (files, problems) = files::find(paths);
+        Self::of_files(files::find(paths), namespace)
+    }
+
+    /// The same, without files that are below one of some others.
+    pub(crate) fn read_without(
+        paths: &[impl AsRef<Path>],
+        others: &[impl AsRef<Path>],
+        namespace: &str,
+    ) -> Self {
+        let (mut files, problems) = files::find(paths);
+        let others: Vec<PathBuf> = others
+            .iter()
+            .filter_map(|other| other.as_ref().canonicalize().ok())
+            .collect();
+        files.retain(|file| !file.is_below(&others));
+        Self::of_files((files, problems), namespace)
+    }
+
+    /// Whether Applications come and go with an object in it.
+    pub(crate) fn fans_out(&self) -> bool {
+        self.manifests
+            .iter()
+            .any(|manifest| manifest.kind.fans_out())
+    }
+
+    fn of_files((files, problems): (Vec<SourceFile>, Vec<Problem>), namespace: &str) -> Self {
         let contents = parallel::map("reading", &files, |file| Contents::read(file, namespace));
         let mut repository = Repository {
             files: files.len(),
@@ -45,14 +70,6 @@ impl Repository {
             repository.problems.extend(file.problem);
         }
         repository
-    }
-
-    /// How many ApplicationSets there are, which no rule judges yet.
-    pub(crate) fn application_sets(&self) -> usize {
-        self.manifests
-            .iter()
-            .filter(|manifest| manifest.kind == Kind::ApplicationSet)
-            .count()
     }
 }
 

@@ -82,15 +82,72 @@ spec:
       action: Warn
 ";
 
+/// Generates an Application that syncs by itself on every cluster, and says so only in the patch.
 const APPLICATION_SET: &str = "\
 apiVersion: argoproj.io/v1alpha1
 kind: ApplicationSet
 metadata:
-  name: addons
+  name: carts
   namespace: argocd
 spec:
-  generators: [{clusters: {}}]
-  template: {}
+  generators:
+    - clusters:
+        selector:
+          matchLabels:
+            environment: prod
+  template:
+    metadata:
+      name: cart-{{name}}
+    spec:
+      project: default
+      source:
+        repoURL: https://git.example.com/shop/services.git
+        path: services/cart
+        targetRevision: v1.2.0
+      destination:
+        name: '{{name}}'
+        namespace: cart
+  templatePatch: |
+    spec:
+      syncPolicy:
+        automated: {}
+";
+
+/// Generates an Application for each folder of a repository.
+const GIT_APPLICATION_SET: &str = "\
+apiVersion: argoproj.io/v1alpha1
+kind: ApplicationSet
+metadata:
+  name: services
+  namespace: argocd
+spec:
+  generators:
+    - git:
+        repoURL: https://git.example.com/shop/services.git
+        revision: HEAD
+        directories:
+          - path: services/*
+  template:
+    metadata:
+      name: '{{path.basename}}'
+    spec:
+      project: shop
+      source:
+        repoURL: https://git.example.com/shop/services.git
+        path: '{{path}}'
+        targetRevision: v1.2.0
+      destination:
+        server: https://kubernetes.default.svc
+        namespace: '{{path.basename}}'
+";
+
+/// The configuration of a clone, as `git clone` writes it.
+const GIT_CONFIG: &str = "\
+[core]
+\trepositoryformatversion = 0
+[remote \"origin\"]
+\turl = git@git.example.com:shop/services.git
+\tfetch = +refs/heads/*:refs/remotes/origin/*
 ";
 
 #[test]
@@ -349,25 +406,120 @@ fn a_file_is_judged_once_by_whatever_names_it_is_given() {
 }
 
 #[test]
-fn application_sets_are_counted_and_not_judged() {
-    let folder = Folder::with(&[
-        ("apps/cart.yaml", GOOD),
-        ("apps/project.yaml", PROJECT),
-        ("apps/set.yaml", APPLICATION_SET),
-        (
-            "more/sets.yaml",
-            &format!("{APPLICATION_SET}---\n{APPLICATION_SET}"),
-        ),
-    ]);
-    let told = |arguments: &[&str]| folder.run(arguments).stderr();
-    assert_eq!(
-        told(&["check", "apps", "--policy", "more"]),
-        "3 files, 2 objects: 0 denied, 0 warned, 0 undecided, 1 ApplicationSet not judged yet\n"
+fn an_application_set_is_judged_by_what_it_generates_on_the_lines_that_say_so() {
+    let cluster = CLUSTER
+        .replace("bearerToken", "awsAuthConfig")
+        .replace("\"a-long-secret\"", "{\"clusterName\": \"prod\"}");
+    let folder = Folder::with(&[("cluster.yaml", &*cluster), ("set.yaml", APPLICATION_SET)]);
+    assert_snapshot!(folder.run(&["check"]).transcript());
+}
+
+#[test]
+fn an_application_set_that_argo_cd_cannot_expand_is_denied() {
+    let twice = APPLICATION_SET
+        .replace("cart-{{name}}", "cart")
+        .replace("environment: prod", "{}");
+    let clusters = format!("{CLUSTER}---\n{}", CLUSTER.replace("prod", "other"));
+    let folder = Folder::with(&[("clusters.yaml", &*clusters), ("set.yaml", &*twice)]);
+    assert_snapshot!(
+        folder
+            .run(&["check", "set.yaml", "--policy", "clusters.yaml"])
+            .transcript()
     );
-    assert_eq!(
-        told(&["check"]),
-        "4 files, 2 objects: 0 denied, 0 warned, 0 undecided, 3 ApplicationSets not judged yet\n"
+}
+
+/// A repository with two services, of which a project permits one, and an ApplicationSet over them.
+fn services(git_config: &str, application_set: &str) -> Folder {
+    Folder::with(&[
+        (".git/config", git_config),
+        ("gitops/project.yaml", PROJECT),
+        ("gitops/services.yaml", application_set),
+        ("services/cart/values.yaml", "a: 1\n"),
+        ("services/search/values.yaml", "a: 1\n"),
+    ])
+}
+
+#[test]
+fn a_git_generator_reads_the_work_tree_that_the_files_are_in() {
+    let https = GIT_CONFIG.replace(
+        "git@git.example.com:",
+        "https://ci:hunter2@git.example.com/",
     );
+    let run = services(&https, GIT_APPLICATION_SET).run(&["check", "gitops"]);
+    assert!(
+        !run.transcript().contains("hunter2"),
+        "{}",
+        run.transcript()
+    );
+    assert_snapshot!(run.transcript());
+}
+
+#[test]
+fn a_git_generator_of_another_repository_or_revision_is_undecided() {
+    let elsewhere = services(GIT_CONFIG, GIT_APPLICATION_SET).run(&["check", "gitops"]);
+    assert_snapshot!(elsewhere.transcript());
+    let is_undecided = |application_set: &str| {
+        let folder = services(GIT_CONFIG, application_set);
+        let url = "https://git.example.com/shop/services";
+        let run = folder.run(&["check", "gitops", "--repository", url]);
+        run.stdout().contains("git cannot be judged")
+    };
+    assert!(!is_undecided(GIT_APPLICATION_SET));
+    assert!(is_undecided(
+        &GIT_APPLICATION_SET.replace("revision: HEAD", "revision: v1.2.0")
+    ));
+}
+
+#[test]
+fn a_repository_is_named_for_a_work_tree_only() {
+    let folder = Folder::with(&[("cart.yaml", GOOD)]);
+    let run = folder.run(&["check", "--repository", "https://git.example.com/a"]);
+    assert_snapshot!(run.transcript());
+}
+
+#[test]
+fn a_git_configuration_that_cannot_be_read_is_told_where_it_matters() {
+    let told = |application_set: &str| {
+        let run = services("[remote", application_set).run(&["check", "gitops"]);
+        run.stderr()
+            .contains("name the repository with --repository")
+    };
+    assert!(told(GIT_APPLICATION_SET));
+    assert!(!told(GOOD));
+}
+
+#[test]
+fn a_project_is_judged_by_the_clusters_among_the_files() {
+    let wide = "\
+apiVersion: argoproj.io/v1alpha1
+kind: AppProject
+metadata:
+  name: shop
+spec:
+  sourceRepos:
+    - https://git.example.com/shop/services.git
+    - https://**
+  destinations:
+    - server: https://prod.example.com
+      namespace: cart
+";
+    let project = Folder::with(&[("project.yaml", wide), ("facts/cluster.yaml", CLUSTER)]);
+    let alone = project.run(&["check", "project.yaml"]);
+    assert_snapshot!(alone.stdout(), @"
+    LEVEL       RULE               OBJECT            LOCATION
+    undecided   project-too-wide   appproject/shop   project.yaml:8
+        spec.sourceRepos[1]: cluster https://prod.example.com is not among the
+        files: if it is production, https://** permits any repository
+        fix: list the repositories it needs
+    ");
+    let with_facts = project.run(&["check", "project.yaml", "--policy", "facts"]);
+    assert_snapshot!(with_facts.stdout(), @"
+    LEVEL   RULE               OBJECT            LOCATION
+    deny    project-too-wide   appproject/shop   project.yaml:8
+        spec.sourceRepos[1]: https://** permits any repository (labels of cluster
+        prod)
+        fix: list the repositories it needs
+    ");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use insta::assert_snapshot;
 
+use support::api_server::{ApiServer, CLUSTERS};
 use support::{Folder, run_as};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_kubectl-gitops");
@@ -30,6 +31,52 @@ spec:
   destinations: [{server: https://kubernetes.default.svc, namespace: cart}]
 ";
 
+const APPLICATION_SET: &str = "\
+apiVersion: argoproj.io/v1alpha1
+kind: ApplicationSet
+metadata: {name: ingress, namespace: argocd}
+spec:
+  generators: [{clusters: {}}]
+  template:
+    metadata:
+      name: 'ingress-{{name}}'
+      annotations: {kubectl-gitops.io/autoscaled: 'false'}
+    spec:
+      project: platform
+      source: {repoURL: https://git.example.com/ingress.git, path: ., targetRevision: v1.0.0}
+      destination: {name: '{{name}}', namespace: ingress}
+";
+
+const PLATFORM: &str = "\
+apiVersion: argoproj.io/v1alpha1
+kind: AppProject
+metadata: {name: platform, namespace: argocd}
+spec:
+  sourceRepos: [https://git.example.com/ingress.git]
+  destinations:
+    - {server: https://prod-eu.example.com, namespace: ingress}
+    - {server: https://staging-us.example.com, namespace: ingress}
+    - {server: https://kubernetes.default.svc, namespace: ingress}
+";
+
+fn cluster(name: &str) -> String {
+    let base64 = |text: &str| base64::Engine::encode(&base64::prelude::BASE64_STANDARD, text);
+    let server = base64(&format!("https://{name}.example.com"));
+    let config = base64(r#"{"awsAuthConfig": {"clusterName": "x"}}"#);
+    format!(
+        "\
+apiVersion: v1
+kind: Secret
+metadata:
+  name: {name}
+  namespace: argocd
+  labels: {{argocd.argoproj.io/secret-type: cluster}}
+data: {{name: {}, server: {server}, config: {config}}}
+",
+        base64(name)
+    )
+}
+
 /// Makes the binary known by another name.
 #[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]
 fn called(folder: &Folder, name: &str) -> PathBuf {
@@ -41,7 +88,7 @@ fn called(folder: &Folder, name: &str) -> PathBuf {
 #[test]
 fn help_of_every_command() {
     let folder = Folder::with(&[]);
-    for command in ["", "check", "explain", "completion"] {
+    for command in ["", "check", "preview", "explain", "completion"] {
         let arguments: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
         let name = format!("help_{command}");
         assert_snapshot!(name, folder.run(&arguments).transcript());
@@ -73,7 +120,7 @@ fn called_as_a_plugin_of_argocd_it_says_so() {
 #[test]
 fn help_is_a_command_too() {
     let folder = Folder::with(&[]);
-    for command in ["", "check", "explain", "completion"] {
+    for command in ["", "check", "preview", "explain", "completion"] {
         let words = |words: &[&str]| {
             let arguments: Vec<_> = words
                 .iter()
@@ -148,17 +195,27 @@ esac
 fn the_examples_in_the_help_work() {
     use std::os::unix::fs::PermissionsExt;
 
+    let server = ApiServer::start();
+    let object = |text: &str| argocd::yaml::value(text).unwrap();
+    let sets = "/apis/argoproj.io/v1alpha1/applicationsets";
+    server.lists(sets, &[object(APPLICATION_SET)]);
+    server.lists(CLUSTERS, &[object(&cluster("prod-eu"))]);
     let folder = Folder::with(&[
         ("applications/cart.yaml", APPLICATION),
         ("bootstrap/project.yaml", PROJECT),
         ("overlays/prod/cart.yaml", APPLICATION),
+        ("clusters/prod-eu.yaml", &cluster("prod-eu")),
+        ("clusters/staging-us.yaml", &cluster("staging-us")),
+        ("bootstrap/platform.yaml", PLATFORM),
+        ("applicationsets/ingress.yaml", APPLICATION_SET),
         ("home/.local/bin/kubectl", KUBECTL),
+        ("home/.kube/config", &server.kubeconfig("{}")),
     ]);
     let bin = folder.path().join("home/.local/bin");
     std::fs::set_permissions(bin.join("kubectl"), PermissionsExt::from_mode(0o755)).unwrap();
     std::os::unix::fs::symlink(BINARY, bin.join("kubectl-gitops")).unwrap();
     let mut examples = 0;
-    for command in ["check", "explain", "completion"] {
+    for command in ["check", "preview", "explain", "completion"] {
         let help = folder.run(&[command, "--help"]).stdout();
         let (_, section) = help.split_once("Examples:\n").unwrap();
         let lines = section
@@ -168,14 +225,16 @@ fn the_examples_in_the_help_work() {
             .filter(|line| !line.is_empty() && !line.starts_with('#'));
         for line in lines {
             examples += 1;
-            run_example(line, folder.path(), &bin);
+            // That something changes is what an example shows.
+            let expected: &[i32] = if command == "preview" { &[0, 1] } else { &[0] };
+            run_example(line, folder.path(), &bin, expected);
         }
     }
-    assert!(examples >= 7, "only {examples} examples were found");
+    assert!(examples >= 11, "only {examples} examples were found");
 }
 
 #[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]
-fn run_example(line: &str, folder: &Path, bin: &Path) {
+fn run_example(line: &str, folder: &Path, bin: &Path, expected: &[i32]) {
     let output = Command::new("bash")
         .args(["-euo", "pipefail", "-c", line])
         .current_dir(folder)
@@ -185,7 +244,7 @@ fn run_example(line: &str, folder: &Path, bin: &Path) {
         .output()
         .unwrap();
     assert!(
-        output.status.success(),
+        expected.contains(&output.status.code().unwrap()),
         "{line}\n{}\n{}",
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)

@@ -8,11 +8,11 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use support::Folder;
+use support::{Folder, run_in};
 
 const UPDATE: &str = "UPDATE_DOCS";
 
-const COMMANDS: [&str; 4] = ["", "check", "explain", "completion"];
+const COMMANDS: [&str; 5] = ["", "check", "preview", "explain", "completion"];
 
 fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs")
@@ -44,8 +44,8 @@ fn rule_reference() -> BTreeMap<String, String> {
 
 Generated from the rules themselves; `kubectl gitops explain RULE` prints the same pages.
 
-| rule | judges | holds by default | summary |
-|---|---|---|---|
+| rule | judges | on | holds by default | summary |
+|---|---|---|---|---|
 "
     .to_owned();
     let mut pages = BTreeMap::new();
@@ -60,8 +60,9 @@ Generated from the rules themselves; `kubectl gitops explain RULE` prints the sa
         let id = text("id");
         let _ = writeln!(
             index,
-            "| [`{id}`]({id}.md) | {} | {} | {} |",
+            "| [`{id}`]({id}.md) | {} | {} | {} | {} |",
             judges.join(", "),
+            text("occasion"),
             text("scope"),
             text("summary")
         );
@@ -90,6 +91,45 @@ fn compare(path: &Path, generated: &str) {
 #[test]
 fn the_command_reference_is_what_help_says() {
     compare(&docs().join("cli.md"), &command_reference());
+}
+
+/// What the README shows of `preview`: commands, with what they print on a terminal.
+const PREVIEWS: [(&str, &str); 2] = [
+    (
+        "A cluster is registered, and no ApplicationSet selects it yet",
+        "preview -f tests/fixtures/staging-us/registered.yaml --against tests/fixtures/platform",
+    ),
+    (
+        "What `workload-cluster: \"true\"` on it would create; the projects lack the cluster",
+        "preview -f tests/fixtures/staging-us/labelled.yaml --against tests/fixtures/platform \
+         --against tests/fixtures/staging-us/registered.yaml",
+    ),
+];
+
+#[test]
+fn the_previews_in_the_readme_are_what_is_printed() {
+    const START: &str = "<!-- preview -->\n";
+    let root = docs().join("..");
+    let mut transcript = "```console\n".to_owned();
+    for (title, command) in PREVIEWS {
+        let arguments: Vec<_> = command.split(' ').collect();
+        let run = run_in(&root, &arguments, "");
+        let _ = write!(
+            transcript,
+            "# {title}\n$ kubectl gitops {command}\n{}{}\n",
+            run.stdout(),
+            run.stderr()
+        );
+    }
+    let transcript = format!(
+        "{}```\n",
+        transcript.trim_end_matches('\n').to_owned() + "\n"
+    );
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let (before, rest) = readme.split_once(START).unwrap();
+    let (_, after) = rest.split_once("<!-- /preview -->").unwrap();
+    let generated = format!("{before}{START}{transcript}<!-- /preview -->{after}");
+    compare(&root.join("README.md"), &generated);
 }
 
 #[test]

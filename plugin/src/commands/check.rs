@@ -2,28 +2,36 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::ValueHint;
-use clap::builder::{ArgPredicate, NonEmptyStringValueParser};
-use policy::{Level, RuleId, registry};
+use clap::builder::ArgPredicate;
+use policy::{Completeness, Level, RuleId, registry};
 
+use crate::argocd_namespace::ArgoCdNamespace;
 use crate::error::{CommandError, chain};
 use crate::exit_status::ExitStatus;
+use crate::facts::{Facts, Source};
 use crate::output::{self, CheckFormat, counted};
 use crate::report::Report;
 use crate::repository::Repository;
-use crate::repository::facts::{Facts, Source};
 use crate::repository::problem::Problem;
+use crate::repository::work_trees::{RepositoryArgs, WorkTrees};
 
 /// Judge the Argo CD objects in files
 ///
-/// Reads Applications, AppProjects and cluster Secrets from YAML and JSON files and says what the
-/// admission webhook would deny. What is known about projects, clusters, Argo CD's settings
-/// (`argocd-cm`) and the GitOpsPolicy is taken from the same files, and from --policy. A project
-/// or cluster that is in none of them may exist elsewhere: what depends on it is `undecided`.
+/// Reads Applications, ApplicationSets, AppProjects and cluster Secrets from YAML and JSON files and
+/// says what the admission webhook would deny. What is known about projects, clusters, Argo CD's
+/// settings (`argocd-cm`) and the GitOpsPolicy is taken from the same files, and from --policy. A
+/// project or cluster that is in none of them may exist elsewhere: what depends on it is `undecided`.
 ///
-/// ApplicationSets are not judged yet; the summary says how many there are. Neither are Secrets
-/// outside of Argo CD's namespace, which are no clusters to it.
+/// An ApplicationSet is judged by all Applications that it generates for the known clusters. Its git
+/// generators read the Git work tree that the files are in, if a remote of it or --repository says
+/// that it is of their repository. It counts as what `HEAD` and every branch are after the merge; a
+/// tag or a commit is not at hand. What depends on that, on pull requests or on other things outside
+/// is `undecided`.
+///
+/// Secrets outside of Argo CD's namespace are not judged: they are no clusters to it.
 ///
 /// Folders are read with everything below them that ends in .yaml, .yml or .json, without what is
 /// hidden or ignored by Git. Files without any object of Kubernetes are skipped, and so are the
@@ -72,14 +80,11 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     policy: Vec<PathBuf>,
 
-    /// Namespace that Argo CD runs in, where objects without a namespace count as being
-    #[arg(
-        long,
-        value_name = "NAMESPACE",
-        default_value = "argocd",
-        value_parser = NonEmptyStringValueParser::new()
-    )]
-    argocd_namespace: String,
+    #[command(flatten)]
+    repository: RepositoryArgs,
+
+    #[command(flatten)]
+    namespace: ArgoCdNamespace,
 
     /// Count what is undecided as denied
     #[arg(long)]
@@ -101,23 +106,26 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitStatus, CommandError> {
             "--explain goes with -o table or wide only",
         ));
     }
-    let namespace = &args.argocd_namespace;
+    let namespace = args.namespace.name();
     let given = Repository::read(&args.policy, namespace);
     let paths: Vec<_> = args.paths.iter().chain(&args.filenames).collect();
     let judged = Repository::read(&paths, namespace);
     let unread_files = given.problems.iter().chain(&judged.problems);
 
-    let mut facts = Facts::default();
-    facts.add(&judged.manifests, Source::Judged, namespace);
-    facts.add(&given.manifests, Source::Given, namespace);
+    let mut facts = Facts::new(namespace, Completeness::Partial);
+    facts.add(&judged.manifests, Source::Judged);
+    facts.add(&given.manifests, Source::Given);
     for text in &facts.repeated {
         output::warning(text);
     }
-    let (inventory, unread_facts) = facts
-        .inventory(namespace)
+    let mut inventory = facts
+        .inventory()
         .inspect_err(|_| tell(&lines_of(unread_files.clone())))?;
+    let work_trees = Arc::new(WorkTrees::of(&paths, &args.repository).map_err(CommandError::new)?);
+    inventory.checkouts = Arc::clone(&work_trees) as _;
     let report = Report::of(&judged.manifests, &inventory);
-    let problems = lines_of(unread_files.chain(&unread_facts).chain(&report.problems));
+    work_trees.warn_of_unknown_remotes();
+    let problems = lines_of(unread_files.chain(facts.problems()).chain(&report.problems));
     tell(&problems);
 
     let counts_as_denied = |level| level == Level::Deny || args.strict && level == Level::Undecided;
@@ -176,12 +184,8 @@ fn summary(report: &Report, judged: &Repository, strict: bool) -> String {
         1.. if strict => ", counted as denied",
         _ => "",
     };
-    let not_judged = match judged.application_sets() {
-        0 => String::new(),
-        sets => format!(", {} not judged yet", counted(sets, "ApplicationSet")),
-    };
     format!(
-        "{}{skipped}, {}: {} denied, {} warned, {} undecided{counted_as}{not_judged}",
+        "{}{skipped}, {}: {} denied, {} warned, {} undecided{counted_as}",
         counted(judged.files, "file"),
         counted(counts.objects, "object"),
         counts.denied,

@@ -87,6 +87,7 @@ struct RuleV1 {
     id: &'static str,
     summary: &'static str,
     judges: &'static [&'static str],
+    occasion: &'static str,
     scope: &'static str,
 }
 
@@ -96,6 +97,7 @@ impl RuleV1 {
             id: rule.id.as_str(),
             summary: rule.summary,
             judges: rule.judges,
+            occasion: rule.occasion.as_str(),
             scope: rule.scope.as_str(),
         }
     }

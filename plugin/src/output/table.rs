@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use anstyle::Style;
 use policy::finding::dotted;
 
 use super::style_of;
@@ -13,32 +14,44 @@ const GAP: usize = 3;
 /// How far messages stand to the right of the rows that they belong to.
 const INDENT: &str = "    ";
 
+/// What stands in a column.
+pub(super) struct Cell {
+    text: String,
+    style: Style,
+}
+
+impl Cell {
+    pub(super) fn new(text: String, style: Style) -> Self {
+        Cell { text, style }
+    }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Cell::new(text, Style::new())
+    }
+}
+
 /// A row for each finding, and below it what is wrong and how to put it right, wrapped to a width.
 /// File names and messages are too long to share a line.
 pub(crate) fn findings(report: &Report, width: usize) -> String {
-    let rows: Vec<_> = report.findings.iter().map(row).collect();
+    let rows = report.findings.iter().map(row).collect();
+    let mut lines = aligned(["LEVEL", "RULE", "OBJECT", "LOCATION"], rows).into_iter();
     let mut text = String::new();
-    for (index, line) in aligned(["LEVEL", "RULE", "OBJECT", "LOCATION"], rows)
-        .into_iter()
-        .enumerate()
-    {
-        let Some(located) = index.checked_sub(1).and_then(|at| report.findings.get(at)) else {
-            let _ = writeln!(text, "{line}");
-            continue;
-        };
+    for header in lines.by_ref().take(1) {
+        let _ = writeln!(text, "{header}");
+    }
+    for (line, located) in lines.zip(&report.findings) {
         let finding = &located.finding;
-        let _ = writeln!(text, "{}", painted(&line, located));
+        let _ = writeln!(text, "{line}");
         let what = match located.field.as_str() {
             "" => printable(&finding.message),
             field => format!("{}: {}", dotted(field), printable(&finding.message)),
         };
         wrap(&mut text, &what, width);
         if !finding.fix.is_empty() {
-            wrap(
-                &mut text,
-                &format!("fix: {}", printable(&finding.fix)),
-                width,
-            );
+            let fix = format!("fix: {}", printable(&finding.fix));
+            wrap(&mut text, &fix, width);
         }
     }
     text
@@ -48,78 +61,63 @@ pub(crate) fn findings(report: &Report, width: usize) -> String {
 pub(crate) fn wide(report: &Report) -> String {
     let rows = report.findings.iter().map(|located| {
         let [level, rule, object, location] = row(located);
-        let field = dotted(&located.field);
-        let message = printable(&located.finding.message);
         [
             level,
             rule,
             object,
             location,
-            field,
-            message,
-            printable(&located.finding.fix),
+            dotted(&located.field).into(),
+            printable(&located.finding.message).into(),
+            printable(&located.finding.fix).into(),
         ]
     });
     let header = [
         "LEVEL", "RULE", "OBJECT", "LOCATION", "FIELD", "MESSAGE", "FIX",
     ];
-    let mut text = String::new();
-    for (index, line) in aligned(header, rows.collect()).into_iter().enumerate() {
-        let located = index.checked_sub(1).and_then(|at| report.findings.get(at));
-        let _ = match located {
-            Some(located) => writeln!(text, "{}", painted(&line, located)),
-            None => writeln!(text, "{line}"),
-        };
-    }
-    text
+    joined(aligned(header, rows.collect()))
 }
 
 /// A table without colours.
 pub(crate) fn columns<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -> String {
-    aligned(header, rows)
-        .into_iter()
-        .map(|line| line + "\n")
-        .collect()
+    let rows = rows.into_iter().map(|row| row.map(Cell::from));
+    joined(aligned(header, rows.collect()))
 }
 
-fn row(located: &Located) -> [String; 4] {
+fn row(located: &Located) -> [Cell; 4] {
+    let level = located.finding.level;
     [
-        located.finding.level.to_string(),
-        located.finding.rule.to_string(),
-        printable(&located.object.short()),
-        printable(&format!("{}:{}", located.file, located.line)),
+        Cell::new(level.to_string(), style_of(level)),
+        located.finding.rule.to_string().into(),
+        printable(&located.object.short()).into(),
+        printable(&format!("{}:{}", located.file, located.line)).into(),
     ]
 }
 
-/// The line with its level coloured, which is its first word.
-fn painted(line: &str, located: &Located) -> String {
-    let style = style_of(located.finding.level);
-    let level = located.finding.level.as_str();
-    match line.strip_prefix(level) {
-        Some(rest) => format!("{style}{level}{style:#}{rest}"),
-        None => line.to_owned(),
-    }
+/// Lines as a text.
+pub(super) fn joined(lines: Vec<String>) -> String {
+    lines.into_iter().map(|line| line + "\n").collect()
 }
 
 /// The header and the rows, each column as wide as its widest cell. Nothing for no rows.
-fn aligned<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -> Vec<String> {
+pub(super) fn aligned<const N: usize>(header: [&str; N], rows: Vec<[Cell; N]>) -> Vec<String> {
     if rows.is_empty() {
         return Vec::new();
     }
-    let mut table = vec![header.map(str::to_owned)];
+    let mut table = vec![header.map(|title| Cell::from(title.to_owned()))];
     table.extend(rows);
     let mut widths = [0; N];
     for row in &table {
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+            *width = (*width).max(cell.text.chars().count());
         }
     }
     table
         .iter()
         .map(|row| {
             let mut line = String::new();
-            for (cell, width) in row.iter().zip(widths) {
-                let _ = write!(line, "{cell:<0$}", width + GAP);
+            for (Cell { text, style }, width) in row.iter().zip(widths) {
+                let padding = width + GAP - text.chars().count();
+                let _ = write!(line, "{style}{text}{style:#}{:padding$}", "");
             }
             line.truncate(line.trim_end().len());
             line
@@ -144,7 +142,7 @@ fn wrap(text: &mut String, paragraph: &str, width: usize) {
 }
 
 /// A text without control characters, which a value in a manifest may hold.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()

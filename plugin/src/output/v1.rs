@@ -1,6 +1,8 @@
 //! What programs read: `kubectl-gitops.io/v1alpha1`. Keys are always there; what does not apply is
 //! null.
 
+pub(super) mod preview;
+
 use serde::Serialize;
 
 use super::API_VERSION;

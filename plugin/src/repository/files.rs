@@ -11,7 +11,7 @@ use super::kustomize::Patches;
 use super::problem::Problem;
 
 /// The path that stands for standard input.
-const STANDARD_INPUT: &str = "-";
+pub(super) const STANDARD_INPUT: &str = "-";
 
 /// A file to read.
 #[derive(Debug)]
@@ -20,6 +20,17 @@ pub(crate) struct SourceFile {
     pub(crate) name: Arc<str>,
     pub(crate) location: Location,
     pub(crate) role: Role,
+}
+
+impl SourceFile {
+    /// Whether it is one of some files, or in one of some folders, which are without links.
+    pub(super) fn is_below(&self, others: &[PathBuf]) -> bool {
+        let Location::Path(path) = &self.location else {
+            return false;
+        };
+        let path = path.canonicalize().unwrap_or_else(|_| path.clone());
+        others.iter().any(|other| path.starts_with(other))
+    }
 }
 
 /// What a file is by its place in the repository.

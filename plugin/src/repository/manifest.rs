@@ -30,8 +30,13 @@ impl Kind {
     pub(crate) fn is_judged(self) -> bool {
         matches!(
             self,
-            Kind::Application | Kind::AppProject | Kind::ClusterSecret
+            Kind::Application | Kind::ApplicationSet | Kind::AppProject | Kind::ClusterSecret
         )
+    }
+
+    /// Whether Applications come and go with objects of the kind.
+    pub(crate) fn fans_out(self) -> bool {
+        matches!(self, Kind::ApplicationSet | Kind::ClusterSecret)
     }
 
     fn is_secret(self) -> bool {
@@ -85,7 +90,7 @@ impl ObjectReference {
     }
 
     /// Whether it is in a namespace, where objects without one are.
-    pub(super) fn is_in(&self, namespace: &str) -> bool {
+    pub(crate) fn is_in(&self, namespace: &str) -> bool {
         self.namespace
             .as_deref()
             .is_none_or(|own| own.is_empty() || own == namespace)

@@ -31,6 +31,9 @@ pub(crate) enum Problem {
         #[source]
         source: yaml::ErrorKind,
     },
+    /// An object of a cluster cannot be read.
+    #[error("{object}: {reason}")]
+    Live { object: String, reason: String },
     /// An object is not what its kind says.
     #[error("{file}:{line}: {object}: {reason}")]
     Object {
@@ -68,7 +71,7 @@ impl Problem {
     pub(crate) fn place(&self) -> (&str, usize) {
         match self {
             Problem::Read { file, .. } | Problem::NotText { file } => (file, 0),
-            Problem::Walk(_) => ("", 0),
+            Problem::Walk(_) | Problem::Live { .. } => ("", 0),
             Problem::Syntax { file, line, .. } | Problem::Object { file, line, .. } => {
                 (file, *line)
             }

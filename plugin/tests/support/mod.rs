@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot start has failed")]
 
+pub(crate) mod api_server;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,85 @@
+//! kubectl's flags for the cluster to talk to.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueHint;
+use http::Uri;
+use jiff::SignedDuration;
+
+/// Which cluster, and as whom. Everything has kubectl's name and meaning.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Cluster options")]
+pub(crate) struct ClusterArgs {
+    /// The kubeconfig to use instead of those that KUBECONFIG names and ~/.kube/config
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) kubeconfig: Option<PathBuf>,
+
+    /// Context of the kubeconfig to use instead of the current one
+    #[arg(long, value_name = "NAME")]
+    pub(super) context: Option<String>,
+
+    /// Cluster of the kubeconfig to use instead of the context's
+    #[arg(long, value_name = "NAME")]
+    pub(super) cluster: Option<String>,
+
+    /// User of the kubeconfig to log in as instead of the context's
+    #[arg(long, value_name = "NAME")]
+    pub(super) user: Option<String>,
+
+    /// URL of the API server to use instead of the cluster's
+    #[arg(short, long, value_name = "URL")]
+    pub(super) server: Option<Uri>,
+
+    /// Act as another user or as a service account (system:serviceaccount:NAMESPACE:NAME)
+    #[arg(long = "as", value_name = "USER")]
+    pub(super) impersonate: Option<String>,
+
+    /// Act as a member of a group; can be given several times
+    #[arg(long = "as-group", value_name = "GROUP", requires = "impersonate")]
+    pub(super) impersonate_groups: Vec<String>,
+
+    /// How long a single request may take, as in 30s or 1m; 0 is for ever
+    #[arg(long, value_name = "DURATION", value_parser = parse_timeout, default_value = "0", hide_default_value = true)]
+    pub(super) request_timeout: RequestTimeout,
+
+    /// Do not check the API server's certificate, which leaves the connection open to others
+    #[arg(long)]
+    pub(super) insecure_skip_tls_verify: bool,
+}
+
+/// How long a request may take, if there is a limit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct RequestTimeout(pub(super) Option<Duration>);
+
+/// Reads a duration as kubectl does: a number of seconds, or numbers with units.
+fn parse_timeout(text: &str) -> Result<RequestTimeout, String> {
+    let duration = match text.parse::<u32>() {
+        Ok(seconds) => Duration::from_secs(seconds.into()),
+        Err(_) => text
+            .parse::<SignedDuration>()
+            .ok()
+            .and_then(|duration| Duration::try_from(duration).ok())
+            .ok_or("expected a number with a unit, as in 30s or 1m30s")?,
+    };
+    Ok(RequestTimeout((!duration.is_zero()).then_some(duration)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_read_as_kubectl_reads_it() {
+        let seconds = |seconds| Ok(RequestTimeout(Some(Duration::from_secs(seconds))));
+        assert_eq!(parse_timeout("30s"), seconds(30));
+        assert_eq!(parse_timeout("1m30s"), seconds(90));
+        assert_eq!(parse_timeout("2h"), seconds(7200));
+        assert_eq!(parse_timeout("15"), seconds(15));
+        assert_eq!(parse_timeout("0"), Ok(RequestTimeout(None)));
+        assert_eq!(parse_timeout("0s"), Ok(RequestTimeout(None)));
+        for invalid in ["", "soon", "-1s", "-3", "5 apples"] {
+            assert!(parse_timeout(invalid).is_err(), "{invalid}");
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! What objects would do to Applications once they are applied or deleted, before anybody decides how to
+//! show it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use argocd::application_set::Checkouts;
+use argocd::{ApplicationSet, ClusterSecret};
+use policy::evaluate::judge_fan_out;
+use policy::fan_out::{Affected, Change, NotExpanded, NotKnown};
+use policy::{FanOut, Finding, Inventory, Level, Object, Operation, Propagation, Subject};
+
+use crate::error::CommandError;
+use crate::facts::{Fact, Facts, Identity};
+use crate::repository::manifest::{Kind, Manifest};
+use crate::repository::problem::Problem;
+
+/// What is done with the objects.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Intent {
+    Apply,
+    Delete,
+}
+
+/// An object that the webhook would refuse for what it does.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// `kind/name`.
+    pub(crate) object: String,
+    pub(crate) finding: Finding,
+}
+
+/// What would happen.
+#[derive(Debug, Default)]
+pub(crate) struct Preview {
+    /// By the name of the Application.
+    pub(crate) affected: Vec<Affected>,
+    /// Parts of ApplicationSets of which nothing can be said.
+    pub(crate) not_known: Vec<NotKnown>,
+    /// ApplicationSets on which Argo CD fails, or that are beyond what is worked out here.
+    pub(crate) not_expanded: Vec<NotExpanded>,
+    /// Objects that the webhook would refuse as they delete too much.
+    pub(crate) refused: Vec<Refused>,
+    /// Objects that could not be read, or are not there to be deleted.
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// What a rule decides on an Application.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Verdict {
+    Admitted,
+    Denied,
+    /// A fact is missing that decides.
+    Undecided,
+}
+
+impl Verdict {
+    /// What becomes of an Application when it is written.
+    pub(crate) fn of(affected: &Affected) -> Self {
+        let has = |level| {
+            affected
+                .findings
+                .iter()
+                .any(|finding| finding.level == level)
+        };
+        if has(Level::Deny) {
+            Verdict::Denied
+        } else if has(Level::Undecided) {
+            Verdict::Undecided
+        } else {
+            Verdict::Admitted
+        }
+    }
+
+    /// `admitted`, `denied` or `undecided`.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Admitted => "admitted",
+            Verdict::Denied => "denied",
+            Verdict::Undecided => "undecided",
+        }
+    }
+
+    /// The level of the findings that it rests on.
+    pub(crate) fn level(self) -> Option<Level> {
+        match self {
+            Verdict::Admitted => None,
+            Verdict::Denied => Some(Level::Deny),
+            Verdict::Undecided => Some(Level::Undecided),
+        }
+    }
+}
+
+impl Preview {
+    /// Works out what happens when objects are applied to, or deleted from, what there is, one after the
+    /// other. What else is among them counts as applied before.
+    ///
+    /// # Errors
+    /// The policy cannot be used.
+    pub(crate) fn of(
+        manifests: &[Manifest],
+        intent: Intent,
+        mut facts: Facts,
+        checkouts: &Arc<dyn Checkouts + Send + Sync>,
+    ) -> Result<Self, CommandError> {
+        let mut preview = Gathering::default();
+        let (subjects, others): (Vec<&Manifest>, Vec<&Manifest>) = manifests
+            .iter()
+            .partition(|manifest| manifest.kind.fans_out());
+        if intent == Intent::Apply {
+            for manifest in others {
+                preview.apply(manifest, &mut facts);
+            }
+        }
+        for manifest in subjects {
+            let mut inventory = facts.inventory()?;
+            inventory.checkouts = Arc::clone(checkouts);
+            match preview.add(manifest, intent, &mut facts, &inventory) {
+                Ok(()) => {}
+                Err(problem) => preview.rest.problems.push(problem),
+            }
+        }
+        Ok(preview.finish())
+    }
+
+    /// Whether it is certain that nothing happens.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.affected.is_empty() && self.not_known.is_empty()
+    }
+
+    /// How many Applications there are of a verdict.
+    pub(crate) fn count(&self, verdict: Verdict) -> usize {
+        let affected = self.affected.iter();
+        affected
+            .filter(|affected| Verdict::of(affected) == verdict)
+            .count()
+    }
+
+    /// How many Applications one thing happens to.
+    pub(crate) fn changes(&self, change: Change) -> usize {
+        let affected = self.affected.iter();
+        affected
+            .filter(|affected| affected.change == change)
+            .count()
+    }
+}
+
+/// The preview so far.
+#[derive(Default)]
+struct Gathering {
+    /// By name and ApplicationSet.
+    affected: BTreeMap<(String, String), Affected>,
+    rest: Preview,
+}
+
+impl Gathering {
+    /// Makes a fact of an object on which no Applications depend by themselves.
+    fn apply(&mut self, manifest: &Manifest, facts: &mut Facts) {
+        match manifest.fact() {
+            Ok(Some(fact)) => facts.apply(manifest, fact),
+            Ok(None) => {}
+            Err(problem) => self.rest.problems.push(problem),
+        }
+    }
+
+    fn add(
+        &mut self,
+        manifest: &Manifest,
+        intent: Intent,
+        facts: &mut Facts,
+        inventory: &Inventory,
+    ) -> Result<(), Problem> {
+        let new = match intent {
+            Intent::Apply => manifest.fact()?,
+            Intent::Delete => None,
+        };
+        let identity = facts.identity(manifest);
+        let fan_out = fan_out(&identity, new.as_ref(), facts, inventory)
+            .ok_or_else(|| manifest.problem("it is not there to be deleted"))?;
+        self.refuse(manifest, intent, &fan_out, inventory)?;
+        self.forget(&identity);
+        self.merge(fan_out);
+        facts.set(identity, new);
+        Ok(())
+    }
+
+    /// Asks whether the object goes beyond what the policy allows to be deleted.
+    fn refuse(
+        &mut self,
+        manifest: &Manifest,
+        intent: Intent,
+        fan_out: &FanOut,
+        inventory: &Inventory,
+    ) -> Result<(), Problem> {
+        let object = if manifest.kind == Kind::ApplicationSet {
+            let set: ApplicationSet<'_> = manifest.decode()?;
+            Object::ApplicationSet(Box::new(set))
+        } else {
+            let secret: ClusterSecret<'_> = manifest.decode()?;
+            Object::ClusterSecret(Box::new(secret))
+        };
+        let subject = Subject {
+            operation: match intent {
+                Intent::Apply => Operation::Update,
+                Intent::Delete => Operation::Delete(Propagation::Background),
+            },
+            ..Subject::new(object)
+        };
+        let denials = judge_fan_out(&subject, fan_out, inventory)
+            .into_iter()
+            .filter(|finding| finding.level == Level::Deny);
+        self.rest.refused.extend(denials.map(|finding| Refused {
+            object: manifest.reference.short(),
+            finding,
+        }));
+        Ok(())
+    }
+
+    /// Forgets what could not be said of an ApplicationSet that is replaced now.
+    fn forget(&mut self, (kind, reference): &Identity) {
+        if *kind != Kind::ApplicationSet {
+            return;
+        }
+        let [namespace, name] =
+            [&reference.namespace, &reference.name].map(|part| part.as_deref().unwrap_or_default());
+        let name = format!("{namespace}/{name}");
+        self.rest
+            .not_expanded
+            .retain(|not_expanded| not_expanded.application_set != name);
+        self.rest
+            .not_known
+            .retain(|not_known| not_known.application_set != name);
+    }
+
+    fn merge(&mut self, fan_out: FanOut) {
+        for affected in fan_out.affected {
+            let key = (affected.name.clone(), affected.application_set.clone());
+            let merged = match self.affected.remove(&key) {
+                Some(earlier) => after(earlier.change, affected),
+                None => Some(affected),
+            };
+            if let Some(affected) = merged {
+                self.affected.insert(key, affected);
+            }
+        }
+        for not_expanded in fan_out.not_expanded {
+            let known = self.rest.not_expanded.iter();
+            if !known
+                .map(|known| (&known.application_set, &known.error))
+                .any(|known| known == (&not_expanded.application_set, &not_expanded.error))
+            {
+                self.rest.not_expanded.push(not_expanded);
+            }
+        }
+        for not_known in fan_out.not_known {
+            if !self.rest.not_known.contains(&not_known) {
+                self.rest.not_known.push(not_known);
+            }
+        }
+    }
+
+    fn finish(self) -> Preview {
+        Preview {
+            affected: self.affected.into_values().collect(),
+            ..self.rest
+        }
+    }
+}
+
+/// What happens when one object becomes another; None for the deletion of what is not there.
+fn fan_out(
+    identity: &Identity,
+    new: Option<&Fact>,
+    facts: &Facts,
+    inventory: &Inventory,
+) -> Option<FanOut> {
+    if identity.0 == Kind::ApplicationSet {
+        let old = facts.application_set(identity).map(|set| &**set);
+        let new = match new {
+            Some(Fact::ApplicationSet(set)) => Some(&**set),
+            _ => None,
+        };
+        (old.is_some() || new.is_some()).then(|| FanOut::of_application_set(old, new, inventory))
+    } else {
+        let old = facts.cluster(identity);
+        let new = match new {
+            Some(Fact::Cluster(cluster)) => Some((**cluster).clone()),
+            _ => None,
+        };
+        (old.is_some() || new.is_some()).then(|| FanOut::of_cluster(old, new, inventory))
+    }
+}
+
+/// What becomes of an Application to which one thing happens after another.
+fn after(earlier: Change, later: Affected) -> Option<Affected> {
+    let change = match (earlier, later.change) {
+        (Change::Create, Change::Delete) => return None,
+        (Change::Create, _) => Change::Create,
+        (Change::Delete, Change::Create) => Change::Change,
+        (_, change) => change,
+    };
+    Some(Affected { change, ..later })
+}
