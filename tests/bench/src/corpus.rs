@@ -199,13 +199,18 @@ fn application_set(number: usize, generation: u32) -> Value {
                 "metadata": {"name": format!("{team}-services-{{{{.name}}}}")},
                 "spec": {
                     "destination": {"name": "{{.name}}", "namespace": team},
+                    "ignoreDifferences": [
+                        {"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas"]},
+                    ],
                     "project": project.name(),
                     "source": {
                         "path": "deploy",
                         "repoURL": format!("https://git.example.com/{team}/services.git"),
                         "targetRevision": format!("v1.{generation}.0"),
                     },
-                    "syncPolicy": {"syncOptions": ["CreateNamespace=true"]},
+                    "syncPolicy": {
+                        "syncOptions": ["CreateNamespace=true", "RespectIgnoreDifferences=true"],
+                    },
                 },
             },
         },

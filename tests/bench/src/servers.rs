@@ -218,6 +218,7 @@ fn opa() -> Result<PathBuf> {
         go_sum: GO_SUM,
         linker_flags: "-s -w".to_owned(),
         packages: &PACKAGES,
+        files: &[],
     };
     let folder = programs.built_once().context("cannot build OPA")?;
     Ok(folder.join("opa"))

@@ -20,6 +20,12 @@ const PACKAGES: [(&str, &str); 3] = [
     ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
 ];
 
+/// Of the same modules, and built apart: most tests do without it.
+const CONTROLLER_MANAGER: [(&str, &str); 1] = [(
+    "kube-controller-manager",
+    "k8s.io/kubernetes/cmd/kube-controller-manager",
+)];
+
 /// The three programs of the control plane.
 #[derive(Debug, Clone)]
 pub struct Binaries {
@@ -45,6 +51,9 @@ pub enum BinariesError {
         "cannot build etcd, kubectl and kube-apiserver (the other way is to let KUBEBUILDER_ASSETS name a folder with them)"
     )]
     Build(#[from] GoProgramsError),
+    /// The controller manager cannot be built.
+    #[error("cannot build kube-controller-manager")]
+    BuildControllerManager(#[source] GoProgramsError),
 }
 
 impl Binaries {
@@ -88,6 +97,19 @@ impl Binaries {
     }
 }
 
+/// The path of `kube-controller-manager`, of the API server's version. It is built once with `go`, in about a minute if
+/// the API server was built before; this blocks.
+pub fn kube_controller_manager() -> Result<PathBuf, BinariesError> {
+    let programs = GoPrograms {
+        cache: "controller-manager",
+        packages: &CONTROLLER_MANAGER,
+        ..programs()?
+    };
+    let folder = programs.built_once();
+    let folder = folder.map_err(BinariesError::BuildControllerManager)?;
+    Ok(folder.join("kube-controller-manager"))
+}
+
 fn programs() -> Result<GoPrograms, BinariesError> {
     Ok(GoPrograms {
         cache: "control-plane",
@@ -95,6 +117,7 @@ fn programs() -> Result<GoPrograms, BinariesError> {
         go_sum: GO_SUM,
         linker_flags: linker_flags()?,
         packages: &PACKAGES,
+        files: &[],
     })
 }
 

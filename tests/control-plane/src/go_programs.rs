@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -26,6 +27,26 @@ pub struct GoPrograms {
     pub linker_flags: String,
     /// The programs' names and packages.
     pub packages: &'static [(&'static str, &'static str)],
+    /// What else is wanted of the modules.
+    pub files: &'static [ModuleFile],
+}
+
+/// A file of a Go module, to lie beside the programs.
+#[derive(Clone, Copy, Debug)]
+pub struct ModuleFile {
+    /// The name that it is given.
+    pub name: &'static str,
+    /// The module.
+    pub module: &'static str,
+    /// Where the module has it.
+    pub path: &'static str,
+}
+
+/// What `go mod download` says of a module.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Downloaded {
+    dir: PathBuf,
 }
 
 /// A program is neither there nor can it be built.
@@ -45,6 +66,9 @@ pub enum GoProgramsError {
     /// The build failed.
     #[error("the build failed")]
     Go(#[from] GoError),
+    /// `go` answers in another form than expected.
+    #[error("cannot read what `go mod download` says")]
+    Answer(#[source] serde_json::Error),
 }
 
 impl GoPrograms {
@@ -77,7 +101,8 @@ impl GoPrograms {
 
     /// A program that a folder lacks, if it lacks one.
     pub(crate) fn missing(&self, folder: &Path) -> Option<&'static str> {
-        let mut names = self.packages.iter().map(|(name, _)| *name);
+        let programs = self.packages.iter().map(|(name, _)| *name);
+        let mut names = programs.chain(self.files.iter().map(|file| file.name));
         names.find(|name| !folder.join(name).is_file())
     }
 
@@ -119,10 +144,23 @@ impl GoPrograms {
                 &format!("building {name} ({number} of {})", self.packages.len()),
             )?;
         }
+        for file in self.files {
+            let source = downloaded(&module, file.module)?.join(file.path);
+            fs::copy(&source, output.join(file.name)).map_err(in_cache(&source))?;
+        }
         remove(folder)?;
         fs::rename(&output, folder).map_err(in_cache(folder))?;
         remove(&workspace)
     }
+}
+
+/// The folder of a module that the module in `folder` requires, once its checksum is what go.sum says.
+fn downloaded(folder: &Path, module: &str) -> Result<PathBuf, GoProgramsError> {
+    let mut go = go::command(folder);
+    go.args(["mod", "download", "-json", module]);
+    let answer = go::run(go, &format!("downloading {module}"))?;
+    let Downloaded { dir } = serde_json::from_slice(&answer).map_err(GoProgramsError::Answer)?;
+    Ok(dir)
 }
 
 fn in_cache(path: &Path) -> impl FnOnce(io::Error) -> GoProgramsError {

@@ -40,11 +40,11 @@ mod wait;
 
 pub use argo_cd::{ARGO_CD_VERSION, ArgoCdError, argo_cd_crds};
 pub use authority::CertificateError;
-pub use binaries::{Binaries, BinariesError, KUBEBUILDER_ASSETS};
+pub use binaries::{Binaries, BinariesError, KUBEBUILDER_ASSETS, kube_controller_manager};
 pub use control_plane::{ControlPlane, USE_EXISTING_CLUSTER};
 pub use error::Error;
 pub use go::GoError;
-pub use go_programs::{GoPrograms, GoProgramsError};
+pub use go_programs::{GoPrograms, GoProgramsError, ModuleFile};
 pub use kubectl::{Kubectl, KubectlOutput};
 pub use user::User;
-pub use wait::{Unfulfilled, eventually, eventually_object};
+pub use wait::{Unfulfilled, eventually, eventually_object, eventually_objects};

@@ -26,4 +26,8 @@ read -r _
 # shellcheck disable=SC2086 # a list of process ids
 [ -z "$servers" ] || kill -KILL $servers
 wait
-rm -rf "$folder"
+# Servers that others started may still write there while they end.
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+	rm -rf "$folder" 2>/dev/null && break
+	sleep 0.2
+done

@@ -1,12 +1,14 @@
 //! Waiting, always with a deadline.
 
+use std::collections::BTreeMap;
 use std::fmt::{Debug, Display};
+use std::mem;
 use std::pin::pin;
 use std::time::Duration;
 
 use futures::StreamExt;
-use kube::runtime::watcher::watch_object;
-use kube::{Api, Resource};
+use kube::runtime::watcher::{self, Event, watch_object};
+use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
@@ -77,6 +79,82 @@ where
     found.map_err(|_| unfulfilled(what, within, last_seen))
 }
 
+/// Watches all objects of an API, until `condition` is `Ok` or `within` is over.
+///
+/// The condition is given the objects by their names at each change, from when all of them are known; so the API is that
+/// of one namespace, or of objects that are in none. Its `Err` says what is still missing; the last one is in the error.
+pub async fn eventually_objects<K, T>(
+    within: Duration,
+    what: &str,
+    api: Api<K>,
+    mut condition: impl FnMut(&BTreeMap<String, K>) -> Result<T, String>,
+) -> Result<T, Unfulfilled>
+where
+    K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let mut last_seen = None;
+    let watching = async {
+        let mut events = pin!(watcher::watcher(api, watcher::Config::default()));
+        let mut objects = Objects::default();
+        loop {
+            let judged = match events.next().await {
+                Some(Ok(event)) => match objects.apply(event) {
+                    Some(known) => condition(known),
+                    None => continue,
+                },
+                Some(Err(error)) => Err(format!("the watch failed: {error}")),
+                None => Err("the watch ended".to_owned()),
+            };
+            match judged {
+                Ok(found) => break found,
+                Err(missing) => last_seen = Some(missing),
+            }
+        }
+    };
+    let found = tokio::time::timeout(within, watching).await;
+    found.map_err(|_| unfulfilled(what, within, last_seen))
+}
+
+/// What a watch has told, by name.
+struct Objects<K> {
+    known: BTreeMap<String, K>,
+    /// Those of a list that is not complete yet.
+    listed: BTreeMap<String, K>,
+}
+
+impl<K> Default for Objects<K> {
+    fn default() -> Self {
+        Self {
+            known: BTreeMap::new(),
+            listed: BTreeMap::new(),
+        }
+    }
+}
+
+impl<K: Resource> Objects<K> {
+    /// What is known now, if it may have changed.
+    fn apply(&mut self, event: Event<K>) -> Option<&BTreeMap<String, K>> {
+        match event {
+            Event::Init => {
+                self.listed.clear();
+                return None;
+            }
+            Event::InitApply(object) => {
+                self.listed.insert(object.name_any(), object);
+                return None;
+            }
+            Event::InitDone => self.known = mem::take(&mut self.listed),
+            Event::Apply(object) => {
+                self.known.insert(object.name_any(), object);
+            }
+            Event::Delete(object) => {
+                self.known.remove(&object.name_any());
+            }
+        }
+        Some(&self.known)
+    }
+}
+
 fn unfulfilled(what: &str, within: Duration, last_seen: Option<String>) -> Unfulfilled {
     Unfulfilled {
         what: what.to_owned(),
@@ -87,6 +165,8 @@ fn unfulfilled(what: &str, within: Duration, last_seen: Option<String>) -> Unful
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::api::core::v1::ConfigMap;
+
     use super::*;
 
     #[tokio::test]
@@ -118,5 +198,34 @@ mod tests {
         let error = waited.await.unwrap_err().to_string();
 
         assert_eq!(error, "an answer: not within 0.01 s; last seen: no answer");
+    }
+
+    #[test]
+    fn objects_are_known_from_when_their_list_is_complete() {
+        let mut objects = Objects::default();
+        let mut known = |event| {
+            let known: Option<&BTreeMap<String, ConfigMap>> = objects.apply(event);
+            known.map(|known| known.keys().cloned().collect::<Vec<_>>())
+        };
+
+        assert_eq!(known(Event::Init), None);
+        assert_eq!(known(Event::InitApply(named("a"))), None);
+        assert_eq!(known(Event::InitDone), Some(vec!["a".to_owned()]));
+        assert_eq!(
+            known(Event::Apply(named("b"))),
+            Some(vec!["a".to_owned(), "b".to_owned()])
+        );
+        assert_eq!(known(Event::Delete(named("a"))), Some(vec!["b".to_owned()]));
+
+        // The watch begins anew, and what went in between is not told.
+        assert_eq!(known(Event::Init), None);
+        assert_eq!(known(Event::InitApply(named("c"))), None);
+        assert_eq!(known(Event::InitDone), Some(vec!["c".to_owned()]));
+    }
+
+    fn named(name: &str) -> ConfigMap {
+        let mut object = ConfigMap::default();
+        object.metadata.name = Some(name.to_owned());
+        object
     }
 }

@@ -5,11 +5,13 @@
 //! ServiceAccount, with no more rights than the manifests give it, and with the certificate that it issues for itself.
 //! The API server finds it by the Service in the ValidatingWebhookConfiguration, of which nothing is changed.
 
+mod http;
 mod installation;
 mod process;
 pub mod programs;
 mod webhook;
 
+pub use http::http_get;
 pub use installation::{Installation, Overlay, effective, expose, install, path, succeed};
 pub use process::{Process, Signal};
 pub use webhook::{Webhook, WebhookLog};

@@ -9,16 +9,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use bytes::Bytes;
 use control_plane::{ControlPlane, eventually};
-use http_body_util::{BodyExt, Empty};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Container;
 use kube::Api;
 use serde_json::Value;
 
+use crate::http::http_get;
 use crate::process::{Process, Signal};
 use crate::programs::Programs;
 
@@ -127,15 +124,7 @@ impl Webhook {
 
     /// What the second port says at a path: the status and the text.
     pub async fn get(&self, path: &str) -> Result<(u16, String)> {
-        let uri = format!("http://{}{path}", self.metrics_address).parse()?;
-        let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-        let response = client
-            .get(uri)
-            .await
-            .context("the second port does not answer")?;
-        let status = response.status().as_u16();
-        let body = response.into_body().collect().await?.to_bytes();
-        Ok((status, String::from_utf8(body.to_vec())?))
+        http_get(self.metrics_address, path).await
     }
 
     /// The value of a counter, such as `gitops_webhook_findings_total{rule="project-scope",level="deny"}`.
@@ -247,10 +236,15 @@ impl WebhookLog {
         Ok(Some((address("listen")?, address("metrics_listen")?)))
     }
 
-    fn blamed(&self, problem: &str) -> anyhow::Error {
+    /// Its last lines, for a person.
+    pub fn end(&self) -> String {
         let text = self.text().unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         let end = lines[lines.len().saturating_sub(SHOWN_LOG_LINES)..].join("\n");
-        anyhow!("{problem}\n\nend of the log of gitops-webhook:\n{end}")
+        format!("end of the log of gitops-webhook:\n{end}")
+    }
+
+    fn blamed(&self, problem: &str) -> anyhow::Error {
+        anyhow!("{problem}\n\n{}", self.end())
     }
 }

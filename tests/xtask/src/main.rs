@@ -3,19 +3,24 @@
 //! Each says what it does and runs cargo and the programs of this workspace; nothing of the system itself is here, so that
 //! this compiles in a moment.
 
+mod background;
 mod run;
 mod summary;
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::background::Background;
 use crate::run::{cargo, program, run, succeeds, target_folder};
-use crate::summary::run_tests;
+use crate::summary::{Summary, run_tests};
 
 /// Where the system tests look for programs that are known to be current.
 const PROGRAMS: &str = "GITOPS_TEST_PROGRAMS";
+const ARGO_CD_PACKAGE: &str = "gitops-argo-cd-tests";
+/// What tells cargo to run the tests with Argo CD, which it leaves out otherwise.
+const ARGO_CD_TESTS: [&str; 2] = ["--test", "argo_cd"];
 
 /// The project's own commands
 #[derive(Debug, Parser)]
@@ -26,16 +31,19 @@ const PROGRAMS: &str = "GITOPS_TEST_PROGRAMS";
 )]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: Task,
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]
-enum Command {
+enum Task {
     /// Run all tests
     ///
     /// The first time on a machine this builds etcd, kube-apiserver and kubectl from their Go modules, which takes some
-    /// minutes.
-    Test,
+    /// minutes. Argo CD is built while other tests run, and needs redis-server and git.
+    Test {
+        /// Only these
+        only: Option<Part>,
+    },
     /// Check format, lints, documentation and, where cargo-deny is installed, dependencies
     Lint,
     /// Watch a real API server turn bad objects away
@@ -54,12 +62,19 @@ enum Command {
     },
 }
 
+/// Tests that can be run apart.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Part {
+    /// Those with the real Argo CD
+    ArgoCd,
+}
+
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Test => test(),
-        Command::Lint => lint(),
-        Command::Demo => demo(),
-        Command::Bench { quick } => bench(quick),
+        Task::Test { only } => test(only),
+        Task::Lint => lint(),
+        Task::Demo => demo(),
+        Task::Bench { quick } => bench(quick),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -70,21 +85,65 @@ fn main() -> ExitCode {
     }
 }
 
-fn test() -> Result<()> {
-    run(
-        "building everything",
-        cargo().args(["test", "--workspace", "--no-run"]),
-    )?;
-    prepare_control_plane()?;
-    let programs = target_folder()?;
-    let mut tests = cargo();
-    tests
-        .args(["test", "--workspace", "--no-fail-fast"])
-        .env(PROGRAMS, programs);
-    run::say("running the tests");
-    let summary = run_tests(tests)?;
+fn test(only: Option<Part>) -> Result<()> {
+    let summary = match only {
+        None => all_tests()?,
+        Some(Part::ArgoCd) => argo_cd_tests()?,
+    };
     anyhow::ensure!(summary.failed == 0, "{summary}");
     summary.print()
+}
+
+fn all_tests() -> Result<Summary> {
+    let tests = |arguments: &[&str]| tests(&["--workspace"], arguments);
+    run("building everything", &mut tests(&["--no-run"])?)?;
+    let what = "building the tests with Argo CD";
+    run(what, tests(&ARGO_CD_TESTS)?.arg("--no-run"))?;
+    prepare_control_plane()?;
+    // It shares much with the API server, which is there now, and yields to the tests.
+    let mut prepare = Command::new("nice");
+    prepare.arg(program("prepare-argo-cd")?);
+    let argo_cd = Background::start("making sure that Argo CD is there", prepare)?;
+    run::say("running the tests");
+    let mut summary = run_tests(tests(&["--no-fail-fast"])?)?;
+    argo_cd.finish()?;
+    run::say("running the tests with Argo CD");
+    summary += run_tests(tests(&ARGO_CD_TESTS)?)?;
+    Ok(summary)
+}
+
+fn argo_cd_tests() -> Result<Summary> {
+    let mut build = build_programs(&[
+        "gitops-webhook",
+        "kubectl-gitops",
+        "control-plane",
+        ARGO_CD_PACKAGE,
+    ]);
+    run(
+        "building the webhook, the plugin and the harness",
+        &mut build,
+    )?;
+    prepare_control_plane()?;
+    let what = "making sure that Argo CD and all that it needs is there";
+    run(what, &mut Command::new(program("prepare-argo-cd")?))?;
+    run_tests(tests(&["--package", ARGO_CD_PACKAGE], &ARGO_CD_TESTS)?)
+}
+
+/// Tests of these packages, which all find our programs.
+fn tests(packages: &[&str], arguments: &[&str]) -> Result<Command> {
+    let mut tests = cargo();
+    tests.arg("test").args(packages).args(arguments);
+    tests.env(PROGRAMS, target_folder()?);
+    Ok(tests)
+}
+
+fn build_programs(packages: &[&str]) -> Command {
+    let mut build = cargo();
+    build.args(["build", "--bins"]);
+    for package in packages {
+        build.args(["--package", package]);
+    }
+    build
 }
 
 fn lint() -> Result<()> {
@@ -122,20 +181,16 @@ fn lint() -> Result<()> {
 }
 
 fn demo() -> Result<()> {
-    let mut build = cargo();
-    build.args(["build", "--bins"]);
-    for package in [
+    let mut build = build_programs(&[
         "gitops-webhook",
         "kubectl-gitops",
         "control-plane",
         "gitops-system-tests",
-    ] {
-        build.args(["--package", package]);
-    }
+    ]);
     run("building the webhook, the plugin and the demo", &mut build)?;
     prepare_control_plane()?;
     let demo = program("gitops-demo")?;
-    let status = std::process::Command::new(&demo)
+    let status = Command::new(&demo)
         .env(PROGRAMS, target_folder()?)
         .status()
         .with_context(|| format!("cannot run {}", demo.display()))?;
@@ -171,7 +226,7 @@ fn bench(quick: bool) -> Result<()> {
     ]);
     run("measuring the webhook's parts", &mut parts)?;
     let programs = target_folder()?.with_file_name("release");
-    let mut servers = std::process::Command::new(programs.join("gitops-bench"));
+    let mut servers = Command::new(programs.join("gitops-bench"));
     servers.arg("--json").arg(programs.join("bench.json"));
     if quick {
         servers.args(["--servers", "gitops-webhook,floor,floor-json"]);
@@ -183,5 +238,5 @@ fn bench(quick: bool) -> Result<()> {
 fn prepare_control_plane() -> Result<()> {
     let prepare = program("prepare-control-plane")?;
     let what = "making sure that etcd, kube-apiserver, kubectl and Argo CD's API are there";
-    run(what, &mut std::process::Command::new(prepare))
+    run(what, &mut Command::new(prepare))
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{BufRead, BufReader, Write};
+use std::ops::AddAssign;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -34,6 +35,14 @@ impl Summary {
                 _ => {}
             }
         }
+    }
+}
+
+impl AddAssign for Summary {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.running += other.running;
     }
 }
 

@@ -1,5 +1,6 @@
 //! What holds of the whole: the API server with the manifests, the webhook behind them, the plugin.
 
+mod application_sets;
 mod argo_cd_versions;
 mod by_hand;
 mod demo;
@@ -7,6 +8,7 @@ mod ending;
 mod offline;
 mod passes;
 mod policy;
+mod preview;
 mod readme;
 mod rules;
 mod secrets;

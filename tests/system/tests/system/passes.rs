@@ -70,7 +70,10 @@ async fn an_old_violation_can_be_put_right() -> Result<()> {
 #[tokio::test]
 async fn an_old_violation_can_be_deleted() -> Result<()> {
     let session = controller().await?;
-    session.delete("Application", "living-deleted").await?;
+    session
+        .delete("Application", "living-deleted")
+        .await?
+        .admitted();
     let terminating = session.get("Application", "living-deleted").await?;
     let terminating = terminating.context("its finalizer keeps it")?;
     assert!(terminating.metadata.deletion_timestamp.is_some());
@@ -98,7 +101,10 @@ async fn an_application_set_with_an_empty_override_passes() -> Result<()> {
         "kind": "ApplicationSet",
         "metadata": {"name": "orders", "namespace": "argocd"},
         "spec": {
-            "generators": [{"clusters": {"selector": {}, "template": empty}}],
+            "generators": [{"clusters": {
+                "selector": {"matchLabels": {"environment": "staging"}},
+                "template": empty,
+            }}],
             "template": {"metadata": {"name": "orders-{{name}}"}, "spec": template["spec"]},
         },
     });

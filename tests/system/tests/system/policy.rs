@@ -143,6 +143,57 @@ async fn what_is_production_can_be_said() -> Result<()> {
     Ok(wait.await?)
 }
 
+/// `engine-isolation`: what the engine drives is admitted, what belongs elsewhere is not, and neither are the credentials
+/// that would take it there.
+#[tokio::test]
+async fn the_engine_of_staging_keeps_out_of_production() -> Result<()> {
+    let (installation, _turn) = alone().await?;
+    let of = |environment: &str, production: bool| {
+        let labels = json!({"matchLabels": {"environment": environment}});
+        json!({"name": environment, "production": production, "match": {"clusters": labels}})
+    };
+    set(
+        installation,
+        json!({
+            "engine": {"environment": "staging"},
+            "environments": [of("staging", false), of("prod", true)],
+        }),
+    )
+    .await?;
+
+    let production = Base::Production.with("elsewhere", "{}")?.to_string();
+    let expected = "engine-isolation: spec.destination: belongs to prod (labels of cluster prod), and this Argo CD drives \
+        staging; give it to the Argo CD of its environment";
+    let wait = eventually(WITHIN, "production is elsewhere", async || {
+        let applied = apply(installation.admin(), &production, &["--dry-run=server"]).await;
+        let said = applied.map_err(|error| error.to_string())?.stderr;
+        if said.contains(expected) {
+            Ok(())
+        } else {
+            Err(said)
+        }
+    });
+    wait.await?;
+
+    let admin = Session::of(installation.admin()).await?;
+    let staging = Base::Staging.with("on-its-own-engine", "{}")?;
+    let cluster = |environment: &str| {
+        let labels = format!("metadata: {{ labels: {{ environment: {environment} }} }}");
+        Base::Cluster.with(&format!("cluster-of-{environment}"), &labels)
+    };
+    admin.create(&staging).await?.admitted();
+    admin.create(&cluster("staging")?).await?.admitted();
+    let refused = admin.create(&cluster("prod")?).await?.refusal();
+    assert!(
+        refused.starts_with("engine-isolation: metadata.labels: belongs to prod"),
+        "{refused}"
+    );
+    let labels = json!({"metadata": {"labels": {"environment": "prod"}}});
+    let refused = admin.patch("Secret", "cluster-of-staging", &labels).await?;
+    assert!(refused.refusal().starts_with("engine-isolation: "));
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_policy_of_another_name_is_refused() -> Result<()> {
     let (installation, _turn) = alone().await?;
@@ -206,9 +257,15 @@ async fn argocd_server_may_create_the_project_default() -> Result<()> {
             "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
         },
     });
-    admin.delete("AppProject", "default").await?;
+    admin.delete("AppProject", "default").await?.admitted();
 
+    let refused = admin.create(&everything).await?.refusal();
     server.create(&everything).await?.admitted();
+
+    assert!(
+        refused.starts_with("project-too-wide: spec.sourceRepos[0]: * permits any repository"),
+        "{refused}"
+    );
     Ok(())
 }
 

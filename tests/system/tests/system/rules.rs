@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use futures::future::try_join_all;
+use kube::api::{DeleteParams, PropagationPolicy};
 use serde_json::json;
 
 use crate::support::{Answer, Base, Session, Writer, kubectl_apply, shared};
@@ -19,7 +20,7 @@ pub(crate) struct Case {
 }
 
 /// One case for each rule.
-pub(crate) const CASES: [Case; 6] = [
+pub(crate) const CASES: [Case; 9] = [
     Case {
         rule: "project-scope",
         object: Base::Staging,
@@ -67,6 +68,41 @@ pub(crate) const CASES: [Case; 6] = [
         denied: r#"stringData: { config: '{"bearerToken": "example"}' }"#,
         message: "cluster-credentials: data.config: holds a bearer token; use awsAuthConfig, which holds no credential",
     },
+    Case {
+        rule: "project-too-wide",
+        object: Base::Project,
+        admitted: "spec: { sourceRepos: ['https://git.example.com/**'] }",
+        denied: "spec: { sourceRepos: ['!https://git.example.com/billing/*'] }",
+        message: "project-too-wide: spec.sourceRepos[0]: !https://git.example.com/billing/* permits any other repository \
+            (labels of cluster prod); list the repositories it needs",
+    },
+    Case {
+        rule: "image-updater",
+        object: Base::Production,
+        admitted: "metadata: { annotations: { argocd-image-updater.argoproj.io/write-back-method: git } }",
+        denied: "metadata: { annotations: { argocd-image-updater.argoproj.io/image-list: r.example.com/orders } }",
+        message: "image-updater: metadata.annotations[argocd-image-updater.argoproj.io/image-list]: \
+            deploys new images by itself, past Git; remove the annotation, release by a commit",
+    },
+    Case {
+        rule: "unpinned-revision",
+        object: Base::Production,
+        admitted: "spec: { source: { targetRevision: v1.5.0 } }",
+        denied: "spec: { source: { targetRevision: HEAD } }",
+        message: "unpinned-revision: spec.source.targetRevision: follows HEAD, whatever is newest; write a tag or a full commit",
+    },
+];
+
+/// Rules that have cases of their own.
+///
+/// `engine-isolation` is off until the policy says what this Argo CD drives: see [`crate::policy`].
+/// `cascade-delete` is about deletions: see [`an_app_of_apps_is_not_deleted_together_with_its_applications`].
+/// `generated-applications` and `blast-radius` are about ApplicationSets: see [`crate::application_sets`].
+const CASES_ELSEWHERE: [&str; 4] = [
+    "engine-isolation",
+    "cascade-delete",
+    "generated-applications",
+    "blast-radius",
 ];
 
 /// How an object is written.
@@ -163,6 +199,75 @@ async fn cluster_credentials() -> Result<()> {
 }
 
 #[tokio::test]
+async fn project_too_wide() -> Result<()> {
+    holds_for_everybody_in_every_way("project-too-wide").await
+}
+
+#[tokio::test]
+async fn image_updater() -> Result<()> {
+    holds_for_everybody_in_every_way("image-updater").await
+}
+
+#[tokio::test]
+async fn unpinned_revision() -> Result<()> {
+    holds_for_everybody_in_every_way("unpinned-revision").await
+}
+
+/// `cascade-delete`: whoever asks, and however. Without the finalizer it goes, and so does an Application that takes none
+/// along.
+#[tokio::test]
+async fn an_app_of_apps_is_not_deleted_together_with_its_applications() -> Result<()> {
+    let installation = shared().await?;
+    let admin = Session::of(installation.admin()).await?;
+    let with_resources = |name: &str, group: &str, kind: &str| {
+        let change = json!({
+            "metadata": {"finalizers": ["resources-finalizer.argocd.argoproj.io"]},
+            "status": {"resources": [{"group": group, "version": "v1", "kind": kind, "name": "a", "namespace": "argocd"}]},
+        });
+        Base::Staging.with(name, &change.to_string())
+    };
+    let expected = "cascade-delete: metadata.finalizers: deletes its Applications and all they deploy (labels of cluster prod); \
+        argocd app delete --cascade=false, or first remove the finalizer";
+    let root = with_resources("app-of-apps", "argoproj.io", "Application")?;
+    admin.create(&root).await?.admitted();
+
+    for writer in Writer::ALL {
+        let session = Session::of(&writer.log_in(installation).await?).await?;
+        let refused = session.delete("Application", "app-of-apps").await?;
+        assert_eq!(refused, Answer::Refused(expected.to_owned()), "{writer}");
+    }
+    let refused = admin
+        .delete_with("Application", "app-of-apps", &orphaning())
+        .await?
+        .refusal();
+    assert!(refused.contains("whatever --cascade says"), "{refused}");
+    let there = admin.get("Application", "app-of-apps").await?;
+    let there = there.context("it is still there")?;
+    assert!(there.metadata.deletion_timestamp.is_none());
+
+    let bare = json!({"metadata": {"finalizers": null}});
+    let removed = admin.patch("Application", "app-of-apps", &bare).await?;
+    removed.admitted();
+    let deleted = admin.delete("Application", "app-of-apps").await?;
+    deleted.admitted();
+    let gone = admin.get("Application", "app-of-apps").await?;
+    assert!(gone.is_none());
+
+    let leaf = with_resources("a-leaf", "apps", "Deployment")?;
+    admin.create(&leaf).await?.admitted();
+    admin.delete("Application", "a-leaf").await?.admitted();
+    Ok(())
+}
+
+/// What `kubectl delete --cascade=orphan` asks for.
+fn orphaning() -> DeleteParams {
+    DeleteParams {
+        propagation_policy: Some(PropagationPolicy::Orphan),
+        ..DeleteParams::default()
+    }
+}
+
+#[tokio::test]
 async fn an_apply_over_what_is_there_is_judged() -> Result<()> {
     let developer = Writer::Developer.log_in(shared().await?).await?;
     let change = "spec: { project: default }";
@@ -182,7 +287,9 @@ fn every_rule_has_its_case() {
     let known: Vec<&str> = policy::registry::all()
         .map(|rule| rule.id.as_str())
         .collect();
-    let tested: Vec<&str> = CASES.iter().map(|case| case.rule).collect();
+    let mut tested: Vec<&str> = CASES.iter().map(|case| case.rule).collect();
+    tested.extend(CASES_ELSEWHERE);
+    tested.sort_by_key(|rule| known.iter().position(|other| other == rule));
     assert_eq!(tested, known);
 }
 
@@ -280,7 +387,7 @@ async fn a_project_counts_as_soon_as_it_is_there() -> Result<()> {
         "metadata": {"name": "just-made", "namespace": "argocd"},
         "spec": {
             "sourceRepos": ["https://git.example.com/shop/*"],
-            "destinations": [{"name": "staging", "server": "*", "namespace": "shop"}],
+            "destinations": [{"name": "staging", "server": "https://staging.k8s.example.com", "namespace": "shop"}],
         },
     });
 

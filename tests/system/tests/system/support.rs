@@ -6,7 +6,7 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 use control_plane::User;
 use gitops_system_tests::{Installation, Overlay, path};
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
@@ -49,6 +49,8 @@ pub(crate) enum Base {
     Production,
     /// A cluster Secret.
     Cluster,
+    /// An AppProject on production.
+    Project,
 }
 
 impl Base {
@@ -57,6 +59,7 @@ impl Base {
             Base::Staging => "objects/staging.yaml",
             Base::Production => "objects/production.yaml",
             Base::Cluster => "objects/cluster.yaml",
+            Base::Project => "objects/project.yaml",
         }
     }
 
@@ -220,11 +223,17 @@ impl Session {
         )
     }
 
-    pub(crate) async fn delete(&self, kind: &str, name: &str) -> Result<()> {
-        api(self.0.clone(), kind)
-            .delete(name, &kube::api::DeleteParams::default())
-            .await?;
-        Ok(())
+    pub(crate) async fn delete(&self, kind: &str, name: &str) -> Result<Answer> {
+        self.delete_with(kind, name, &DeleteParams::default()).await
+    }
+
+    pub(crate) async fn delete_with(
+        &self,
+        kind: &str,
+        name: &str,
+        parameters: &DeleteParams,
+    ) -> Result<Answer> {
+        answer(api(self.0.clone(), kind).delete(name, parameters).await)
     }
 
     pub(crate) async fn get(&self, kind: &str, name: &str) -> Result<Option<DynamicObject>> {

@@ -387,6 +387,6 @@ async fn while_it_is_down_specs_cannot_be_changed_and_argo_cd_goes_on() -> Resul
             .await?
             .admitted();
     }
-    session.delete("Application", "orders").await?;
+    session.delete("Application", "orders").await?.admitted();
     Ok(())
 }

@@ -1,0 +1,317 @@
+//! Argo CD's servers.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use control_plane::{ControlPlane, eventually};
+use gitops_system_tests::http_get;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use serde_json::Value;
+use tokio::net::UnixStream;
+
+use crate::command_line::{CommandLine, CommandOutput};
+use crate::component::Component;
+use crate::port::ReservedPort;
+use crate::programs::Programs;
+
+/// The namespace of Argo CD and all its objects.
+pub(crate) const NAMESPACE: &str = "argocd";
+/// Each of them starts in one to three seconds; a loaded machine may take its time.
+const WITHIN: Duration = Duration::from_mins(1);
+const INITIAL_PASSWORD: &str = "argocd-initial-admin-secret";
+
+/// Argo CD on a control plane that has its manifests. It ends when this is dropped.
+#[derive(Debug)]
+pub struct ArgoCd {
+    components: Vec<Component>,
+    command_line: CommandLine,
+    server: SocketAddr,
+    _port: ReservedPort,
+}
+
+impl ArgoCd {
+    /// Starts Redis, the repo server, the two controllers and argocd-server, and logs `argocd` in.
+    ///
+    /// `credentials` are the answers of the credential plugin, by the names of the clusters.
+    pub async fn start(
+        control_plane: &ControlPlane,
+        programs: &Programs,
+        credentials: &[(&str, Value)],
+    ) -> Result<Self> {
+        let mut starting = Starting::new(control_plane, programs, credentials)?;
+        match starting.all().await {
+            Ok((command_line, port)) => Ok(Self {
+                components: starting.components,
+                command_line,
+                server: port.address(),
+                _port: port,
+            }),
+            Err(error) => {
+                let states: Vec<_> = starting.components.iter().map(Component::state).collect();
+                Err(error.context(states.join("\n\n")))
+            }
+        }
+    }
+
+    /// Where argocd-server takes requests, of HTTP and gRPC, without TLS.
+    pub fn server(&self) -> SocketAddr {
+        self.server
+    }
+
+    /// Its processes.
+    pub fn components(&self) -> &[Component] {
+        &self.components
+    }
+
+    /// Runs `argocd` as Argo CD's administrator to its end. That it failed is no error, but in [`CommandOutput::status`].
+    pub async fn run<A: AsRef<std::ffi::OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Result<CommandOutput> {
+        self.command_line.run(arguments).await
+    }
+}
+
+/// What is started so far.
+struct Starting<'a> {
+    control_plane: &'a ControlPlane,
+    programs: &'a Programs,
+    folder: PathBuf,
+    components: Vec<Component>,
+}
+
+impl<'a> Starting<'a> {
+    fn new(
+        control_plane: &'a ControlPlane,
+        programs: &'a Programs,
+        credentials: &[(&str, Value)],
+    ) -> Result<Self> {
+        let starting = Self {
+            control_plane,
+            programs,
+            folder: control_plane.folder().join("argo-cd"),
+            components: Vec::new(),
+        };
+        for folder in [starting.home(), starting.temporary(), starting.stand_ins()] {
+            fs::create_dir_all(folder).context("cannot make a folder for Argo CD")?;
+        }
+        let written = write_credential_plugin(&starting.stand_ins(), credentials);
+        written.context("cannot write the credential plugin")?;
+        Ok(starting)
+    }
+
+    async fn all(&mut self) -> Result<(CommandLine, ReservedPort)> {
+        self.redis().await?;
+        let repo_server = self.repo_server().await?.to_string();
+        self.application_controller(&repo_server).await?;
+        self.application_set_controller(&repo_server).await?;
+        let port = self.server(&repo_server).await?;
+        let password = initial_password(self.control_plane).await?;
+        let argocd = self.programs.argocd();
+        let command_line =
+            CommandLine::log_in(argocd, &self.home(), port.address(), &password).await?;
+        Ok((command_line, port))
+    }
+
+    /// On a Unix socket, where it needs neither a port nor a password.
+    async fn redis(&mut self) -> Result<()> {
+        let mut redis = Command::new(self.programs.redis_server());
+        redis.args([
+            "--port",
+            "0",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--logfile",
+            "/dev/stderr",
+        ]);
+        redis.arg("--unixsocket").arg(self.redis_socket());
+        redis.arg("--dir").arg(&self.folder);
+        self.spawn("redis-server", &redis)?;
+        let socket = self.redis_socket();
+        self.ready(async |_| {
+            let connected = UnixStream::connect(&socket).await;
+            connected.map(drop).map_err(|error| anyhow!("{error}"))
+        })
+        .await
+    }
+
+    async fn repo_server(&mut self) -> Result<SocketAddr> {
+        let mut repo_server = self.argo_cd("argocd-repo-server");
+        repo_server
+            .args(["--address=127.0.0.1", "--port=0", "--disable-tls"])
+            .args(["--metrics-address=127.0.0.1", "--metrics-port=0"])
+            .env("ARGOCD_ASK_PASS_SOCK", self.folder.join("ask-pass.sock"));
+        self.redis_flag(&mut repo_server);
+        self.spawn("argocd-repo-server", &repo_server)?;
+        self.ready(async |component| {
+            listening(&component.log()?).context("it has not said where it listens")
+        })
+        .await
+    }
+
+    async fn application_controller(&mut self, repo_server: &str) -> Result<()> {
+        let mut controller = self.logged_in("argocd-application-controller").await?;
+        controller.arg("--metrics-port=0");
+        controller.args(["--repo-server", repo_server, "--repo-server-plaintext"]);
+        self.redis_flag(&mut controller);
+        self.spawn("argocd-application-controller", &controller)
+    }
+
+    async fn application_set_controller(&mut self, repo_server: &str) -> Result<()> {
+        let mut controller = self.logged_in("argocd-applicationset-controller").await?;
+        controller
+            .args(["--metrics-addr=127.0.0.1:0", "--probe-addr=127.0.0.1:0"])
+            .arg("--webhook-addr=127.0.0.1:0")
+            .args([
+                "--argocd-repo-server",
+                repo_server,
+                "--repo-server-plaintext",
+            ]);
+        self.spawn("argocd-applicationset-controller", &controller)
+    }
+
+    async fn server(&mut self, repo_server: &str) -> Result<ReservedPort> {
+        let port = ReservedPort::reserve().context("cannot find a free port on loopback")?;
+        let mut server = self.logged_in("argocd-server").await?;
+        server
+            .arg("--insecure")
+            .args(["--address=127.0.0.1", "--metrics-port=0"])
+            .arg(format!("--port={}", port.address().port()))
+            .args(["--repo-server", repo_server, "--repo-server-plaintext"]);
+        self.redis_flag(&mut server);
+        self.spawn("argocd-server", &server)?;
+        self.ready(
+            async |_| match http_get(port.address(), "/healthz").await? {
+                (200, _) => Ok(()),
+                (status, text) => Err(anyhow!("{status} {text}")),
+            },
+        )
+        .await?;
+        Ok(port)
+    }
+
+    /// Argo CD's program under one of its names, which finds Helm, kustomize and the credential plugin.
+    fn argo_cd(&self, name: &str) -> Command {
+        let mut path = self.stand_ins().into_os_string();
+        path.push(":");
+        path.push(self.programs.folder());
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap_or_default());
+        let mut command = Command::new(self.programs.argocd());
+        command
+            .env("ARGOCD_BINARY_NAME", name)
+            .env("ARGOCD_GPG_ENABLED", "false")
+            .env("HOME", self.home())
+            .env("TMPDIR", self.temporary())
+            .env("PATH", path);
+        command
+    }
+
+    /// The same for what talks to the API server, as its `ServiceAccount`. The cluster that it is in is the one of its
+    /// kubeconfig, as in Argo CD's own tests.
+    async fn logged_in(&self, name: &str) -> Result<Command> {
+        let user = self.control_plane.service_account(NAMESPACE, name).await?;
+        let mut command = self.argo_cd(name);
+        command
+            .args(["--namespace", NAMESPACE])
+            .env("KUBECONFIG", user.kubeconfig())
+            .env("ARGOCD_FAKE_IN_CLUSTER", "true");
+        Ok(command)
+    }
+
+    fn redis_flag(&self, command: &mut Command) {
+        command.arg("--redis").arg(self.redis_socket());
+    }
+
+    fn spawn(&mut self, name: &'static str, command: &Command) -> Result<()> {
+        self.components
+            .push(Component::start(name, command, &self.folder)?);
+        Ok(())
+    }
+
+    /// Asks again and again until the last component is ready, unless it has ended.
+    async fn ready<T>(&self, mut probe: impl AsyncFnMut(&Component) -> Result<T>) -> Result<T> {
+        let component = self.components.last().context("nothing was started")?;
+        let name = component.name();
+        let what = format!("{name} is ready");
+        let ready = eventually(WITHIN, &what, async || {
+            if let Some(status) = component.ended().map_err(|error| format!("{error:#}"))? {
+                return Ok(Err(anyhow!("{name} ended before it was ready ({status})")));
+            }
+            probe(component)
+                .await
+                .map(Ok)
+                .map_err(|error| format!("{error:#}"))
+        });
+        ready.await?
+    }
+
+    fn home(&self) -> PathBuf {
+        self.folder.join("home")
+    }
+
+    fn temporary(&self) -> PathBuf {
+        self.folder.join("tmp")
+    }
+
+    fn stand_ins(&self) -> PathBuf {
+        self.folder.join("bin")
+    }
+
+    fn redis_socket(&self) -> PathBuf {
+        self.folder.join("redis.sock")
+    }
+}
+
+/// Stands in for `argocd-k8s-auth aws --cluster-name NAME …`.
+fn write_credential_plugin(folder: &Path, credentials: &[(&str, Value)]) -> std::io::Result<()> {
+    for (cluster, credential) in credentials {
+        fs::write(
+            folder.join(format!("{cluster}.json")),
+            credential.to_string(),
+        )?;
+    }
+    let plugin = folder.join("argocd-k8s-auth");
+    fs::write(&plugin, "#!/bin/sh\nexec cat \"${0%/*}/$3.json\"\n")?;
+    fs::set_permissions(&plugin, fs::Permissions::from_mode(0o755))
+}
+
+/// The address in `argocd-repo-server is listening on 127.0.0.1:41234`.
+fn listening(log: &str) -> Option<SocketAddr> {
+    let (_, rest) = log.split_once("argocd-repo-server is listening on ")?;
+    let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':')?;
+    rest.get(..end)?.parse().ok()
+}
+
+async fn initial_password(control_plane: &ControlPlane) -> Result<String> {
+    let secrets = Api::<Secret>::namespaced(control_plane.admin().client().await?, NAMESPACE);
+    let secret = secrets.get(INITIAL_PASSWORD).await;
+    let secret = secret.context("cannot get the administrator's password")?;
+    let password = secret.data.and_then(|mut data| data.remove("password"));
+    let password = password.context("the administrator has no password")?;
+    Ok(String::from_utf8(password.0)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_repo_server_is_where_it_says() {
+        let log = r#"{"level":"info","msg":"argocd-repo-server is listening on 127.0.0.1:41234","time":"x"}"#;
+
+        assert_eq!(listening(log), Some(([127, 0, 0, 1], 41234).into()));
+        assert_eq!(
+            listening("argocd-repo-server is listening on 127.0.0.1:4"),
+            None
+        );
+    }
+}
