@@ -213,6 +213,14 @@ impl<'a> ApplicationSet<'a> {
 }
 
 impl ApplicationSetSpec {
+    /// The places in `spec.generators` of entries without any generator, from which nothing comes.
+    pub fn entries_without_generator(&self) -> impl Iterator<Item = usize> {
+        let entries = self.generators.iter().enumerate();
+        entries
+            .filter(|(_, entry)| entry.is_empty())
+            .map(|(index, _)| index)
+    }
+
     /// Whether what is generated depends on the clusters that there are.
     pub fn reads_clusters(&self) -> bool {
         self.generators.iter().any(GeneratorEntry::reads_clusters)

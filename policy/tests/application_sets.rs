@@ -411,6 +411,17 @@ fn what_another_generator_may_still_yield_is_not_counted_as_deleted() {
 }
 
 #[test]
+fn an_entry_without_a_generator_is_warned_of() {
+    let mut set = addon();
+    set["spec"]["generators"] = json!([{"lsit": {"elements": [{"name": "alpha"}]}}]);
+    let found = messages(&World::default().create(&set), "generated-applications");
+    assert_eq!(
+        found,
+        ["warn has no generator that Argo CD knows, so nothing comes from it"]
+    );
+}
+
+#[test]
 fn names_that_the_api_server_refuses_are_told() {
     let mut set = addon();
     set["spec"]["goTemplateOptions"] = json!([]);

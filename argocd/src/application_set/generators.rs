@@ -152,6 +152,11 @@ impl GeneratorEntry {
         .collect()
     }
 
+    /// Whether there is no generator in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.generators(Level::Top).is_empty()
+    }
+
     /// What each generator of the entry yields, filtered by its selector.
     pub(super) fn yields(
         &self,

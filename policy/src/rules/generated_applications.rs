@@ -15,6 +15,8 @@ declare_rule! {
     /// generate more than 10,000 Applications, or whose templates take more work than is spent on an
     /// answer: nobody can say what is in it.
     ///
+    /// It warns of an entry without any generator that Argo CD knows, as after a misspelling.
+    ///
     /// What depends on something that is not known is `undecided`: pull requests, an SCM provider, a
     /// plugin, a Git repository that is not at hand, a function with another result each time. The
     /// template is then judged by the other rules as far as it has no placeholders, and each Application
@@ -106,10 +108,18 @@ impl Rule for GeneratedApplications {
     }
 
     fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let is_set = matches!(context.subject.object, Object::ApplicationSet(_));
-        let Some(fan_out) = context.fan_out.filter(|_| is_set) else {
+        let (Object::ApplicationSet(set), Some(fan_out)) =
+            (&context.subject.object, context.fan_out)
+        else {
             return;
         };
+        for entry in set.spec.entries_without_generator() {
+            findings.warn(
+                format!("/spec/generators/{entry}"),
+                "has no generator that Argo CD knows, so nothing comes from it",
+                "check how its name is spelt",
+            );
+        }
         let FanOut {
             not_expanded,
             not_known,
