@@ -105,17 +105,6 @@ pub struct FanOut {
     pub is_before_unknown: bool,
 }
 
-/// How many Applications come, change and go.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Counts {
-    /// Come.
-    pub create: usize,
-    /// Change.
-    pub change: usize,
-    /// Go.
-    pub delete: usize,
-}
-
 impl FanOut {
     /// What happens when an ApplicationSet is created, replaced or deleted.
     pub fn of_application_set(
@@ -252,15 +241,6 @@ impl FanOut {
         self.affected
             .iter()
             .filter(move |affected| affected.change == change)
-    }
-
-    /// How many come, change and go.
-    pub fn counts(&self) -> Counts {
-        Counts {
-            create: self.of(Change::Create).count(),
-            change: self.of(Change::Change).count(),
-            delete: self.of(Change::Delete).count(),
-        }
     }
 
     /// How many of one kind there are in each environment, by its name; those of none under `None`. One

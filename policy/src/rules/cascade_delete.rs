@@ -190,18 +190,18 @@ fn check_application_set(set: &ApplicationSet<'_>, context: &Context<'_>, findin
     if context.subject.operation == Operation::Delete(Propagation::Orphan) {
         return;
     }
+    // Nothing that is known is in production, and not everything is known.
+    if fan_out.is_before_unknown && *context.membership == Membership::Everywhere {
+        if !set.spec.preserves_resources_on_deletion() {
+            let message = "may delete Applications that are not known here, and all they deploy";
+            findings.undecided(FIELD, message, FIX);
+        }
+        return;
+    }
     // Applications without the finalizer leave behind what they have deployed.
     let cascading = |affected: &&Affected| affected.cascades;
     let count = fan_out.of(Change::Delete).filter(cascading).count();
-    let is_known = *context.membership != Membership::Everywhere;
-    if fan_out.is_before_unknown
-        && (count == 0 || !is_known)
-        && !set.spec.preserves_resources_on_deletion()
-    {
-        let message = "may delete Applications that are not known here, and all they deploy";
-        findings.undecided(FIELD, message, FIX);
-    }
-    if count == 0 || fan_out.is_before_unknown && !is_known {
+    if count == 0 {
         return;
     }
     let place = match context.membership {
