@@ -8,6 +8,7 @@ pub(crate) mod work_trees;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use argocd::yaml;
 
@@ -35,19 +36,21 @@ impl Repository {
         Self::of_files(files::find(paths), namespace)
     }
 
-    /// The same, without files that are below one of some others.
+    /// The same, without files that are below one of some others, and the names of these.
     pub(crate) fn read_without(
         paths: &[impl AsRef<Path>],
         others: &[impl AsRef<Path>],
         namespace: &str,
-    ) -> Self {
-        let (mut files, problems) = files::find(paths);
+    ) -> (Self, Vec<Arc<str>>) {
+        let (files, problems) = files::find(paths);
         let others: Vec<PathBuf> = others
             .iter()
             .filter_map(|other| other.as_ref().canonicalize().ok())
             .collect();
-        files.retain(|file| !file.is_below(&others));
-        Self::of_files((files, problems), namespace)
+        let (left_out, files): (Vec<_>, Vec<_>) =
+            files.into_iter().partition(|file| file.is_below(&others));
+        let names = left_out.into_iter().map(|file| file.name).collect();
+        (Self::of_files((files, problems), namespace), names)
     }
 
     /// Whether Applications come and go with an object in it.

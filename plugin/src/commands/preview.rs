@@ -157,7 +157,15 @@ impl PreviewArgs {
         let given = if self.delete {
             Repository::read(&self.against, namespace)
         } else {
-            Repository::read_without(&self.against, &self.filenames, namespace)
+            let (given, left_out) =
+                Repository::read_without(&self.against, &self.filenames, namespace);
+            for name in left_out {
+                output::warning(&format!(
+                    "{name} is part of --against and left out of it: what it holds counts as new, \
+                     so nothing in it is shown as changed or deleted"
+                ));
+            }
+            given
         };
         let mut facts = Facts::new(namespace, Completeness::Partial);
         facts.add(&given.manifests, Source::State);
