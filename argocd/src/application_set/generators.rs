@@ -187,8 +187,8 @@ impl GeneratorEntry {
 
     /// Whether a `clusters` generator is among them, at any depth.
     pub(super) fn reads_clusters(&self) -> bool {
-        let matrix = self.matrix.iter().flat_map(MatrixGenerator::generators);
-        let merge = self.merge.iter().flat_map(MergeGenerator::generators);
+        let matrix = self.matrix.iter().flat_map(|matrix| &matrix.generators);
+        let merge = self.merge.iter().flat_map(|merge| &merge.generators);
         let nested = |child: &Child| child.entry().is_ok_and(|entry| entry.reads_clusters());
         self.clusters.is_some() || matrix.chain(merge).any(nested)
     }
@@ -243,10 +243,10 @@ impl GeneratorEntry {
         }
         let mut children = Vec::new();
         if let Some(matrix) = &mut self.matrix {
-            children.append(matrix.generators_mut());
+            children.append(&mut matrix.generators);
         }
         if let Some(merge) = &mut self.merge {
-            children.append(merge.generators_mut());
+            children.append(&mut merge.generators);
         }
         (self, children)
     }

@@ -42,44 +42,47 @@ pub(crate) fn print(preview: &Preview, format: PreviewFormat) -> Result<(), Comm
     super::print(&text)
 }
 
+/// What both tables show first.
+const HEADER: [&str; 6] = [
+    "APPLICATION",
+    "CLUSTER",
+    "PROJECT",
+    "ENVIRONMENT",
+    "CHANGE",
+    "VERDICT",
+];
+
 fn table(preview: &Preview) -> String {
-    let header = [
-        "APPLICATION",
-        "CLUSTER",
-        "PROJECT",
-        "ENVIRONMENT",
-        "CHANGE",
-        "VERDICT",
-    ];
-    joined(aligned(header, preview.affected.iter().map(row).collect()))
+    joined(aligned(HEADER, preview.affected.iter().map(row).collect()))
 }
 
 fn wide(preview: &Preview) -> String {
-    let header = [
-        "APPLICATION",
-        "CLUSTER",
-        "PROJECT",
-        "ENVIRONMENT",
-        "CHANGE",
-        "VERDICT",
-        "APPLICATIONSET",
-        "FINDINGS",
-    ];
+    let header = widened(HEADER, ["APPLICATIONSET", "FINDINGS"]);
     let rows = preview.affected.iter().map(|affected| {
-        let [application, cluster, project, environment, change, verdict] = row(affected);
         let findings: Vec<String> = affected.findings.iter().map(Finding::line).collect();
-        [
-            application,
-            cluster,
-            project,
-            environment,
-            change,
-            verdict,
+        let more = [
             plain(&affected.application_set),
             plain(&findings.join(" | ")),
-        ]
+        ];
+        widened(row(affected), more)
     });
     joined(aligned(header, rows.collect()))
+}
+
+/// A row of the table, with the columns that only the wide one has.
+fn widened<T>(row: [T; 6], more: [T; 2]) -> [T; 8] {
+    let [application, cluster, project, environment, change, verdict] = row;
+    let [application_set, findings] = more;
+    [
+        application,
+        cluster,
+        project,
+        environment,
+        change,
+        verdict,
+        application_set,
+        findings,
+    ]
 }
 
 fn row(affected: &Affected) -> [Cell; 6] {

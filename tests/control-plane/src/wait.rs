@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Display};
+use std::future::ready;
 use std::mem;
 use std::pin::pin;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use kube::runtime::watcher::{self, Event, watch_object};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -60,23 +61,11 @@ pub async fn eventually_object<K, T>(
 where
     K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    let mut last_seen = None;
-    let watching = async {
-        let mut states = pin!(watch_object(api, name));
-        loop {
-            let judged = match states.next().await {
-                Some(Ok(state)) => condition(state.as_ref()),
-                Some(Err(error)) => Err(format!("the watch failed: {error}")),
-                None => Err("the watch ended".to_owned()),
-            };
-            match judged {
-                Ok(found) => break found,
-                Err(missing) => last_seen = Some(missing),
-            }
-        }
-    };
-    let found = tokio::time::timeout(within, watching).await;
-    found.map_err(|_| unfulfilled(what, within, last_seen))
+    let judgements = watch_object(api, name).map(|state| {
+        let state = state.map_err(|error| watch_failed(&error))?;
+        condition(state.as_ref())
+    });
+    first_fulfilled(within, what, judgements).await
 }
 
 /// Watches all objects of an API, until `condition` is `Ok` or `within` is over.
@@ -92,27 +81,43 @@ pub async fn eventually_objects<K, T>(
 where
     K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
+    let mut objects = Objects::default();
+    let judgements = watcher::watcher(api, watcher::Config::default()).filter_map(|event| {
+        ready(match event {
+            Ok(event) => objects.apply(event).map(&mut condition),
+            Err(error) => Some(Err(watch_failed(&error))),
+        })
+    });
+    first_fulfilled(within, what, judgements).await
+}
+
+/// The first judgement of a watch that is `Ok`; where none comes within the time, the last one is in the error.
+async fn first_fulfilled<T>(
+    within: Duration,
+    what: &str,
+    judgements: impl Stream<Item = Result<T, String>>,
+) -> Result<T, Unfulfilled> {
     let mut last_seen = None;
     let watching = async {
-        let mut events = pin!(watcher::watcher(api, watcher::Config::default()));
-        let mut objects = Objects::default();
-        loop {
-            let judged = match events.next().await {
-                Some(Ok(event)) => match objects.apply(event) {
-                    Some(known) => condition(known),
-                    None => continue,
-                },
-                Some(Err(error)) => Err(format!("the watch failed: {error}")),
-                None => Err("the watch ended".to_owned()),
-            };
+        let mut judgements = pin!(judgements);
+        while let Some(judged) = judgements.next().await {
             match judged {
-                Ok(found) => break found,
+                Ok(found) => return Some(found),
                 Err(missing) => last_seen = Some(missing),
             }
         }
+        last_seen = Some("the watch ended".to_owned());
+        None
     };
     let found = tokio::time::timeout(within, watching).await;
-    found.map_err(|_| unfulfilled(what, within, last_seen))
+    found
+        .ok()
+        .flatten()
+        .ok_or_else(|| unfulfilled(what, within, last_seen))
+}
+
+fn watch_failed(error: &watcher::Error) -> String {
+    format!("the watch failed: {error}")
 }
 
 /// What a watch has told, by name.

@@ -20,21 +20,12 @@ const SECOND: &str = "/matrix/generators/1";
 #[serde(default)]
 pub(in crate::application_set) struct MatrixGenerator {
     #[serde(deserialize_with = "null_as_default")]
-    generators: Vec<Child>,
+    pub(super) generators: Vec<Child>,
     #[serde(deserialize_with = "null_as_default")]
     pub(super) template: Template,
 }
 
 impl MatrixGenerator {
-    /// Its children as they are written.
-    pub(super) fn generators(&self) -> &[Child] {
-        &self.generators
-    }
-
-    pub(super) fn generators_mut(&mut self) -> &mut Vec<Child> {
-        &mut self.generators
-    }
-
     /// Follows Argo CD 3.5, `MatrixGenerator.GenerateParams`.
     pub(super) fn parameters(
         &self,

@@ -16,7 +16,7 @@ use crate::text::{null_as_default, strings};
 #[serde(rename_all = "camelCase", default)]
 pub(in crate::application_set) struct MergeGenerator {
     #[serde(deserialize_with = "null_as_default")]
-    generators: Vec<Child>,
+    pub(super) generators: Vec<Child>,
     #[serde(deserialize_with = "strings")]
     merge_keys: Vec<String>,
     #[serde(deserialize_with = "null_as_default")]
@@ -24,15 +24,6 @@ pub(in crate::application_set) struct MergeGenerator {
 }
 
 impl MergeGenerator {
-    /// Its children as they are written.
-    pub(super) fn generators(&self) -> &[Child] {
-        &self.generators
-    }
-
-    pub(super) fn generators_mut(&mut self) -> &mut Vec<Child> {
-        &mut self.generators
-    }
-
     /// Follows Argo CD 3.5, `MergeGenerator.GenerateParams`.
     pub(super) fn parameters(
         &self,
