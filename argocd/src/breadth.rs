@@ -158,6 +158,13 @@ impl ProjectDestination {
         matches(&self.namespace, NAMESPACE)
     }
 
+    /// Whether it takes something away from what others permit.
+    pub fn excludes(&self) -> bool {
+        [&self.name, &self.server, &self.namespace]
+            .iter()
+            .any(|pattern| pattern.starts_with('!'))
+    }
+
     /// Which clusters it permits, in some namespace.
     pub fn clusters(&self) -> ClusterPattern {
         ClusterPattern {

@@ -26,6 +26,10 @@ pub const DEFAULT_PROJECT: &str = "default";
 /// The CustomResourceDefinition of Application.
 pub const APPLICATION_DEFINITION: &str = "applications.argoproj.io";
 
+/// The CustomResourceDefinition of `ImageUpdater`, by whose objects an image updater goes since its
+/// version 1.0.
+pub const IMAGE_UPDATER_DEFINITION: &str = "imageupdaters.argocd-image-updater.argoproj.io";
+
 /// The ConfigMap with Argo CD's settings.
 pub const SETTINGS_CONFIG_MAP: &str = "argocd-cm";
 

@@ -47,6 +47,12 @@ pub struct ProjectMetadata {
     /// Global projects select on these.
     #[serde(deserialize_with = "string_map")]
     pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    #[serde(deserialize_with = "string_map")]
+    pub annotations: BTreeMap<String, String>,
+    /// What tells it from an earlier project of its name; empty in a manifest.
+    #[serde(deserialize_with = "null_as_default")]
+    pub uid: String,
 }
 
 /// `spec` of an AppProject.

@@ -4,23 +4,25 @@
 //! that a mistake in the template is one finding and not one for each cluster. Where a generator cannot
 //! be worked out here, the template is judged as far as it says anything by itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use argocd::Application;
 use argocd::application_set::{ApplicationSet, ExpansionError, Generated, Limits, Undecided};
 use serde_json::Value;
 
+use crate::break_glass::claim::inherited;
 use crate::environment::{has_placeholder, place_of_application};
 use crate::evaluate::apply;
 use crate::finding::{Finding, Level, shorten, without_user_info};
 use crate::inventory::{Completeness, Inventory};
+use crate::ratchet::{Denial, Ratchet, condense, is_denied_state, let_pass_as_before};
 use crate::registry::RULES;
 use crate::rule::RuleId;
 use crate::subject::{Object, Subject};
 
-/// How many findings are kept of one generated Application.
-const FINDINGS_LIMIT: usize = 16;
+/// How many findings of each rule and field are kept of one generated Application.
+const FINDINGS_LIMIT: usize = 4;
 
 /// The most of a name that a finding repeats, in characters.
 const NAME_LIMIT: usize = 40;
@@ -47,6 +49,8 @@ pub(crate) struct Child {
     pub(crate) cascades: bool,
     /// What rules find in it, if they were asked.
     pub(crate) findings: Vec<Finding>,
+    /// What denies it, if it was asked about to be compared with.
+    denials: Vec<Denial>,
 }
 
 /// All that an ApplicationSet generates.
@@ -57,11 +61,105 @@ pub(crate) struct Children {
     pub(crate) undecided: Vec<Undecided>,
 }
 
-/// Whether rules are asked about generated Applications.
+/// Which generated Applications rules are asked about.
+#[derive(Clone, Copy, Debug)]
+enum Ask<'c> {
+    All,
+    None,
+    /// Those that are not the same among these.
+    Unlike(&'c Standing),
+    /// Those of these names.
+    Named(&'c HashSet<&'c str>),
+}
+
+impl Ask<'_> {
+    fn includes(self, name: &str, fingerprint: u64) -> bool {
+        match self {
+            Ask::All => true,
+            Ask::None => false,
+            Ask::Unlike(standing) => standing.get(name) != Some(&fingerprint),
+            Ask::Named(names) => names.contains(name),
+        }
+    }
+}
+
+/// Fingerprints of Applications by their names.
+type Standing = HashMap<String, u64>;
+
+/// Which Applications are judged that are generated after a change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Ask {
-    Rules,
-    Nothing,
+pub(crate) enum Judged {
+    All,
+    /// Those that were not generated in the same way before.
+    Changed,
+}
+
+/// An ApplicationSet before a change or after it, and what is known then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Side<'s> {
+    pub(crate) set: &'s ApplicationSet<'s>,
+    pub(crate) inventory: &'s Inventory,
+}
+
+impl Side<'_> {
+    fn generate(self, ask: Ask<'_>) -> Result<Children, ExpansionError> {
+        // One that takes much must not keep another from being counted.
+        Children::of(self.set, ask, self.inventory, &Limits::default())
+    }
+}
+
+/// What an ApplicationSet generates before a change and after it; nothing where it is not there.
+#[derive(Debug)]
+pub(crate) struct Generations {
+    pub(crate) before: Option<Result<Children, ExpansionError>>,
+    pub(crate) after: Option<Result<Children, ExpansionError>>,
+}
+
+impl Generations {
+    /// Generates both. What rules find afterwards is compared with what they find before, where it would be
+    /// denied.
+    pub(crate) fn of(
+        before: Option<Side<'_>>,
+        after: Option<Side<'_>>,
+        judged: Judged,
+        ratchet: &Ratchet<'_>,
+    ) -> Self {
+        let children_before = before.map(|side| side.generate(Ask::None));
+        let standing = match (&children_before, judged) {
+            (Some(Ok(children)), Judged::Changed) => children.standing(),
+            _ => Standing::new(),
+        };
+        let mut children_after = after.map(|side| {
+            side.generate(match judged {
+                Judged::All => Ask::All,
+                Judged::Changed => Ask::Unlike(&standing),
+            })
+        });
+        if let (Some(before), Some(Ok(after))) = (before, &mut children_after) {
+            after.compare_with_before(before, ratchet);
+        }
+        Generations {
+            before: children_before,
+            after: children_after,
+        }
+    }
+
+    /// What rules find in what is generated afterwards.
+    pub(crate) fn findings(
+        &self,
+        set: &ApplicationSet<'_>,
+        ratchet: &Ratchet<'_>,
+        inventory: &Inventory,
+    ) -> Vec<Finding> {
+        let before = match &self.before {
+            Some(Ok(before)) => before.undecided.as_slice(),
+            _ => &[],
+        };
+        match &self.after {
+            Some(Ok(after)) => after.findings(set, before, ratchet, inventory),
+            _ => Vec::new(),
+        }
+    }
 }
 
 impl Children {
@@ -69,9 +167,9 @@ impl Children {
     ///
     /// # Errors
     /// Argo CD fails on the ApplicationSet, or it is beyond the limits.
-    pub(crate) fn of(
+    fn of(
         set: &ApplicationSet<'_>,
-        ask: Ask,
+        ask: Ask<'_>,
         inventory: &Inventory,
         limits: &Limits,
     ) -> Result<Self, ExpansionError> {
@@ -132,16 +230,47 @@ impl Children {
         !self.undecided.iter().all(known_before)
     }
 
-    /// What rules find in them, gathered by rule, level and field, in the order of the registry.
-    pub(crate) fn findings(&self, set: &ApplicationSet<'_>, inventory: &Inventory) -> Vec<Finding> {
+    fn standing(&self) -> Standing {
+        let known = self.known.iter();
+        known
+            .map(|child| (child.name.clone(), child.fingerprint))
+            .collect()
+    }
+
+    /// Lets pass what each Application would be denied for before the change as well.
+    fn compare_with_before(&mut self, before: Side<'_>, ratchet: &Ratchet<'_>) {
+        let is_denied = |child: &&Child| child.findings.iter().any(is_denied_state);
+        let denied = self.known.iter().filter(is_denied);
+        let denied: HashSet<&str> = denied.map(|child| child.name.as_str()).collect();
+        if denied.is_empty() {
+            return;
+        }
+        let Ok(before) = before.generate(Ask::Named(&denied)) else {
+            return;
+        };
+        let known = before.known.into_iter();
+        let mut before: HashMap<String, Vec<Denial>> =
+            known.map(|child| (child.name, child.denials)).collect();
+        for child in &mut self.known {
+            if let Some(before) = before.remove(&child.name) {
+                let_pass_as_before(&mut child.findings, before, ratchet);
+            }
+        }
+    }
+
+    /// What rules find in them, gathered by rule, level and field, in the order of the registry. `before`
+    /// is what was not known either.
+    fn findings(
+        &self,
+        set: &ApplicationSet<'_>,
+        before: &[Undecided],
+        ratchet: &Ratchet<'_>,
+        inventory: &Inventory,
+    ) -> Vec<Finding> {
         let mut groups: Groups<'_> = Groups::new();
         for child in &self.known {
             for finding in &child.findings {
-                let key = (
-                    order_of(finding.rule),
-                    finding.level,
-                    finding.field.as_str(),
-                );
+                let key = (order_of(finding.rule), finding.level, &*finding.field);
                 groups.entry(key).or_default().push((child, finding));
             }
         }
@@ -149,14 +278,9 @@ impl Children {
             .into_iter()
             .map(|((order, ..), group)| (order, self.gather(&group, set)))
             .collect();
-        for undecided in &self.undecided {
-            let found = judge_template(undecided, inventory);
-            findings.extend(
-                found
-                    .into_iter()
-                    .map(|finding| (order_of(finding.rule), finding)),
-            );
-        }
+        let of_templates = judge_templates(&self.undecided, before, ratchet, inventory);
+        let of_templates = of_templates.into_iter();
+        findings.extend(of_templates.map(|finding| (order_of(finding.rule), finding)));
         findings.sort_by_key(|(order, _)| *order);
         findings.into_iter().map(|(_, finding)| finding).collect()
     }
@@ -164,7 +288,7 @@ impl Children {
     fn gather(&self, group: &[(&Child, &Finding)], set: &ApplicationSet<'_>) -> Finding {
         let (child, first) = group[0];
         Finding {
-            field: set.template_field(&first.field),
+            field: set.template_field(&first.field).into(),
             message: format!(
                 "{} of {} generated Applications, {} on {}: {}",
                 group.len(),
@@ -185,26 +309,33 @@ impl Children {
 type Groups<'c> = BTreeMap<(usize, Level, &'c str), Vec<(&'c Child, &'c Finding)>>;
 
 impl Child {
-    fn new(application: Application<'_>, json: &str, ask: Ask, inventory: &Inventory) -> Self {
+    fn new(application: Application<'_>, json: &str, ask: Ask<'_>, inventory: &Inventory) -> Self {
         let mut hasher = DefaultHasher::new();
         json.hash(&mut hasher);
+        let fingerprint = hasher.finish();
         let place = place_of_application(&application, inventory);
         let environments = place.environments.iter().map(|belonging| Belongs {
             environment: belonging.environment.to_owned(),
             production: belonging.production,
         });
-        Child {
+        let mut child = Child {
             name: application.metadata.name.to_string(),
             cluster: cluster_of(&application, inventory),
             project: application.spec.project().to_owned(),
             environments: environments.collect(),
-            fingerprint: hasher.finish(),
+            fingerprint,
             cascades: application.cascades_deletion(),
-            findings: match ask {
-                Ask::Rules => worst(judge_application(application, inventory)),
-                Ask::Nothing => Vec::new(),
-            },
+            findings: Vec::new(),
+            denials: Vec::new(),
+        };
+        if ask.includes(&child.name, fingerprint) {
+            let found = condensed(judge_application(application, inventory));
+            match ask {
+                Ask::Named(_) => child.denials = Denial::all(found),
+                Ask::All | Ask::Unlike(_) | Ask::None => child.findings = found,
+            }
         }
+        child
     }
 }
 
@@ -224,18 +355,43 @@ fn cluster_of(application: &Application<'_>, inventory: &Inventory) -> String {
 
 fn judge_application(application: Application<'_>, inventory: &Inventory) -> Vec<Finding> {
     let subject = Subject::new(Object::Application(Box::new(application)));
-    RULES
+    let findings = RULES
         .iter()
-        .flat_map(|rule| apply(*rule, &subject, None, inventory))
-        .collect()
+        .flat_map(|rule| apply(*rule, subject.as_ref(), None, inventory));
+    findings.chain(inherited(&subject.object)).collect()
 }
 
-/// The findings that are kept of one of thousands of Applications: denials first.
-fn worst(mut findings: Vec<Finding>) -> Vec<Finding> {
-    if findings.len() > FINDINGS_LIMIT {
-        findings.sort_by_key(|finding| finding.level);
-        findings.truncate(FINDINGS_LIMIT);
+/// What is kept of what is found in one of thousands of Applications.
+fn condensed(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut findings = condense(findings, FINDINGS_LIMIT);
+    for finding in &mut findings {
+        // It would have to be made in the template, where the value may be a placeholder.
+        finding.patch = None;
     }
+    findings
+}
+
+/// Judges the templates of what is not known here, and tells once what several of them have in common.
+/// What those before would be denied for as well passes.
+fn judge_templates(
+    undecided: &[Undecided],
+    before: &[Undecided],
+    ratchet: &Ratchet<'_>,
+    inventory: &Inventory,
+) -> Vec<Finding> {
+    let judge = |undecided: &[Undecided]| -> Vec<Finding> {
+        let judge = |undecided| judge_template(undecided, inventory);
+        undecided.iter().flat_map(judge).collect()
+    };
+    let mut findings = judge(undecided);
+    if findings.iter().any(is_denied_state) {
+        let_pass_as_before(&mut findings, Denial::all(judge(before)), ratchet);
+    }
+    let mut told = HashSet::new();
+    findings.retain(|finding| {
+        let text = (finding.field.clone(), finding.message.clone());
+        told.insert((finding.rule, finding.level, text))
+    });
     findings
 }
 
@@ -245,12 +401,22 @@ fn judge_template(undecided: &Undecided, inventory: &Inventory) -> Vec<Finding> 
         return Vec::new();
     };
     let json: Value = serde_json::from_str(undecided.template_json()).unwrap_or_default();
+    let is_open = |field: &str| {
+        let value = json.pointer(field);
+        value.is_some_and(|value| has_placeholder(&value.to_string()))
+    };
+    let is_name_open = |finding: &Finding| match &*finding.field {
+        // It has more in it than what names the cluster.
+        "/spec/destination" => {
+            is_open("/spec/destination/name") || is_open("/spec/destination/server")
+        }
+        field => is_open(field),
+    };
     let mut findings = judge_application(application, inventory);
+    // A project or cluster whose name is not known yet cannot be missed.
+    findings.retain(|finding| !finding.rests_on_absence || !is_name_open(finding));
     for finding in &mut findings {
-        let rests_on_placeholder = undecided.may_be_patched
-            || json
-                .pointer(&finding.field)
-                .is_some_and(|value| has_placeholder(&value.to_string()));
+        let rests_on_placeholder = undecided.may_be_patched || is_open(&finding.field);
         if rests_on_placeholder && finding.level == Level::Deny {
             finding.level = Level::Undecided;
         }
@@ -259,7 +425,7 @@ fn judge_template(undecided: &Undecided, inventory: &Inventory) -> Vec<Finding> 
             shorten(&undecided.generator, NAME_LIMIT),
             finding.message
         );
-        finding.field = format!("/spec/template{}", finding.field);
+        finding.field = format!("/spec/template{}", finding.field).into();
         finding.patch = None;
     }
     findings

@@ -19,7 +19,7 @@ use crate::finding::{shorten, without_user_info};
 use crate::gitops_policy::{Environment, EnvironmentMatch, GitOpsPolicySpec, InvalidPolicy};
 use crate::inventory::{Completeness, Inventory};
 use crate::rule::Scope;
-use crate::subject::{Object, Operation, Subject};
+use crate::subject::{Object, Operation, SubjectRef};
 
 /// The environments of a policy, compiled.
 #[derive(Debug)]
@@ -184,6 +184,17 @@ pub fn place_of_cluster<'i>(cluster: &Cluster, inventory: &'i Inventory) -> Plac
     inventory.environments.place_of(&witness)
 }
 
+/// The server of the cluster that an Application deploys to, or what its destination says where it means
+/// none.
+pub(crate) fn target_of<'t>(application: &'t Application<'_>, inventory: &'t Inventory) -> &'t str {
+    let destination = &application.spec.destination;
+    match inventory.fleet.clusters.resolve(destination) {
+        Ok(cluster) => &cluster.server,
+        Err(_) if destination.server.is_empty() => &destination.name,
+        Err(_) => &destination.server,
+    }
+}
+
 /// Everything about a subject that can be evidence.
 struct Witness<'w> {
     /// Labels of the Application or the AppProject itself.
@@ -229,14 +240,14 @@ impl Environments {
 
     pub(crate) fn membership(
         &self,
-        subject: &Subject<'_>,
+        subject: SubjectRef<'_>,
         holds: &Holds,
         inventory: &Inventory,
     ) -> Membership {
         if matches!(holds, Holds::Everywhere) {
             return Membership::Everywhere;
         }
-        match &subject.object {
+        match subject.object {
             Object::Application(application) => {
                 let mut witness = Witness::of_application(application, inventory);
                 if matches!(subject.operation, Operation::Delete(_)) {

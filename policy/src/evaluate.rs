@@ -1,21 +1,22 @@
 //! Judging: all rules on one subject, in a stable order.
 
-use argocd::application_set::Limits;
+use argocd::ApplicationSet;
 use argocd::cluster::ClusterSecret;
-use argocd::names::IMAGE_UPDATER_IMAGE_LIST;
-use argocd::{Application, ApplicationSet, Cluster};
 
-use crate::application_sets::{Ask, Children};
-use crate::environment::{Holds, Membership, has_placeholder};
+use crate::application_sets::{Generations, Judged, Side};
+use crate::break_glass::claim::{Assessment, Overrides, settle};
+use crate::break_glass::{Claim, Permission, Record, RecordKind};
+use crate::changes::{Changes, cluster_of};
+use crate::environment::{Evidence, Membership, has_placeholder};
 use crate::fan_out::FanOut;
-use crate::finding::{Finding, Level, shorten, without_user_info};
+use crate::finding::{Finding, Level, Waiver, shorten, without_user_info};
 use crate::gitops_policy::Action;
 use crate::inventory::Inventory;
+use crate::ratchet::{Denial, Place, Ratchet, is_denied_state, let_pass_as_before};
 use crate::registry::RULES;
-use crate::rule::{Context, Findings, Rule};
-use crate::rules::replicas_ignored::AUTOSCALED;
-use crate::rules::{BlastRadius, CascadeDelete, ClusterCredentials};
-use crate::subject::{Object, Operation, Propagation, Subject};
+use crate::rule::{Context, Findings, Rule, RuleId};
+use crate::rules::{BlastRadius, CascadeDelete};
+use crate::subject::{Object, Operation, Propagation, Subject, SubjectRef};
 
 /// What came out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,10 +32,17 @@ pub enum Outcome {
 /// The findings on one subject and what follows from them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
-    /// In the order of the registry, and within a rule in the order of the object.
+    /// In the order of the registry, and within a rule in the order of the object; those on an override
+    /// last.
     pub findings: Vec<Finding>,
-    /// What follows.
+    /// What follows. Until a claim is settled it is not made.
     pub outcome: Outcome,
+    /// What is to be asked before anything that an override names passes; see [`Verdict::settle`].
+    pub claim: Option<Claim>,
+    /// What happened to an override, if anything did.
+    pub record: Option<Record>,
+    /// Whether the writer is only told what would be denied.
+    tells_only: bool,
 }
 
 impl Verdict {
@@ -42,18 +50,49 @@ impl Verdict {
         Verdict {
             findings: Vec::new(),
             outcome: Outcome::Unchanged,
+            claim: None,
+            record: None,
+            tells_only: false,
         }
     }
 
-    fn of(findings: Vec<Finding>) -> Self {
-        let denied = findings.iter().any(|finding| finding.level == Level::Deny);
-        Verdict {
+    fn of(findings: Vec<Finding>, assessment: Assessment, tells_only: bool) -> Self {
+        let Assessment { claim, record } = assessment;
+        let mut verdict = Verdict {
             findings,
-            outcome: if denied {
-                Outcome::Denied
-            } else {
-                Outcome::Admitted
-            },
+            outcome: Outcome::Admitted,
+            claim,
+            record,
+            tells_only,
+        };
+        verdict.conclude();
+        verdict
+    }
+
+    /// Answers the claim, if there is one: for each rule, whether the writer may overrule it.
+    pub fn settle(&mut self, permission: impl Fn(RuleId) -> Permission) {
+        if let Some(claim) = self.claim.take() {
+            self.record = Some(settle(&claim, &mut self.findings, permission));
+            self.conclude();
+        }
+    }
+
+    fn conclude(&mut self) {
+        if self.tells_only && self.claim.is_none() {
+            tell_only(&mut self.findings);
+        }
+        let denies = |finding: &Finding| finding.level == Level::Deny;
+        self.outcome = if self.findings.iter().any(denies) {
+            Outcome::Denied
+        } else {
+            Outcome::Admitted
+        };
+        // Nothing is granted, used or revoked by what is not written.
+        if let (Outcome::Denied, Some(record)) = (self.outcome, &mut self.record)
+            && record.kind != RecordKind::Refused
+        {
+            record.kind = RecordKind::Refused;
+            record.refusal = Some("what it came with is refused".to_owned());
         }
     }
 
@@ -67,33 +106,81 @@ impl Verdict {
 
 /// Judges a subject by all rules.
 pub fn evaluate(subject: &Subject<'_>, inventory: &Inventory) -> Verdict {
-    let changes = Changes::of(subject, inventory);
+    let Subject { dry_run, now, .. } = *subject;
+    let subject = subject.as_ref();
+    let overrides = Overrides::of(subject, inventory, now);
+    let mut changes = Changes::of(subject, inventory);
+    changes.rest |= overrides.differ() && subject.object.counts();
     let is_asked = |rule: &&dyn Rule| rule.metadata().is_about(subject);
     if changes == Changes::NOTHING || !RULES.iter().any(is_asked) {
         return Verdict::unchanged();
     }
-    let findings = match &subject.object {
-        Object::ApplicationSet(set) => judge_application_set(set, subject, inventory),
+    let mut findings = match subject.object {
+        Object::ApplicationSet(set) => {
+            judge_application_set(set, subject, &overrides.ratchet(), inventory)
+        }
         Object::ClusterSecret(secret) => {
             let fan_out = changes
                 .fan_out
                 .then(|| fan_out_of_secret(secret, subject, inventory));
             judge(subject, fan_out.as_ref(), inventory)
         }
-        _ => judge(subject, None, inventory),
+        Object::Application(_) | Object::AppProject(_) => judge(subject, None, inventory),
     };
-    let touched = findings
-        .into_iter()
-        .filter(|finding| finding.rule == BlastRadius::METADATA.id || changes.touch(&finding.field))
-        .collect();
-    Verdict::of(touched)
+    findings.retain(|finding| {
+        finding.rule == BlastRadius::METADATA.id || changes.touch(&finding.field)
+    });
+    // What an ApplicationSet was generating is compared one by one, where it is generated.
+    if !matches!(subject.object, Object::ApplicationSet(_)) {
+        let ratchet = overrides.ratchet();
+        compare_with_before(&mut findings, subject, None, &ratchet, inventory);
+    }
+    let assessment = overrides.assess(subject, &mut findings, inventory);
+    let tells_only = dry_run && inventory.tells_only(subject.requester);
+    Verdict::of(findings, assessment, tells_only)
 }
 
-fn judge(subject: &Subject<'_>, fan_out: Option<&FanOut>, inventory: &Inventory) -> Vec<Finding> {
+fn judge(subject: SubjectRef<'_>, fan_out: Option<&FanOut>, inventory: &Inventory) -> Vec<Finding> {
     RULES
         .iter()
         .flat_map(|rule| apply(*rule, subject, fan_out, inventory))
         .collect()
+}
+
+/// Lets pass what the old object would be denied for now as well. `fan_out_before` is what it would do
+/// if it were new.
+fn compare_with_before(
+    findings: &mut [Finding],
+    subject: SubjectRef<'_>,
+    fan_out_before: Option<&FanOut>,
+    ratchet: &Ratchet<'_>,
+    inventory: &Inventory,
+) {
+    let Some(before) = subject.before() else {
+        return;
+    };
+    let denies = |rule: &&&dyn Rule| {
+        let id = rule.metadata().id;
+        let mut denied = findings.iter().filter(|finding| is_denied_state(finding));
+        denied.any(|finding| finding.rule == id)
+    };
+    let found: Vec<Finding> = RULES
+        .iter()
+        .filter(denies)
+        .flat_map(|rule| apply(*rule, before, fan_out_before, inventory))
+        .collect();
+    let_pass_as_before(findings, Denial::all(found), ratchet);
+}
+
+/// A dry run that is denied would hold up more than what it is about: with server-side diff Argo CD then
+/// compares nothing of the whole parent any more.
+fn tell_only(findings: &mut [Finding]) {
+    for finding in findings
+        .iter_mut()
+        .filter(|finding| finding.level == Level::Deny)
+    {
+        finding.waive(Waiver::DryRun, "will be denied");
+    }
 }
 
 /// What the rules on consequences find in an ApplicationSet or a cluster Secret whose fan-out is known
@@ -106,189 +193,61 @@ pub fn judge_fan_out(
     let rules: [&dyn Rule; 2] = [&CascadeDelete, &BlastRadius];
     rules
         .into_iter()
-        .flat_map(|rule| apply(rule, subject, Some(fan_out), inventory))
+        .flat_map(|rule| apply(rule, subject.as_ref(), Some(fan_out), inventory))
         .collect()
 }
 
 /// Asks the rules about all that an ApplicationSet generates, and then about the ApplicationSet.
 fn judge_application_set(
     set: &ApplicationSet<'_>,
-    subject: &Subject<'_>,
+    subject: SubjectRef<'_>,
+    ratchet: &Ratchet<'_>,
     inventory: &Inventory,
 ) -> Vec<Finding> {
     if let Operation::Delete(propagation) = subject.operation {
         // Where its Applications stay, or go for another reason, nothing is deleted by this.
         let takes_along = propagation != Propagation::Orphan && !subject.requester.is_collector();
         let old = takes_along.then_some(set);
-        let fan_out = FanOut::with_children(old, None, None, inventory);
+        let fan_out = FanOut::of_application_set(old, None, inventory);
         return judge(subject, Some(&fan_out), inventory);
     }
-    let old = match &subject.old {
+    let old = match subject.old {
         Some(Object::ApplicationSet(old)) => Some(&**old),
         _ => None,
     };
-    let children = Children::of(set, Ask::Rules, inventory, &Limits::default());
-    let mut findings = match &children {
-        Ok(children) => children.findings(set, inventory),
-        Err(_) => Vec::new(),
-    };
-    let fan_out = FanOut::with_children(old, Some(set), Some(children), inventory);
-    findings.extend(judge(subject, Some(&fan_out), inventory));
+    let side = |set| Side { set, inventory };
+    let generations = Generations::of(old.map(side), Some(side(set)), Judged::All, ratchet);
+    let mut findings = generations.findings(set, ratchet, inventory);
+    let fan_out = FanOut::of_generations(old, Some(set), generations);
+    let mut own = judge(subject, Some(&fan_out), inventory);
+    if own.iter().any(is_denied_state) {
+        let fan_out_before = FanOut::of_application_set(None, old, inventory);
+        compare_with_before(&mut own, subject, Some(&fan_out_before), ratchet, inventory);
+    }
+    findings.extend(own);
     findings
 }
 
 /// What becomes of Applications with the cluster as it would be.
 fn fan_out_of_secret(
     secret: &ClusterSecret<'_>,
-    subject: &Subject<'_>,
+    subject: SubjectRef<'_>,
     inventory: &Inventory,
 ) -> FanOut {
     if let Operation::Delete(_) = subject.operation {
         return FanOut::of_cluster(cluster_of(secret).as_ref(), None, inventory);
     }
-    let old = match &subject.old {
+    let old = match subject.old {
         Some(Object::ClusterSecret(old)) => cluster_of(old),
         _ => None,
     };
     FanOut::of_cluster(old.as_ref(), cluster_of(secret), inventory)
 }
 
-fn was_cluster(old: Option<&Object<'_>>) -> bool {
-    matches!(old, Some(Object::ClusterSecret(old)) if old.is_cluster())
-}
-
-fn cluster_of(secret: &ClusterSecret<'_>) -> Option<Cluster> {
-    secret.is_cluster().then(|| secret.cluster().ok()).flatten()
-}
-
-/// The parts of an object that rules read, and whether an update changes them.
-///
-/// Argo CD writes to its own objects all the time. What such a write does not change is not
-/// judged again: an operation that starts a sync says nothing about the spec, and the other way
-/// round.
-#[expect(clippy::struct_excessive_bools, reason = "each part changes by itself")]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Changes {
-    /// `operation`.
-    operation: bool,
-    /// `status.operationState`, by somebody else than Argo CD.
-    operation_state: bool,
-    /// Where to, in which project, with which labels. A pending operation is taken along.
-    place: bool,
-    /// What ApplicationSets generate for a cluster.
-    fan_out: bool,
-    /// Everything else.
-    rest: bool,
-}
-
-/// The annotations of an Application that rules read.
-const READ_ANNOTATIONS: [&str; 2] = [AUTOSCALED, IMAGE_UPDATER_IMAGE_LIST];
-
-impl Changes {
-    const NOTHING: Self = Changes {
-        operation: false,
-        operation_state: false,
-        place: false,
-        fan_out: false,
-        rest: false,
-    };
-    const EVERYTHING: Self = Changes {
-        operation: true,
-        operation_state: true,
-        place: true,
-        fan_out: true,
-        rest: true,
-    };
-
-    fn of(subject: &Subject<'_>, inventory: &Inventory) -> Self {
-        match (subject.operation, &subject.object, &subject.old) {
-            (Operation::Delete(_), Object::ClusterSecret(_), _) => Changes {
-                fan_out: inventory.generates_by_clusters(),
-                ..Changes::NOTHING
-            },
-            (Operation::Delete(_), ..) => Changes::EVERYTHING,
-            // What was a cluster until now takes along what is generated for it.
-            (_, Object::ClusterSecret(secret), old) if !secret.is_cluster() => Changes {
-                fan_out: was_cluster(old.as_ref()) && inventory.generates_by_clusters(),
-                ..Changes::NOTHING
-            },
-            (Operation::Update, Object::Application(new), Some(Object::Application(old))) => {
-                let by_argo_cd = inventory.is_argo_cd(subject.requester);
-                Changes::of_application(new, old, by_argo_cd)
-            }
-            (Operation::Update, Object::AppProject(new), Some(Object::AppProject(old))) => {
-                let place = new.metadata.labels != old.metadata.labels;
-                Changes {
-                    place,
-                    rest: place || new.spec != old.spec,
-                    ..Changes::NOTHING
-                }
-            }
-            (Operation::Update, Object::ClusterSecret(new), Some(Object::ClusterSecret(old))) => {
-                Changes::of_secret(new, old, inventory)
-            }
-            (Operation::Update, Object::ApplicationSet(new), Some(Object::ApplicationSet(old)))
-                if new.spec.same_meaning(&old.spec) =>
-            {
-                Changes::NOTHING
-            }
-            _ => Changes::EVERYTHING,
-        }
-    }
-
-    fn of_application(new: &Application<'_>, old: &Application<'_>, by_argo_cd: bool) -> Self {
-        let place = new.metadata.labels != old.metadata.labels
-            || new.spec.destination != old.spec.destination
-            || new.spec.project() != old.spec.project();
-        let state = new.running_operation();
-        let annotation_differs =
-            |key: &str| new.metadata.annotations.get(key) != old.metadata.annotations.get(key);
-        Changes {
-            operation: new.operation.is_some() && new.operation != old.operation,
-            operation_state: !by_argo_cd && state.is_some() && state != old.running_operation(),
-            place,
-            fan_out: false,
-            rest: place
-                || new.metadata.namespace != old.metadata.namespace
-                || READ_ANNOTATIONS.into_iter().any(annotation_differs)
-                || !new.spec.same_meaning(&old.spec),
-        }
-    }
-
-    /// Labels are read as evidence of an environment: by `engine-isolation`, and wherever the policy
-    /// limits what else a Secret must not hold to environments.
-    fn of_secret(new: &ClusterSecret<'_>, old: &ClusterSecret<'_>, inventory: &Inventory) -> Self {
-        let is_new = !old.is_cluster();
-        let place = is_new || new.metadata.labels != old.metadata.labels;
-        let everywhere = inventory
-            .rules
-            .of(ClusterCredentials::METADATA.id)
-            .is_none_or(|policy| matches!(policy.holds, Holds::Everywhere));
-        Changes {
-            place: place && inventory.policy().engine.environment.is_some(),
-            fan_out: inventory.generates_by_clusters() && cluster_of(new) != cluster_of(old),
-            rest: is_new || !new.same_data(old) || (place && !everywhere),
-            ..Changes::NOTHING
-        }
-    }
-
-    fn touch(self, field: &str) -> bool {
-        if field.starts_with("/status") {
-            self.operation_state
-        } else if field.starts_with("/metadata/labels") {
-            self.place || self.rest
-        } else if field.starts_with("/operation") {
-            self.operation || self.place
-        } else {
-            self.rest
-        }
-    }
-}
-
 /// Asks one rule, then applies what the policy says about it.
 pub(crate) fn apply(
     rule: &dyn Rule,
-    subject: &Subject<'_>,
+    subject: SubjectRef<'_>,
     fan_out: Option<&FanOut>,
     inventory: &Inventory,
 ) -> Vec<Finding> {
@@ -299,7 +258,7 @@ pub(crate) fn apply(
     if policy.action == Action::Off || !rule.metadata().is_about(subject) {
         return Vec::new();
     }
-    let membership = match (&subject.object, fan_out) {
+    let membership = match (subject.object, fan_out) {
         (Object::ApplicationSet(_), Some(fan_out)) => fan_out.membership(&policy.holds),
         // It is about the Applications that go, wherever the cluster is counted from now on.
         (Object::ClusterSecret(_), Some(fan_out)) if id == BlastRadius::METADATA.id => {
@@ -324,11 +283,39 @@ pub(crate) fn apply(
     if findings.is_empty() {
         return findings;
     }
+    let place = place_of(subject.object, &membership, inventory);
     let exemption = policy.exemption(subject, inventory);
     for finding in &mut findings {
+        finding.extent.settle(&finding.message, place);
         temper(finding, policy.action, &membership, exemption);
     }
     findings
+}
+
+/// Where what violates a rule is, which is part of it: nothing bad may be moved elsewhere as it is.
+fn place_of(object: &Object<'_>, membership: &Membership, inventory: &Inventory) -> Place {
+    match object {
+        Object::Application(application) => {
+            let destination = &application.spec.destination;
+            let Ok(cluster) = inventory.fleet.clusters.resolve(destination) else {
+                return Place::Gone;
+            };
+            // On a cluster that several environments share, it is these that tell them apart.
+            let apart = match membership {
+                Membership::In {
+                    evidence: Evidence::Namespace(name) | Evidence::Project(name),
+                    ..
+                } => name,
+                _ => "",
+            };
+            Place::target([cluster.server.as_str(), apart])
+        }
+        Object::ClusterSecret(secret) => match secret.cluster() {
+            Ok(cluster) => Place::target([cluster.server.as_str()]),
+            Err(_) => Place::Object,
+        },
+        Object::ApplicationSet(_) | Object::AppProject(_) => Place::Object,
+    }
 }
 
 /// Lowers the level of a finding to what the policy, the missing facts and exemptions leave of it.
@@ -355,7 +342,7 @@ fn temper(finding: &mut Finding, action: Action, membership: &Membership, exempt
         };
     }
     if let Some(reason) = exemption {
-        finding.level = Level::Warn;
-        finding.message = format!("exempt ({}): {}", shorten(reason, 60), finding.message);
+        let why = format!("exempt ({})", shorten(reason, 60));
+        finding.waive(Waiver::Exemption, &why);
     }
 }

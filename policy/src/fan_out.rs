@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use argocd::Cluster;
-use argocd::application_set::{ApplicationSet, ExpansionError, Limits};
+use argocd::application_set::{ApplicationSet, ExpansionError};
 
 pub use crate::application_sets::Belongs;
-use crate::application_sets::{Ask, Child, Children};
+use crate::application_sets::{Child, Children, Generations, Judged, Side};
 use crate::environment::{Evidence, Holds, Membership};
 use crate::finding::Finding;
 use crate::inventory::Inventory;
+use crate::ratchet::Ratchet;
 
 /// What becomes of an Application.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -85,6 +86,8 @@ pub struct NotKnown {
     pub generator: String,
     /// What would be needed.
     pub lacks: String,
+    /// Whether no generator of this name is known.
+    pub perhaps_misspelt: bool,
 }
 
 /// What a change does to Applications.
@@ -112,23 +115,24 @@ impl FanOut {
         new: Option<&ApplicationSet<'_>>,
         inventory: &Inventory,
     ) -> Self {
-        let limits = Limits::default();
-        let after = new.map(|set| Children::of(set, Ask::Rules, inventory, &limits));
-        FanOut::with_children(old, new, after, inventory)
+        let side = |set| Side { set, inventory };
+        let generations = Generations::of(
+            old.map(side),
+            new.map(side),
+            Judged::Changed,
+            &Ratchet::PLAIN,
+        );
+        FanOut::of_generations(old, new, generations)
     }
 
-    /// The same, with what the new one generates worked out already.
-    pub(crate) fn with_children(
+    /// The same, with what is generated worked out already.
+    pub(crate) fn of_generations(
         old: Option<&ApplicationSet<'_>>,
         new: Option<&ApplicationSet<'_>>,
-        after: Option<Result<Children, ExpansionError>>,
-        inventory: &Inventory,
+        generations: Generations,
     ) -> Self {
         let mut fan_out = FanOut::default();
-        // What the new one takes must not keep the old one from being counted.
-        let limits = Limits::default();
-        let before = old.map(|set| Children::of(set, Ask::Nothing, inventory, &limits));
-        fan_out.add(old, before, new, after);
+        fan_out.add(old, new, generations);
         fan_out
     }
 
@@ -140,16 +144,14 @@ impl FanOut {
         let mut fan_out = FanOut::default();
         let concerned = inventory.application_sets.iter();
         for set in concerned.filter(|set| set.spec.reads_clusters()) {
-            // One that takes much must not keep the others from being counted.
-            let limits = Limits::default();
-            let generated_before = Children::of(set, Ask::Nothing, &before, &limits);
-            let generated_after = Children::of(set, Ask::Rules, &after, &limits);
-            fan_out.add(
-                Some(set),
-                Some(generated_before),
-                Some(set),
-                Some(generated_after),
+            let side = |inventory| Some(Side { set, inventory });
+            let generations = Generations::of(
+                side(&before),
+                side(&after),
+                Judged::Changed,
+                &Ratchet::PLAIN,
             );
+            fan_out.add(Some(set), Some(set), generations);
         }
         fan_out
     }
@@ -157,9 +159,8 @@ impl FanOut {
     fn add(
         &mut self,
         old: Option<&ApplicationSet<'_>>,
-        before: Option<Result<Children, ExpansionError>>,
         new: Option<&ApplicationSet<'_>>,
-        after: Option<Result<Children, ExpansionError>>,
+        Generations { before, after }: Generations,
     ) {
         let Some(set) = new.or(old) else {
             return;
@@ -185,6 +186,7 @@ impl FanOut {
                 entry: undecided.entry,
                 generator: undecided.generator.clone(),
                 lacks: undecided.lacks.clone(),
+                perhaps_misspelt: undecided.perhaps_misspelt,
             };
             if !self.not_known.contains(&not_known) {
                 self.not_known.push(not_known);

@@ -1,9 +1,11 @@
 //! What a rule found: where, what is wrong, how to put it right.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
 
+use crate::ratchet::Extent;
 use crate::rule::RuleId;
 
 /// How much a finding weighs.
@@ -35,6 +37,31 @@ impl fmt::Display for Level {
     }
 }
 
+/// Why a finding passes that would deny otherwise.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Waiver {
+    /// The policy exempts the object.
+    Exemption,
+    /// The object violated the rule before, no less.
+    Ratchet,
+    /// Somebody who may has overruled the rule.
+    BreakGlass,
+    /// Nothing is stored, and it is Argo CD's own controller that asks.
+    DryRun,
+}
+
+impl Waiver {
+    /// `exemption`, `ratchet`, `break-glass` or `dry-run`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Waiver::Exemption => "exemption",
+            Waiver::Ratchet => "ratchet",
+            Waiver::BreakGlass => "break-glass",
+            Waiver::DryRun => "dry-run",
+        }
+    }
+}
+
 /// One thing that one rule found in one object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
@@ -43,16 +70,19 @@ pub struct Finding {
     /// How much it weighs, after the policy has had its say.
     pub level: Level,
     /// JSON Pointer to the field, in the object that was judged.
-    pub field: String,
+    pub field: Cow<'static, str>,
     /// What is wrong, in one sentence without the field.
     pub message: String,
     /// How to put it right, as an instruction.
-    pub fix: String,
+    pub fix: Cow<'static, str>,
     /// The fix as a patch, where it is mechanical.
     pub patch: Option<json_patch::Patch>,
     /// Whether it rests on a project or cluster that is not there. It may have come to be a moment
     /// ago.
     pub rests_on_absence: bool,
+    /// What let it pass, where something did. Its level is `warn` then, and the message says so.
+    pub waiver: Option<Waiver>,
+    pub(crate) extent: Extent,
 }
 
 /// The longest line that is shown whole wherever Argo CD shows it.
@@ -60,8 +90,28 @@ pub const LINE_LIMIT: usize = 200;
 
 impl Finding {
     /// Says that it rests on a project or cluster that is not there.
-    pub(crate) fn rest_on_absence(&mut self) {
+    pub(crate) fn rest_on_absence(&mut self) -> &mut Self {
         self.rests_on_absence = true;
+        self
+    }
+
+    /// Says what violates the rule, where the message tells more or less than that.
+    pub(crate) fn extend_to<I: IntoIterator<Item: AsRef<str>>>(&mut self, parts: I) -> &mut Self {
+        self.extent.violate(parts);
+        self
+    }
+
+    /// Says what keeps it from going further, and would let it if it went away.
+    pub(crate) fn narrow_by<I: IntoIterator<Item: AsRef<str>>>(&mut self, parts: I) -> &mut Self {
+        self.extent.narrow(parts);
+        self
+    }
+
+    /// Lets it pass, and says why.
+    pub(crate) fn waive(&mut self, waiver: Waiver, why: &str) {
+        self.level = Level::Warn;
+        self.waiver = Some(waiver);
+        self.message = format!("{why}: {}", self.message);
     }
 
     /// Adds the fix as a JSON Patch, written as its JSON.
@@ -109,13 +159,22 @@ pub fn dotted(pointer: &str) -> String {
 /// Values come from whoever wrote the object: line breaks and control characters in them would
 /// break a warning (the API server drops it) or forge a second line in a log.
 pub fn shorten(text: &str, limit: usize) -> String {
-    let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let printable = text.chars().map(|c| if is_printed(c) { c } else { ' ' });
     if text.chars().count() <= limit {
         return printable.collect();
     }
     let mut short: String = printable.take(limit.saturating_sub(1)).collect();
     short.push('…');
     short
+}
+
+/// Whether a character shows as itself, and leaves those around it where they are.
+fn is_printed(c: char) -> bool {
+    let reorders_or_hides = matches!(
+        c,
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    );
+    !c.is_control() && !reorders_or_hides
 }
 
 /// A URL without what may be a password: only scheme, host and path remain.
@@ -168,11 +227,13 @@ mod tests {
         let finding = Finding {
             rule: RuleId::new("project-scope"),
             level: Level::Deny,
-            field: "/spec/source/repoURL".to_owned(),
+            field: "/spec/source/repoURL".into(),
             message: format!("repository\n{}", "x".repeat(400)),
-            fix: "use another".to_owned(),
+            fix: "use another".into(),
             patch: None,
             rests_on_absence: false,
+            waiver: None,
+            extent: Extent::default(),
         };
         let line = finding.line();
         assert_eq!(line.chars().count(), LINE_LIMIT - 1);

@@ -11,6 +11,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::break_glass::InvalidTerms;
 use crate::rule::RuleId;
 
 /// The name of the one policy that counts.
@@ -41,6 +42,10 @@ pub struct GitOpsPolicySpec {
     pub engine: Engine,
     /// How each rule applies.
     pub rules: Rules,
+    /// Who may overrule rules, and how.
+    pub break_glass: BreakGlass,
+    /// How the webhook answers.
+    pub admission: Admission,
     /// What the Argo CD that is watched over looks like.
     pub argocd: ArgoCd,
 }
@@ -122,6 +127,57 @@ pub struct Rules {
     pub generated_applications: RuleSettings,
     /// No change that deletes more Applications than allowed.
     pub blast_radius: BlastRadiusSettings,
+}
+
+/// Overrides: annotations with which somebody who may lets an object pass that a rule denies, for a while.
+#[derive(JsonSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct BreakGlass {
+    /// The longest that an override may last, such as `4h` or `90m`.
+    #[schemars(length(min = 2, max = 32))]
+    pub max_duration: String,
+    /// What the reason of an override must contain, as a regular expression: the number of a ticket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
+    pub ticket_pattern: Option<String>,
+    /// Whether overrides count that Argo CD's application controller writes, so that whoever may merge may
+    /// overrule.
+    pub from_git: bool,
+    /// Service accounts, as `namespace/name`, whose overrides count if they have the permission. All others
+    /// are turned away unasked.
+    #[schemars(length(max = 64))]
+    pub service_accounts: Vec<String>,
+}
+
+impl Default for BreakGlass {
+    fn default() -> Self {
+        BreakGlass {
+            max_duration: "4h".to_owned(),
+            ticket_pattern: None,
+            from_git: false,
+            service_accounts: Vec::new(),
+        }
+    }
+}
+
+/// How the webhook answers.
+#[derive(JsonSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Admission {
+    /// What a dry run by Argo CD's application controller or ApplicationSet controller is told of an
+    /// object that would be refused. The real write is refused in any case.
+    pub controller_dry_run: ControllerDryRun,
+}
+
+/// The answer to dry runs of Argo CD's own controllers.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub enum ControllerDryRun {
+    /// Warnings. With server-side diff, Argo CD compares nothing of a whole app-of-apps if the dry run of
+    /// one child is refused.
+    #[default]
+    Warn,
+    /// The refusal.
+    Deny,
 }
 
 /// What happens to a finding.
@@ -286,6 +342,16 @@ impl ServiceAccounts {
         })
     }
 
+    /// Whether a user name is that of the application controller, which writes what Git says.
+    pub fn is_application_controller(&self, username: &str, namespace: &str) -> bool {
+        account(username, namespace) == Some(&self.application_controller)
+    }
+
+    /// Whether a user name is that of the ApplicationSet controller.
+    pub fn is_application_set_controller(&self, username: &str, namespace: &str) -> bool {
+        account(username, namespace) == Some(&self.application_set_controller)
+    }
+
     /// Whether a user name is that of Argo CD's API server.
     pub fn is_server(&self, username: &str, namespace: &str) -> bool {
         account(username, namespace) == Some(&self.server)
@@ -335,6 +401,9 @@ pub enum InvalidPolicy {
         /// What is wrong with it.
         problem: InvalidSelector,
     },
+    /// What is said about overrides makes no sense.
+    #[error(transparent)]
+    BreakGlass(#[from] InvalidTerms),
     /// An exemption without a reason.
     #[error("spec.rules.{rule}.exempt[{index}]: reason is required")]
     NoReason {

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use argocd::application::EnabledField;
 use argocd::application_set::{Checkouts, NoCheckouts};
-use argocd::{ApplicationSet, Cluster, Fleet};
+use argocd::{Application, ApplicationSet, Cluster, Fleet};
 
+use crate::break_glass::Terms;
+use crate::break_glass::terms::Writer;
 use crate::environment::Environments;
-use crate::gitops_policy::{GitOpsPolicySpec, InvalidPolicy};
+use crate::gitops_policy::{ControllerDryRun, GitOpsPolicySpec, InvalidPolicy};
 use crate::rule_policy::RulePolicies;
 use crate::subject::Requester;
 
@@ -36,6 +38,7 @@ pub struct Inventory {
     policy: Arc<GitOpsPolicySpec>,
     pub(crate) environments: Arc<Environments>,
     pub(crate) rules: Arc<RulePolicies>,
+    terms: Arc<Terms>,
 }
 
 impl fmt::Debug for Inventory {
@@ -63,6 +66,7 @@ impl Inventory {
     ) -> Result<Self, InvalidPolicy> {
         let environments = Environments::new(&policy)?;
         let rules = RulePolicies::new(&policy, &environments)?;
+        let terms = Terms::new(&policy.break_glass)?;
         Ok(Inventory {
             fleet,
             application_sets: Arc::default(),
@@ -72,6 +76,7 @@ impl Inventory {
             policy: Arc::new(policy),
             environments: Arc::new(environments),
             rules: Arc::new(rules),
+            terms: Arc::new(terms),
         })
     }
 
@@ -86,6 +91,7 @@ impl Inventory {
             policy: Arc::clone(&self.policy),
             environments: Arc::clone(&self.environments),
             rules: Arc::clone(&self.rules),
+            terms: Arc::clone(&self.terms),
         }
     }
 
@@ -95,6 +101,47 @@ impl Inventory {
             .argocd
             .service_accounts
             .include(requester.username, &self.fleet.control_plane_namespace)
+    }
+
+    /// Whether somebody whose dry run would be denied is only told so.
+    pub(crate) fn tells_only(&self, requester: Requester<'_>) -> bool {
+        let accounts = &self.policy.argocd.service_accounts;
+        let namespace = &self.fleet.control_plane_namespace;
+        self.policy.admission.controller_dry_run == ControllerDryRun::Warn
+            && (accounts.is_application_controller(requester.username, namespace)
+                || accounts.is_application_set_controller(requester.username, namespace))
+    }
+
+    /// Whether a request comes from Argo CD's ApplicationSet controller.
+    pub(crate) fn writes_for_sets(&self, requester: Requester<'_>) -> bool {
+        self.policy
+            .argocd
+            .service_accounts
+            .is_application_set_controller(requester.username, &self.fleet.control_plane_namespace)
+    }
+
+    /// The ApplicationSet that an Application says generates it, if there is that very one.
+    pub(crate) fn application_set_of(
+        &self,
+        application: &Application<'_>,
+    ) -> Option<&ApplicationSet<'static>> {
+        let metadata = &application.metadata;
+        let owner = metadata.application_set()?;
+        let is_owner = |set: &&Arc<ApplicationSet<'static>>| {
+            let own = &set.metadata;
+            own.name == owner.name && own.namespace == metadata.namespace && own.uid == owner.uid
+        };
+        self.application_sets.iter().find(is_owner).map(Arc::as_ref)
+    }
+
+    /// What the policy says about overrides.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    pub(crate) fn writer(&self, requester: Requester<'_>) -> Writer {
+        let namespace = &self.fleet.control_plane_namespace;
+        self.terms.writer(requester, &self.policy.argocd, namespace)
     }
 
     /// Whether what ApplicationSets generate depends on the clusters that there are.

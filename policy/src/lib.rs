@@ -11,12 +11,15 @@
 //! [`Inventory`]; nothing here does I/O or asks for the time.
 
 mod application_sets;
+pub mod break_glass;
+mod changes;
 pub mod environment;
 pub mod evaluate;
 pub mod fan_out;
 pub mod finding;
 pub mod gitops_policy;
 pub mod inventory;
+mod ratchet;
 pub mod registry;
 pub mod rule;
 mod rule_policy;
@@ -25,8 +28,8 @@ pub mod subject;
 
 pub use evaluate::{Outcome, Verdict, evaluate};
 pub use fan_out::FanOut;
-pub use finding::{Finding, Level};
+pub use finding::{Finding, Level, Waiver};
 pub use gitops_policy::{GitOpsPolicy, GitOpsPolicySpec};
 pub use inventory::{Completeness, Inventory};
 pub use rule::{Rule, RuleId};
-pub use subject::{Object, Operation, Propagation, Requester, Subject};
+pub use subject::{Object, Operation, Propagation, Requester, Subject, SubjectRef};

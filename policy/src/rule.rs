@@ -1,14 +1,17 @@
 //! What a rule is, and how one is written.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use crate::break_glass::VERB;
 use crate::environment::Membership;
 use crate::fan_out::FanOut;
 use crate::finding::{Finding, Level};
 use crate::inventory::Inventory;
-use crate::subject::{Operation, Subject};
+use crate::ratchet::{Extent, condense};
+use crate::subject::{Operation, SubjectRef};
 
 /// The name of a rule: its only identity, in messages, metrics, policies and annotations.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -105,14 +108,16 @@ pub struct RuleMetadata {
 
 impl RuleMetadata {
     /// Whether the rule has anything to say about a subject of this kind, and what is done to it.
-    pub(crate) fn is_about(&self, subject: &Subject<'_>) -> bool {
+    pub(crate) fn is_about(&self, subject: SubjectRef<'_>) -> bool {
         self.judges.contains(&subject.object.kind()) && self.occasion.includes(subject.operation)
     }
 
     /// The rule's page, in Markdown: what it does, why, how to fix, what it denies and admits.
     pub fn page(&self) -> String {
         let mut page = format!(
-            "# {}\n\n{}\n\nJudges{}: {}. Holds by default: {}.\n\n",
+            "# {}\n\n{}\n\nJudges{}: {}. Holds by default: {}.\n\n\
+            In an emergency, whoever has the verb `{VERB}` on `gitopspolicies/{}` overrules it for a while:\n\
+            `kubectl gitops break-glass grant --help` says how.\n\n",
             self.id,
             self.summary,
             match self.occasion {
@@ -121,7 +126,8 @@ impl RuleMetadata {
                 Occasion::Either => " changes and the deletion of",
             },
             self.judges.join(", "),
-            self.scope.as_str()
+            self.scope.as_str(),
+            self.id,
         );
         for line in self.page.lines() {
             page.push_str(line.strip_prefix(' ').unwrap_or(line));
@@ -145,7 +151,7 @@ pub trait Rule: Sync {
 #[derive(Debug)]
 pub struct Context<'c> {
     /// The subject.
-    pub subject: &'c Subject<'c>,
+    pub subject: SubjectRef<'c>,
     /// What is known beyond it.
     pub inventory: &'c Inventory,
     /// What it does to Applications, where that is known: of ApplicationSets, and of cluster Secrets.
@@ -173,12 +179,17 @@ impl Findings {
         self.found
     }
 
+    /// Keeps as many of one kind, of which the last is compared for those that are left out too.
+    pub(crate) fn condense(&mut self, limit: usize) {
+        self.found = condense(std::mem::take(&mut self.found), limit);
+    }
+
     /// Something that is to be refused.
     pub fn deny(
         &mut self,
-        field: impl Into<String>,
+        field: impl Into<Cow<'static, str>>,
         message: impl Into<String>,
-        fix: impl Into<String>,
+        fix: impl Into<Cow<'static, str>>,
     ) -> &mut Finding {
         self.add(Level::Deny, field.into(), message.into(), fix.into())
     }
@@ -186,9 +197,9 @@ impl Findings {
     /// Something that passes, but should be known.
     pub fn warn(
         &mut self,
-        field: impl Into<String>,
+        field: impl Into<Cow<'static, str>>,
         message: impl Into<String>,
-        fix: impl Into<String>,
+        fix: impl Into<Cow<'static, str>>,
     ) -> &mut Finding {
         self.add(Level::Warn, field.into(), message.into(), fix.into())
     }
@@ -196,14 +207,20 @@ impl Findings {
     /// Something that cannot be told without a fact that the message names.
     pub fn undecided(
         &mut self,
-        field: impl Into<String>,
+        field: impl Into<Cow<'static, str>>,
         message: impl Into<String>,
-        fix: impl Into<String>,
+        fix: impl Into<Cow<'static, str>>,
     ) -> &mut Finding {
         self.add(Level::Undecided, field.into(), message.into(), fix.into())
     }
 
-    fn add(&mut self, level: Level, field: String, message: String, fix: String) -> &mut Finding {
+    fn add(
+        &mut self,
+        level: Level,
+        field: Cow<'static, str>,
+        message: String,
+        fix: Cow<'static, str>,
+    ) -> &mut Finding {
         let index = self.found.len();
         self.found.push(Finding {
             rule: self.rule,
@@ -213,6 +230,8 @@ impl Findings {
             fix,
             patch: None,
             rests_on_absence: false,
+            waiver: None,
+            extent: Extent::default(),
         });
         &mut self.found[index]
     }

@@ -13,7 +13,7 @@ use crate::rules::{
     GeneratedApplications, ImageUpdater, OperationOverride, ProdAutoSync, ProjectScope,
     ProjectTooWide, ReplicasIgnored, UnpinnedRevision,
 };
-use crate::subject::{Object, Subject};
+use crate::subject::{Object, SubjectRef};
 
 /// The policy of every rule, in the order of the registry.
 #[derive(Debug)]
@@ -134,7 +134,7 @@ impl RulePolicy {
     }
 
     /// The reason for which a subject is exempt, if it is.
-    pub(crate) fn exemption(&self, subject: &Subject<'_>, inventory: &Inventory) -> Option<&str> {
+    pub(crate) fn exemption(&self, subject: SubjectRef<'_>, inventory: &Inventory) -> Option<&str> {
         if self.exempt.is_empty() {
             return None;
         }
@@ -155,8 +155,8 @@ struct Traits {
 }
 
 impl Traits {
-    fn of(subject: &Subject<'_>, inventory: &Inventory) -> Self {
-        match &subject.object {
+    fn of(subject: SubjectRef<'_>, inventory: &Inventory) -> Self {
+        match subject.object {
             Object::Application(application) => {
                 let destination = &application.spec.destination;
                 let candidates = inventory.fleet.clusters.candidates(destination);

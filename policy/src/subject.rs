@@ -2,6 +2,7 @@
 
 use argocd::cluster::ClusterSecret;
 use argocd::{AppProject, Application, ApplicationSet};
+use jiff::Timestamp;
 
 /// An object of a kind that is judged.
 #[derive(Debug)]
@@ -24,6 +25,36 @@ impl Object<'_> {
             Object::AppProject(_) => "AppProject",
             Object::ApplicationSet(_) => "ApplicationSet",
             Object::ClusterSecret(_) => "Secret",
+        }
+    }
+
+    /// The value of an annotation.
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        match self {
+            Object::Application(application) => application.metadata.annotations.get(key),
+            Object::AppProject(project) => {
+                project.metadata.annotations.get(key).map(String::as_str)
+            }
+            Object::ApplicationSet(set) => set.metadata.annotations.get(key),
+            Object::ClusterSecret(secret) => secret.metadata.annotations.get(key),
+        }
+    }
+
+    /// Whether it is anything to Argo CD: of Secrets only a cluster is.
+    pub(crate) fn counts(&self) -> bool {
+        match self {
+            Object::ClusterSecret(secret) => secret.is_cluster(),
+            Object::Application(_) | Object::AppProject(_) | Object::ApplicationSet(_) => true,
+        }
+    }
+
+    /// `metadata.uid`; empty in a file.
+    pub fn uid(&self) -> &str {
+        match self {
+            Object::Application(application) => &application.metadata.uid,
+            Object::AppProject(project) => &project.metadata.uid,
+            Object::ApplicationSet(set) => &set.metadata.uid,
+            Object::ClusterSecret(secret) => &secret.metadata.uid,
         }
     }
 }
@@ -86,16 +117,57 @@ pub struct Subject<'a> {
     pub operation: Operation,
     /// Who asks.
     pub requester: Requester<'a>,
+    /// Whether nothing will be stored.
+    pub dry_run: bool,
+    /// What time it is, for overrides that expire.
+    pub now: Timestamp,
+}
+
+/// The same, lent to rules, of which some are also asked about the old object.
+#[derive(Clone, Copy, Debug)]
+pub struct SubjectRef<'s> {
+    /// The object that is judged.
+    pub object: &'s Object<'s>,
+    /// Its old self.
+    pub old: Option<&'s Object<'s>>,
+    /// What is being done.
+    pub operation: Operation,
+    /// Who asks.
+    pub requester: Requester<'s>,
 }
 
 impl<'a> Subject<'a> {
-    /// An object of a file, or a new one.
+    /// An object of a file, or a new one, at the end of all time: until `now` is set, every override has
+    /// expired.
     pub fn new(object: Object<'a>) -> Self {
         Subject {
             object,
             old: None,
             operation: Operation::Create,
             requester: Requester::default(),
+            dry_run: false,
+            now: Timestamp::MAX,
         }
+    }
+
+    pub(crate) fn as_ref(&self) -> SubjectRef<'_> {
+        SubjectRef {
+            object: &self.object,
+            old: self.old.as_ref(),
+            operation: self.operation,
+            requester: self.requester,
+        }
+    }
+}
+
+impl SubjectRef<'_> {
+    /// The old object in the new one's place, as it would be judged now. A Secret that was no cluster was
+    /// nothing to Argo CD.
+    pub(crate) fn before(self) -> Option<Self> {
+        self.old.filter(|old| old.counts()).map(|old| SubjectRef {
+            object: old,
+            old: None,
+            ..self
+        })
     }
 }

@@ -284,6 +284,65 @@ fn a_template_that_depends_on_the_outside_is_judged_as_far_as_it_says_anything()
 }
 
 #[test]
+fn what_two_generators_leave_open_in_one_template_is_told_once() {
+    let mut set = addon();
+    set["spec"]["generators"] = json!([{"pullRequest": {}}, {"pullRequest": {"github": {}}}]);
+    set["spec"]["template"]["spec"]["project"] = json!("default");
+    let verdict = World::default().create(&set);
+    assert_eq!(
+        messages(&verdict, "default-project"),
+        [
+            "deny the template of pullRequest: the project `default` permits everything unless cut down"
+        ]
+    );
+    // Each of the two is not known, and has a place of its own.
+    assert_eq!(found(&verdict, "generated-applications").len(), 2);
+}
+
+/// It was believed to do no harm to say that there is no AppProject `shop-{{ .environment }}`.
+#[test]
+fn a_project_or_cluster_whose_name_is_not_known_yet_is_not_missed() {
+    let git = json!({"git": {"repoURL": "https://git.example.com/shop/apps.git", "files": [{"path": "*.json"}]}});
+    let scope = |project: &str, cluster: &str, completeness: Completeness| {
+        let mut set = addon();
+        set["spec"]["generators"] = json!([git]);
+        set["spec"]["template"]["spec"]["project"] = json!(project);
+        set["spec"]["template"]["spec"]["destination"] =
+            json!({"name": cluster, "namespace": "{{ .namespace }}"});
+        let mut inventory = World::default().inventory();
+        inventory.completeness = completeness;
+        let json = set.to_string();
+        let set = ApplicationSet::from_json(&json).unwrap();
+        let subject = Subject::new(Object::ApplicationSet(Box::new(set)));
+        let verdict = evaluate(&subject, &inventory);
+        let not_known = found(&verdict, "generated-applications");
+        assert_eq!(not_known[0].level, Level::Undecided, "{verdict:#?}");
+        messages(&verdict, "project-scope")
+    };
+    for completeness in [Completeness::Complete, Completeness::Partial] {
+        for (project, cluster) in [
+            ("shop-{{ .environment }}", "alpha"),
+            ("addons", "{{ .cluster }}"),
+        ] {
+            assert_eq!(scope(project, cluster, completeness), [""; 0]);
+        }
+    }
+    // What is named is missed all the same.
+    assert_eq!(
+        scope("nobodys", "{{ .cluster }}", Completeness::Complete),
+        ["deny the template of git: there is no AppProject nobodys"]
+    );
+    assert_eq!(
+        scope("addons", "nowhere", Completeness::Complete),
+        ["undecided the template of git: Argo CD knows no cluster nowhere"]
+    );
+    assert_eq!(
+        scope("addons", "nowhere", Completeness::Partial),
+        ["undecided the template of git: cluster nowhere is not among the files"]
+    );
+}
+
+#[test]
 fn without_a_cluster_that_it_selects_only_files_leave_a_set_undecided() {
     let mut set = automated();
     set["spec"]["generators"][0]["clusters"]["selector"]["matchLabels"] = json!({"none": "has"});
@@ -413,12 +472,55 @@ fn what_another_generator_may_still_yield_is_not_counted_as_deleted() {
 #[test]
 fn an_entry_without_a_generator_is_warned_of() {
     let mut set = addon();
-    set["spec"]["generators"] = json!([{"lsit": {"elements": [{"name": "alpha"}]}}]);
+    set["spec"]["generators"] = json!([{}]);
     let found = messages(&World::default().create(&set), "generated-applications");
     assert_eq!(
         found,
         ["warn has no generator that Argo CD knows, so nothing comes from it"]
     );
+}
+
+/// It was believed that nothing comes from one, but it may be a later Argo CD's, or a file's that is
+/// misspelt.
+#[test]
+fn a_generator_that_is_not_known_leaves_its_template_undecided() {
+    let mut set = automated();
+    set["spec"]["generators"] = json!([{"oci": {"repoURL": "oci://r.example.com/apps"}}]);
+    set["spec"]["template"]["spec"]["project"] = json!("default");
+    let verdict = World::default().create(&set);
+    let [finding] = found(&verdict, "generated-applications")[..] else {
+        panic!("{verdict:#?}");
+    };
+    assert_eq!(
+        finding.line(),
+        "generated-applications: spec.generators[0]: `oci` is no generator known here; \
+         check how it is spelt; each Application is judged when it is created"
+    );
+    assert_eq!(finding.level, Level::Undecided);
+    assert_eq!(
+        messages(&verdict, "default-project"),
+        ["deny the template of oci: the project `default` permits everything unless cut down"]
+    );
+    assert_eq!(found(&verdict, "prod-auto-sync")[0].level, Level::Undecided);
+}
+
+#[test]
+fn a_generator_that_is_not_known_may_yield_what_another_one_did() {
+    let mut new = addon();
+    new["spec"]["generators"] = json!([{"oci": {}}]);
+    let verdict = World::default().update(&addon(), &new);
+    assert!(
+        messages(&verdict, "blast-radius").is_empty(),
+        "{verdict:#?}"
+    );
+    let world = World {
+        policy: json!({
+            "environments": [{"name": "staging", "match": {"clusters": {"matchLabels": {"environment": "staging"}}}}],
+            "rules": {"blast-radius": {"maxDeletions": {"staging": 0}}},
+        }),
+        ..World::default()
+    };
+    assert_eq!(world.update(&addon(), &new).outcome, Outcome::Denied);
 }
 
 #[test]

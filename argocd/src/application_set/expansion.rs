@@ -135,6 +135,8 @@ pub struct Undecided {
     pub generator: String,
     /// What would be needed.
     pub lacks: String,
+    /// Whether no generator of this name is known: it may be a later Argo CD's, or misspelt.
+    pub perhaps_misspelt: bool,
     /// The template as an Application, with placeholders where it has them.
     template: String,
     /// Whether `templatePatch` may change any of it, which depends on placeholders.
@@ -279,8 +281,9 @@ impl ApplicationSet<'_> {
                         let template = Value::Object(template.0);
                         undecided.push(Undecided {
                             entry: index,
-                            generator: outside.generator.to_owned(),
+                            generator: outside.generator,
                             lacks: outside.lacks,
+                            perhaps_misspelt: outside.perhaps_misspelt,
                             ..Undecided::of(template, patch.as_ref(), self, &language)?
                         });
                     }
@@ -360,6 +363,7 @@ impl Undecided {
             entry: 0,
             generator: String::new(),
             lacks: String::new(),
+            perhaps_misspelt: false,
             template: in_namespace(template, set).to_string(),
             may_be_patched: !matches!(patch, None | Some(TextTemplate::Literal(_))),
         })

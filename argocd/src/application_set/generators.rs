@@ -10,8 +10,8 @@ mod merge;
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use self::clusters::ClusterGenerator;
 use self::git::{Checkouts, GitGenerator};
@@ -21,7 +21,7 @@ use self::merge::MergeGenerator;
 use super::expansion::ExpansionError;
 use super::parameters::ParameterSet;
 use super::template::{Bindings, Language};
-use super::{Template, without_empty};
+use super::{Template, item_without_empty, without_empty};
 use crate::destination::Clusters;
 use crate::go_template::Work;
 use crate::kubernetes::{LabelSelector, Selector};
@@ -51,6 +51,9 @@ pub(super) struct GeneratorEntry {
     plugin: Option<OutsideGenerator>,
     #[serde(deserialize_with = "optional_object")]
     selector: Option<LabelSelector>,
+    /// By their names: generators of a later Argo CD, or whatever is misspelt.
+    #[serde(flatten, deserialize_with = "unknown_generators")]
+    unknown: BTreeMap<String, OutsideGenerator>,
 }
 
 /// A generator whose parameters come from outside: an SCM provider, pull requests, a plugin, another
@@ -62,7 +65,7 @@ pub(super) struct OutsideGenerator {
     template: Template,
     /// Whatever it asks for, so that a change of it is seen.
     #[serde(flatten)]
-    rest: Map<String, Value>,
+    rest: Value,
 }
 
 /// One of the generators of an entry.
@@ -74,6 +77,7 @@ enum Generator<'g> {
     Outside(&'static str, &'g OutsideGenerator),
     Matrix(&'g MatrixGenerator),
     Merge(&'g MergeGenerator),
+    Unknown(&'g str, &'g OutsideGenerator),
 }
 
 /// What generators may know.
@@ -105,9 +109,11 @@ pub(super) enum Parameters {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Outside {
     /// The generator, as its field is named.
-    pub(super) generator: &'static str,
+    pub(super) generator: String,
     /// What would be needed.
     pub(super) lacks: String,
+    /// Whether no generator of this name is known.
+    pub(super) perhaps_misspelt: bool,
 }
 
 /// How deep matrix and merge are nested.
@@ -122,8 +128,25 @@ pub(super) enum Level {
 }
 
 impl GeneratorEntry {
-    /// The generators of the entry, in the order in which Argo CD goes through them.
+    /// The generators of the entry, in the order in which Argo CD goes through them. What is not known
+    /// counts only where nothing else is there.
     fn generators(&self, level: Level) -> Vec<Generator<'_>> {
+        let known = self.known_generators(level);
+        if !known.is_empty() {
+            return known;
+        }
+        let unknown = self
+            .unknown
+            .iter()
+            .map(|(name, generator)| Generator::Unknown(name, generator));
+        match level {
+            Level::Top => unknown.collect(),
+            // More than one generator would be a mistake here, but not each of them need be one.
+            Level::Child | Level::Grandchild => unknown.take(1).collect(),
+        }
+    }
+
+    fn known_generators(&self, level: Level) -> Vec<Generator<'_>> {
         let nests = level != Level::Grandchild;
         [
             self.list.as_ref().map(Generator::List),
@@ -238,8 +261,9 @@ impl GeneratorEntry {
             &mut self.pull_request,
             &mut self.plugin,
         ];
-        for generator in outside.into_iter().flatten() {
-            generator.rest = without_empty(&generator.rest);
+        let outside = outside.into_iter().flatten();
+        for generator in outside.chain(self.unknown.values_mut()) {
+            generator.rest = item_without_empty(&generator.rest);
         }
         let mut children = Vec::new();
         if let Some(matrix) = &mut self.matrix {
@@ -277,7 +301,37 @@ impl GeneratorEntry {
         ]
         .into_iter()
         .flatten()
+        .chain(
+            self.unknown
+                .values_mut()
+                .map(|generator| &mut generator.template),
+        )
     }
+}
+
+impl OutsideGenerator {
+    /// One of which nothing but the name is known. That a generator may have a template of its own is
+    /// taken to hold for all.
+    fn unknown(written: Value) -> Self {
+        let template = written.get("template").cloned();
+        OutsideGenerator {
+            template: template
+                .and_then(|template| Template::new(template).ok())
+                .unwrap_or_default(),
+            rest: written,
+        }
+    }
+}
+
+/// What an entry has beside the fields that are known; what is `null` is not there.
+fn unknown_generators<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, OutsideGenerator>, D::Error> {
+    let written = BTreeMap::<String, Value>::deserialize(deserializer)?;
+    let present = written.into_iter().filter(|(_, value)| !value.is_null());
+    Ok(present
+        .map(|(name, value)| (name, OutsideGenerator::unknown(value)))
+        .collect())
 }
 
 impl<'g> Generator<'g> {
@@ -286,7 +340,9 @@ impl<'g> Generator<'g> {
             Generator::List(generator) => &generator.template,
             Generator::Clusters(generator) => &generator.template,
             Generator::Git(generator) => &generator.template,
-            Generator::Outside(_, generator) => &generator.template,
+            Generator::Outside(_, generator) | Generator::Unknown(_, generator) => {
+                &generator.template
+            }
             Generator::Matrix(generator) => &generator.template,
             Generator::Merge(generator) => &generator.template,
         }
@@ -298,8 +354,14 @@ impl<'g> Generator<'g> {
             Generator::Clusters(generator) => generator.sets(known).map(Parameters::Sets),
             Generator::Git(generator) => generator.parameters(known),
             Generator::Outside(name, _) => Ok(Parameters::Undecided(Outside {
-                generator: name,
+                generator: name.to_owned(),
                 lacks: format!("what {name} yields"),
+                perhaps_misspelt: false,
+            })),
+            Generator::Unknown(name, _) => Ok(Parameters::Undecided(Outside {
+                generator: name.to_owned(),
+                lacks: format!("what {name} yields, if it is spelt right"),
+                perhaps_misspelt: true,
             })),
             Generator::Matrix(generator) => generator.parameters(known, level),
             Generator::Merge(generator) => generator.parameters(known, level),

@@ -215,6 +215,87 @@ fn what_comes_from_outside_is_undecided_with_the_template() {
 }
 
 #[test]
+fn a_generator_that_is_not_known_is_undecided_with_the_template() {
+    let own = json!({"metadata": {"name": "own"}, "spec": {"project": "", "destination": {}}});
+    for (generator, name) in [
+        (json!({"oci": {}}), "pr-{{number}}"),
+        (json!({"oci": {"template": own}}), "own"),
+        // Whatever it looks like.
+        (json!({"oci": [1]}), "pr-{{number}}"),
+        (json!({"oci": {"template": [1]}}), "pr-{{number}}"),
+        (
+            json!({"matrix": {"generators": [{"list": {"elements": [{"number": "1"}]}}, {"oci": {}}]}}),
+            "pr-{{number}}",
+        ),
+    ] {
+        let set = named(false, "pr-{{number}}", &json!([generator]));
+        let fleet = fleet(Vec::new());
+        let limits = Limits::default();
+        let expansion = set.expand(&fleet.clusters, &NoCheckouts, &limits).unwrap();
+        assert_eq!(set.spec.entries_without_generator().count(), 0);
+        let [undecided] = expansion.undecided.as_slice() else {
+            panic!("{generator}: {expansion:?}");
+        };
+        assert_eq!(undecided.generator, "oci");
+        assert!(undecided.perhaps_misspelt);
+        assert_eq!(undecided.template().unwrap().metadata.name, name);
+    }
+}
+
+#[test]
+fn a_child_with_several_names_that_are_not_known_is_undecided() {
+    let list = json!({"list": {"elements": [{"number": "1"}]}});
+    let child = json!({"oci": {}, "slector": {}});
+    let set = named(
+        false,
+        "pr-{{number}}",
+        &json!([{"matrix": {"generators": [list, child]}}]),
+    );
+    let fleet = fleet(Vec::new());
+    let limits = Limits::default();
+    let expansion = set.expand(&fleet.clusters, &NoCheckouts, &limits).unwrap();
+    assert_eq!(expansion.undecided[0].generator, "oci");
+}
+
+#[test]
+fn what_is_not_known_beside_a_generator_does_not_count() {
+    let list = json!({"list": {"elements": [{"number": "1"}]}, "oci": {}, "slector": {}});
+    let fleet = fleet(Vec::new());
+    for generators in [
+        json!([list]),
+        json!([{"matrix": {"generators": [list, {"list": {"elements": [{}]}}]}}]),
+    ] {
+        let set = named(false, "pr-{{number}}", &generators);
+        assert_eq!(names(&expand(&set, &fleet).unwrap()), ["pr-1"]);
+    }
+}
+
+#[test]
+fn an_entry_with_nothing_in_it_has_no_generator() {
+    for entry in [
+        json!({}),
+        json!({"list": null}),
+        json!({"oci": null}),
+        json!({"selector": {}}),
+    ] {
+        let set = named(false, "pr", &json!([entry]));
+        assert_eq!(set.spec.entries_without_generator().count(), 1, "{entry}");
+    }
+}
+
+#[test]
+fn a_change_of_a_generator_that_is_not_known_is_seen() {
+    let of = |generator: Value| named(false, "pr", &json!([{"oci": generator}])).spec;
+    let own = of(json!({"repoURL": "oci://one"}));
+    let rewritten = json!({
+        "repoURL": "oci://one",
+        "template": {"metadata": {}, "spec": {"destination": {}, "project": ""}},
+    });
+    assert!(own.same_meaning(&of(rewritten)));
+    assert!(!own.same_meaning(&of(json!({"repoURL": "oci://other"}))));
+}
+
+#[test]
 fn a_function_with_another_result_each_time_leaves_its_application_undecided() {
     let set = named(
         true,

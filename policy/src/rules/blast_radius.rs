@@ -153,7 +153,12 @@ impl Rule for BlastRadius {
 
 /// ApplicationSets that cannot be counted. One on which Argo CD fails keeps what it has; of one that
 /// would take too much nobody can say that it keeps to the ceiling.
-fn report_not_expanded(fan_out: &FanOut, has_ceiling: bool, field: &str, findings: &mut Findings) {
+fn report_not_expanded(
+    fan_out: &FanOut,
+    has_ceiling: bool,
+    field: &'static str,
+    findings: &mut Findings,
+) {
     for NotExpanded {
         application_set,
         error,
@@ -179,7 +184,7 @@ fn report_not_expanded(fan_out: &FanOut, has_ceiling: bool, field: &str, finding
 fn check_ceilings(
     fan_out: &FanOut,
     ceilings: &BTreeMap<String, u32>,
-    field: &str,
+    field: &'static str,
     findings: &mut Findings,
 ) {
     for (environment, ceiling) in ceilings {
@@ -241,7 +246,7 @@ fn applications(count: usize) -> String {
 }
 
 /// A cluster Secret is admitted whatever comes of it; but what comes of it will be refused.
-fn warn_of_denials(fan_out: &FanOut, field: &str, findings: &mut Findings) {
+fn warn_of_denials(fan_out: &FanOut, field: &'static str, findings: &mut Findings) {
     let is_denied = |affected: &&Affected| {
         affected
             .findings

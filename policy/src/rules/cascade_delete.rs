@@ -147,7 +147,7 @@ impl Rule for CascadeDelete {
         if subject.requester.is_collector() {
             return;
         }
-        match &subject.object {
+        match subject.object {
             Object::Application(application) => check_application(application, context, findings),
             Object::ApplicationSet(set) => check_application_set(set, context, findings),
             Object::AppProject(_) | Object::ClusterSecret(_) => {}

@@ -1,6 +1,8 @@
 use argocd::cluster::ClusterSecretError;
 use argocd::cluster::config::{ClusterConfig, ExecProviderConfig, Irregularity, has_user_info};
 
+use zeroize::Zeroizing;
+
 use crate::finding::shorten;
 use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};
 use crate::subject::Object;
@@ -143,7 +145,7 @@ impl Rule for ClusterCredentials {
     }
 
     fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let Object::ClusterSecret(secret) = &context.subject.object else {
+        let Object::ClusterSecret(secret) = context.subject.object else {
             return;
         };
         match secret.cluster() {
@@ -207,14 +209,18 @@ fn check_config(config: &ClusterConfig, allowed: &[String], findings: &mut Findi
         ""
     };
     if config.bearer_token {
-        findings.deny(CONFIG, format!("holds a bearer token{unused}"), FIX);
+        findings
+            .deny(CONFIG, format!("holds a bearer token{unused}"), FIX)
+            .extend_to(credential("bearerToken", unused));
     }
     if config.username || config.password {
-        findings.deny(
-            CONFIG,
-            format!("holds a user name and password{unused}"),
-            FIX,
-        );
+        findings
+            .deny(
+                CONFIG,
+                format!("holds a user name and password{unused}"),
+                FIX,
+            )
+            .extend_to(credential("username", unused));
     }
     if config.proxy_user_info {
         findings.deny(
@@ -238,31 +244,51 @@ fn check_config(config: &ClusterConfig, allowed: &[String], findings: &mut Findi
     }
 }
 
+/// A credential that Argo CD logs in with is more than one that it does not use.
+fn credential(name: &str, unused: &str) -> impl Iterator<Item = String> {
+    let used = unused.is_empty().then(|| format!("{name} in use"));
+    [Some(name.to_owned()), used].into_iter().flatten()
+}
+
+fn command_line(exec: &ExecProviderConfig) -> Zeroizing<String> {
+    let mut line = Zeroizing::new(exec.command.clone());
+    for argument in exec.args.expose() {
+        line.push('\0');
+        line.push_str(argument);
+    }
+    line
+}
+
 fn check_exec(exec: &ExecProviderConfig, allowed: &[String], findings: &mut Findings) {
     if !allowed.contains(&exec.command) {
-        findings.deny(
-            CONFIG,
-            format!("runs {} in Argo CD's pods", program(&exec.command)),
-            "use awsAuthConfig, or list the command in allowExec",
-        );
+        findings
+            .deny(
+                CONFIG,
+                format!("runs {} in Argo CD's pods", program(&exec.command)),
+                "use awsAuthConfig, or list the command in allowExec",
+            )
+            .extend_to([command_line(exec).as_str()]);
     }
-    let mut suspects = exec
-        .env
-        .iter()
-        .filter(|(name, is_set)| **is_set && !HARMLESS_VARIABLES.contains(&name.as_str()));
-    if let Some((first, _)) = suspects.next() {
-        let more = match suspects.count() {
+    let set = exec.env.iter().filter(|(_, is_set)| **is_set);
+    let suspects = set.map(|(name, _)| name.as_str());
+    let suspects: Vec<&str> = suspects
+        .filter(|name| !HARMLESS_VARIABLES.contains(name))
+        .collect();
+    if let Some(first) = suspects.first() {
+        let more = match suspects.len() - 1 {
             0 => String::new(),
             others => format!(" and {others} more"),
         };
-        findings.deny(
-            CONFIG,
-            format!(
-                "execProviderConfig.env sets {}{more}, which may be a credential",
-                variable(first)
-            ),
-            "set it in Argo CD's own pods",
-        );
+        findings
+            .deny(
+                CONFIG,
+                format!(
+                    "execProviderConfig.env sets {}{more}, which may be a credential",
+                    variable(first)
+                ),
+                "set it in Argo CD's own pods",
+            )
+            .extend_to(suspects.iter().map(|name| format!("variable {name}")));
     }
 }
 

@@ -1,3 +1,4 @@
+use argocd::application::{ApplicationSource, ApplicationSpec, Sources};
 use argocd::names::DEFAULT_PROJECT;
 
 use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};
@@ -52,13 +53,23 @@ declare_rule! {
     }
 }
 
+/// What is deployed without a project of its own: where that is, is part of any finding.
+fn repositories<'s>(spec: &'s ApplicationSpec<'_>) -> impl Iterator<Item = &'s str> {
+    let sources: &[ApplicationSource<'_>] = match spec.effective_sources() {
+        Sources::Several(sources) => sources,
+        Sources::Single(source) => source.map_or(&[], std::slice::from_ref),
+        Sources::Hydrator(_) => &[],
+    };
+    sources.iter().map(|source| source.repo_url.as_str())
+}
+
 impl Rule for DefaultProject {
     fn metadata(&self) -> &'static RuleMetadata {
         &Self::METADATA
     }
 
     fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let Object::Application(application) = &context.subject.object else {
+        let Object::Application(application) = context.subject.object else {
             return;
         };
         let spec = &application.spec;
@@ -70,10 +81,12 @@ impl Rule for DefaultProject {
         } else {
             "the project `default` permits everything unless cut down"
         };
-        findings.deny(
-            "/spec/project",
-            message,
-            "name your team's AppProject for this environment",
-        );
+        findings
+            .deny(
+                "/spec/project",
+                message,
+                "name your team's AppProject for this environment",
+            )
+            .extend_to(repositories(spec));
     }
 }

@@ -1,4 +1,6 @@
-use crate::environment::{Belonging, Evidence, Place, place_of_application, place_of_cluster};
+use crate::environment::{
+    Belonging, Evidence, Place, place_of_application, place_of_cluster, target_of,
+};
 use crate::finding::{shorten, without_user_info};
 use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};
 use crate::subject::Object;
@@ -119,16 +121,17 @@ impl Rule for EngineIsolation {
         let Some(own) = &inventory.policy().engine.environment else {
             return;
         };
-        match &context.subject.object {
+        match context.subject.object {
             Object::Application(application) => {
                 let place = place_of_application(application, inventory);
-                report(&place, own, field_of_application, findings);
+                let target = target_of(application, inventory);
+                report(&place, own, target, field_of_application, findings);
             }
             Object::ClusterSecret(secret) => {
                 // What cannot be read is no cluster to Argo CD.
                 if let Ok(cluster) = secret.cluster() {
                     let place = place_of_cluster(&cluster, inventory);
-                    report(&place, own, field_of_secret, findings);
+                    report(&place, own, &cluster.server, field_of_secret, findings);
                 }
             }
             Object::AppProject(_) | Object::ApplicationSet(_) => {}
@@ -139,6 +142,7 @@ impl Rule for EngineIsolation {
 fn report(
     place: &Place<'_>,
     own: &str,
+    target: &str,
     field: impl Fn(&Evidence) -> &'static str,
     findings: &mut Findings,
 ) {
@@ -158,15 +162,19 @@ fn report(
         ..
     } in others
     {
-        findings.deny(
-            field(evidence),
-            format!(
-                "belongs to {} ({evidence}), and this Argo CD drives {}",
-                shorten(environment, 20),
-                shorten(own, 20)
-            ),
-            "give it to the Argo CD of its environment",
-        );
+        findings
+            .deny(
+                field(evidence),
+                format!(
+                    "belongs to {} ({evidence}), and this Argo CD drives {}",
+                    shorten(environment, 20),
+                    shorten(own, 20)
+                ),
+                "give it to the Argo CD of its environment",
+            )
+            .extend_to([*environment, target])
+            .extent
+            .be_wherever();
     }
 }
 

@@ -15,12 +15,13 @@ declare_rule! {
     /// generate more than 10,000 Applications, or whose templates take more work than is spent on an
     /// answer: nobody can say what is in it.
     ///
-    /// It warns of an entry without any generator that Argo CD knows, as after a misspelling.
+    /// It warns of an entry without any generator, which is also what the API server makes of a
+    /// misspelt one.
     ///
     /// What depends on something that is not known is `undecided`: pull requests, an SCM provider, a
-    /// plugin, a Git repository that is not at hand, a function with another result each time. The
-    /// template is then judged by the other rules as far as it has no placeholders, and each Application
-    /// when it is created.
+    /// plugin, a Git repository that is not at hand, a function with another result each time, a
+    /// generator that a later Argo CD has or that is misspelt in a file. The template is then judged by
+    /// the other rules as far as it has no placeholders, and each Application when it is created.
     ///
     /// ## Why
     ///
@@ -109,7 +110,7 @@ impl Rule for GeneratedApplications {
 
     fn check(&self, context: &Context<'_>, findings: &mut Findings) {
         let (Object::ApplicationSet(set), Some(fan_out)) =
-            (&context.subject.object, context.fan_out)
+            (context.subject.object, context.fan_out)
         else {
             return;
         };
@@ -129,24 +130,29 @@ impl Rule for GeneratedApplications {
             report(error, findings);
         }
         report_names(fan_out, findings);
-        for NotKnown {
-            entry,
-            generator,
-            lacks,
-            ..
-        } in not_known
-        {
-            findings.undecided(
-                format!("/spec/generators/{entry}"),
-                format!(
-                    "{} cannot be judged without {}",
-                    shorten(generator, 40),
-                    shorten(lacks, 80)
-                ),
-                "each Application is judged when it is created",
-            );
+        for part in not_known {
+            report_not_known(part, findings);
         }
     }
+}
+
+fn report_not_known(part: &NotKnown, findings: &mut Findings) {
+    let generator = shorten(&part.generator, 40);
+    let (message, fix) = if part.perhaps_misspelt {
+        (
+            format!("`{generator}` is no generator known here"),
+            "check how it is spelt; each Application is judged when it is created",
+        )
+    } else {
+        (
+            format!(
+                "{generator} cannot be judged without {}",
+                shorten(&part.lacks, 80)
+            ),
+            "each Application is judged when it is created",
+        )
+    };
+    findings.undecided(format!("/spec/generators/{}", part.entry), message, fix);
 }
 
 /// What the API server refuses, as Argo CD finds out one by one.
@@ -156,15 +162,17 @@ fn report_names(fan_out: &FanOut, findings: &mut Findings) {
         .filter(|affected| !is_object_name(&affected.name))
         .collect();
     if let Some(first) = refused.first() {
-        findings.deny(
-            "/spec/template/metadata/name",
-            format!(
-                "{} generated Applications have no valid name, such as {:?}",
-                refused.len(),
-                shorten(&first.name, 50)
-            ),
-            "use lower case, digits, '-' and '.', and parameters that there are",
-        );
+        findings
+            .deny(
+                "/spec/template/metadata/name",
+                format!(
+                    "{} generated Applications have no valid name, such as {:?}",
+                    refused.len(),
+                    shorten(&first.name, 50)
+                ),
+                "use lower case, digits, '-' and '.', and parameters that there are",
+            )
+            .extend_to(refused.iter().map(|affected| affected.name.as_str()));
     }
 }
 
@@ -182,18 +190,19 @@ fn is_object_name(name: &str) -> bool {
 fn report(error: &ExpansionError, findings: &mut Findings) {
     let message = shorten(&error.to_string(), 120);
     match error {
-        ExpansionError::TooMuch { .. } | ExpansionError::TooMuchWork => findings.deny(
-            error.field(),
-            format!("{message}: it is not judged"),
-            "split it",
-        ),
+        ExpansionError::TooMuch { .. } | ExpansionError::TooMuchWork => {
+            let message = format!("{message}: it is not judged");
+            let finding = findings.deny(error.field().to_owned(), message, "split it");
+            finding.extent.be_unjudged();
+            finding
+        }
         ExpansionError::Fails { .. } | ExpansionError::DuplicateName(_) => findings.deny(
-            error.field(),
+            error.field().to_owned(),
             format!("Argo CD fails on it and generates nothing: {message}"),
             "correct it",
         ),
         ExpansionError::Undecided { .. } => {
-            findings.undecided(error.field(), message, "judge what it generates")
+            findings.undecided(error.field().to_owned(), message, "judge what it generates")
         }
     };
 }

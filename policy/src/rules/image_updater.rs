@@ -13,8 +13,12 @@ declare_rule! {
     ///
     /// Since its version 1.0, the image updater goes by objects of its own (`ImageUpdater`), and by
     /// the annotations of an Application only where such an object refers to it with
-    /// `useAnnotations: true`. Those objects are not known here: the annotation is denied even if
-    /// nothing acts on it, and an `ImageUpdater` that names its images itself is not seen.
+    /// `useAnnotations: true`. The annotation is denied all the same: it acts as soon as somebody
+    /// writes such an object.
+    ///
+    /// `ImageUpdater` objects are not judged. The Applications and images that one names itself
+    /// stand in no Application, and so are not seen here: whoever may write those objects
+    /// decides what production runs. Leave that right to those who release to production.
     ///
     /// ## Why
     ///
@@ -72,7 +76,7 @@ impl Rule for ImageUpdater {
     }
 
     fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let Object::Application(application) = &context.subject.object else {
+        let Object::Application(application) = context.subject.object else {
             return;
         };
         let annotation = |key| application.metadata.annotations.get(key).unwrap_or("");
@@ -93,6 +97,12 @@ impl Rule for ImageUpdater {
                 field.clone(),
                 format!("deploys new images by itself, {way}"),
                 "remove the annotation, release by a commit",
+            )
+            .extend_to(
+                annotation(IMAGE_UPDATER_IMAGE_LIST)
+                    .split(',')
+                    .map(str::trim)
+                    .chain([way]),
             )
             .patch_with(json!([{"op": "remove", "path": field}]));
     }

@@ -10,11 +10,12 @@ declare_rule! {
     /// ## What it does
     ///
     /// Denies an `operation` on a production Application that syncs something other than its spec:
-    /// another source, literal manifests, or another revision. A full commit, or the version of a
-    /// chart, is fine where Argo CD's own components ask for it on an Application that is there, or
-    /// where the status says that Argo CD resolved the spec to it at its last comparison: that is
-    /// what an ordinary sync asks for. The status can be written by whoever may patch the
-    /// Application, so this stops mistakes and short cuts, not somebody who is determined.
+    /// another source, or another revision. A full commit, or the version of a chart, is fine where
+    /// Argo CD's own components ask for it on an Application that is there, or where the status says
+    /// that Argo CD resolved the spec to it at its last comparison: that is what an ordinary sync
+    /// asks for. The status can be written by whoever may patch the Application, so this stops
+    /// mistakes and short cuts, not somebody who is determined. Literal manifests are refused
+    /// everywhere, by `project-scope`.
     ///
     /// An operation that waits on an Application is judged again when the Application moves to
     /// another destination, project or environment.
@@ -22,14 +23,13 @@ declare_rule! {
     /// ## Why
     ///
     /// Whoever may patch an Application may set its `operation`, and Argo CD deploys what it says:
-    /// any branch, any repository, even manifests that are in no repository. The spec never
-    /// changes, so reviews, diffs and audits show nothing.
+    /// any branch, any repository. The spec never changes, so reviews, diffs and audits show
+    /// nothing.
     ///
     /// ## How to fix
     ///
     /// Sync the Application as it is, with `argocd app sync` or an `operation` without `source`,
-    /// `sources`, `manifests` and `revision`. To deploy another revision, change
-    /// `spec.source.targetRevision`.
+    /// `sources` and `revision`. To deploy another revision, change `spec.source.targetRevision`.
     ///
     /// ## Denied
     ///
@@ -54,7 +54,8 @@ declare_rule! {
     ///   source: { repoURL: https://git.example.com/shop/orders.git, path: deploy, targetRevision: v1.4.0 }
     ///   destination: { name: prod-eu, namespace: orders }
     /// operation:
-    ///   sync: { manifests: ['{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"by-hand"}}'] }
+    ///   sync:
+    ///     source: { repoURL: https://git.example.com/shop/orders.git, path: deploy/by-hand, targetRevision: v1.4.0 }
     /// ```
     ///
     /// ## Admitted
@@ -87,19 +88,12 @@ impl Rule for OperationOverride {
     }
 
     fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let Object::Application(application) = &context.subject.object else {
+        let Object::Application(application) = context.subject.object else {
             return;
         };
         let Some(sync) = application.operation.as_ref().and_then(|o| o.sync.as_ref()) else {
             return;
         };
-        if !sync.manifests.is_empty() {
-            findings.deny(
-                "/operation/sync/manifests",
-                "syncs literal manifests to production, from no repository",
-                "commit them, then sync the Application as it is",
-            );
-        }
         check_sources(application, sync, findings);
         check_revisions(context, application, sync, findings);
     }
@@ -121,7 +115,7 @@ fn check_sources(application: &Application<'_>, sync: &SyncOperation<'_>, findin
 
 /// Whose word a resolved revision is.
 fn is_resolved(context: &Context<'_>, revision: &str, pinned: bool) -> bool {
-    let Some(Object::Application(old)) = &context.subject.old else {
+    let Some(Object::Application(old)) = context.subject.old else {
         // What Argo CD itself starts, it starts on an Application that is there. A new one comes from
         // Git or from a person.
         return false;

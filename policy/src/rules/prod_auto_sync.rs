@@ -1,4 +1,4 @@
-use argocd::application::{Automated, AutomatedSync, EnabledField};
+use argocd::application::{Automated, AutomatedSync, EnabledField, SyncPolicy};
 use serde_json::json;
 
 use crate::environment::Membership;
@@ -72,13 +72,26 @@ declare_rule! {
     }
 }
 
+/// What automated sync does: pruning is more than none.
+fn extent(policy: &SyncPolicy<'_>) -> impl Iterator<Item = &'static str> {
+    let automated = policy.automated.as_ref();
+    let does = |does: fn(&Automated) -> bool, what| automated.is_some_and(does).then_some(what);
+    [
+        does(Automated::prune, "prunes"),
+        does(Automated::self_heal, "heals"),
+        does(Automated::allow_empty, "prunes everything"),
+    ]
+    .into_iter()
+    .flatten()
+}
+
 impl Rule for ProdAutoSync {
     fn metadata(&self) -> &'static RuleMetadata {
         &Self::METADATA
     }
 
     fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let Object::Application(application) = &context.subject.object else {
+        let Object::Application(application) = context.subject.object else {
             return;
         };
         let policy = application.spec.sync_policy();
@@ -119,6 +132,7 @@ impl Rule for ProdAutoSync {
                 format!("auto-syncs production{place}: {belief}"),
                 fix,
             )
+            .extend_to(extent(policy))
             .patch_with(json!([{"op": "remove", "path": "/spec/syncPolicy/automated"}]));
     }
 }

@@ -1,9 +1,11 @@
-use argocd::application::SyncOperation;
+use argocd::Application;
+use argocd::application::{ApplicationSource, SyncOperation};
 use argocd::conditions::{Condition, Problem, conditions, repository_condition};
 use argocd::destination::DestinationError;
 use argocd::project::Permissions;
 
-use crate::finding::{shorten, without_user_info};
+use crate::environment::target_of;
+use crate::finding::{Finding, shorten, without_user_info};
 use crate::inventory::Completeness;
 use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};
 use crate::subject::{Object, Operation};
@@ -16,9 +18,10 @@ declare_rule! {
     /// It follows Argo CD's own algorithm, with project-scoped repositories and clusters, global
     /// projects, exclusions and each of its glob flavours.
     ///
-    /// The sources of an `operation` are judged like the spec's: Argo CD itself does not check
-    /// them, so whoever may patch an Application could deploy any repository through it. For the
-    /// same reason nobody but Argo CD may write a running `status.operationState`.
+    /// The sources of an `operation` are judged like the spec's, and literal manifests in it, as
+    /// `argocd app sync --local` sends them, are denied: Argo CD itself checks neither, so whoever
+    /// may patch an Application could deploy anything through it. For the same reason nobody but
+    /// Argo CD may write a running `status.operationState`.
     ///
     /// ## Why
     ///
@@ -28,7 +31,8 @@ declare_rule! {
     /// ## How to fix
     ///
     /// Use a repository, cluster and namespace of the AppProject, or have the AppProject permit
-    /// them: `spec.sourceRepos`, `spec.destinations`, `spec.sourceNamespaces`.
+    /// them: `spec.sourceRepos`, `spec.destinations`, `spec.sourceNamespaces`. Commit literal
+    /// manifests, and sync the Application as it is.
     ///
     /// ## Denied
     ///
@@ -69,6 +73,25 @@ declare_rule! {
     ///     source: { repoURL: https://github.com/somebody/else.git, path: deploy, targetRevision: main }
     /// ```
     ///
+    /// ```yaml
+    /// apiVersion: argoproj.io/v1alpha1
+    /// kind: AppProject
+    /// metadata: { name: orders-staging, namespace: argocd }
+    /// spec:
+    ///   sourceRepos: ["https://git.example.com/shop/*"]
+    ///   destinations: [{ server: "*", namespace: "orders-*" }]
+    /// ---
+    /// apiVersion: argoproj.io/v1alpha1
+    /// kind: Application
+    /// metadata: { name: orders, namespace: argocd }
+    /// spec:
+    ///   project: orders-staging
+    ///   source: { repoURL: https://git.example.com/shop/orders.git, path: deploy, targetRevision: main }
+    ///   destination: { server: https://kubernetes.default.svc, namespace: orders-staging }
+    /// operation:
+    ///   sync: { manifests: ['{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"by-hand"}}'] }
+    /// ```
+    ///
     /// ## Admitted
     ///
     /// ```yaml
@@ -102,14 +125,16 @@ impl Rule for ProjectScope {
     }
 
     fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let Object::Application(application) = &context.subject.object else {
+        let Object::Application(application) = context.subject.object else {
             return;
         };
-        let fleet = &context.inventory.fleet;
+        let inventory = context.inventory;
+        let fleet = &inventory.fleet;
+        let target = target_of(application, inventory);
         for condition in conditions(application, fleet) {
-            report(&condition, context.inventory.completeness, findings);
+            report(&condition, target, inventory.completeness, findings);
         }
-        let by_argo_cd = context.inventory.is_argo_cd(context.subject.requester);
+        let by_argo_cd = inventory.is_argo_cd(context.subject.requester);
         let is_update = context.subject.operation == Operation::Update;
         if is_update && !by_argo_cd && application.running_operation().is_some() {
             findings.deny(
@@ -118,22 +143,38 @@ impl Rule for ProjectScope {
                 "leave it to Argo CD, and set operation instead",
             );
         }
-        let project = application.spec.project();
-        let sync = application.operation.as_ref().and_then(|o| o.sync.as_ref());
-        if let (Some(permissions), Some(sync)) = (fleet.project(project), sync) {
-            for condition in operation_conditions(sync, project, permissions) {
-                report(&condition, context.inventory.completeness, findings);
+        let Some(sync) = application.operation.as_ref().and_then(|o| o.sync.as_ref()) else {
+            return;
+        };
+        if let Some(permissions) = fleet.project(application.spec.project()) {
+            for condition in operation_conditions(sync, application, permissions) {
+                report(&condition, target, inventory.completeness, findings);
             }
+        }
+        // No project permits what is in no repository, so it does not matter which one it is.
+        if !sync.manifests.is_empty() {
+            findings.deny(
+                "/operation/sync/manifests",
+                "literal manifests come from no repository that the AppProject permits",
+                "commit them, then sync the Application as it is",
+            );
         }
     }
 }
 
-/// What the project does not permit of the sources that an operation brings along.
+/// What the project does not permit of the sources that an operation brings along. Argo CD checks the
+/// spec's own before it syncs, so that a copy of them, which every ordinary sync has, adds nothing.
 fn operation_conditions<'o>(
     sync: &'o SyncOperation<'_>,
-    project: &'o str,
+    application: &'o Application<'_>,
     permissions: &'o Permissions,
 ) -> impl Iterator<Item = Condition> + 'o {
+    let spec = &application.spec;
+    let own = spec.sync_source();
+    let is_own = move |source: &ApplicationSource<'_>| {
+        let mut all = own.as_deref().into_iter().chain(spec.sync_sources());
+        all.any(|own| own.repo_url == source.repo_url)
+    };
     let single = sync
         .source
         .iter()
@@ -143,61 +184,71 @@ fn operation_conditions<'o>(
         .iter()
         .enumerate()
         .map(|(index, source)| (format!("/operation/sync/sources/{index}/repoURL"), source));
-    single.chain(several).filter_map(move |(field, source)| {
-        repository_condition(&source.repo_url, &field, project, permissions)
-    })
+    single
+        .chain(several)
+        .filter(move |(_, source)| !is_own(source))
+        .filter_map(move |(field, source)| {
+            repository_condition(&source.repo_url, &field, spec.project(), permissions)
+        })
 }
 
-fn report(condition: &Condition, completeness: Completeness, findings: &mut Findings) {
-    let field = condition.field.as_str();
+/// Texts of problems have all values in full; but one cluster can be given by name or by server.
+fn extent(problem: &Problem, target: &str) -> String {
+    match problem {
+        Problem::DestinationNotPermitted {
+            namespace, project, ..
+        } => format!("{project} {namespace} {target}"),
+        problem => problem.to_string(),
+    }
+}
+
+fn report(
+    condition: &Condition,
+    target: &str,
+    completeness: Completeness,
+    findings: &mut Findings,
+) {
+    let field = condition.field.clone();
     let short = |text: &str| shorten(text, 60);
     let elsewhere = completeness == Completeness::Partial;
-    match &condition.problem {
-        Problem::ProjectNotFound { project } if elsewhere => {
-            findings.undecided(
+    let finding = match &condition.problem {
+        Problem::ProjectNotFound { project } if elsewhere => findings
+            .undecided(
                 field,
                 format!("AppProject {} is not among the files", short(project)),
                 "add it with --policy",
-            );
-        }
-        Problem::ProjectNotFound { project } => {
-            findings
-                .deny(
-                    field,
-                    format!("there is no AppProject {}", short(project)),
-                    "create it first or name one that exists",
-                )
-                .rest_on_absence();
-        }
+            )
+            .rest_on_absence(),
+        Problem::ProjectNotFound { project } => findings
+            .deny(
+                field,
+                format!("there is no AppProject {}", short(project)),
+                "create it first or name one that exists",
+            )
+            .rest_on_absence(),
         Problem::NamespaceNotPermitted {
             namespace, project, ..
-        } => {
-            findings.deny(
-                field,
-                format!(
-                    "AppProject {} is not for Applications of namespace {}",
-                    short(project),
-                    short(namespace)
-                ),
-                "add the namespace to its sourceNamespaces",
-            );
-        }
-        Problem::SourceIncomplete => {
-            findings.deny(
-                field,
-                "Argo CD needs repoURL and one of path, chart",
-                "add what is missing",
-            );
-        }
-        Problem::OneOfSourcesIncomplete => {
-            findings.deny(
-                field,
-                "Argo CD needs repoURL and one of path, chart, ref",
-                "add what is missing",
-            );
-        }
+        } => findings.deny(
+            field,
+            format!(
+                "AppProject {} is not for Applications of namespace {}",
+                short(project),
+                short(namespace)
+            ),
+            "add the namespace to its sourceNamespaces",
+        ),
+        Problem::SourceIncomplete => findings.deny(
+            field,
+            "Argo CD needs repoURL and one of path, chart",
+            "add what is missing",
+        ),
+        Problem::OneOfSourcesIncomplete => findings.deny(
+            field,
+            "Argo CD needs repoURL and one of path, chart, ref",
+            "add what is missing",
+        ),
         Problem::ChartRevisionMissing => {
-            findings.deny(field, "a chart needs a version", "set targetRevision");
+            findings.deny(field, "a chart needs a version", "set targetRevision")
         }
         Problem::SourceNotPermitted {
             repository,
@@ -206,57 +257,56 @@ fn report(condition: &Condition, completeness: Completeness, findings: &mut Find
         | Problem::SyncSourceNotPermitted {
             repository,
             project,
-        } => {
-            findings.deny(
-                field,
-                format!(
-                    "AppProject {} does not permit {}",
-                    shorten(project, 30),
-                    shorten(&without_user_info(repository), 60)
-                ),
-                "use a repository of its sourceRepos",
-            );
-        }
+        } => findings.deny(
+            field,
+            format!(
+                "AppProject {} does not permit {}",
+                shorten(project, 30),
+                shorten(&without_user_info(repository), 60)
+            ),
+            "use a repository of its sourceRepos",
+        ),
         Problem::HydratorRepositoryMissing
         | Problem::HydratorBranchMissing
         | Problem::HydrateToBranchMissing => {
-            findings.deny(field, "Argo CD needs this field", "set it");
+            findings.deny(field, "Argo CD needs this field", "set it")
         }
         Problem::Destination(error) => report_destination(field, error, elsewhere, findings),
         Problem::DestinationNotPermitted {
             cluster,
             namespace,
             project,
-        } => {
-            findings.deny(
-                field,
-                format!(
-                    "AppProject {} does not permit namespace '{}' on {}",
-                    shorten(project, 30),
-                    shorten(namespace, 30),
-                    shorten(&without_user_info(cluster), 40)
-                ),
-                "use one of its destinations",
-            );
-        }
-    }
+        } => findings.deny(
+            field,
+            format!(
+                "AppProject {} does not permit namespace '{}' on {}",
+                shorten(project, 30),
+                shorten(namespace, 30),
+                shorten(&without_user_info(cluster), 40)
+            ),
+            "use one of its destinations",
+        ),
+    };
+    finding.extend_to([extent(&condition.problem, target)]);
 }
 
-fn report_destination(
-    field: &str,
+fn report_destination<'f>(
+    field: String,
     error: &DestinationError,
     elsewhere: bool,
-    findings: &mut Findings,
-) {
+    findings: &'f mut Findings,
+) -> &'f mut Finding {
     match error {
         DestinationError::ServerNotFound(cluster) | DestinationError::NameNotFound(cluster) => {
             let cluster = shorten(&without_user_info(cluster), 60);
             if elsewhere {
-                findings.undecided(
-                    field,
-                    format!("cluster {cluster} is not among the files"),
-                    "add its Secret with --policy",
-                );
+                findings
+                    .undecided(
+                        field,
+                        format!("cluster {cluster} is not among the files"),
+                        "add its Secret with --policy",
+                    )
+                    .rest_on_absence()
             } else {
                 findings
                     .deny(
@@ -264,28 +314,24 @@ fn report_destination(
                         format!("Argo CD knows no cluster {cluster}"),
                         "use the name or server of a cluster Secret",
                     )
-                    .rest_on_absence();
+                    .rest_on_absence()
             }
         }
-        DestinationError::NameAmbiguous { name, servers } => {
-            findings.deny(
-                field,
-                format!("{} clusters are named {}", servers.len(), shorten(name, 60)),
-                "give the destination by server",
-            );
-        }
+        DestinationError::NameAmbiguous { name, servers } => findings.deny(
+            field,
+            format!("{} clusters are named {}", servers.len(), shorten(name, 60)),
+            "give the destination by server",
+        ),
         DestinationError::NameAndServer { .. } => {
-            findings.deny(field, "both name and server are set", "remove one of them");
+            findings.deny(field, "both name and server are set", "remove one of them")
         }
         DestinationError::Missing => {
-            findings.deny(field, "neither name nor server is set", "set one of them");
+            findings.deny(field, "neither name nor server is set", "set one of them")
         }
-        DestinationError::InClusterDisabled => {
-            findings.deny(
-                field,
-                "argocd-cm sets cluster.inClusterEnabled to false",
-                "use another cluster",
-            );
-        }
+        DestinationError::InClusterDisabled => findings.deny(
+            field,
+            "argocd-cm sets cluster.inClusterEnabled to false",
+            "use another cluster",
+        ),
     }
 }

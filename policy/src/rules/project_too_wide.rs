@@ -1,5 +1,5 @@
 use argocd::names::DEFAULT_PROJECT;
-use argocd::project::AppProjectSpec;
+use argocd::project::{AppProjectSpec, ProjectDestination};
 use argocd::{AppProject, Cluster};
 
 use crate::environment::{Belonging, Membership, place_of_cluster};
@@ -105,6 +105,12 @@ declare_rule! {
     }
 }
 
+/// How many pairs of a repository that permits any and a destination are compared with those before.
+const COMPARED: usize = 100_000;
+
+/// What nothing can be added to.
+const ANY_CLUSTER: &str = "any cluster";
+
 /// How many entries of one list are told.
 const TOLD: usize = 8;
 
@@ -114,7 +120,7 @@ impl Rule for ProjectTooWide {
     }
 
     fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let Object::AppProject(project) = &context.subject.object else {
+        let Object::AppProject(project) = context.subject.object else {
             return;
         };
         let report = Report {
@@ -137,6 +143,7 @@ impl Rule for ProjectTooWide {
         check_source_repos(spec, &report, findings);
         check_destinations(spec, &report, findings);
         check_kinds(spec, &report, findings);
+        findings.condense(TOLD);
         warn_of_namespaces(spec, context, findings);
     }
 }
@@ -148,12 +155,22 @@ struct Report {
 }
 
 impl Report {
-    fn add(&self, findings: &mut Findings, field: String, what: &str, fix: &str) {
+    /// `width` is what the entry permits, and how far that reaches; `limits` is what others exclude.
+    fn add(
+        &self,
+        findings: &mut Findings,
+        field: String,
+        what: &str,
+        fix: &'static str,
+        width: &[String],
+        limits: &[String],
+    ) {
         let message = format!("{what}{}", self.place);
-        match self.level {
+        let finding = match self.level {
             Level::Warn => findings.warn(field, message, fix),
             _ => findings.deny(field, message, fix),
         };
+        finding.extend_to(width).narrow_by(limits);
     }
 }
 
@@ -169,16 +186,44 @@ fn is_made_by_argo_cd(project: &AppProject, context: &Context<'_>) -> bool {
 }
 
 fn check_source_repos(spec: &AppProjectSpec, report: &Report, findings: &mut Findings) {
-    for index in spec.boundless_source_repos().take(TOLD) {
-        let pattern = &spec.source_repos[index];
-        let other = if pattern.starts_with('!') {
-            " other"
+    let mut boundless: Vec<usize> = spec.boundless_source_repos().collect();
+    let is_exclusion = |index: &usize| spec.source_repos[*index].starts_with('!');
+    // Where something permits everything, what is excluded only takes from that.
+    if !boundless.iter().all(is_exclusion) {
+        boundless.retain(|index| !is_exclusion(index));
+    }
+    if boundless.len() * spec.destinations.len() > COMPARED {
+        let message = "more wildcards than are judged";
+        findings.deny("/spec/sourceRepos", message, "list what it needs by name");
+        return;
+    }
+    // Any repository, on more clusters, is more.
+    let cluster = |item: &ProjectDestination| {
+        if item.permits_any_cluster() {
+            ANY_CLUSTER.to_owned()
         } else {
-            ""
+            format!("{} {}", item.name, item.server)
+        }
+    };
+    let mut reached: Vec<String> = spec.destinations.iter().map(cluster).collect();
+    if reached.iter().any(|cluster| cluster == ANY_CLUSTER) {
+        reached = vec![ANY_CLUSTER.to_owned()];
+    }
+    let excluded = spec.source_repos.iter();
+    let excluded = excluded.filter(|pattern| pattern.starts_with('!'));
+    let limits: Vec<String> = excluded.cloned().collect();
+    for index in boundless {
+        let pattern = &spec.source_repos[index];
+        let (other, width) = if pattern.starts_with('!') {
+            (" other", "anything else".to_owned())
+        } else {
+            ("", pattern.clone())
         };
         let what = format!("{} permits any{other} repository", shorten(pattern, 40));
         let field = format!("/spec/sourceRepos/{index}");
-        report.add(findings, field, &what, "list the repositories it needs");
+        let fix = "list the repositories it needs";
+        let width: Vec<String> = reached.iter().cloned().chain([width]).collect();
+        report.add(findings, field, &what, fix, &width, &limits);
     }
 }
 
@@ -187,22 +232,26 @@ fn check_destinations(spec: &AppProjectSpec, report: &Report, findings: &mut Fin
     if spec.permit_only_project_scoped_clusters {
         return;
     }
-    let boundless = spec.destinations.iter().enumerate();
-    let boundless = boundless.filter(|(_, item)| item.permits_any_cluster());
-    for (index, _) in boundless.take(TOLD) {
+    let written = |item: &ProjectDestination| format!("{item:?}");
+    let items = spec.destinations.iter().enumerate();
+    let excluded = items.clone().filter(|(_, item)| item.excludes());
+    let limits: Vec<String> = excluded.map(|(_, item)| written(item)).collect();
+    for (index, item) in items.filter(|(_, item)| item.permits_any_cluster()) {
         let field = format!("/spec/destinations/{index}");
         let fix = "list the clusters it needs";
-        report.add(findings, field, "permits any cluster", fix);
+        let width = [written(item)];
+        report.add(findings, field, "permits any cluster", fix, &width, &limits);
     }
 }
 
 fn check_kinds(spec: &AppProjectSpec, report: &Report, findings: &mut Findings) {
-    let boundless = spec.cluster_resource_whitelist.iter().enumerate();
-    let boundless = boundless.filter(|(_, item)| item.permits_any_kind());
-    for (index, _) in boundless.take(TOLD) {
+    let items = spec.cluster_resource_whitelist.iter().enumerate();
+    for (index, item) in items.filter(|(_, item)| item.permits_any_kind()) {
         let field = format!("/spec/clusterResourceWhitelist/{index}");
         let fix = "list the kinds it needs";
-        report.add(findings, field, "permits any cluster-scoped kind", fix);
+        let what = "permits any cluster-scoped kind";
+        let width = [format!("{item:?}")];
+        report.add(findings, field, what, fix, &width, &[]);
     }
 }
 

@@ -151,7 +151,7 @@ impl Rule for ReplicasIgnored {
     }
 
     fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let Object::Application(application) = &context.subject.object else {
+        let Object::Application(application) = context.subject.object else {
             return;
         };
         if application.metadata.annotations.get(AUTOSCALED) == Some("false") {
@@ -308,6 +308,8 @@ fn add_ignore(application: &Application<'_>, workload: Workload, findings: &mut 
         message,
         "ignore /spec/replicas and set RespectIgnoreDifferences=true",
     );
+    // Which kind is named depends on what has been deployed.
+    finding.extend_to(["nothing is ignored"]);
     let entry = json!({
         "group": workload.group,
         "kind": workload.kind,

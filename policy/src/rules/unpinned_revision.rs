@@ -106,12 +106,18 @@ impl Rule for UnpinnedRevision {
     }
 
     fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let Object::Application(application) = &context.subject.object else {
+        let Object::Application(application) = context.subject.object else {
             return;
         };
         // That something may be a branch, on what may be production, helps nobody.
         let place_is_known = !matches!(context.membership, Membership::Unknown { .. });
-        for (field, written, kind) in revisions(application) {
+        for Followed {
+            field,
+            written,
+            kind,
+            origin,
+        } in revisions(application)
+        {
             let shown = shorten(written, 50);
             let message = match Revision::of(written, kind) {
                 Revision::Newest if written.is_empty() => {
@@ -127,24 +133,39 @@ impl Rule for UnpinnedRevision {
                 }
                 Revision::Name | Revision::Exact => continue,
             };
-            findings.deny(field, message, fix(kind));
+            findings
+                .deny(field, message, fix(kind))
+                .extend_to([format!("{origin} {}", named(written))]);
         }
     }
 }
 
-/// The revision of each source that counts, with its field and where it is looked up.
-fn revisions<'s>(application: &'s Application<'_>) -> Vec<(String, &'s str, RepositoryKind)> {
-    let of = |field: String, source: &'s ApplicationSource<'_>| {
-        let kind = source.repository_kind();
-        (field, source.target_revision.as_str(), kind)
+/// A revision that is followed.
+struct Followed<'s> {
+    field: String,
+    written: &'s str,
+    /// Where it is looked up.
+    kind: RepositoryKind,
+    /// Of what: repository and chart.
+    origin: String,
+}
+
+/// The revision of each source that counts.
+fn revisions<'s>(application: &'s Application<'_>) -> Vec<Followed<'s>> {
+    let of = |field: String, source: &'s ApplicationSource<'_>| Followed {
+        field,
+        written: source.target_revision.as_str(),
+        kind: source.repository_kind(),
+        origin: format!("{} {}", source.repo_url, source.chart),
     };
     match application.spec.effective_sources() {
         // What it renders goes to a branch by design; what it renders from is what counts.
-        Sources::Hydrator(hydrator) => vec![(
-            "/spec/sourceHydrator/drySource/targetRevision".to_owned(),
-            &hydrator.dry_source.target_revision,
-            RepositoryKind::Git,
-        )],
+        Sources::Hydrator(hydrator) => vec![Followed {
+            field: "/spec/sourceHydrator/drySource/targetRevision".to_owned(),
+            written: &hydrator.dry_source.target_revision,
+            kind: RepositoryKind::Git,
+            origin: hydrator.dry_source.repo_url.to_string(),
+        }],
         Sources::Several(sources) => sources
             .iter()
             .enumerate()
@@ -155,6 +176,11 @@ fn revisions<'s>(application: &'s Application<'_>) -> Vec<(String, &'s str, Repo
             .into_iter()
             .collect(),
     }
+}
+
+/// What is written, or meant where nothing is.
+fn named(written: &str) -> &str {
+    if written.is_empty() { "HEAD" } else { written }
 }
 
 fn is_called_like_a_branch(written: &str, kind: RepositoryKind) -> bool {

@@ -228,8 +228,9 @@ impl GitGenerator {
 
 fn outside(lacks: impl Into<String>) -> Outside {
     Outside {
-        generator: "git",
+        generator: "git".to_owned(),
         lacks: lacks.into(),
+        perhaps_misspelt: false,
     }
 }
 

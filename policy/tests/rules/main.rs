@@ -1,6 +1,9 @@
 //! The edges of the rules: what each denies, warns of and lets pass, line by line.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod break_glass;
+mod ratchet;
+
 use std::collections::BTreeMap;
 
 use argocd::application::EnabledField;
@@ -101,6 +104,8 @@ impl World {
             requester: Requester {
                 username: requester,
             },
+            dry_run: false,
+            now: jiff::Timestamp::MAX,
         };
         evaluate(&subject, &self.inventory())
     }
@@ -531,9 +536,10 @@ fn what_no_rule_reads_is_not_judged_again() {
     ] {
         assert_eq!(unchanged(patch.clone()), Outcome::Unchanged, "{patch}");
     }
+    // Labels can be evidence, so that it is judged, and found no worse.
     assert_eq!(
         unchanged(json!({"metadata": {"labels": {"a": "b"}}})),
-        Outcome::Denied
+        Outcome::Admitted
     );
     assert_eq!(
         unchanged(json!({"spec": {"destination": {"namespace": "x"}}})),
@@ -578,8 +584,29 @@ fn an_operation_by_hand_is_judged() {
     deny project-scope: operation.sync.source.repoURL: AppProject shop does not permit https://github.com/else/where; use a repository of its sourceRepos
     deny operation-override: operation.sync.source: syncs another source than the spec's to production; sync the Application as it is, or change its spec
     deny operation-override: operation.sync.sources: syncs another source than the spec's to production; sync the Application as it is, or change its spec
-    deny operation-override: operation.sync.manifests: syncs literal manifests to production, from no repository; commit them, then sync the Application as it is
+    deny project-scope: operation.sync.manifests: literal manifests come from no repository that the AppProject permits; commit them, then sync the Application as it is
     ");
+}
+
+/// They were believed to concern production only, but Argo CD checks them against no project's
+/// `sourceRepos`.
+#[test]
+fn literal_manifests_are_refused_in_every_environment_and_project() {
+    let on_staging = json!({"spec": {"destination": {"name": "alpha"}}});
+    let of_no_project = json!({"spec": {"destination": {"name": "alpha"}, "project": "missing"}});
+    for spec in [on_staging, of_no_project] {
+        let old = app(&spec);
+        let mut new = old.clone();
+        new["operation"] = json!({"sync": {"manifests": ["{}"]}});
+        let verdict = World::default().judge_update(&old, &new, CONTROLLER);
+        assert_eq!(
+            lines(&verdict),
+            [
+                "deny project-scope: operation.sync.manifests: literal manifests come from no repository that the \
+                AppProject permits; commit them, then sync the Application as it is"
+            ]
+        );
+    }
 }
 
 #[test]
@@ -829,7 +856,7 @@ fn every_source_that_counts_is_pinned_on_production() {
 }
 
 #[test]
-fn an_image_list_that_comes_to_production_is_denied_and_one_that_stays_is_not_judged_again() {
+fn an_image_list_that_comes_to_production_or_goes_another_way_is_denied() {
     let annotated = |list: Option<&str>, method: &str| {
         app(&json!({"metadata": {"annotations": {
             "argocd-image-updater.argoproj.io/image-list": list,
@@ -840,11 +867,19 @@ fn an_image_list_that_comes_to_production_is_denied_and_one_that_stays_is_not_ju
     let world = World::default();
     let update = |old: &Value, new: &Value| world.judge_update(old, new, "alice@example.com");
     let comes = update(&annotated(None, "git"), &annotated(images, "git"));
-    let stays = update(&annotated(images, "git"), &annotated(images, "argocd"));
+    let other = update(&annotated(images, "git"), &annotated(images, "argocd"));
+    let mut touched = annotated(images, "git");
+    touched["metadata"]["annotations"]["team"] = json!("shop");
+    let stays = update(&annotated(images, "git"), &touched);
     let goes = update(&annotated(images, "git"), &annotated(None, "git"));
     assert_eq!(
-        [comes.outcome, stays.outcome, goes.outcome],
-        [Outcome::Denied, Outcome::Unchanged, Outcome::Admitted]
+        [comes.outcome, other.outcome, stays.outcome, goes.outcome],
+        [
+            Outcome::Denied,
+            Outcome::Denied,
+            Outcome::Unchanged,
+            Outcome::Admitted
+        ]
     );
     let all: Vec<String> = [
         (images, "git:secret:argocd/creds"),
