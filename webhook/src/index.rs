@@ -7,7 +7,8 @@
 //!   Secret, repository ──┤ watched   changes    store          caches
 //!   ConfigMap argocd-cm ─┼────────> ────────> tables ──────> Inventory, replaced as a whole
 //!   GitOpsPolicy default ┤                             5 ms
-//!   CRD of Application ──┘
+//!   CRD of Application ──┤
+//!   CRD of ImageUpdater ─┘ (for log and metric only)
 //! ```
 //!
 //! - [`watched`] reads objects off the wire and drops what is not needed as it reads: credentials,
@@ -35,8 +36,8 @@ use tracing::{error, warn};
 
 use self::store::{Change, Store};
 use self::watched::{
-    ApplicationDefinition, ApplicationSetObject, ClusterObject, PolicyObject, ProjectObject,
-    RepositoryObject, SettingsObject, Watchable, Watched,
+    ApplicationDefinition, ApplicationSetObject, ClusterObject, ImageUpdaterDefinition,
+    PolicyObject, ProjectObject, RepositoryObject, SettingsObject, Watchable, Watched,
 };
 use crate::state::{Caches, Webhook};
 
@@ -91,6 +92,7 @@ fn publish(store: &mut Store, webhook: &Webhook) {
     match store.inventory() {
         Ok((inventory, source)) => {
             webhook.metrics.inventory_built(store.sizes(), source);
+            webhook.metrics.features_detected(store.features());
             webhook.publish(Caches::Synced(Box::new(inventory)));
         }
         // Only a defect can bring this about; what is known goes stale, and says so.
@@ -146,6 +148,12 @@ fn changes(
             Api::<Watched<ApplicationDefinition>>::all(client.clone()),
             named(argocd::names::APPLICATION_DEFINITION),
             Change::ApplicationDefinition,
+            webhook,
+        ),
+        watch(
+            Api::<Watched<ImageUpdaterDefinition>>::all(client.clone()),
+            named(argocd::names::IMAGE_UPDATER_DEFINITION),
+            Change::ImageUpdaterDefinition,
             webhook,
         ),
     ];

@@ -11,15 +11,23 @@
 //! - [`index`] keeps what the rules may know up to date, and [`state`] is where both meet: requests
 //!   read it without a lock, changes replace it as a whole.
 //! - [`trust`] sees to it that the API server trusts the certificate of [`server`].
+//! - [`authorisation`] asks the API server who may overrule a rule, [`events`] tells it that somebody did, and [`lease`] has
+//!   one replica tell when that is over ([`expiry`]).
 //! - [`health`] and [`metrics`] are for whoever runs it; [`run`] puts all together.
 //!
 //! What is right and wrong is not decided here but in the crate `policy`.
 
 pub mod admission;
 pub mod args;
+pub mod authorisation;
+pub mod clock;
+pub mod events;
+pub mod expiry;
 pub mod health;
 pub mod index;
+pub mod lease;
 pub mod metrics;
+pub mod process;
 pub mod run;
 pub mod server;
 pub mod state;

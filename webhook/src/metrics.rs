@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use policy::{Finding, Level};
+use policy::break_glass::{Record, RecordKind};
+use policy::{Finding, Level, RuleId};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -66,6 +67,8 @@ impl PolicySource {
 pub enum WatchedKind {
     /// AppProjects.
     Project,
+    /// Metadata of Applications, by the replica that leads.
+    Application,
     /// ApplicationSets.
     ApplicationSet,
     /// Cluster Secrets.
@@ -76,6 +79,8 @@ pub enum WatchedKind {
     Settings,
     /// The definition of Application.
     ApplicationDefinition,
+    /// The definition of `ImageUpdater`.
+    ImageUpdaterDefinition,
     /// The GitOpsPolicy.
     Policy,
     /// The webhook's own configuration.
@@ -83,13 +88,15 @@ pub enum WatchedKind {
 }
 
 impl WatchedKind {
-    const ALL: [WatchedKind; 8] = [
+    const ALL: [WatchedKind; 10] = [
         WatchedKind::Project,
+        WatchedKind::Application,
         WatchedKind::ApplicationSet,
         WatchedKind::Cluster,
         WatchedKind::Repository,
         WatchedKind::Settings,
         WatchedKind::ApplicationDefinition,
+        WatchedKind::ImageUpdaterDefinition,
         WatchedKind::Policy,
         WatchedKind::WebhookConfiguration,
     ];
@@ -98,13 +105,131 @@ impl WatchedKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             WatchedKind::Project => "AppProject",
+            WatchedKind::Application => "Application",
             WatchedKind::ApplicationSet => "ApplicationSet",
             WatchedKind::Cluster => "cluster Secret",
             WatchedKind::Repository => "repository Secret",
             WatchedKind::Settings => "ConfigMap argocd-cm",
             WatchedKind::ApplicationDefinition => "CustomResourceDefinition of Application",
+            WatchedKind::ImageUpdaterDefinition => "CustomResourceDefinition of ImageUpdater",
             WatchedKind::Policy => "GitOpsPolicy",
             WatchedKind::WebhookConfiguration => "ValidatingWebhookConfiguration",
+        }
+    }
+}
+
+/// What became of an Event.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum EventOutcome {
+    /// The API server has it.
+    Published,
+    /// The API server did not take it.
+    Failed,
+    /// Too many were waiting to be published.
+    Dropped,
+}
+
+impl EventOutcome {
+    const ALL: [EventOutcome; 3] = [
+        EventOutcome::Published,
+        EventOutcome::Failed,
+        EventOutcome::Dropped,
+    ];
+
+    /// The outcome as the metric names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            EventOutcome::Published => "published",
+            EventOutcome::Failed => "failed",
+            EventOutcome::Dropped => "dropped",
+        }
+    }
+}
+
+/// Counts Events, by what became of them. A handle: its clones count the same.
+#[derive(Clone)]
+pub struct EventMetrics([Counter; EventOutcome::ALL.len()]);
+
+impl EventMetrics {
+    fn register(registry: &mut Registry) -> Self {
+        let events = Family::<Labels<1>, Counter>::default();
+        registry.register(
+            "events",
+            "Kubernetes Events about Argo CD's objects, by what became of them",
+            events.clone(),
+        );
+        EventMetrics(
+            EventOutcome::ALL
+                .map(|outcome| events.get_or_create_owned(&[("outcome", outcome.as_str())])),
+        )
+    }
+
+    /// Counts one.
+    pub fn count(&self, outcome: EventOutcome) {
+        self.0[outcome as usize].inc();
+    }
+}
+
+/// Counts overrides, by rule and by what happened to them.
+struct BreakGlassMetrics {
+    records: Vec<(&'static str, [Counter; RecordKind::ALL.len()])>,
+    active: Vec<(&'static str, Gauge)>,
+    expired: Vec<(&'static str, Gauge)>,
+}
+
+/// In place of a rule where an override names none that there is.
+const NO_RULE: &str = "none";
+
+impl BreakGlassMetrics {
+    fn register(registry: &mut Registry) -> Self {
+        let family = Family::<Labels<2>, Counter>::default();
+        registry.register(
+            "break_glass",
+            "Overrides that were granted, used, ended early or refused, by rule; dry runs do not count",
+            family.clone(),
+        );
+        let counters = |rule: &'static str| {
+            let of_kind = |kind: RecordKind| {
+                family.get_or_create_owned(&[("rule", rule), ("outcome", kind.as_str())])
+            };
+            (rule, RecordKind::ALL.map(of_kind))
+        };
+        let mut gauges = |name, help| -> Vec<(&'static str, Gauge)> {
+            let family = Family::<Labels<1>, Gauge>::default();
+            registry.register(name, help, family.clone());
+            let gauge = |rule| (rule, family.get_or_create_owned(&[("rule", rule)]));
+            rule_ids().map(gauge).collect()
+        };
+        BreakGlassMetrics {
+            records: rule_ids().chain([NO_RULE]).map(counters).collect(),
+            active: gauges(
+                "break_glass_active",
+                "Objects on which a rule is overruled, by rule; 0 but for the replica that leads",
+            ),
+            expired: gauges(
+                "break_glass_expired",
+                "Objects that violate a rule since its override ran out, by rule; 0 but for the replica that leads",
+            ),
+        }
+    }
+
+    fn stand(&self, active: &[RuleId], expired: &[RuleId]) {
+        for (gauges, rules) in [(&self.active, active), (&self.expired, expired)] {
+            for (rule, gauge) in gauges {
+                let count = rules.iter().filter(|named| named.as_str() == *rule).count();
+                gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+            }
+        }
+    }
+
+    fn count(&self, record: &Record) {
+        let named: Vec<&str> = match record.rules.as_slice() {
+            [] => vec![NO_RULE],
+            rules => rules.iter().map(|rule| rule.as_str()).collect(),
+        };
+        let counted = self.records.iter().filter(|(rule, _)| named.contains(rule));
+        for (_, counters) in counted {
+            counters[record.kind as usize].inc();
         }
     }
 }
@@ -124,6 +249,37 @@ pub struct InventorySizes {
     pub unreadable: usize,
 }
 
+/// What the installed API has that older versions had not.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Features {
+    /// Application keeps `spec.syncPolicy.automated.enabled`, as since Argo CD 3.1.
+    pub automated_enabled: bool,
+    /// There is the kind `ImageUpdater`, as since version 1.0 of the image updater. Nothing while that
+    /// is not known.
+    pub image_updater: Option<bool>,
+}
+
+impl Features {
+    const NAMES: [&str; 2] = ["automated.enabled", "ImageUpdater"];
+
+    fn register(registry: &mut Registry) -> Vec<Gauge> {
+        let gauges = Family::<Labels<1>, Gauge>::default();
+        registry.register(
+            "argo_cd_features",
+            "What the installed API has that older versions had not: 1 if it is there, 0 if not or not known",
+            gauges.clone(),
+        );
+        Features::NAMES
+            .map(|name| gauges.get_or_create_owned(&[("feature", name)]))
+            .into()
+    }
+
+    /// Which are there for certain, in the order of `NAMES`.
+    fn present(self) -> [bool; 2] {
+        [self.automated_enabled, self.image_updater == Some(true)]
+    }
+}
+
 /// Handles to all metrics.
 pub struct Metrics {
     registry: Registry,
@@ -136,7 +292,10 @@ pub struct Metrics {
     inventory_builds: Counter,
     inventory_objects: Vec<Gauge>,
     policy_sources: Vec<Gauge>,
+    features: Vec<Gauge>,
     watches: WatchMetrics,
+    events: EventMetrics,
+    break_glass: BreakGlassMetrics,
     certificate_expiry: Gauge,
 }
 
@@ -274,7 +433,10 @@ impl Metrics {
             policy_sources: PolicySource::ALL
                 .map(|source| policy_sources.get_or_create_owned(&[("source", source.as_str())]))
                 .into(),
+            features: Features::register(&mut registry),
             watches: WatchMetrics::register(&mut registry),
+            events: EventMetrics::register(&mut registry),
+            break_glass: BreakGlassMetrics::register(&mut registry),
             certificate_expiry,
             registry,
         }
@@ -342,6 +504,13 @@ impl Metrics {
         }
     }
 
+    /// Shows what the installed API has.
+    pub fn features_detected(&self, features: Features) {
+        for (gauge, present) in self.features.iter().zip(features.present()) {
+            gauge.set(i64::from(present));
+        }
+    }
+
     /// Counts a failure of a watch.
     pub fn watch_failed(&self, kind: WatchedKind) {
         if let Some(counter) = self.watches.failures.get(kind as usize) {
@@ -354,6 +523,21 @@ impl Metrics {
         if let Some(gauge) = self.watches.times.get(kind as usize) {
             gauge.set(Timestamp::now().as_second());
         }
+    }
+
+    /// Counts what happened to an override.
+    pub fn break_glass(&self, record: &Record) {
+        self.break_glass.count(record);
+    }
+
+    /// Shows which rules are overruled, and which are violated since that is over: each once for each object.
+    pub fn overrides_stand(&self, active: &[RuleId], expired: &[RuleId]) {
+        self.break_glass.stand(active, expired);
+    }
+
+    /// What counts Events.
+    pub fn events(&self) -> &EventMetrics {
+        &self.events
     }
 
     /// Shows until when the certificate that is served is valid.

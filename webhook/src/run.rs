@@ -1,5 +1,6 @@
 //! The whole process: puts the parts together, and takes them apart in order.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,8 +8,10 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow};
 use certs::Validity;
 use certs::credentials::certified_key;
+use futures::FutureExt as _;
 use jiff::Timestamp;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::runtime::events::Reporter;
 use kube::{Client, Config};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -17,13 +20,20 @@ use tokio_rustls::rustls::sign::CertifiedKey;
 use tracing::info;
 use zeroize::Zeroizing;
 
+use crate::admission::break_glass::BreakGlass;
 use crate::admission::handler::{self, Limits};
 use crate::args::Args;
-use crate::health;
+use crate::authorisation::Authoriser;
+use crate::clock::Clock;
+use crate::events::{self, Publisher};
 use crate::index::{self, PolicyOrigin, policy_file};
 use crate::server::{self, tls};
 use crate::state::{Caches, Webhook};
 use crate::trust::Trust;
+use crate::{expiry, health, lease};
+
+/// Who Events are from.
+const NAME: &str = "gitops-webhook";
 
 /// A webhook that listens, and does nothing yet.
 pub struct Server {
@@ -32,31 +42,45 @@ pub struct Server {
     webhook: Arc<Webhook>,
     client: Client,
     policy: PolicyOrigin,
+    publisher: Publisher,
+    identity: String,
     args: Args,
 }
 
 impl Server {
     /// Does all that can fail without asking anybody: reads the policy, learns where the API server is,
-    /// listens.
+    /// listens. Overrides expire by this clock.
     ///
     /// # Errors
     /// One of these failed.
-    pub async fn bind(args: Args) -> anyhow::Result<Self> {
+    pub async fn bind(args: Args, clock: Clock) -> anyhow::Result<Self> {
         let policy = match &args.policy_file {
             Some(path) => PolicyOrigin::File(policy_file::read(path)?),
             None => PolicyOrigin::Cluster,
         };
         let config = api_server(args.kubeconfig.as_deref()).await?;
         let client = Client::try_from(config).context("cannot make a client for the API server")?;
+        let caches = Caches::Syncing(vec!["the first lists"]);
+        let mut webhook = Webhook::new(caches, Limits::default());
+        let identity = identity();
+        let reporter = Reporter {
+            controller: NAME.to_owned(),
+            instance: Some(identity.clone()),
+        };
+        let (events, publisher) = events::queue(client.clone(), reporter, webhook.metrics.events());
+        webhook.clock = clock;
+        webhook.break_glass = Some(BreakGlass {
+            authoriser: Authoriser::new(client.clone()),
+            events,
+        });
         Ok(Server {
             listener: listen(args.listen).await?,
             metrics_listener: listen(args.metrics_listen).await?,
-            webhook: Arc::new(Webhook::new(
-                Caches::Syncing(vec!["the first lists"]),
-                Limits::default(),
-            )),
+            webhook: Arc::new(webhook),
             client,
             policy,
+            publisher,
+            identity,
             args,
         })
     }
@@ -105,6 +129,8 @@ impl Server {
             webhook: self.webhook,
             client: self.client,
             policy: self.policy,
+            publisher: self.publisher,
+            identity: self.identity,
             args: self.args,
         };
         let admission = async {
@@ -125,6 +151,8 @@ struct Admission {
     webhook: Arc<Webhook>,
     client: Client,
     policy: PolicyOrigin,
+    publisher: Publisher,
+    identity: String,
     args: Args,
 }
 
@@ -140,6 +168,16 @@ impl Admission {
             self.policy,
             Arc::clone(&self.webhook),
         ));
+        kept.spawn(self.publisher.run());
+        let (stop_leading, until_stopped) = oneshot::channel::<()>();
+        let leading = Leading {
+            client: self.client.clone(),
+            namespace: own_namespace(&self.args, &self.client),
+            argocd_namespace: self.args.argocd_namespace.clone(),
+            identity: self.identity,
+            webhook: Arc::clone(&self.webhook),
+        };
+        let mut leading = tokio::spawn(leading.run(until_stopped));
         let certificate = tokio::select! {
             () = &mut shutdown => return Ok(()),
             certificate = certificate(&self.args, &self.client, &self.webhook) => certificate?,
@@ -156,15 +194,61 @@ impl Admission {
         }
         let tls = tls::config(certificate).context("cannot set up TLS")?;
         let router = handler::router(Arc::clone(&self.webhook));
-        tokio::select! {
+        let ended = tokio::select! {
             () = server::serve(self.listener, tls, router, self.webhook, shutdown) => Ok(()),
             // They never end by themselves, and without them every verdict would be one of the past.
             ended = kept.join_next() => Err(anyhow!("the watches ended")).context(match ended {
                 Some(Err(_)) => "the caches are not kept up to date, because of a defect",
                 _ => "the caches are not kept up to date",
             }),
-        }
+            // It does not end by itself either.
+            ended = &mut leading => {
+                return ended
+                    .context("a defect in what the leader does")
+                    .and(Err(anyhow!("nobody leads any more")));
+            }
+        };
+        drop(stop_leading);
+        // The Lease is let go of, so that another replica need not wait for it to last out.
+        leading.await.context("a defect in what the leader does")?;
+        ended
     }
+}
+
+/// What one replica does for all.
+struct Leading {
+    client: Client,
+    namespace: String,
+    argocd_namespace: String,
+    identity: String,
+    webhook: Arc<Webhook>,
+}
+
+impl Leading {
+    async fn run(self, until_stopped: oneshot::Receiver<()>) {
+        let Leading {
+            client,
+            namespace,
+            argocd_namespace,
+            identity,
+            webhook,
+        } = self;
+        let leases = client.clone();
+        let work = move || {
+            let (client, webhook) = (client.clone(), Arc::clone(&webhook));
+            expiry::run(client, argocd_namespace.clone(), webhook).boxed()
+        };
+        // Either way it is over.
+        let stopped = async { drop(until_stopped.await) };
+        lease::lead(leases, &namespace, identity, work, stopped).await;
+    }
+}
+
+/// What tells this replica from the others: the Pod's name, and a number, as there need be no Pod.
+fn identity() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| NAME.to_owned());
+    let number = RandomState::new().build_hasher().finish();
+    format!("{host}_{number:016x}")
 }
 
 async fn api_server(kubeconfig: Option<&Path>) -> anyhow::Result<Config> {
@@ -202,11 +286,15 @@ async fn certificate(
     Ok(tls::Certificate::new(certified_key))
 }
 
+fn own_namespace(args: &Args, client: &Client) -> String {
+    let namespace = args.namespace.as_deref();
+    namespace.unwrap_or(client.default_namespace()).to_owned()
+}
+
 /// What the webhook's own certificate is about, unless it is given one.
 fn own_certificate(args: &Args, client: &Client) -> Option<certs::Options> {
-    let namespace = args.namespace.as_deref();
     args.tls_cert_file.is_none().then(|| certs::Options {
-        namespace: namespace.unwrap_or(client.default_namespace()).to_owned(),
+        namespace: own_namespace(args, client),
         secret_name: args.tls_secret_name.clone(),
         service_name: args.service_name.clone(),
         configuration_name: args.webhook_configuration_name.clone(),

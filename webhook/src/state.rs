@@ -7,7 +7,9 @@ use arc_swap::ArcSwap;
 use policy::Inventory;
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit, watch};
 
+use crate::admission::break_glass::BreakGlass;
 use crate::admission::handler::Limits;
+use crate::clock::Clock;
 use crate::metrics::Metrics;
 
 /// What the rules may know.
@@ -27,6 +29,10 @@ pub struct Webhook {
     pub metrics: Metrics,
     /// What requests may take.
     pub limits: Limits,
+    /// What time it is.
+    pub clock: Clock,
+    /// What overrides need. Without it nobody can be asked about one, and none counts.
+    pub break_glass: Option<BreakGlass>,
     serving: AtomicBool,
     distrusted: AtomicBool,
     published: watch::Sender<()>,
@@ -54,6 +60,8 @@ impl Webhook {
             caches: ArcSwap::from_pointee(caches),
             metrics: Metrics::new(),
             limits,
+            clock: Clock::system(),
+            break_glass: None,
             serving: AtomicBool::new(false),
             distrusted: AtomicBool::new(false),
             published: watch::Sender::new(()),

@@ -1,5 +1,7 @@
 //! From a review to a decision: asks the rules, or says why they are not asked.
 
+use jiff::Timestamp;
+use policy::break_glass::{Permission, Record};
 use policy::{Finding, Inventory, Outcome, Requester, Subject, evaluate};
 
 use super::review::{Content, Operation, Review};
@@ -58,6 +60,46 @@ pub struct Decision {
     pub findings: Vec<Finding>,
     /// Why the object cannot be read, where it cannot.
     pub unreadable: Option<String>,
+    /// What happened to an override, if anything did.
+    pub record: Option<Record>,
+}
+
+/// A decision, or what is needed for one.
+#[derive(Debug)]
+pub enum Judged {
+    /// It is made.
+    Decided(Decision),
+    /// The writer claims to be allowed what is denied. Somebody has to be asked.
+    Claimed(policy::Verdict),
+}
+
+impl Judged {
+    /// The decision where nobody can be asked: what is claimed is refused.
+    pub fn unanswered(self) -> Decision {
+        match self {
+            Judged::Decided(decision) => decision,
+            Judged::Claimed(mut verdict) => {
+                let nobody = || Permission::Unknown("there is nobody to ask".to_owned());
+                verdict.settle(|_| nobody());
+                verdict.into()
+            }
+        }
+    }
+}
+
+impl From<policy::Verdict> for Decision {
+    fn from(verdict: policy::Verdict) -> Self {
+        Decision {
+            verdict: match verdict.outcome {
+                Outcome::Unchanged => Verdict::Unchanged,
+                Outcome::Admitted => Verdict::Admitted,
+                Outcome::Denied => Verdict::Denied,
+            },
+            findings: verdict.findings,
+            unreadable: None,
+            record: verdict.record,
+        }
+    }
 }
 
 impl Decision {
@@ -66,6 +108,7 @@ impl Decision {
             verdict,
             findings: Vec::new(),
             unreadable: None,
+            record: None,
         }
     }
 
@@ -82,14 +125,15 @@ impl Decision {
 }
 
 /// Decides on the content of a review, which is used up; the rest of the review stays.
-pub fn decide(review: &mut Review<'_>, inventory: &Inventory) -> Decision {
+pub fn decide(review: &mut Review<'_>, inventory: &Inventory, now: Timestamp) -> Judged {
+    let decided = |verdict| Judged::Decided(Decision::without_findings(verdict));
     let (object, old) = match std::mem::replace(&mut review.content, Content::NotJudged) {
-        Content::NotJudged => return Decision::without_findings(Verdict::NotJudged),
+        Content::NotJudged => return decided(Verdict::NotJudged),
         Content::Unreadable(reason) => {
-            return Decision {
+            return Judged::Decided(Decision {
                 unreadable: Some(reason),
                 ..Decision::without_findings(Verdict::Unreadable)
-            };
+            });
         }
         Content::Judged { object, old } => (object, old),
     };
@@ -97,7 +141,7 @@ pub fn decide(review: &mut Review<'_>, inventory: &Inventory) -> Decision {
         Operation::Create => policy::Operation::Create,
         Operation::Update => policy::Operation::Update,
         Operation::Delete => policy::Operation::Delete(review.propagation),
-        Operation::Connect => return Decision::without_findings(Verdict::NotJudged),
+        Operation::Connect => return decided(Verdict::NotJudged),
     };
     let subject = Subject {
         object,
@@ -106,15 +150,12 @@ pub fn decide(review: &mut Review<'_>, inventory: &Inventory) -> Decision {
         requester: Requester {
             username: &review.username,
         },
+        dry_run: review.dry_run,
+        now,
     };
     let verdict = evaluate(&subject, inventory);
-    Decision {
-        verdict: match verdict.outcome {
-            Outcome::Unchanged => Verdict::Unchanged,
-            Outcome::Admitted => Verdict::Admitted,
-            Outcome::Denied => Verdict::Denied,
-        },
-        findings: verdict.findings,
-        unreadable: None,
+    match &verdict.claim {
+        Some(_) => Judged::Claimed(verdict),
+        None => Judged::Decided(verdict.into()),
     }
 }

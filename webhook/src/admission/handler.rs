@@ -19,9 +19,9 @@ use tokio::time::{timeout, timeout_at};
 use tracing::{debug, info, warn};
 use zeroize::Zeroize as _;
 
-use super::decide::{Decision, Verdict, decide};
-use super::response;
+use super::decide::{Decision, Judged, Verdict, decide};
 use super::review::{Kind, Review, ReviewError};
+use super::{break_glass, response};
 use crate::state::{Caches, Webhook};
 
 /// The largest body that is read, in bytes.
@@ -319,19 +319,22 @@ async fn settle(webhook: &Webhook, body: &[u8], start: Instant) -> Result<(Vec<u
     } else {
         judged
     };
-    let answer = response::to_json(&review.uid, &decision).map_err(|error| Failed {
+    let answer = response::to_json(&review, &decision).map_err(|error| Failed {
         failure: Failure::Answer(error),
         uid: review.uid.to_string(),
     })?;
     let took = start.elapsed();
     webhook.metrics.answered(&review, &decision, took);
     log(&review, &decision, took);
+    if let Some(record) = &decision.record {
+        break_glass::record(record, &review, webhook);
+    }
     Ok((answer, review.kind))
 }
 
-type Judged<'b> = (Review<'b>, Decision);
+type Answered<'b> = (Review<'b>, Decision);
 
-async fn judge<'b>(webhook: &Webhook, body: &'b [u8]) -> Result<Judged<'b>, Failed> {
+async fn judge<'b>(webhook: &Webhook, body: &'b [u8]) -> Result<Answered<'b>, Failed> {
     let mut review = Review::from_json(body).map_err(Failure::from)?;
     let permit = if review.content.generates() {
         let permit = timeout(webhook.limits.body_timeout, webhook.expansion()).await;
@@ -344,25 +347,30 @@ async fn judge<'b>(webhook: &Webhook, body: &'b [u8]) -> Result<Judged<'b>, Fail
     } else {
         None
     };
-    match &**webhook.caches.load() {
-        Caches::Synced(inventory) => {
-            let decision = if permit.is_some() {
-                out_of_the_way(|| decide(&mut review, inventory))
-            } else {
-                decide(&mut review, inventory)
-            };
-            Ok((review, decision))
+    let now = webhook.clock.now();
+    let judged = match &**webhook.caches.load() {
+        Caches::Synced(inventory) if permit.is_some() => {
+            out_of_the_way(|| decide(&mut review, inventory, now))
         }
-        Caches::Syncing(missing) => Err(Failed {
-            failure: Failure::NotSynced(missing.join(", ")),
-            uid: review.uid.to_string(),
-        }),
-    }
+        Caches::Synced(inventory) => decide(&mut review, inventory, now),
+        Caches::Syncing(missing) => {
+            return Err(Failed {
+                failure: Failure::NotSynced(missing.join(", ")),
+                uid: review.uid.to_string(),
+            });
+        }
+    };
+    drop(permit);
+    let decision = match judged {
+        Judged::Decided(decision) => decision,
+        claimed @ Judged::Claimed(_) => break_glass::settle(claimed, &review, webhook).await,
+    };
+    Ok((review, decision))
 }
 
 /// Does what can take a second so that other requests go on meanwhile. Where there is one thread only,
 /// nobody else could go on anyway.
-fn out_of_the_way<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn out_of_the_way<T>(work: impl FnOnce() -> T) -> T {
     match Handle::current().runtime_flavor() {
         RuntimeFlavor::MultiThread => block_in_place(work),
         _ => work(),
@@ -383,8 +391,8 @@ fn lacks_news(decision: &Decision) -> bool {
 async fn judge_by_news<'b>(
     webhook: &Webhook,
     body: &'b [u8],
-    first: Judged<'b>,
-) -> Result<Judged<'b>, Failed> {
+    first: Answered<'b>,
+) -> Result<Answered<'b>, Failed> {
     let Some(_permit) = webhook.patience() else {
         return Ok(first);
     };

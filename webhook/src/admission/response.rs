@@ -3,12 +3,14 @@
 //! Many people see nothing of us but `status.message`, as Argo CD shows it, so all that denies is in
 //! it, on one line.
 
+use policy::break_glass::Record;
 use policy::finding::{dotted, shorten};
 use policy::{Finding, Level};
 use serde::Serialize;
 
+use super::break_glass;
 use super::decide::{Decision, Verdict};
-use super::review::{API_VERSION, KIND};
+use super::review::{API_VERSION, KIND, Review};
 
 /// How many denials are written out. Argo CD keeps the message in three places of an Application's
 /// status and in an Event, so thousands of them would not fit; and nobody reads that far.
@@ -72,24 +74,59 @@ struct AuditAnnotations {
     verdict: &'static str,
     #[serde(skip_serializing_if = "String::is_empty")]
     rules: String,
+    #[serde(flatten)]
+    overrule: Option<Overrule>,
 }
 
-/// The answer to the request `uid` as JSON.
+/// What happened to an override.
+#[derive(Serialize)]
+struct Overrule {
+    #[serde(rename = "break-glass")]
+    outcome: &'static str,
+    #[serde(rename = "break-glass-rules")]
+    rules: String,
+    #[serde(rename = "break-glass-expires")]
+    expires: String,
+    #[serde(rename = "break-glass-reason")]
+    reason: String,
+    #[serde(
+        rename = "break-glass-refusal",
+        skip_serializing_if = "Option::is_none"
+    )]
+    refusal: Option<String>,
+}
+
+impl Overrule {
+    fn new(record: &Record) -> Self {
+        Overrule {
+            outcome: record.kind.as_str(),
+            rules: break_glass::rules(record),
+            expires: break_glass::expires(record),
+            reason: record.reason.clone(),
+            refusal: record.refusal.clone(),
+        }
+    }
+}
+
+/// The answer to a request as JSON.
 ///
 /// # Errors
 /// It cannot be written, which no content of it can bring about.
-pub fn to_json(uid: &str, decision: &Decision) -> Result<Vec<u8>, serde_json::Error> {
+pub fn to_json(review: &Review<'_>, decision: &Decision) -> Result<Vec<u8>, serde_json::Error> {
+    // A dry run leaves nothing on record.
+    let record = decision.record.as_ref().filter(|_| !review.dry_run);
     serde_json::to_vec(&AdmissionReview {
         api_version: API_VERSION,
         kind: KIND,
         response: AdmissionResponse {
-            uid,
+            uid: &review.uid,
             allowed: decision.verdict.is_allowed(),
             status: status(decision),
             warnings: warnings(&decision.findings),
             audit_annotations: AuditAnnotations {
                 verdict: decision.verdict.as_str(),
                 rules: decision.rules(),
+                overrule: record.map(Overrule::new),
             },
         },
     })

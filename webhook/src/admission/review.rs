@@ -19,6 +19,8 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::authorisation::User;
+
 /// The only version of AdmissionReview that is understood.
 pub const API_VERSION: &str = "admission.k8s.io/v1";
 /// The kind of the body, and of the answer.
@@ -61,6 +63,15 @@ impl Kind {
             Kind::AppProject => "AppProject",
             Kind::Secret => "Secret",
             Kind::Other => "other",
+        }
+    }
+
+    /// The group and version of the kind's objects; empty where no rule judges them.
+    pub fn api_version(self) -> &'static str {
+        match self {
+            Kind::Application | Kind::ApplicationSet | Kind::AppProject => "argoproj.io/v1alpha1",
+            Kind::Secret => "v1",
+            Kind::Other => "",
         }
     }
 
@@ -122,8 +133,11 @@ pub struct Review<'a> {
     pub name: Text<'a>,
     /// What is asked.
     pub operation: Operation,
+    /// `metadata.uid` of the object; empty if it is not judged.
+    pub object_uid: Text<'a>,
     /// Who asks.
     pub username: Text<'a>,
+    user_info: Option<&'a RawValue>,
     /// Whether nothing will be stored.
     pub dry_run: bool,
     /// On DELETE, what becomes of what the object owns.
@@ -207,6 +221,11 @@ impl<'a> Review<'a> {
             Ok(envelope) => envelope.into_review(),
             Err(_) => Envelope::read(body, Objects::AsText)?.into_review(),
         }
+    }
+
+    /// Who asks, with all that the API server tells; nothing if that cannot be read.
+    pub(crate) fn user(&self) -> Option<User> {
+        serde_json::from_str(self.user_info?.get()).ok()
     }
 }
 
@@ -320,7 +339,7 @@ struct Request<'a> {
     name: Option<Text<'a>>,
     namespace: Option<Text<'a>>,
     operation: Option<Operation>,
-    user_info: Option<UserInfo<'a>>,
+    user_info: Option<&'a RawValue>,
     object: Option<Held<'a>>,
     old_object: Option<Held<'a>>,
     dry_run: Option<bool>,
@@ -348,8 +367,9 @@ impl Options<'_> {
     }
 }
 
+/// Of `userInfo` what is always read. The rest is, when somebody has to be asked about the user.
 #[derive(Deserialize)]
-struct UserInfo<'a> {
+struct UserName<'a> {
     #[serde(borrow, default)]
     username: Text<'a>,
 }
@@ -410,7 +430,9 @@ impl<'a> Request<'a> {
             namespace: self.namespace.unwrap_or_default(),
             name,
             operation,
-            username: self.user_info.map(|user| user.username).unwrap_or_default(),
+            object_uid: content.uid(),
+            username: username(self.user_info)?,
+            user_info: self.user_info,
             dry_run: self.dry_run.unwrap_or_default(),
             propagation: self.options.unwrap_or_default().propagation(),
             content,
@@ -427,6 +449,18 @@ impl<'a> Content<'a> {
         matches!(self, Content::Judged { object, .. } if expanded(object))
     }
 
+    fn uid(&self) -> Text<'a> {
+        match self {
+            Content::Judged { object, .. } => match object {
+                Object::Application(application) => application.metadata.uid.clone(),
+                Object::AppProject(project) => Text::from(project.metadata.uid.clone()),
+                Object::ApplicationSet(set) => set.metadata.uid.clone(),
+                Object::ClusterSecret(secret) => secret.metadata.uid.clone(),
+            },
+            Content::NotJudged | Content::Unreadable(_) => Text::default(),
+        }
+    }
+
     fn name(&self) -> Text<'a> {
         match self {
             Content::Judged { object, .. } => match object {
@@ -438,6 +472,16 @@ impl<'a> Content<'a> {
             Content::NotJudged | Content::Unreadable(_) => Text::default(),
         }
     }
+}
+
+fn username(user: Option<&RawValue>) -> Result<Text<'_>, ReviewError> {
+    let user = user.ok_or(ReviewError::Incomplete("userInfo"))?;
+    let user: UserName<'_> = serde_json::from_str(user.get())?;
+    if user.username.is_empty() {
+        // To the rules it would be nobody, as a file in Git is.
+        return Err(ReviewError::Incomplete("userInfo.username"));
+    }
+    Ok(user.username)
 }
 
 /// `None` if there is no object.

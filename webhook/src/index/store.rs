@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use argocd::Fleet;
+use argocd::application::EnabledField;
 use argocd::fleet::Parts;
 use kube::runtime::watcher::Event;
 use policy::gitops_policy::{InvalidPolicy, POLICY_NAME};
@@ -10,11 +11,11 @@ use policy::{Completeness, GitOpsPolicySpec, Inventory};
 use tracing::{error, info, warn};
 
 use super::watched::{
-    ApplicationDefinition, ApplicationSetObject, ClusterObject, PolicyObject, ProjectObject,
-    RepositoryObject, SettingsObject, Unreadable, Watchable, Watched,
+    ApplicationDefinition, ApplicationSetObject, ClusterObject, ImageUpdaterDefinition,
+    PolicyObject, ProjectObject, RepositoryObject, SettingsObject, Unreadable, Watchable, Watched,
 };
 use super::{Observed, PolicyOrigin};
-use crate::metrics::{InventorySizes, PolicySource};
+use crate::metrics::{Features, InventorySizes, PolicySource};
 
 /// One thing that a watch told.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub enum Change {
     Policy(Observed<PolicyObject>),
     /// About the definition of Application.
     ApplicationDefinition(Observed<ApplicationDefinition>),
+    /// About the definition of `ImageUpdater`.
+    ImageUpdaterDefinition(Observed<ImageUpdaterDefinition>),
 }
 
 /// All objects of one kind, by name.
@@ -161,9 +164,12 @@ pub struct Store {
     repositories: Table<RepositoryObject>,
     settings: Table<SettingsObject>,
     application_definition: Table<ApplicationDefinition>,
+    image_updater_definition: Table<ImageUpdaterDefinition>,
     policy: Policy,
     /// What was last said about the policy.
     told: Option<(PolicySource, String)>,
+    /// What was last said about features.
+    told_features: Option<Features>,
 }
 
 impl Store {
@@ -177,6 +183,7 @@ impl Store {
             repositories: Table::default(),
             settings: Table::default(),
             application_definition: Table::default(),
+            image_updater_definition: Table::default(),
             policy: match origin {
                 PolicyOrigin::File(spec) => Policy::File(spec),
                 PolicyOrigin::Cluster => Policy::Cluster {
@@ -185,6 +192,7 @@ impl Store {
                 },
             },
             told: None,
+            told_features: None,
         }
     }
 
@@ -197,6 +205,9 @@ impl Store {
             Change::Repository(observed) => self.repositories.apply(observed),
             Change::Settings(observed) => self.settings.apply(observed),
             Change::ApplicationDefinition(observed) => self.application_definition.apply(observed),
+            Change::ImageUpdaterDefinition(observed) => {
+                self.image_updater_definition.apply(observed);
+            }
             Change::Policy(observed) => {
                 if let Policy::Cluster { table, .. } = &mut self.policy {
                     table.apply(observed);
@@ -206,7 +217,8 @@ impl Store {
     }
 
     /// The kinds whose first list is not complete. Without GitOpsPolicy's kind there is no policy, and
-    /// the defaults count; without any other kind there is nothing to judge by.
+    /// the defaults count; without any other kind there is nothing to judge by. No verdict depends on
+    /// the definition of `ImageUpdater`, so nothing waits for that.
     pub fn missing(&self) -> Vec<&'static str> {
         let policy_complete = match &self.policy {
             Policy::File(_) => true,
@@ -285,15 +297,35 @@ impl Store {
             repositories: self.repositories.readable().flatten().cloned().collect(),
             settings: self.settings.readable().next().cloned().unwrap_or_default(),
         });
-        let enabled_field = self.application_definition.readable().next();
-        let mut inventory = Inventory::new(
-            fleet,
-            Completeness::Complete,
-            enabled_field.copied().unwrap_or_default(),
-            policy,
-        )?;
+        let mut inventory =
+            Inventory::new(fleet, Completeness::Complete, self.enabled_field(), policy)?;
         inventory.application_sets = self.application_sets.readable().cloned().collect();
         Ok(inventory)
+    }
+
+    fn enabled_field(&self) -> EnabledField {
+        let read = self.application_definition.readable().next();
+        read.copied().unwrap_or_default()
+    }
+
+    /// What the installed API has. That is said once all of it is known, and whenever it changes.
+    pub fn features(&mut self) -> Features {
+        let image_updater = &self.image_updater_definition;
+        let features = Features {
+            automated_enabled: self.enabled_field() == EnabledField::Supported,
+            image_updater: image_updater
+                .complete
+                .then_some(!image_updater.objects.is_empty()),
+        };
+        if let Some(image_updater) = features.image_updater
+            && self.told_features.replace(features) != Some(features)
+        {
+            info!(
+                automated_enabled = features.automated_enabled,
+                image_updater, "features of the installed API"
+            );
+        }
+        features
     }
 
     /// Says once what counts, whenever that changes.
@@ -428,6 +460,23 @@ mod tests {
         store.apply(Change::Project(observed(Event::Apply(object(&odd)))));
         let sizes = store.sizes();
         assert_eq!((sizes.projects, sizes.unreadable), (1, 1));
+    }
+
+    #[test]
+    fn what_the_definitions_say_is_known_once_they_are_listed() {
+        let mut store = store();
+        let before = store.features();
+        for observed in
+            listed(&[json!({"metadata": {"name": "imageupdaters", "resourceVersion": "1"}})])
+        {
+            store.apply(Change::ImageUpdaterDefinition(observed));
+        }
+        let after = store.features();
+        assert_eq!(
+            (before.image_updater, after.image_updater),
+            (None, Some(true))
+        );
+        assert!(before.automated_enabled, "there is no older definition");
     }
 
     #[test]

@@ -315,6 +315,24 @@ impl Watchable for ApplicationDefinition {
     }
 }
 
+/// The CustomResourceDefinition of `ImageUpdater`, of which is kept that it is there.
+#[derive(Debug)]
+pub struct ImageUpdaterDefinition;
+
+impl Watchable for ImageUpdaterDefinition {
+    type Content = ();
+    type Scope = ClusterResourceScope;
+    const GROUP: &'static str = ApplicationDefinition::GROUP;
+    const VERSION: &'static str = ApplicationDefinition::VERSION;
+    const KIND: &'static str = ApplicationDefinition::KIND;
+    const PLURAL: &'static str = ApplicationDefinition::PLURAL;
+    const WATCHED: WatchedKind = WatchedKind::ImageUpdaterDefinition;
+
+    fn read(_: &str) -> Result<(), Unreadable> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use base64::Engine as _;

@@ -5,7 +5,12 @@
 )]
 
 mod answers;
+mod api_server;
+mod authorisation;
 mod bounds;
+mod break_glass;
+mod events;
+mod lease;
 mod malformed;
 mod news;
 mod recorded;

@@ -201,7 +201,7 @@ async fn the_order_of_fields_does_not_matter() {
     // everything is turned round.
     let object = automated_on_production();
     let body = format!(
-        r#"{{"request":{{"userInfo":{{}},"oldObject":null,"object":{object},"operation":"CREATE",
+        r#"{{"request":{{"userInfo":{{"username":"alice"}},"oldObject":null,"object":{object},"operation":"CREATE",
         "kind":{{"kind":"Application","group":"argoproj.io"}},"uid":"u-1"}},
         "apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview"}}"#
     );

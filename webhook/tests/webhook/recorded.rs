@@ -1,9 +1,5 @@
 //! What a real Argo CD sent gets the verdict that it should get.
-//!
-//! `recorded_later.txt` lists the cases whose verdict waits for something that is not there yet, and what that is. A
-//! case that has come right must leave the list, and none may join it unnoticed.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -113,14 +109,6 @@ fn cases() -> Vec<Case> {
         .collect()
 }
 
-fn waiting() -> BTreeMap<&'static str, &'static str> {
-    include_str!("recorded_later.txt")
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(|line| line.split_once(' ').unwrap())
-        .collect()
-}
-
 async fn see(webhook: &Arc<Webhook>, case: &Case) -> Seen {
     let response = ask(webhook, case.review.get().to_owned()).await.response();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -137,43 +125,25 @@ async fn see(webhook: &Arc<Webhook>, case: &Case) -> Seen {
 async fn what_was_recorded_gets_the_verdict_it_should_get() {
     let cases = cases();
     assert!(cases.len() > 90, "only {} cases", cases.len());
-    let waiting = waiting();
     let webhook = webhook();
     let mut wrong = String::new();
     let mut table = String::new();
     for case in &cases {
         let seen = see(&webhook, case).await;
         let expectation = case.expectation();
-        let waits_for = waiting.get(case.id.as_str());
-        let later = waits_for.map_or(String::new(), |what| format!(" (waits for {what})"));
         writeln!(
             table,
-            "{}: {} [{}] {} warnings{later}\n    {}",
+            "{}: {} [{}] {} warnings\n    {}",
             case.id, seen.verdict, seen.rules, seen.warnings, case.expect
         )
         .unwrap();
-        match (seen.meets(&expectation), waits_for) {
-            (true, None) | (false, Some(_)) => {}
-            (true, Some(_)) if expectation == Expectation::Open => {}
-            (true, Some(what)) => {
-                writeln!(
-                    wrong,
-                    "{} is right without {what}: take it off the list",
-                    case.id
-                )
-                .unwrap();
-            }
-            (false, None) => writeln!(
+        if !seen.meets(&expectation) {
+            writeln!(
                 wrong,
                 "{}: expected {}, seen {} {}",
                 case.id, case.expect, seen.verdict, seen.message
             )
-            .unwrap(),
-        }
-    }
-    for id in waiting.keys() {
-        if !cases.iter().any(|case| case.id == *id) {
-            writeln!(wrong, "{id} is on the list and was never recorded").unwrap();
+            .unwrap();
         }
     }
     assert!(wrong.is_empty(), "\n{wrong}");

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::{Request, Response, StatusCode};
+use axum::http::{Request, Response, StatusCode, Uri};
 use futures::StreamExt as _;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use gitops_webhook::admission::handler::Limits;
@@ -20,13 +20,18 @@ use crate::support::{application, ask, automated_on_production, create};
 
 const PROJECTS: &str = "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects";
 const SECRETS: &str = "/api/v1/namespaces/argocd/secrets";
-const CONFIG_MAPS: &str = "/api/v1/namespaces/argocd/configmaps";
-const POLICIES: &str = "/apis/kubectl-gitops.io/v1alpha1/gitopspolicies";
-const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+const SETTINGS: &str = "/api/v1/namespaces/argocd/configmaps/argocd-cm";
+const POLICY: &str = "/apis/kubectl-gitops.io/v1alpha1/gitopspolicies/default";
+const APPLICATION_DEFINITION: &str =
+    "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/applications.argoproj.io";
+const IMAGE_UPDATER_DEFINITION: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/imageupdaters.argocd-image-updater.argoproj.io";
+const AUTOMATED_ENABLED: &str = r#"gitops_webhook_argo_cd_features{feature="automated.enabled"}"#;
+const IMAGE_UPDATER: &str = r#"gitops_webhook_argo_cd_features{feature="ImageUpdater"}"#;
 
 type Events = UnboundedReceiver<Result<Bytes, Infallible>>;
 
-/// What the API server has, by path, and the watches that are yet to be opened.
+/// What the API server has, by path, and the watches that are yet to be opened. What is asked for by its name has the path
+/// of that object.
 struct ApiServer {
     objects: BTreeMap<&'static str, Vec<Value>>,
     watches: Mutex<BTreeMap<&'static str, Events>>,
@@ -48,8 +53,9 @@ impl ApiServer {
         let objects = BTreeMap::from([
             (PROJECTS, vec![project]),
             (SECRETS, vec![cluster]),
-            (CONFIG_MAPS, Vec::new()),
-            (DEFINITIONS, Vec::new()),
+            (SETTINGS, Vec::new()),
+            (APPLICATION_DEFINITION, Vec::new()),
+            (IMAGE_UPDATER_DEFINITION, Vec::new()),
         ]);
         ApiServer {
             objects,
@@ -63,6 +69,7 @@ impl ApiServer {
         self
     }
 
+    /// Answers that the webhook lacks the right.
     fn with_refused(mut self, path: &'static str) -> Self {
         self.refused = Some(path);
         self
@@ -81,12 +88,13 @@ impl ApiServer {
     }
 
     fn answer(&self, request: &Request<kube::client::Body>) -> Response<Body> {
-        let path = request.uri().path();
         let query = request.uri().query().unwrap_or_default();
+        let path = path(request.uri());
+        let path = path.as_str();
         if self.refused == Some(path) {
             let status = json!({
                 "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 403,
-                "reason": "Forbidden", "message": "appprojects is forbidden",
+                "reason": "Forbidden", "message": format!("{path} is forbidden"),
             });
             return respond(StatusCode::FORBIDDEN, Body::from(status.to_string()));
         }
@@ -115,6 +123,15 @@ impl ApiServer {
     }
 }
 
+fn path(uri: &Uri) -> String {
+    let path = uri.path();
+    let query = uri.query().unwrap_or_default().split('&');
+    let mut names = query.filter_map(|pair| pair.strip_prefix("fieldSelector=metadata.name%3D"));
+    names
+        .next()
+        .map_or_else(|| path.to_owned(), |name| format!("{path}/{name}"))
+}
+
 fn respond(status: StatusCode, body: Body) -> Response<Body> {
     let response = Response::builder().status(status);
     response
@@ -132,6 +149,40 @@ fn project(name: &str, namespaces: &str) -> Value {
             "destinations": [{"name": "*", "namespace": namespaces}],
         },
     })
+}
+
+/// The definition of Application, with what `spec.syncPolicy.automated` has.
+fn application_definition(automated: &Value) -> Value {
+    let spec = json!({"properties": {"syncPolicy": {"properties": {"automated": automated}}}});
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "applications.argoproj.io", "resourceVersion": "1"},
+        "spec": {"versions": [{
+            "name": "v1alpha1",
+            "schema": {"openAPIV3Schema": {"properties": {"spec": spec}}},
+        }]},
+    })
+}
+
+fn image_updater_definition() -> Value {
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "imageupdaters.argocd-image-updater.argoproj.io", "resourceVersion": "1"},
+        "spec": {},
+    })
+}
+
+/// An Application on production that says `enabled: false`, and with which nothing else is wrong.
+fn switched_off_on_production() -> Value {
+    let mut application = application();
+    application["spec"]["destination"]["namespace"] = "web-prod".into();
+    application["spec"]["ignoreDifferences"] =
+        json!([{"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas"]}]);
+    application["spec"]["syncPolicy"] = json!({
+        "automated": {"enabled": false},
+        "syncOptions": ["RespectIgnoreDifferences=true"],
+    });
+    application
 }
 
 /// An event of a watch, with its fields in the API server's order.
@@ -318,8 +369,8 @@ async fn the_policy_in_the_cluster_counts() {
             }},
         })
     };
-    let server = ApiServer::new().with(POLICIES, vec![policy("Warn")]);
-    let policies = server.events(POLICIES);
+    let server = ApiServer::new().with(POLICY, vec![policy("Warn")]);
+    let policies = server.events(POLICY);
     let watching = watch(server);
     synced(&watching.webhook).await;
     assert!(allows(&watching.webhook, &automated_on_production()).await);
@@ -358,4 +409,59 @@ async fn a_watch_that_fails_and_one_that_works_are_told_apart() {
     .await;
     assert_eq!(of("failures_total", "cluster Secret"), 0);
     assert_eq!(of("last_event_timestamp_seconds", "AppProject"), 0);
+}
+
+#[tokio::test]
+async fn that_automated_sync_can_be_switched_off_counts_once_argo_cd_has_been_upgraded() {
+    let old = application_definition(&json!({"properties": {"prune": {"type": "boolean"}}}));
+    let server = ApiServer::new().with(APPLICATION_DEFINITION, vec![old]);
+    let definitions = server.events(APPLICATION_DEFINITION);
+    let watching = watch(server);
+    synced(&watching.webhook).await;
+    assert!(!allows(&watching.webhook, &switched_off_on_production()).await);
+    assert_eq!(metric(&watching.webhook, AUTOMATED_ENABLED), 0);
+    let new = application_definition(&json!({"properties": {"enabled": {"type": "boolean"}}}));
+    let upgraded = event("MODIFIED", &new);
+    definitions.unbounded_send(Ok(upgraded.into())).unwrap();
+    until("`enabled: false` counts", async || {
+        allows(&watching.webhook, &switched_off_on_production()).await
+    })
+    .await;
+    assert_eq!(metric(&watching.webhook, AUTOMATED_ENABLED), 1);
+}
+
+#[tokio::test]
+async fn the_image_updaters_own_kind_is_noticed_as_it_comes_and_goes() {
+    let server = ApiServer::new();
+    let definitions = server.events(IMAGE_UPDATER_DEFINITION);
+    let watching = watch(server);
+    synced(&watching.webhook).await;
+    assert_eq!(metric(&watching.webhook, IMAGE_UPDATER), 0);
+    for (what, there) in [("ADDED", 1), ("DELETED", 0)] {
+        let changed = event(what, &image_updater_definition());
+        definitions.unbounded_send(Ok(changed.into())).unwrap();
+        until(what, async || {
+            metric(&watching.webhook, IMAGE_UPDATER) == there
+        })
+        .await;
+    }
+}
+
+/// As with the RBAC of an older version of the webhook.
+#[tokio::test]
+async fn it_judges_without_the_right_to_know_of_the_image_updaters_own_kind() {
+    let server = ApiServer::new()
+        .with(IMAGE_UPDATER_DEFINITION, vec![image_updater_definition()])
+        .with_refused(IMAGE_UPDATER_DEFINITION);
+    let watching = watch(server);
+    synced(&watching.webhook).await;
+    assert!(allows(&watching.webhook, &application()).await);
+    assert_eq!(metric(&watching.webhook, AUTOMATED_ENABLED), 1);
+    assert_eq!(metric(&watching.webhook, IMAGE_UPDATER), 0);
+    until("the refusal is counted", async || {
+        let kind = "CustomResourceDefinition of ImageUpdater";
+        let failures = format!(r#"gitops_webhook_watch_failures_total{{kind="{kind}"}}"#);
+        metric(&watching.webhook, &failures) > 0
+    })
+    .await;
 }

@@ -1,0 +1,156 @@
+//! Overrides: asks whether the writer may, and puts on record what came of it.
+//!
+//! Each override that is granted, used, ended early or refused can be found afterwards in four places: the audit log of
+//! the API server (see [`super::response`]), the log, a metric, and an Event on the object. A dry run
+//! leaves nothing in any of them.
+
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::ObjectReference;
+use policy::break_glass::{Permission, Record, RecordKind};
+use policy::{RuleId, Verdict};
+use tracing::{info, warn};
+
+use super::decide::{Decision, Judged};
+use super::review::Review;
+use crate::authorisation::{Authoriser, User};
+use crate::events::{Event, Events, Reason};
+use crate::state::Webhook;
+
+/// What the webhook needs outside of itself to let overrides count.
+pub struct BreakGlass {
+    /// Whom to ask.
+    pub authoriser: Authoriser,
+    /// Where to tell.
+    pub events: Events,
+}
+
+/// The decision on what has been judged. If something is claimed, somebody is asked; where nobody can be asked,
+/// nobody may.
+pub(crate) async fn settle(judged: Judged, review: &Review<'_>, webhook: &Webhook) -> Decision {
+    match (judged, &webhook.break_glass, review.user()) {
+        (Judged::Claimed(mut verdict), Some(BreakGlass { authoriser, .. }), Some(user)) => {
+            let permissions = ask(&verdict, authoriser, &user).await;
+            verdict.settle(|rule| {
+                let mut answers = permissions.iter();
+                let answer = answers.find(|(asked, _)| *asked == rule);
+                answer.map_or(Permission::Denied, |(_, permission)| permission.clone())
+            });
+            verdict.into()
+        }
+        (judged, ..) => judged.unanswered(),
+    }
+}
+
+async fn ask(verdict: &Verdict, authoriser: &Authoriser, user: &User) -> Vec<(RuleId, Permission)> {
+    let rules = verdict.claim.iter().flat_map(|claim| &claim.rules);
+    join_all(rules.map(|rule| async { (*rule, ask_for(authoriser, user, *rule).await) })).await
+}
+
+async fn ask_for(authoriser: &Authoriser, user: &User, rule: RuleId) -> Permission {
+    match authoriser.may_break_glass(user, rule.as_str()).await {
+        Ok(true) => Permission::Given,
+        Ok(false) => Permission::Denied,
+        Err(error) => {
+            let error = crate::chain(&error);
+            warn!(
+                rule = rule.as_str(),
+                error, "cannot ask who may break glass"
+            );
+            Permission::Unknown(error)
+        }
+    }
+}
+
+/// Puts on record what happened to an override.
+pub(crate) fn record(record: &Record, review: &Review<'_>, webhook: &Webhook) {
+    if review.dry_run {
+        return;
+    }
+    log(record, review);
+    webhook.metrics.break_glass(record);
+    if let Some(BreakGlass { events, .. }) = &webhook.break_glass {
+        events.publish(event(record, review));
+    }
+}
+
+fn log(record: &Record, review: &Review<'_>) {
+    macro_rules! break_glass {
+        ($level:ident) => {
+            $level!(
+                uid = review.uid.as_str(),
+                kind = review.kind.as_str(),
+                namespace = review.namespace.as_str(),
+                name = review.name.as_str(),
+                user = review.username.as_str(),
+                outcome = record.kind.as_str(),
+                rules = rules(record),
+                reason = record.reason,
+                expires = expires(record),
+                refusal = record.refusal,
+                "break-glass"
+            )
+        };
+    }
+    match record.kind {
+        RecordKind::Granted | RecordKind::Used | RecordKind::Revoked => break_glass!(info),
+        RecordKind::Refused => break_glass!(warn),
+    }
+}
+
+fn event(record: &Record, review: &Review<'_>) -> Event {
+    let user = policy::finding::shorten(&review.username, 200);
+    let rules = rules(record);
+    let (until, why) = (expires(record), &record.reason);
+    let (reason, note) = match record.kind {
+        RecordKind::Granted => (
+            Reason::BreakGlassUsed,
+            format!("{rules} may be overruled by {user} until {until}: {why}"),
+        ),
+        RecordKind::Used => (
+            Reason::BreakGlassUsed,
+            format!("{rules} overruled by {user} until {until}: {why}"),
+        ),
+        RecordKind::Revoked => (
+            Reason::BreakGlassRevoked,
+            format!("override of {rules} ended by {user} as of {until}"),
+        ),
+        RecordKind::Refused => {
+            let of_rules = if rules.is_empty() {
+                String::new()
+            } else {
+                format!(" of {rules}")
+            };
+            let refusal = record.refusal.as_deref().unwrap_or_default();
+            (
+                Reason::BreakGlassRefused,
+                format!("override{of_rules} by {user} refused: {refusal}"),
+            )
+        }
+    };
+    Event {
+        reason,
+        object: ObjectReference {
+            api_version: Some(review.kind.api_version().to_owned()),
+            kind: Some(review.kind.as_str().to_owned()),
+            namespace: Some(review.namespace.to_string()),
+            name: Some(review.name.to_string()),
+            uid: Some(review.object_uid.to_string()).filter(|uid| !uid.is_empty()),
+            ..ObjectReference::default()
+        },
+        note,
+    }
+}
+
+/// The rules, separated by commas.
+pub(crate) fn rules(record: &Record) -> String {
+    let names: Vec<&str> = record.rules.iter().map(|rule| rule.as_str()).collect();
+    names.join(",")
+}
+
+/// The end, or nothing where none can be read.
+pub(crate) fn expires(record: &Record) -> String {
+    record
+        .expires
+        .map(|expires| expires.to_string())
+        .unwrap_or_default()
+}

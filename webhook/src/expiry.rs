@@ -1,0 +1,419 @@
+//! Overrides that run out: told by the replica that leads, and shown as a metric.
+//!
+//! What an override let pass stays as it is when the override is over. From then on it counts as a violation
+//! again, so somebody has to be told. Who leads watches the metadata of all objects that may have an override, and keeps
+//! what is on those that do; a second after one has run out, the object is judged. Whoever leads next tells again what
+//! ran out within the last hour: rather twice than never.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future;
+use futures::stream::{self, BoxStream, StreamExt as _};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::api::ListParams;
+use kube::core::{PartialObjectMeta, Request};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, watcher};
+use kube::{Api, Client, Resource, ResourceExt as _};
+use policy::break_glass::Override;
+use policy::finding::dotted;
+use policy::{Finding, Inventory, Level, Object, RuleId, Subject, evaluate};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tracing::warn;
+use zeroize::Zeroizing;
+
+use crate::admission::break_glass::BreakGlass;
+use crate::admission::handler::out_of_the_way;
+use crate::admission::review::Kind;
+use crate::events::{Event, Reason};
+use crate::index::watched::{
+    ApplicationSetObject, ClusterObject, ProjectObject, Unreadable, Watchable, Watched,
+};
+use crate::metrics::WatchedKind;
+use crate::state::{Caches, Webhook};
+
+/// How often the clock is looked at.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// How long what is known of a violation is good enough, while Argo CD writes to the object all the time.
+const LOOKED_AT: Duration = Duration::from_secs(5);
+
+/// How long the API server may take to tell of an object.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long an Event is there to be seen. What ran out earlier was told by who led before.
+const TOLD_FOR: SignedDuration = SignedDuration::from_hours(1);
+
+/// Applications, of which nothing is kept.
+#[derive(Debug)]
+struct ApplicationObject;
+
+impl Watchable for ApplicationObject {
+    type Content = ();
+    type Scope = NamespaceResourceScope;
+    const GROUP: &'static str = argocd::names::GROUP;
+    const VERSION: &'static str = argocd::names::VERSION;
+    const KIND: &'static str = "Application";
+    const PLURAL: &'static str = "applications";
+    const WATCHED: WatchedKind = WatchedKind::Application;
+
+    fn read(_: &str) -> Result<(), Unreadable> {
+        Ok(())
+    }
+}
+
+/// Tells of overrides that run out, until it is dropped. It never ends by itself.
+pub async fn run(client: Client, argocd_namespace: String, webhook: Arc<Webhook>) {
+    let mut told = watches(&client, &argocd_namespace, &webhook);
+    let mut standing = Standing::default();
+    let mut ticks = interval(PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // Whoever leads next shows them.
+    let _reset = Reset(&webhook);
+    loop {
+        tokio::select! {
+            Some(told) = told.next() => standing.apply(told),
+            _ = ticks.tick() => standing.look(&client, &webhook).await,
+        }
+    }
+}
+
+struct Reset<'w>(&'w Webhook);
+
+impl Drop for Reset<'_> {
+    fn drop(&mut self) {
+        self.0.metrics.overrides_stand(&[], &[]);
+    }
+}
+
+/// What tells objects apart.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Key {
+    kind: &'static str,
+    namespace: String,
+    name: String,
+}
+
+/// What a watch tells.
+enum Told {
+    /// A list begins.
+    Begin(&'static str),
+    /// The list is complete.
+    Complete(&'static str),
+    /// An object is there, with what its annotations say.
+    There(Key, String, Option<Override>),
+    /// It is not there any more.
+    Gone(Key),
+}
+
+fn watches(client: &Client, namespace: &str, webhook: &Arc<Webhook>) -> BoxStream<'static, Told> {
+    let all = watcher::Config::default;
+    let secrets = watcher::Config::default().labels(&format!(
+        "{}={}",
+        argocd::names::LABEL_SECRET_TYPE,
+        argocd::names::SECRET_TYPE_CLUSTER
+    ));
+    let client = || client.clone();
+    stream::select_all([
+        watch::<ApplicationObject>(Api::all(client()), all(), webhook),
+        watch::<ApplicationSetObject>(Api::all(client()), all(), webhook),
+        watch::<ProjectObject>(Api::namespaced(client(), namespace), all(), webhook),
+        watch::<ClusterObject>(Api::namespaced(client(), namespace), secrets, webhook),
+    ])
+    .boxed()
+}
+
+fn watch<T: Watchable>(
+    api: Api<PartialObjectMeta<Watched<T>>>,
+    config: watcher::Config,
+    webhook: &Arc<Webhook>,
+) -> BoxStream<'static, Told> {
+    let webhook = Arc::clone(webhook);
+    watcher(api, config)
+        .default_backoff()
+        .filter_map(move |event| {
+            future::ready(match event {
+                Ok(event) => Some(told::<T>(event)),
+                Err(error) => {
+                    webhook.metrics.watch_failed(T::WATCHED);
+                    warn!(
+                        kind = T::DESCRIPTION,
+                        error = crate::index::describe(&error),
+                        "cannot watch for overrides"
+                    );
+                    None
+                }
+            })
+        })
+        .boxed()
+}
+
+fn told<T: Watchable>(event: watcher::Event<PartialObjectMeta<Watched<T>>>) -> Told {
+    use watcher::Event::{Apply, Delete, Init, InitApply, InitDone};
+    let key = |object: &PartialObjectMeta<Watched<T>>| Key {
+        kind: T::KIND,
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
+    };
+    match event {
+        Init => Told::Begin(T::KIND),
+        InitDone => Told::Complete(T::KIND),
+        Delete(object) => Told::Gone(key(&object)),
+        Apply(object) | InitApply(object) => {
+            let annotations = object.annotations();
+            let written = Override::among(|key| annotations.get(key).map(String::as_str));
+            let uid = object.uid().unwrap_or_default();
+            Told::There(key(&object), uid, written.ok().flatten())
+        }
+    }
+}
+
+/// The overrides that there are.
+#[derive(Default)]
+struct Standing {
+    overrides: BTreeMap<Key, One>,
+    /// Those of a kind that a list has not confirmed yet.
+    unconfirmed: BTreeSet<Key>,
+}
+
+/// One of them.
+struct One {
+    uid: String,
+    written: Override,
+    /// Whether it has been told that it ran out.
+    is_told: bool,
+    /// Whether it was seen before it ran out, or stood longer a moment ago. Then it is told however long ago that is.
+    is_news: bool,
+    /// What of its rules is violated since, as far as it has been looked at.
+    violated: Vec<RuleId>,
+    /// When it was looked at, since it ran out.
+    looked: Option<Instant>,
+    /// Whether the object has been written since.
+    is_stale: bool,
+}
+
+impl One {
+    fn is_to_be_looked_at(&self, now: Timestamp) -> bool {
+        self.written.is_expired(now)
+            && self
+                .looked
+                .is_none_or(|looked| self.is_stale && looked.elapsed() >= LOOKED_AT)
+    }
+}
+
+impl Standing {
+    fn apply(&mut self, told: Told) {
+        match told {
+            Told::Begin(kind) => {
+                let of_kind = self.overrides.keys().filter(|key| key.kind == kind);
+                self.unconfirmed.extend(of_kind.cloned());
+            }
+            Told::Complete(kind) => {
+                let gone = self.unconfirmed.extract_if(.., |key| key.kind == kind);
+                for key in gone {
+                    self.overrides.remove(&key);
+                }
+            }
+            Told::Gone(key) | Told::There(key, _, None) => {
+                self.overrides.remove(&key);
+            }
+            Told::There(key, uid, Some(written)) => {
+                self.unconfirmed.remove(&key);
+                let earlier = self.overrides.remove(&key).filter(|one| one.uid == uid);
+                let one = match earlier {
+                    Some(one) if one.written == written => One {
+                        is_stale: true,
+                        ..one
+                    },
+                    earlier => One {
+                        uid,
+                        written,
+                        is_told: false,
+                        is_news: earlier.is_some(),
+                        violated: Vec::new(),
+                        looked: None,
+                        is_stale: false,
+                    },
+                };
+                self.overrides.insert(key, one);
+            }
+        }
+    }
+
+    /// Judges what has run out, tells of it, and counts.
+    async fn look(&mut self, client: &Client, webhook: &Webhook) {
+        let now = webhook.clock.now();
+        for (key, one) in &mut self.overrides {
+            if !one.is_to_be_looked_at(now) {
+                one.is_news |= !one.written.is_expired(now);
+                continue;
+            }
+            let Some(found) = judge(client, webhook, key, &one.written, now).await else {
+                continue;
+            };
+            let is_recent = now.duration_since(one.written.expires) < TOLD_FOR;
+            if !one.is_told && (one.is_news || is_recent) {
+                tell(webhook, key, one, &found);
+            }
+            one.is_told = true;
+            one.looked = Some(Instant::now());
+            one.is_stale = false;
+            one.violated = found.into_iter().map(|finding| finding.rule).collect();
+            one.violated.sort_unstable();
+            one.violated.dedup();
+        }
+        let active = self.overrides.values();
+        let active = active.filter(|one| !one.written.is_expired(now));
+        let active: Vec<RuleId> = active.flat_map(|one| one.written.rules.clone()).collect();
+        let violated = self.overrides.values().flat_map(|one| &one.violated);
+        let violated: Vec<RuleId> = violated.copied().collect();
+        webhook.metrics.overrides_stand(&active, &violated);
+    }
+}
+
+/// What the rules of an override find in its object now; nothing if that cannot be told.
+async fn judge(
+    client: &Client,
+    webhook: &Webhook,
+    key: &Key,
+    written: &Override,
+    now: Timestamp,
+) -> Option<Vec<Finding>> {
+    let text = match timeout(TIMEOUT, list(client, key)).await {
+        Ok(Ok(text)) => text,
+        Ok(Err(error)) => {
+            warn!(
+                kind = key.kind,
+                namespace = key.namespace,
+                name = key.name,
+                error = crate::chain(&error),
+                "cannot judge what an override let pass"
+            );
+            return None;
+        }
+        Err(_) => return None,
+    };
+    // It may be an ApplicationSet with thousands of Applications.
+    let _permit = webhook.expansion().await.ok()?;
+    match &**webhook.caches.load() {
+        Caches::Synced(inventory) => {
+            out_of_the_way(|| Some(violations(key, &text, written, now, inventory)))
+        }
+        Caches::Syncing(_) => None,
+    }
+}
+
+/// A list of the object alone, for which the rights are enough that the watches need.
+async fn list(client: &Client, key: &Key) -> kube::Result<Zeroizing<String>> {
+    fn url<K: Resource<DynamicType = ()>>(namespace: &str) -> String {
+        K::url_path(&(), Some(namespace))
+    }
+    let namespace = &key.namespace;
+    let url = match key.kind {
+        ApplicationObject::KIND => url::<Watched<ApplicationObject>>(namespace),
+        ApplicationSetObject::KIND => url::<Watched<ApplicationSetObject>>(namespace),
+        ProjectObject::KIND => url::<Watched<ProjectObject>>(namespace),
+        _ => url::<Watched<ClusterObject>>(namespace),
+    };
+    let named = ListParams::default().fields(&format!("metadata.name={}", key.name));
+    let request = Request::new(url).list(&named);
+    let request = request.map_err(kube::Error::BuildRequest)?;
+    client.request_text(request).await.map(Zeroizing::new)
+}
+
+fn violations(
+    key: &Key,
+    text: &str,
+    written: &Override,
+    now: Timestamp,
+    inventory: &Inventory,
+) -> Vec<Finding> {
+    // What cannot be read is denied by no rule.
+    let Some(object) = only_item(text).and_then(|item| read(key.kind, item)) else {
+        return Vec::new();
+    };
+    let subject = Subject {
+        now,
+        ..Subject::new(object)
+    };
+    let mut findings = evaluate(&subject, inventory).findings;
+    // What an ApplicationSet generates from what is not known here may be violated, and cannot be told.
+    findings.retain(|finding| {
+        written.names(finding.rule) && matches!(finding.level, Level::Deny | Level::Undecided)
+    });
+    findings
+}
+
+fn only_item(list: &str) -> Option<&str> {
+    #[derive(Deserialize)]
+    struct List<'a> {
+        #[serde(borrow)]
+        items: Vec<&'a RawValue>,
+    }
+    let list: List<'_> = serde_json::from_str(list).ok()?;
+    list.items.first().map(|item| item.get())
+}
+
+fn read<'t>(kind: &str, text: &'t str) -> Option<Object<'t>> {
+    let object = match kind {
+        ApplicationObject::KIND => serde_json::from_str(text).map(Object::Application),
+        ApplicationSetObject::KIND => serde_json::from_str(text).map(Object::ApplicationSet),
+        ProjectObject::KIND => serde_json::from_str(text).map(Object::AppProject),
+        _ => serde_json::from_str(text).map(Object::ClusterSecret),
+    };
+    object.ok()
+}
+
+fn tell(webhook: &Webhook, key: &Key, one: &One, found: &[Finding]) {
+    let names: Vec<&str> = one.written.rules.iter().map(|rule| rule.as_str()).collect();
+    let (rules, expires) = (names.join(", "), one.written.expires);
+    let violated = match found.first() {
+        Some(first) => format!(
+            "{}: {}: {}: {}; {}",
+            match first.level {
+                Level::Undecided => "perhaps in violation",
+                _ => "now in violation",
+            },
+            first.rule,
+            dotted(&first.field),
+            first.message,
+            first.fix
+        ),
+        None => "nothing that it named is violated".to_owned(),
+    };
+    warn!(
+        kind = key.kind,
+        namespace = key.namespace,
+        name = key.name,
+        rules,
+        expires = expires.to_string(),
+        violations = found.len(),
+        "break-glass expired"
+    );
+    if let Some(BreakGlass { events, .. }) = &webhook.break_glass {
+        events.publish(Event {
+            reason: Reason::BreakGlassExpired,
+            object: reference(key, &one.uid),
+            note: format!("override of {rules} expired at {expires}; {violated}"),
+        });
+    }
+}
+
+fn reference(key: &Key, uid: &str) -> ObjectReference {
+    let kinds = Kind::ALL.into_iter();
+    let kind = kinds.filter(|kind| kind.as_str() == key.kind);
+    ObjectReference {
+        api_version: kind.map(|kind| kind.api_version().to_owned()).next(),
+        kind: Some(key.kind.to_owned()),
+        namespace: Some(key.namespace.clone()),
+        name: Some(key.name.clone()),
+        uid: Some(uid.to_owned()),
+        ..ObjectReference::default()
+    }
+}

@@ -1,0 +1,233 @@
+//! Overrides from the outside: who is asked, what is answered, what is on record.
+
+use std::sync::{Arc, Mutex};
+
+use axum::http::StatusCode;
+use gitops_webhook::admission::break_glass::BreakGlass;
+use gitops_webhook::admission::handler::Limits;
+use gitops_webhook::authorisation::Authoriser;
+use gitops_webhook::clock::Clock;
+use gitops_webhook::events::{self, Publisher};
+use gitops_webhook::state::{Caches, Webhook};
+use insta::assert_json_snapshot;
+use jiff::Timestamp;
+use kube::runtime::events::Reporter;
+use serde_json::{Value, json};
+
+use crate::api_server::{self, Asked, refusal};
+use crate::support::{ask, automated_on_production, inventory};
+
+const REVIEWS: &str = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+
+/// What the API server says of everybody.
+#[derive(Clone, Copy)]
+enum Mood {
+    Allows,
+    Denies,
+    Fails,
+}
+
+/// A webhook at a time, and the API server that it asks and tells.
+struct Test {
+    webhook: Arc<Webhook>,
+    publisher: Publisher,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+impl Test {
+    fn with(mood: Mood) -> Self {
+        let asked = Arc::<Mutex<Vec<Asked>>>::default();
+        let log = Arc::clone(&asked);
+        let client = api_server::client(move |asked| {
+            let answer = match (asked.path.as_str(), mood) {
+                (REVIEWS, Mood::Fails) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "down"),
+                (REVIEWS, mood) => {
+                    let mut review = asked.body.clone();
+                    review["status"] = json!({"allowed": matches!(mood, Mood::Allows)});
+                    (StatusCode::CREATED, review)
+                }
+                _ => (StatusCode::CREATED, asked.body.clone()),
+            };
+            log.lock().unwrap().push(asked);
+            async move { answer }
+        });
+        let caches = Caches::Synced(Box::new(inventory()));
+        let mut webhook = Webhook::new(caches, Limits::default());
+        let reporter = Reporter {
+            controller: "gitops-webhook".to_owned(),
+            instance: None,
+        };
+        let (events, publisher) = events::queue(client.clone(), reporter, webhook.metrics.events());
+        webhook.break_glass = Some(BreakGlass {
+            authoriser: Authoriser::new(client),
+            events,
+        });
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        webhook.clock = Clock::new(move || now);
+        Test {
+            webhook: Arc::new(webhook),
+            publisher,
+            asked,
+        }
+    }
+
+    async fn ask(&self, request: Value) -> Value {
+        let review = json!({
+            "apiVersion": "admission.k8s.io/v1",
+            "kind": "AdmissionReview",
+            "request": request,
+        });
+        ask(&self.webhook, review.to_string()).await.response()
+    }
+
+    fn metric(&self, outcome: &str) -> u64 {
+        let metrics = self.webhook.metrics.encode().unwrap();
+        let counts = metrics
+            .lines()
+            .filter(|line| line.starts_with("gitops_webhook_break_glass_total{"))
+            .filter(|line| line.contains(&format!("outcome=\"{outcome}\"")));
+        counts
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
+            .sum()
+    }
+
+    /// What the API server was asked to review, and the Events that it was told.
+    async fn asked_and_told(self) -> (Vec<Value>, Vec<Value>) {
+        drop(self.webhook);
+        self.publisher.run().await;
+        let asked = std::mem::take(&mut *self.asked.lock().unwrap());
+        let (reviews, events): (Vec<_>, Vec<_>) =
+            asked.into_iter().partition(|asked| asked.path == REVIEWS);
+        let bodies = |asked: Vec<Asked>| asked.into_iter().map(|asked| asked.body).collect();
+        (bodies(reviews), bodies(events))
+    }
+}
+
+/// An Application that syncs production by itself, with the override for it.
+fn overruled() -> Value {
+    let mut object = automated_on_production();
+    object["metadata"]["uid"] = json!("5a0b");
+    object["metadata"]["annotations"] = json!({
+        "kubectl-gitops.io/autoscaled": "false",
+        "kubectl-gitops.io/break-glass": "prod-auto-sync",
+        "kubectl-gitops.io/break-glass-reason": "INC-1: it burns",
+        "kubectl-gitops.io/break-glass-expires": "2026-01-01T02:00:00Z",
+    });
+    object
+}
+
+fn create(object: &Value) -> Value {
+    json!({
+        "uid": "u-1",
+        "kind": {"group": "argoproj.io", "version": "v1alpha1", "kind": "Application"},
+        "name": "web",
+        "namespace": "argocd",
+        "operation": "CREATE",
+        "userInfo": {
+            "username": "alice",
+            "uid": "a-1",
+            "groups": ["on-call", "system:authenticated"],
+            "extra": {"example.com/device": ["laptop"]},
+        },
+        "object": object,
+        "oldObject": null,
+        "dryRun": false,
+    })
+}
+
+#[tokio::test]
+async fn who_may_overrule_does_and_it_is_on_record() {
+    let test = Test::with(Mood::Allows);
+    let response = test.ask(create(&overruled())).await;
+    assert_json_snapshot!("admitted", response);
+    assert_eq!((test.metric("used"), test.metric("refused")), (1, 0));
+    let (reviews, events) = test.asked_and_told().await;
+    assert_json_snapshot!("review", reviews);
+    let [mut event] = events.try_into().unwrap();
+    for volatile in ["/eventTime", "/metadata/name"] {
+        *event.pointer_mut(volatile).unwrap() = json!("…");
+    }
+    assert_json_snapshot!("event_of_use", event);
+}
+
+#[tokio::test]
+async fn who_may_not_is_refused_and_that_is_on_record() {
+    let test = Test::with(Mood::Denies);
+    let response = test.ask(create(&overruled())).await;
+    assert_json_snapshot!("refused", response);
+    assert_eq!((test.metric("used"), test.metric("refused")), (0, 1));
+    let (_, events) = test.asked_and_told().await;
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0]["reason"], "BreakGlassRefused");
+    assert_eq!(events[0]["type"], "Warning");
+    assert_eq!(
+        events[0]["note"],
+        "override of prod-auto-sync by alice refused: its writer may not overrule prod-auto-sync"
+    );
+}
+
+#[tokio::test]
+async fn where_nobody_can_be_asked_nobody_may() {
+    let test = Test::with(Mood::Fails);
+    let response = test.ask(create(&overruled())).await;
+    assert_eq!(response["allowed"], false);
+    let message = response["status"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("the API server could not be asked about its writer"),
+        "{message}"
+    );
+    // Nor without anybody to ask.
+    let caches = Caches::Synced(Box::new(inventory()));
+    let alone = Arc::new(Webhook::new(caches, Limits::default()));
+    let mut object = overruled();
+    object["metadata"]["annotations"]["kubectl-gitops.io/break-glass-expires"] =
+        json!((Timestamp::now() + jiff::SignedDuration::from_hours(1)).to_string());
+    let review = json!({
+        "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": create(&object),
+    });
+    let response = ask(&alone, review.to_string()).await.response();
+    assert_eq!(response["allowed"], false);
+}
+
+#[tokio::test]
+async fn a_dry_run_gets_the_verdict_and_leaves_nothing_behind() {
+    for mood in [Mood::Allows, Mood::Denies] {
+        let test = Test::with(mood);
+        let mut request = create(&overruled());
+        request["dryRun"] = json!(true);
+        let response = test.ask(request).await;
+        assert_eq!(response["allowed"], matches!(mood, Mood::Allows));
+        let annotations = response["auditAnnotations"].as_object().unwrap();
+        assert!(
+            annotations
+                .keys()
+                .all(|key| !key.starts_with("break-glass"))
+        );
+        for outcome in ["granted", "used", "refused"] {
+            assert_eq!(test.metric(outcome), 0, "{outcome}");
+        }
+        let (_, events) = test.asked_and_told().await;
+        assert!(events.is_empty(), "{events:#?}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_asked_where_nothing_is_claimed() {
+    let test = Test::with(Mood::Allows);
+    let old = overruled();
+    let mut new = old.clone();
+    new["metadata"]["labels"] = json!({"team": "web"});
+    let mut request = create(&new);
+    request["operation"] = json!("UPDATE");
+    request["oldObject"] = old;
+    assert_eq!(test.ask(request).await["allowed"], true);
+    assert_eq!(
+        test.ask(create(&automated_on_production())).await["allowed"],
+        false
+    );
+    let (reviews, events) = test.asked_and_told().await;
+    assert!(
+        reviews.is_empty() && events.is_empty(),
+        "{reviews:#?} {events:#?}"
+    );
+}
