@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::commands::break_glass::{self, BreakGlassArgs};
 use crate::commands::check::{self, CheckArgs};
 use crate::commands::completion::{self, CompletionArgs};
 use crate::commands::explain::{self, ExplainArgs};
@@ -31,9 +32,10 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Check(CheckArgs),
+    Check(Box<CheckArgs>),
     Preview(Box<PreviewArgs>),
     Explain(ExplainArgs),
+    BreakGlass(BreakGlassArgs),
     Completion(CompletionArgs),
 }
 
@@ -99,6 +101,7 @@ fn dispatch(command: Command, host: Host) -> Result<ExitStatus, CommandError> {
         Command::Check(args) => check::run(&args),
         Command::Preview(args) => preview::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::BreakGlass(args) => break_glass::run(&args),
         Command::Completion(args) => completion::run(&args, self::command(host), host.executable()),
     }
 }
@@ -106,7 +109,17 @@ fn dispatch(command: Command, host: Host) -> Result<ExitStatus, CommandError> {
 /// The command line as the host's users write it.
 fn command(host: Host) -> clap::Command {
     let name = host.command_line();
-    let command = Cli::command().bin_name(name).mut_subcommands(|subcommand| {
+    let command = called(Cli::command().bin_name(name), name);
+    match host {
+        Host::Kubectl => command,
+        Host::Argocd => command.mut_subcommand("completion", completion::of_argocd),
+    }
+}
+
+/// Examples as the host's users write them, of all commands below this one.
+fn called(command: clap::Command, name: &'static str) -> clap::Command {
+    command.mut_subcommands(|subcommand| {
+        let subcommand = called(subcommand, name);
         match subcommand.get_after_long_help() {
             Some(help) => {
                 let help = help.to_string().replace("kubectl gitops", name);
@@ -114,11 +127,7 @@ fn command(host: Host) -> clap::Command {
             }
             None => subcommand,
         }
-    });
-    match host {
-        Host::Kubectl => command,
-        Host::Argocd => command.mut_subcommand("completion", completion::of_argocd),
-    }
+    })
 }
 
 fn file_name(path: Option<&OsString>) -> String {

@@ -1,5 +1,6 @@
 //! One module a command: its arguments, and what it does.
 
+pub(crate) mod break_glass;
 pub(crate) mod check;
 pub(crate) mod completion;
 pub(crate) mod explain;

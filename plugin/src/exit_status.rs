@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub(crate) enum ExitStatus {
     /// 0: nothing is denied, nothing changes.
     Clean,
-    /// 1: something is denied.
+    /// 1: something is denied, or you may not.
     Denied,
     /// 1: something changes.
     Changes,

@@ -41,6 +41,8 @@ pub(crate) struct Facts {
     completeness: Completeness,
     enabled_field: EnabledField,
     objects: BTreeMap<Identity, Result<Fact, Problem>>,
+    /// Whether a policy that there is would be among them.
+    pub(crate) knows_policy: bool,
     /// Objects that were declared twice, as one sentence each.
     pub(crate) repeated: Vec<String>,
 }
@@ -65,6 +67,7 @@ impl Facts {
             completeness,
             enabled_field: EnabledField::default(),
             objects: BTreeMap::new(),
+            knows_policy: true,
             repeated: Vec::new(),
         }
     }

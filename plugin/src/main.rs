@@ -5,13 +5,14 @@
 //!                                 │
 //!                                 ├─> repository (files, manifests) ──┐
 //!                                 │                                   ├─> facts ──> policy
-//!                                 └─> cluster_access (read only) ─────┘
+//!                                 └─> cluster_access ─────────────────┘
 //! ```
 //!
 //! The same binary answers as `argocd gitops` when it is called `argocd-gitops`, and completes
 //! words for kubectl when it is called `kubectl_complete-gitops`.
 
 mod argocd_namespace;
+mod break_glass;
 mod cli;
 mod cluster_access;
 mod commands;
@@ -21,8 +22,10 @@ mod facts;
 mod output;
 mod parallel;
 mod preview;
+mod progress;
 mod report;
 mod repository;
+mod selection;
 
 use std::process::ExitCode;
 

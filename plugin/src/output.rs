@@ -2,6 +2,7 @@
 //!
 //! One module a format. What programs read is a versioned type of its own ([`v1`]).
 
+pub(crate) mod break_glass;
 mod name;
 pub(crate) mod preview;
 pub(crate) mod table;
@@ -17,7 +18,6 @@ use serde::Serialize;
 
 use crate::error::CommandError;
 use crate::report::Report;
-use crate::repository::Repository;
 
 /// The version of everything in JSON and YAML.
 pub(crate) const API_VERSION: &str = "kubectl-gitops.io/v1alpha1";
@@ -55,18 +55,18 @@ pub(crate) enum ExplainFormat {
     Json,
 }
 
-/// Prints a check's report.
+/// Prints a check's report, and where it is one of files how many these are.
 pub(crate) fn check(
     report: &Report,
-    repository: &Repository,
+    files: Option<usize>,
     format: CheckFormat,
     counts_as_denied: impl Fn(Level) -> bool,
 ) -> Result<(), CommandError> {
     let text = match format {
         CheckFormat::Table => table::findings(report, terminal_width()),
         CheckFormat::Wide => table::wide(report),
-        CheckFormat::Json => to_json(&v1::CheckReport::new(report, repository))?,
-        CheckFormat::Yaml => to_yaml(&v1::CheckReport::new(report, repository))?,
+        CheckFormat::Json => to_json(&v1::CheckReport::new(report, files))?,
+        CheckFormat::Yaml => to_yaml(&v1::CheckReport::new(report, files))?,
         CheckFormat::Name => name::denied(report, counts_as_denied),
     };
     print(&text)
@@ -111,6 +111,11 @@ pub(crate) fn error(text: &str) {
 /// Says that something may surprise.
 pub(crate) fn warning(text: &str) {
     say("warning", YELLOW.bold(), text);
+}
+
+/// Says what the API server warns of, in kubectl's words.
+pub(crate) fn warning_of_server(text: &str) {
+    say("Warning", YELLOW.bold(), &table::printable(text));
 }
 
 /// Says what may help.

@@ -1,13 +1,10 @@
 //! The same work on many things, on all processors.
 
-use std::io::IsTerminal;
 use std::num::NonZero;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 use std::{panic, thread};
 
-use crate::output;
+use crate::progress::Progress;
 
 /// What `work` makes of each item, in the order of the items. Work that takes long is reported on
 /// a terminal.
@@ -17,7 +14,7 @@ pub(crate) fn map<T: Sync, R: Send>(
     work: impl Fn(&T) -> R + Sync,
 ) -> Vec<R> {
     let next = AtomicUsize::new(0);
-    let progress = Progress::new(label, items.len());
+    let progress = Progress::new(label, Some(items.len()));
     let worker = || {
         let mut results = Vec::new();
         loop {
@@ -46,59 +43,6 @@ pub(crate) fn map<T: Sync, R: Send>(
     });
     results.sort_unstable_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, result)| result).collect()
-}
-
-const PATIENCE: Duration = Duration::from_secs(1);
-const INTERVAL: Duration = Duration::from_millis(200);
-
-struct Progress {
-    label: &'static str,
-    total: usize,
-    /// None if nobody watches.
-    display: Option<Mutex<Display>>,
-}
-
-struct Display {
-    due: Instant,
-    shown: bool,
-}
-
-impl Progress {
-    fn new(label: &'static str, total: usize) -> Self {
-        let watched = std::io::stderr().is_terminal();
-        Progress {
-            label,
-            total,
-            display: watched.then(|| {
-                Mutex::new(Display {
-                    due: Instant::now() + PATIENCE,
-                    shown: false,
-                })
-            }),
-        }
-    }
-
-    fn reached(&self, index: usize) {
-        let Some(Ok(mut display)) = self.display.as_ref().map(Mutex::try_lock) else {
-            return;
-        };
-        let now = Instant::now();
-        if now >= display.due {
-            output::progress(&format!("{} {index}/{}", self.label, self.total));
-            display.due = now + INTERVAL;
-            display.shown = true;
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if let Some(Ok(display)) = self.display.as_mut().map(Mutex::get_mut)
-            && display.shown
-        {
-            output::progress("");
-        }
-    }
 }
 
 #[cfg(test)]

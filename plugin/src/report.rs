@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use argocd::{AppProject, Application, ApplicationSet, ClusterSecret};
+use jiff::Timestamp;
 use policy::{Finding, Inventory, Level, Object, Subject, evaluate};
 
 use crate::parallel;
@@ -14,11 +15,24 @@ use crate::repository::problem::Problem;
 pub(crate) struct Located {
     pub(crate) finding: Finding,
     pub(crate) object: ObjectReference,
-    /// The finding's field as the file has it.
+    /// The finding's field as the file or the cluster has it.
     pub(crate) field: String,
-    pub(crate) file: Arc<str>,
-    pub(crate) line: usize,
+    pub(crate) place: Place,
 }
+
+/// Where an object, or one of its fields, stands.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Place {
+    File {
+        file: Arc<str>,
+        line: usize,
+    },
+    /// In a cluster.
+    Live,
+}
+
+/// An object of a cluster, and what was found in it.
+pub(crate) type Judged = (ObjectReference, Result<Vec<Finding>, Problem>);
 
 /// How many objects were judged, and how many findings there are of each level.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -32,7 +46,7 @@ pub(crate) struct Counts {
 /// What a check found.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
-    /// By file, line and rule.
+    /// Those in files by file, line and rule; those in a cluster by kind, namespace and name.
     pub(crate) findings: Vec<Located>,
     pub(crate) counts: Counts,
     /// Objects that could not be judged.
@@ -46,7 +60,10 @@ impl Report {
             .iter()
             .filter(|manifest| manifest.kind.is_judged())
             .collect();
-        let verdicts = parallel::map("judging", &judged, |manifest| judge(manifest, inventory));
+        let now = Timestamp::now();
+        let verdicts = parallel::map("judging", &judged, |manifest| {
+            judge(manifest, inventory, now)
+        });
         let mut report = Report::default();
         for verdict in verdicts {
             match verdict {
@@ -54,10 +71,32 @@ impl Report {
                 Err(problem) => report.problems.push(problem),
             }
         }
-        report.findings.sort_by(|a, b| {
-            (&a.file, a.line, a.finding.rule).cmp(&(&b.file, b.line, b.finding.rule))
-        });
+        report
+            .findings
+            .sort_by(|a, b| (&a.place, a.finding.rule).cmp(&(&b.place, b.finding.rule)));
         report.counts = Counts::of(judged.len(), &report.findings);
+        report
+    }
+
+    /// Gathers what was found in the objects of a cluster, in the order in which that has them.
+    pub(crate) fn of_cluster(judged: Vec<Judged>) -> Self {
+        let mut report = Report::default();
+        let objects = judged.len();
+        for (object, findings) in judged {
+            match findings {
+                Ok(findings) => {
+                    let located = findings.into_iter().map(|finding| Located {
+                        object: object.clone(),
+                        field: finding.field.to_string(),
+                        place: Place::Live,
+                        finding,
+                    });
+                    report.findings.extend(located);
+                }
+                Err(problem) => report.problems.push(problem),
+            }
+        }
+        report.counts = Counts::of(objects, &report.findings);
         report
     }
 }
@@ -79,7 +118,11 @@ impl Counts {
     }
 }
 
-fn judge(manifest: &Manifest, inventory: &Inventory) -> Result<Vec<Located>, Problem> {
+fn judge(
+    manifest: &Manifest,
+    inventory: &Inventory,
+    now: Timestamp,
+) -> Result<Vec<Located>, Problem> {
     let object = match manifest.kind {
         Kind::Application => {
             let application: Application<'_> = manifest.decode()?;
@@ -101,7 +144,11 @@ fn judge(manifest: &Manifest, inventory: &Inventory) -> Result<Vec<Located>, Pro
             return Ok(Vec::new());
         }
     };
-    let verdict = evaluate(&Subject::new(object), inventory);
+    let subject = Subject {
+        now,
+        ..Subject::new(object)
+    };
+    let verdict = evaluate(&subject, inventory);
     Ok(verdict
         .findings
         .into_iter()
@@ -112,10 +159,12 @@ fn judge(manifest: &Manifest, inventory: &Inventory) -> Result<Vec<Located>, Pro
 fn locate(finding: Finding, manifest: &Manifest) -> Located {
     let field = manifest.field_in_file(&finding.field);
     Located {
-        line: manifest.line_of(&field),
+        place: Place::File {
+            file: Arc::clone(&manifest.file),
+            line: manifest.line_of(&field),
+        },
         field,
         object: manifest.reference.clone(),
-        file: Arc::clone(&manifest.file),
         finding,
     }
 }

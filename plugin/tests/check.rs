@@ -3,7 +3,8 @@
 mod support;
 
 use insta::assert_snapshot;
-use serde_json::json;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 
 use support::{Folder, Ran, fixtures, run_in};
 
@@ -200,7 +201,8 @@ fn json_has_every_key_and_is_ordered_by_file_line_and_rule() {
         assert_eq!(
             keys(finding),
             [
-                "field", "file", "fix", "level", "line", "message", "object", "patch", "rule"
+                "field", "file", "fix", "level", "line", "message", "object", "patch", "rule",
+                "waivedBy"
             ]
         );
         assert_eq!(
@@ -849,4 +851,101 @@ fn the_services_repository() {
 fn the_services_repository_with_the_platform_teams_facts() {
     let arguments = ["check", "services", "--policy", "platform"];
     assert_snapshot!(run_in(&fixtures(), &arguments, "").transcript());
+}
+
+/// An Application of the project `default`, which an override lets pass that ends so many hours from now, and a policy.
+fn overridden(hours: i64, from_git: bool) -> Folder {
+    let end = Timestamp::now() + SignedDuration::from_hours(hours);
+    let metadata = format!(
+        "\
+metadata:
+  annotations:
+    kubectl-gitops.io/break-glass: default-project
+    kubectl-gitops.io/break-glass-reason: 'INC-1: it burns'
+    kubectl-gitops.io/break-glass-expires: '{end}'
+"
+    );
+    let policy = format!(
+        "\
+apiVersion: kubectl-gitops.io/v1alpha1
+kind: GitOpsPolicy
+metadata: {{name: default}}
+spec: {{breakGlass: {{fromGit: {from_git}}}}}
+"
+    );
+    Folder::with(&[
+        ("stray.yaml", &DEFAULT.replace("metadata:\n", &metadata)),
+        ("policy.yaml", &policy),
+    ])
+}
+
+/// What is said of an override in a file, without when it ends.
+fn told_of_override(folder: &Folder) -> String {
+    let report = folder.run(&["check", "-o", "json"]).json();
+    let findings = report["findings"].as_array().cloned().unwrap_or_default();
+    let mut lines: Vec<String> = findings
+        .iter()
+        .map(|finding| {
+            let text = |key: &str| finding[key].as_str().unwrap_or_default().to_owned();
+            let [level, rule, message] = ["level", "rule", "message"].map(text);
+            format!("{level}: {rule}:{}: {message}", finding["line"])
+        })
+        .collect();
+    lines.sort();
+    lines.join("\n")
+}
+
+#[test]
+fn an_override_in_a_file_counts_if_the_policy_lets_git_overrule() {
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "<time>");
+    settings.bind(|| {
+        for (name, hours, from_git, status) in [
+            ("an_override_in_a_file", 1, true, 0),
+            ("an_override_without_leave", 1, false, 1),
+            ("an_override_that_is_over", -1, true, 1),
+            ("an_override_that_lasts_too_long", 9, true, 1),
+        ] {
+            let folder = overridden(hours, from_git);
+            let run = folder.run(&["check"]);
+            assert_eq!(run.status(), status, "{}", run.transcript());
+            assert_snapshot!(name, told_of_override(&folder));
+        }
+    });
+}
+
+#[test]
+fn programs_are_told_what_lets_a_denial_pass() {
+    let waived_by = |folder: &Folder| {
+        let report = folder.run(&["check", "-o", "json"]).json();
+        let findings = report["findings"].as_array().cloned().unwrap_or_default();
+        let of_rule = findings
+            .iter()
+            .find(|finding| finding["rule"] == "default-project");
+        let finding = of_rule.cloned().unwrap_or_default();
+        let level = finding["level"].clone();
+        (level, finding.get("waivedBy").cloned())
+    };
+    let exempt = "\
+apiVersion: kubectl-gitops.io/v1alpha1
+kind: GitOpsPolicy
+metadata: {name: default}
+spec: {rules: {default-project: {exempt: [{applications: ['*'], reason: for a test}]}}}
+";
+    let warned = "\
+apiVersion: kubectl-gitops.io/v1alpha1
+kind: GitOpsPolicy
+metadata: {name: default}
+spec: {rules: {default-project: {action: Warn}}}
+";
+    let with_policy =
+        |policy: &str| Folder::with(&[("stray.yaml", DEFAULT), ("policy.yaml", policy)]);
+    for (folder, level, waiver) in [
+        (overridden(1, true), "warn", json!("break-glass")),
+        (with_policy(exempt), "warn", json!("exemption")),
+        (with_policy(warned), "warn", Value::Null),
+        (overridden(1, false), "deny", Value::Null),
+    ] {
+        assert_eq!(waived_by(&folder), (json!(level), Some(waiver)));
+    }
 }

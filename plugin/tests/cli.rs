@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use insta::assert_snapshot;
+use serde_json::{Value, json};
 
 use support::api_server::{ApiServer, CLUSTERS};
 use support::{Folder, run_as};
@@ -77,6 +78,18 @@ data: {{name: {}, server: {server}, config: {config}}}
     )
 }
 
+const COMMANDS: [&str; 9] = [
+    "",
+    "check",
+    "preview",
+    "explain",
+    "break-glass grant",
+    "break-glass list",
+    "break-glass revoke",
+    "break-glass why",
+    "completion",
+];
+
 /// Makes the binary known by another name.
 #[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]
 fn called(folder: &Folder, name: &str) -> PathBuf {
@@ -88,9 +101,9 @@ fn called(folder: &Folder, name: &str) -> PathBuf {
 #[test]
 fn help_of_every_command() {
     let folder = Folder::with(&[]);
-    for command in ["", "check", "preview", "explain", "completion"] {
+    for command in COMMANDS {
         let arguments: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
-        let name = format!("help_{command}");
+        let name = format!("help_{}", command.replace(' ', "_"));
         assert_snapshot!(name, folder.run(&arguments).transcript());
     }
 }
@@ -108,6 +121,12 @@ fn called_as_a_plugin_of_argocd_it_says_so() {
         "{long}"
     );
     assert!(!long.contains("  kubectl gitops"), "{long}");
+    let nested = help(&["break-glass", "list", "--help"]);
+    assert!(
+        nested.contains("  argocd gitops break-glass list -A"),
+        "{nested}"
+    );
+    assert!(!nested.contains("kubectl gitops"), "{nested}");
     let completion = help(&["completion", "--help"]);
     assert_snapshot!("help_completion_of_argocd", completion);
     let script = help(&["completion", "bash"]);
@@ -120,11 +139,11 @@ fn called_as_a_plugin_of_argocd_it_says_so() {
 #[test]
 fn help_is_a_command_too() {
     let folder = Folder::with(&[]);
-    for command in ["", "check", "preview", "explain", "completion"] {
+    for command in COMMANDS {
         let words = |words: &[&str]| {
-            let arguments: Vec<_> = words
-                .iter()
-                .copied()
+            let arguments: Vec<_> = words.iter().flat_map(|word| word.split(' ')).collect();
+            let arguments: Vec<_> = arguments
+                .into_iter()
                 .filter(|word| !word.is_empty())
                 .collect();
             folder.run(&arguments).transcript()
@@ -165,6 +184,14 @@ fn kubectl_gets_words_with_their_meaning() {
     assert_snapshot!("complete_commands", complete(&[""]));
     assert_snapshot!("complete_rules", complete(&["explain", "prod"]));
     assert_snapshot!("complete_formats", complete(&["check", "-o", ""]));
+    assert_snapshot!(
+        "complete_overridable",
+        complete(&["break-glass", "grant", "x", "--rule", "prod"])
+    );
+    assert_snapshot!(
+        "complete_overridden",
+        complete(&["break-glass", "why", "prod"])
+    );
     assert_snapshot!("complete_paths", complete(&["check", "app"]));
     assert!(complete(&[]).contains("check\t"));
 }
@@ -191,6 +218,49 @@ case $command in
 esac
 ";
 
+/// Lets the API server have what the examples of `break-glass` name, and do what they ask.
+fn takes_overrides(server: &ApiServer, application: &Value, application_set: &Value) {
+    let argo_cd = "/apis/argoproj.io/v1alpha1";
+    let named = |object: &Value, name: &str| {
+        let mut object = object.clone();
+        object["metadata"]["name"] = name.into();
+        object
+    };
+    for (plural, object) in [
+        ("applications/orders", named(application, "orders")),
+        ("applicationsets/carts", named(application_set, "carts")),
+    ] {
+        let path = format!("{argo_cd}/namespaces/argocd/{plural}");
+        server.answers(&path, 200, object);
+        server.accepts(&format!("PATCH {path}"), 200, json!({}));
+    }
+    for path in [
+        "applications",
+        "appprojects",
+        "namespaces/argocd/applications",
+        "namespaces/argocd/applicationsets",
+    ] {
+        server.lists(&format!("{argo_cd}/{path}"), &[]);
+    }
+    for path in ["applications", "applicationsets", "appprojects"] {
+        server.lists(&format!("{argo_cd}/{path}?team=shop"), &[]);
+    }
+    let clusters = "/api/v1/namespaces/argocd/secrets?team=shop";
+    server.lists(
+        &format!("{clusters},argocd.argoproj.io/secret-type=cluster"),
+        &[],
+    );
+    let reviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+    let allowed = json!({"status": {"allowed": true}});
+    server.accepts(&format!("POST {reviews}"), 201, allowed);
+    let who = json!({"status": {"userInfo": {"username": "alice"}}});
+    server.accepts(
+        "POST /apis/authentication.k8s.io/v1/selfsubjectreviews",
+        201,
+        who,
+    );
+}
+
 #[test]
 fn the_examples_in_the_help_work() {
     use std::os::unix::fs::PermissionsExt;
@@ -200,6 +270,9 @@ fn the_examples_in_the_help_work() {
     let sets = "/apis/argoproj.io/v1alpha1/applicationsets";
     server.lists(sets, &[object(APPLICATION_SET)]);
     server.lists(CLUSTERS, &[object(&cluster("prod-eu"))]);
+    let projects = "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects";
+    server.lists(projects, &[object(PLATFORM)]);
+    takes_overrides(&server, &object(APPLICATION), &object(APPLICATION_SET));
     let folder = Folder::with(&[
         ("applications/cart.yaml", APPLICATION),
         ("bootstrap/project.yaml", PROJECT),
@@ -215,8 +288,9 @@ fn the_examples_in_the_help_work() {
     std::fs::set_permissions(bin.join("kubectl"), PermissionsExt::from_mode(0o755)).unwrap();
     std::os::unix::fs::symlink(BINARY, bin.join("kubectl-gitops")).unwrap();
     let mut examples = 0;
-    for command in ["check", "preview", "explain", "completion"] {
-        let help = folder.run(&[command, "--help"]).stdout();
+    for command in &COMMANDS[1..] {
+        let words: Vec<_> = command.split(' ').chain(["--help"]).collect();
+        let help = folder.run(&words).stdout();
         let (_, section) = help.split_once("Examples:\n").unwrap();
         let lines = section
             .lines()
@@ -226,11 +300,11 @@ fn the_examples_in_the_help_work() {
         for line in lines {
             examples += 1;
             // That something changes is what an example shows.
-            let expected: &[i32] = if command == "preview" { &[0, 1] } else { &[0] };
+            let expected: &[i32] = if *command == "preview" { &[0, 1] } else { &[0] };
             run_example(line, folder.path(), &bin, expected);
         }
     }
-    assert!(examples >= 11, "only {examples} examples were found");
+    assert!(examples >= 23, "only {examples} examples were found");
 }
 
 #[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]

@@ -1,17 +1,30 @@
-//! Reading objects off an API server, as the JSON that it sends.
+//! Reading and changing objects of an API server, as the JSON that it sends.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
+use http::HeaderMap;
 use kube::Client;
-use kube::api::{ApiResource, DynamicObject, GetParams, ListParams};
+use kube::api::{
+    ApiResource, DynamicObject, GetParams, ListParams, Patch, PatchParams, PostParams,
+};
+use kube::client::Body;
 use kube::core::request::Request;
 use kube::core::{Resource as _, Status};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+use super::warnings;
 use crate::error::{CommandError, chain};
+use crate::output;
+
+/// The name that the API server notes beside the fields that we write.
+const FIELD_MANAGER: &str = "kubectl-gitops";
 
 /// How many objects are asked for at once.
 const PAGE: u32 = 500;
@@ -21,6 +34,8 @@ pub(crate) struct ApiServer {
     client: Client,
     address: String,
     timeout: Option<Duration>,
+    /// The warnings that the user has been told of.
+    told: RefCell<BTreeSet<String>>,
 }
 
 /// What is done to objects, as RBAC names it.
@@ -28,6 +43,8 @@ pub(crate) struct ApiServer {
 pub(crate) enum Verb {
     Get,
     List,
+    Patch,
+    Create,
 }
 
 impl fmt::Display for Verb {
@@ -35,6 +52,8 @@ impl fmt::Display for Verb {
         formatter.write_str(match self {
             Verb::Get => "get",
             Verb::List => "list",
+            Verb::Patch => "patch",
+            Verb::Create => "create",
         })
     }
 }
@@ -48,18 +67,34 @@ pub(crate) struct Objects {
 
 impl fmt::Display for Objects {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.resource.plural)?;
-        if !self.resource.group.is_empty() {
-            write!(formatter, ".{}", self.resource.group)?;
-        }
-        match &self.namespace {
-            Some(namespace) => write!(formatter, " in namespace {namespace}"),
-            None => Ok(()),
-        }
+        write!(formatter, "{}{}", self.qualified(), self.place())
     }
 }
 
 impl Objects {
+    /// `applications.argoproj.io`.
+    pub(crate) fn qualified(&self) -> String {
+        match &*self.resource.group {
+            "" => self.resource.plural.clone(),
+            group => format!("{}.{group}", self.resource.plural),
+        }
+    }
+
+    fn place(&self) -> String {
+        match &self.namespace {
+            Some(namespace) => format!(" in namespace {namespace}"),
+            None => String::new(),
+        }
+    }
+
+    /// One of them, or all.
+    pub(crate) fn one_or_all(&self, name: Option<&str>) -> String {
+        match name {
+            Some(name) => format!("{}/{name}{}", self.qualified(), self.place()),
+            None => self.to_string(),
+        }
+    }
+
     fn request(&self) -> Request {
         Request::new(DynamicObject::url_path(
             &self.resource,
@@ -68,12 +103,14 @@ impl Objects {
     }
 }
 
-/// Something could not be read.
+/// Something could not be read or changed.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {verb} {objects}")]
+#[error("cannot {verb} {}", .objects.one_or_all(.name.as_deref()))]
 pub(crate) struct AccessError {
     verb: Verb,
     objects: Box<Objects>,
+    /// Of the one object that is changed.
+    name: Option<String>,
     #[source]
     reason: AccessErrorReason,
 }
@@ -87,6 +124,10 @@ pub(crate) enum AccessErrorReason {
     Unauthorized(String),
     #[error("the API server does not know the kind")]
     NoSuchKind,
+    #[error("somebody else changed it at the same time: {0}")]
+    Conflict(String),
+    #[error("{0}")]
+    BadRequest(String),
     #[error("{0}")]
     Refused(String),
     #[error("{address} does not answer: {reason}")]
@@ -103,6 +144,24 @@ impl AccessError {
         matches!(self.reason, AccessErrorReason::Forbidden(_))
     }
 
+    /// Whether somebody else was faster.
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self.reason, AccessErrorReason::Conflict(_))
+    }
+
+    /// Whether what was asked makes no sense.
+    pub(crate) fn is_bad_request(&self) -> bool {
+        matches!(self.reason, AccessErrorReason::BadRequest(_))
+    }
+
+    /// Whether there was no answer.
+    pub(crate) fn is_without_answer(&self) -> bool {
+        matches!(
+            self.reason,
+            AccessErrorReason::Unreachable { .. } | AccessErrorReason::TimedOut { .. }
+        )
+    }
+
     fn hint(&self) -> Option<String> {
         match &self.reason {
             AccessErrorReason::Forbidden(_) => Some(format!(
@@ -115,10 +174,12 @@ impl AccessError {
             AccessErrorReason::Unauthorized(_) => {
                 Some("`kubectl auth whoami` with the same flags shows who you are".to_owned())
             }
-            AccessErrorReason::Unreachable { .. } | AccessErrorReason::TimedOut { .. } => {
-                Some("compare with files instead by --against PATH".to_owned())
-            }
-            AccessErrorReason::Refused(_) | AccessErrorReason::Answer => None,
+            AccessErrorReason::Conflict(_)
+            | AccessErrorReason::Unreachable { .. }
+            | AccessErrorReason::TimedOut { .. }
+            | AccessErrorReason::BadRequest(_)
+            | AccessErrorReason::Refused(_)
+            | AccessErrorReason::Answer => None,
         }
     }
 }
@@ -154,6 +215,7 @@ impl ApiServer {
             client,
             address,
             timeout,
+            told: RefCell::default(),
         }
     }
 
@@ -170,6 +232,7 @@ impl ApiServer {
         let failed = |reason| AccessError {
             verb: Verb::List,
             objects: Box::new(objects.clone()),
+            name: None,
             reason,
         };
         let mut parameters = ListParams::default().limit(PAGE);
@@ -210,9 +273,64 @@ impl ApiServer {
             Err(reason) => Err(AccessError {
                 verb: Verb::Get,
                 objects: Box::new(objects.clone()),
+                name: None,
                 reason,
             }),
         }
+    }
+
+    /// Changes an object by a JSON Merge Patch, or asks only whether that would be admitted, and returns what is
+    /// made of the JSON of its metadata afterwards.
+    ///
+    /// # Errors
+    /// It is not changed.
+    pub(crate) async fn patch<T>(
+        &self,
+        objects: &Objects,
+        name: &str,
+        change: &Value,
+        only_ask: bool,
+        read: impl FnOnce(&str) -> T,
+    ) -> Result<T, AccessError> {
+        let parameters = PatchParams {
+            dry_run: only_ask,
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        // Of a Secret no more than this need travel.
+        let request = objects
+            .request()
+            .patch_metadata(name, &parameters, &Patch::Merge(change));
+        match self.answer(request).await {
+            Ok(text) => Ok(read(&text)),
+            Err(reason) => Err(AccessError {
+                verb: Verb::Patch,
+                objects: Box::new(objects.clone()),
+                name: Some(name.to_owned()),
+                reason,
+            }),
+        }
+    }
+
+    /// Creates an object that is a question, and returns the answer.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        objects: &Objects,
+        question: &Value,
+    ) -> Result<T, AccessError> {
+        let failed = |reason| AccessError {
+            verb: Verb::Create,
+            objects: Box::new(objects.clone()),
+            name: None,
+            reason,
+        };
+        let body = question.to_string().into_bytes();
+        let request = objects.request().create(&PostParams::default(), body);
+        let text = self.answer(request).await.map_err(failed)?;
+        serde_json::from_str(&text).map_err(|_| failed(AccessErrorReason::Answer))
     }
 
     async fn answer(
@@ -220,8 +338,8 @@ impl ApiServer {
         request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<Zeroizing<String>, AccessErrorReason> {
         let request = request.map_err(|error| AccessErrorReason::Refused(chain(&error)))?;
-        let answer = self.client.request_text(request);
-        let answer = match self.timeout {
+        let answer = self.exchange(request);
+        match self.timeout {
             None => answer.await,
             Some(after) => tokio::time::timeout(after, answer).await.map_err(|_| {
                 AccessErrorReason::TimedOut {
@@ -229,30 +347,56 @@ impl ApiServer {
                     after,
                 }
             })?,
-        };
-        answer
-            .map(Zeroizing::new)
-            .map_err(|error| self.reason(error))
+        }
     }
 
-    fn reason(&self, error: kube::Error) -> AccessErrorReason {
-        match error {
-            kube::Error::Api(status) => refusal(*status),
-            kube::Error::FromUtf8(_) | kube::Error::SerdeError(_) => AccessErrorReason::Answer,
-            other => AccessErrorReason::Unreachable {
-                address: self.address.clone(),
-                reason: innermost(&other),
-            },
+    /// Sends a request and tells of the warnings that come with its answer, which `Client::request_text`
+    /// drops.
+    async fn exchange(
+        &self,
+        request: http::Request<Vec<u8>>,
+    ) -> Result<Zeroizing<String>, AccessErrorReason> {
+        let unreachable = |error: &kube::Error| AccessErrorReason::Unreachable {
+            address: self.address.clone(),
+            reason: innermost(error),
+        };
+        let sent = self.client.send(request.map(Body::from)).await;
+        let (head, body) = sent.map_err(|error| unreachable(&error))?.into_parts();
+        self.tell_warnings(&head.headers);
+        let body = body.collect_bytes().await;
+        let body = body.map_err(|error| unreachable(&error))?;
+        let text = String::from_utf8(body.into()).map_err(|_| AccessErrorReason::Answer)?;
+        let text = Zeroizing::new(text);
+        if head.status.is_client_error() || head.status.is_server_error() {
+            return Err(refusal(head.status.as_u16(), &text));
+        }
+        Ok(text)
+    }
+
+    /// Each once, as kubectl does.
+    fn tell_warnings(&self, headers: &HeaderMap) {
+        for text in warnings::in_headers(headers) {
+            if self.told.borrow_mut().insert(text.clone()) {
+                output::warning_of_server(&text);
+            }
         }
     }
 }
 
-fn refusal(status: Status) -> AccessErrorReason {
-    match status.code {
-        401 => AccessErrorReason::Unauthorized(status.message),
-        403 => AccessErrorReason::Forbidden(status.message),
+/// What the API server says in place of an object. Something between may answer in other forms.
+fn refusal(code: u16, text: &str) -> AccessErrorReason {
+    let message = match serde_json::from_str::<Status>(text) {
+        Ok(status) => status.message,
+        Err(_) => text.trim().to_owned(),
+    };
+    match code {
+        400 => AccessErrorReason::BadRequest(message),
+        401 => AccessErrorReason::Unauthorized(message),
+        // A webhook's refusal has the same code as RBAC's, and no Role helps.
+        403 if !message.contains(" denied the request: ") => AccessErrorReason::Forbidden(message),
         404 => AccessErrorReason::NoSuchKind,
-        _ => AccessErrorReason::Refused(status.message),
+        409 => AccessErrorReason::Conflict(message),
+        _ => AccessErrorReason::Refused(message),
     }
 }
 

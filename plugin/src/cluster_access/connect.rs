@@ -15,7 +15,7 @@ use crate::error::{CommandError, chain};
 
 /// Why there is no connection. What a kubeconfig or a credential plugin holds is in none of them.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ConnectError {
+pub(crate) enum ConnectError {
     #[error("there is no kubeconfig, and this is no Pod")]
     NoKubeconfig,
     #[error("cannot read {}", .path.display())]
@@ -47,11 +47,14 @@ pub(super) enum ConnectError {
 }
 
 impl ConnectError {
+    /// Whether no cluster is known.
+    pub(crate) fn is_without_cluster(&self) -> bool {
+        matches!(self, ConnectError::NoKubeconfig)
+    }
+
     fn hint(&self) -> Option<&'static str> {
         match self {
-            ConnectError::NoKubeconfig => Some(
-                "name one by --kubeconfig or KUBECONFIG, or compare with files by --against PATH",
-            ),
+            ConnectError::NoKubeconfig => Some("name one by --kubeconfig or KUBECONFIG"),
             ConnectError::NoContext => Some("name one by --context"),
             ConnectError::Missing { .. } => Some("`kubectl config view` shows what there is"),
             _ => None,
@@ -75,7 +78,7 @@ impl ClusterArgs {
     ///
     /// # Errors
     /// There is no usable kubeconfig, or its credentials cannot be had.
-    pub(crate) async fn connect(&self) -> Result<ApiServer, CommandError> {
+    pub(crate) async fn connect(&self) -> Result<ApiServer, ConnectError> {
         let mut config = self.config().await?;
         if let Some(server) = &self.server {
             config.cluster_url = server.clone();

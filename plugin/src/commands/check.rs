@@ -1,24 +1,25 @@
-//! `check`: judges the manifests of a repository, without a cluster.
+//! `check`: judges the manifests of a repository, without a cluster, or the objects that a cluster has.
+
+mod files;
+mod live;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::ValueHint;
 use clap::builder::ArgPredicate;
-use policy::{Completeness, Level, RuleId, registry};
+use policy::{Level, RuleId, registry};
 
-use crate::argocd_namespace::ArgoCdNamespace;
+use crate::break_glass::target::parse_name;
+use crate::cluster_access::ClusterArgs;
 use crate::error::{CommandError, chain};
 use crate::exit_status::ExitStatus;
-use crate::facts::{Facts, Source};
-use crate::output::{self, CheckFormat, counted};
-use crate::report::Report;
-use crate::repository::Repository;
+use crate::output::{self, CheckFormat};
+use crate::report::{Counts, Report};
 use crate::repository::problem::Problem;
-use crate::repository::work_trees::{RepositoryArgs, WorkTrees};
+use crate::repository::work_trees::RepositoryArgs;
 
-/// Judge the Argo CD objects in files
+/// Judge the Argo CD objects in files or in a cluster
 ///
 /// Reads Applications, ApplicationSets, AppProjects and cluster Secrets from YAML and JSON files and
 /// says what the admission webhook would deny. What is known about projects, clusters, Argo CD's
@@ -31,13 +32,26 @@ use crate::repository::work_trees::{RepositoryArgs, WorkTrees};
 /// tag or a commit is not at hand. What depends on that, on pull requests or on other things outside
 /// is `undecided`.
 ///
+/// An override (`break-glass`) in a file is told with its reason and its end, and turns what its rules
+/// deny into warnings if the policy says `breakGlass.fromGit`. Without that it has no effect and is
+/// denied, as the webhook refuses it; so is one that has expired or lasts too long.
+///
 /// Secrets outside of Argo CD's namespace are not judged: they are no clusters to it.
 ///
 /// Folders are read with everything below them that ends in .yaml, .yml or .json, without what is
 /// hidden or ignored by Git. Files without any object of Kubernetes are skipped, and so are the
 /// templates of Helm charts and the patches that a kustomization names. A file that cannot be read
 /// is reported and the others are judged.
+///
+/// With --live the objects of a cluster are judged in place of files, by all that is known there: a
+/// project or cluster that is not there does not exist. It needs to list Applications,
+/// ApplicationSets, AppProjects, and Secrets in Argo CD's namespace; a kind that may not be listed is
+/// reported and the others are judged. Each object is judged as if it were new, but for a sync that is
+/// under way. An override that stands on one turns what its rules deny into warnings until it ends, and
+/// is told in the same way; that of an ApplicationSet does so for what it generates as well. One that
+/// has expired, or that the policy does not allow, has no effect, and that is told beside what it named.
 #[derive(Debug, clap::Args)]
+#[command(mut_group("ClusterArgs", |group| group.requires("live")))]
 #[command(after_long_help = "\
 Examples:
   # Judge everything below this folder
@@ -49,10 +63,16 @@ Examples:
   # Judge what Kustomize renders, and explain what is wrong
   kubectl kustomize overlays/prod | kubectl gitops check - --explain
 
+  # Judge what is in the cluster of the current context, in all namespaces
+  kubectl gitops check --live -A
+
+  # The names of what is denied there of one team
+  kubectl gitops check --live -A -l team=shop -o name
+
 Exit status:
   0  nothing is denied
   1  something is denied
-  2  a file or an object could not be read, or the command line is wrong
+  2  a file, an object or a kind could not be read, or the command line is wrong
 
 Called as a plugin of argocd, any status but 0 makes argocd print one more line to standard
 output: `Error: exit status N`.")]
@@ -83,8 +103,15 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     repository: RepositoryArgs,
 
+    /// Judge what is in the cluster of the current context
+    #[arg(
+        long,
+        conflicts_with_all = ["paths", "filenames", "policy", "RepositoryArgs"]
+    )]
+    live: bool,
+
     #[command(flatten)]
-    namespace: ArgoCdNamespace,
+    scope: Scope,
 
     /// Count what is undecided as denied
     #[arg(long)]
@@ -97,6 +124,45 @@ pub(crate) struct CheckArgs {
     /// Print the page of each rule that found something, after the table
     #[arg(long)]
     explain: bool,
+
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+/// Which objects are judged, and where Argo CD is.
+#[derive(Clone, Debug, clap::Args)]
+struct Scope {
+    /// Namespace that Argo CD runs in, where objects without one count as being [default: argocd]
+    #[arg(long, value_name = "NAMESPACE", value_parser = parse_name)]
+    argocd_namespace: Option<String>,
+
+    /// Namespace of the objects of a cluster, if it is not Argo CD's; for files the same as
+    /// --argocd-namespace
+    #[arg(short, long, value_parser = parse_name)]
+    namespace: Option<String>,
+
+    /// Judge the objects of all namespaces of a cluster
+    #[arg(short = 'A', long, conflicts_with = "namespace", requires = "live")]
+    all_namespaces: bool,
+
+    /// Label selector for the objects of a cluster, as for `kubectl get`
+    #[arg(short = 'l', long, value_name = "SELECTOR", requires = "live")]
+    selector: Option<String>,
+}
+
+const ARGOCD_NAMESPACE: &str = "argocd";
+
+/// What was checked, and what was found.
+struct Checked {
+    report: Report,
+    /// What could not be read, as one line each.
+    problems: Vec<String>,
+    /// Whether there may be more that should have been read.
+    is_complete: bool,
+    /// How many files these were.
+    files: Option<usize>,
+    /// What was checked, for people.
+    what: String,
 }
 
 /// Reads, judges, prints.
@@ -106,43 +172,30 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitStatus, CommandError> {
             "--explain goes with -o table or wide only",
         ));
     }
-    let namespace = args.namespace.name();
-    let given = Repository::read(&args.policy, namespace);
-    let paths: Vec<_> = args.paths.iter().chain(&args.filenames).collect();
-    let judged = Repository::read(&paths, namespace);
-    let unread_files = given.problems.iter().chain(&judged.problems);
-
-    let mut facts = Facts::new(namespace, Completeness::Partial);
-    facts.add(&judged.manifests, Source::Judged);
-    facts.add(&given.manifests, Source::Given);
-    for text in &facts.repeated {
-        output::warning(text);
-    }
-    let mut inventory = facts
-        .inventory()
-        .inspect_err(|_| tell(&lines_of(unread_files.clone())))?;
-    let work_trees = Arc::new(WorkTrees::of(&paths, &args.repository).map_err(CommandError::new)?);
-    inventory.checkouts = Arc::clone(&work_trees) as _;
-    let report = Report::of(&judged.manifests, &inventory);
-    work_trees.warn_of_unknown_remotes();
-    let problems = lines_of(unread_files.chain(facts.problems()).chain(&report.problems));
-    tell(&problems);
+    let checked = if args.live {
+        live::check(args)?
+    } else {
+        files::check(args)?
+    };
+    let Checked {
+        report, problems, ..
+    } = &checked;
+    tell(problems);
 
     let counts_as_denied = |level| level == Level::Deny || args.strict && level == Level::Undecided;
-    output::check(&report, &judged, args.output, counts_as_denied)?;
+    output::check(report, checked.files, args.output, counts_as_denied)?;
     if args.explain {
-        output::print(&pages(&report))?;
+        output::print(&pages(report))?;
     }
-    output::status(&summary(&report, &judged, args.strict));
+    output::status(&summary(&checked.what, report.counts, args.strict));
 
-    let denied = report
-        .findings
-        .iter()
-        .any(|located| counts_as_denied(located.finding.level));
-    Ok(match (!problems.is_empty(), denied) {
-        (true, _) => ExitStatus::Failed,
-        (false, true) => ExitStatus::Denied,
-        (false, false) => ExitStatus::Clean,
+    let mut levels = report.findings.iter().map(|located| located.finding.level);
+    let denied = levels.any(counts_as_denied);
+    let is_complete = checked.is_complete && problems.is_empty();
+    Ok(match (is_complete, denied) {
+        (false, _) => ExitStatus::Failed,
+        (true, true) => ExitStatus::Denied,
+        (true, false) => ExitStatus::Clean,
     })
 }
 
@@ -174,22 +227,13 @@ fn pages(report: &Report) -> String {
     pages
 }
 
-fn summary(report: &Report, judged: &Repository, strict: bool) -> String {
-    let counts = report.counts;
-    let skipped = match judged.skipped {
-        0 => String::new(),
-        skipped => format!(" ({skipped} skipped)"),
-    };
+fn summary(what: &str, counts: Counts, strict: bool) -> String {
     let counted_as = match counts.undecided {
         1.. if strict => ", counted as denied",
         _ => "",
     };
     format!(
-        "{}{skipped}, {}: {} denied, {} warned, {} undecided{counted_as}",
-        counted(judged.files, "file"),
-        counted(counts.objects, "object"),
-        counts.denied,
-        counts.warned,
-        counts.undecided
+        "{what}: {} denied, {} warned, {} undecided{counted_as}",
+        counts.denied, counts.warned, counts.undecided
     )
 }

@@ -34,7 +34,8 @@ pub(crate) struct ExplainArgs {
     output: ExplainFormat,
 }
 
-fn names() -> Vec<PossibleValue> {
+/// The names of the rules, for an argument that takes one.
+pub(crate) fn names() -> Vec<PossibleValue> {
     registry::all()
         .map(|rule| PossibleValue::new(rule.id.as_str()).help(rule.summary))
         .collect()

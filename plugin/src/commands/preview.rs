@@ -8,7 +8,7 @@ use policy::Completeness;
 use policy::fan_out::Change;
 
 use crate::argocd_namespace::ArgoCdNamespace;
-use crate::cluster_access::ClusterArgs;
+use crate::cluster_access::{ClusterArgs, block_on};
 use crate::error::{CommandError, chain};
 use crate::exit_status::ExitStatus;
 use crate::facts::{Facts, Source};
@@ -178,25 +178,31 @@ impl PreviewArgs {
     }
 
     fn live(&self) -> Result<Known, CommandError> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(CommandError::new)?;
-        let (mut facts, lacking) = runtime.block_on(async {
-            let server = self.cluster.connect().await?;
+        let (mut facts, lacking) = block_on(async {
+            let server = self.cluster.connect().await.map_err(|error| {
+                let is_without = error.is_without_cluster();
+                or_files(error.into(), is_without)
+            })?;
             let read = Facts::of_cluster(&server, self.namespace.name()).await;
-            read.map_err(CommandError::from)
+            read.map_err(|error| {
+                let is_without = error.is_without_answer();
+                or_files(error.into(), is_without)
+            })
         })?;
-        for text in lacking {
-            output::warning(&text);
-        }
-        for problem in facts.take_problems() {
-            output::warning(&format!("left out: {}", chain(&problem)));
-        }
+        facts.tell_what_lacks(&lacking);
         Ok(Known {
             facts,
             problems: Vec::new(),
         })
+    }
+}
+
+/// Says that files will do where there is no cluster.
+fn or_files(error: CommandError, is_without: bool) -> CommandError {
+    if is_without {
+        error.hinted("compare with files instead by --against PATH")
+    } else {
+        error
     }
 }
 

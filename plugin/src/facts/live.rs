@@ -17,11 +17,21 @@ use serde::Deserialize;
 use super::{Fact, Facts, Identity, check_policy};
 use crate::cluster_access::{AccessError, ApiServer, Objects};
 use crate::error::chain;
+use crate::output;
 use crate::repository::manifest::{Kind, ObjectReference};
 use crate::repository::problem::Problem;
 
 /// An object and what it says.
 type Stated = (Identity, Result<Fact, Problem>);
+
+/// What is done where something may not be read without which verdicts say little.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Demand {
+    /// It fails.
+    All,
+    /// It is not known.
+    Permitted,
+}
 
 impl Facts {
     /// Reads what there is: AppProjects, and the rest at once if these can be read.
@@ -34,35 +44,87 @@ impl Facts {
         server: &ApiServer,
         namespace: &str,
     ) -> Result<(Self, Vec<String>), AccessError> {
+        Facts::read(server, namespace, Demand::All).await
+    }
+
+    /// The same, but that what depends on something that the user may not read is undecided.
+    ///
+    /// # Errors
+    /// Something cannot be read for another reason than that it is forbidden.
+    pub(crate) async fn of_cluster_as_far_as_permitted(
+        server: &ApiServer,
+        namespace: &str,
+    ) -> Result<(Self, Vec<String>), AccessError> {
+        Facts::read(server, namespace, Demand::Permitted).await
+    }
+
+    async fn read(
+        server: &ApiServer,
+        namespace: &str,
+        demand: Demand,
+    ) -> Result<(Self, Vec<String>), AccessError> {
         let reader = Reader { server, namespace };
-        let projects = reader.projects().await?;
+        let projects = demand.meet(reader.projects().await)?;
         let (application_sets, clusters, repositories, settings, policy, definition) = tokio::try_join!(
-            reader.application_sets(),
-            reader.secrets(Kind::ClusterSecret, SECRET_TYPE_CLUSTER),
-            reader.secrets(Kind::RepositorySecret, SECRET_TYPE_REPOSITORY),
+            reader.application_sets(demand),
+            reader.secrets(Kind::ClusterSecret, SECRET_TYPE_CLUSTER, demand),
+            reader.secrets(Kind::RepositorySecret, SECRET_TYPE_REPOSITORY, demand),
             reader.settings(),
-            reader.policy(),
+            reader.policy("the verdicts are those of a cluster without a GitOpsPolicy"),
             reader.definition(),
         )?;
-        let mut facts = Facts::new(namespace, Completeness::Complete);
-        let no_project = projects.is_empty();
-        let lists = [projects, application_sets.known, clusters, repositories];
-        facts.objects.extend(lists.into_iter().flatten());
-        facts.objects.extend(settings.known);
-        facts.objects.extend(policy.known);
-        facts.enabled_field = definition.known;
+        let fleet = [&projects, &clusters, &repositories];
+        let completeness = if fleet.iter().all(|list| list.lacks.is_none()) {
+            Completeness::Complete
+        } else {
+            Completeness::Partial
+        };
+        let mut facts = Facts::new(namespace, completeness);
         // Argo CD makes the project `default` wherever it runs.
-        let no_project = no_project.then(|| {
+        let is_elsewhere = projects.lacks.is_none() && projects.known.is_empty();
+        let no_project = is_elsewhere.then(|| {
             format!("there is no AppProject in namespace {namespace}: name Argo CD's by --argocd-namespace")
         });
-        let lacking = [
-            no_project,
-            application_sets.lacks,
-            settings.lacks,
-            policy.lacks,
-            definition.lacks,
-        ];
+        facts.knows_policy = policy.lacks.is_none();
+        facts.enabled_field = definition.known;
+        let mut lacking = vec![no_project];
+        for list in [projects, application_sets, clusters, repositories] {
+            facts.objects.extend(list.known);
+            lacking.push(list.lacks);
+        }
+        facts.objects.extend(settings.known);
+        facts.objects.extend(policy.known);
+        lacking.extend([settings.lacks, policy.lacks, definition.lacks]);
+        // Secrets are listed twice.
+        lacking.dedup();
         Ok((facts, lacking.into_iter().flatten().collect()))
+    }
+
+    /// Reads the policy and nothing else. What it means that it may not be read is for the caller to say.
+    ///
+    /// # Errors
+    /// It cannot be read for another reason than that it is forbidden.
+    pub(crate) async fn of_policy(
+        server: &ApiServer,
+        namespace: &str,
+        consequence: &str,
+    ) -> Result<(Self, Vec<String>), AccessError> {
+        let policy = Reader { server, namespace }.policy(consequence).await?;
+        let mut facts = Facts::new(namespace, Completeness::Partial);
+        facts.objects.extend(policy.known);
+        facts.knows_policy = policy.lacks.is_none();
+        Ok((facts, policy.lacks.into_iter().collect()))
+    }
+
+    /// Tells what is not known as the user may not read it, and which objects are left out as they cannot be
+    /// read.
+    pub(crate) fn tell_what_lacks(&mut self, lacking: &[String]) {
+        for text in lacking {
+            output::warning(text);
+        }
+        for problem in self.take_problems() {
+            output::warning(&format!("left out: {}", chain(&problem)));
+        }
     }
 }
 
@@ -90,6 +152,21 @@ impl<T> Perhaps<T> {
     }
 }
 
+impl Demand {
+    fn meet(
+        self,
+        read: Result<Vec<Stated>, AccessError>,
+    ) -> Result<Perhaps<Vec<Stated>>, AccessError> {
+        match self {
+            Demand::All => read.map(|known| Perhaps { known, lacks: None }),
+            Demand::Permitted => {
+                let consequence = "what depends on them is undecided";
+                Perhaps::or_if_forbidden(read, Vec::new(), consequence)
+            }
+        }
+    }
+}
+
 struct Reader<'r> {
     server: &'r ApiServer,
     namespace: &'r str,
@@ -104,14 +181,14 @@ impl Reader<'_> {
     }
 
     async fn projects(&self) -> Result<Vec<Stated>, AccessError> {
-        let objects = self.own(of_argo_cd("AppProject", "appprojects"));
+        let objects = self.own(resource_of(Kind::AppProject));
         let read = |json: &str| stated(Kind::AppProject, &objects.resource, json);
         self.server.list(&objects, None, read).await
     }
 
     /// Those of all namespaces, or only of Argo CD's where more is forbidden.
-    async fn application_sets(&self) -> Result<Perhaps<Vec<Stated>>, AccessError> {
-        let own = self.own(of_argo_cd("ApplicationSet", "applicationsets"));
+    async fn application_sets(&self, demand: Demand) -> Result<Perhaps<Vec<Stated>>, AccessError> {
+        let own = self.own(resource_of(Kind::ApplicationSet));
         let all = Objects {
             namespace: None,
             ..own.clone()
@@ -119,44 +196,48 @@ impl Reader<'_> {
         let read = |json: &str| stated(Kind::ApplicationSet, &own.resource, json);
         match self.server.list(&all, None, read).await {
             Ok(known) => Ok(Perhaps { known, lacks: None }),
-            Err(error) if error.is_forbidden() => Ok(Perhaps {
-                known: self.server.list(&own, None, read).await?,
-                lacks: Some(format!(
-                    "{}: only those in namespace {} are known",
-                    chain(&error),
-                    self.namespace
-                )),
-            }),
+            Err(error) if error.is_forbidden() => {
+                let known = demand.meet(self.server.list(&own, None, read).await)?;
+                let of_all = || {
+                    format!(
+                        "{}: only those in namespace {} are known",
+                        chain(&error),
+                        self.namespace
+                    )
+                };
+                Ok(Perhaps {
+                    lacks: known.lacks.or_else(|| Some(of_all())),
+                    known: known.known,
+                })
+            }
             Err(error) => Err(error),
         }
     }
 
-    async fn secrets(&self, kind: Kind, label: &str) -> Result<Vec<Stated>, AccessError> {
-        let objects = self.own(resource("", "v1", "Secret", "secrets"));
+    async fn secrets(
+        &self,
+        kind: Kind,
+        label: &str,
+        demand: Demand,
+    ) -> Result<Perhaps<Vec<Stated>>, AccessError> {
+        let objects = self.own(resource_of(kind));
         let labels = format!("{LABEL_SECRET_TYPE}={label}");
         let read = |json: &str| stated(kind, &objects.resource, json);
-        self.server.list(&objects, Some(&labels), read).await
+        demand.meet(self.server.list(&objects, Some(&labels), read).await)
     }
 
     async fn settings(&self) -> Result<Perhaps<Option<Stated>>, AccessError> {
-        let objects = self.own(resource("", "v1", "ConfigMap", "configmaps"));
+        let objects = self.own(resource_of(Kind::Settings));
         let read = |json: &str| stated(Kind::Settings, &objects.resource, json);
         let settings = self.server.get(&objects, SETTINGS_CONFIG_MAP, read).await;
         let consequence = "argocd-cm is taken to be empty";
         Perhaps::or_if_forbidden(settings, None, consequence)
     }
 
-    async fn policy(&self) -> Result<Perhaps<Option<Stated>>, AccessError> {
-        let resource = resource(
-            "kubectl-gitops.io",
-            VERSION,
-            "GitOpsPolicy",
-            "gitopspolicies",
-        );
-        let objects = of_all_namespaces(resource);
+    async fn policy(&self, consequence: &str) -> Result<Perhaps<Option<Stated>>, AccessError> {
+        let objects = of_all_namespaces(resource_of(Kind::Policy));
         let read = |json: &str| stated(Kind::Policy, &objects.resource, json);
         let policy = self.server.get(&objects, POLICY_NAME, read).await;
-        let consequence = "the verdicts are those of a cluster without a GitOpsPolicy";
         Perhaps::or_if_forbidden(policy, None, consequence)
     }
 
@@ -180,11 +261,29 @@ impl Reader<'_> {
     }
 }
 
+/// The resource of objects of a kind.
+pub(crate) fn resource_of(kind: Kind) -> ApiResource {
+    match kind {
+        Kind::Application => of_argo_cd("Application", "applications"),
+        Kind::ApplicationSet => of_argo_cd("ApplicationSet", "applicationsets"),
+        Kind::AppProject => of_argo_cd("AppProject", "appprojects"),
+        Kind::ClusterSecret | Kind::RepositorySecret => resource("", "v1", "Secret", "secrets"),
+        Kind::Settings => resource("", "v1", "ConfigMap", "configmaps"),
+        Kind::Policy => resource(
+            "kubectl-gitops.io",
+            VERSION,
+            "GitOpsPolicy",
+            "gitopspolicies",
+        ),
+    }
+}
+
 fn of_argo_cd(kind: &str, plural: &str) -> ApiResource {
     resource(GROUP, VERSION, kind, plural)
 }
 
-fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
+/// A resource by its names.
+pub(crate) fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
     let api_version = match group {
         "" => version.to_owned(),
         group => format!("{group}/{version}"),
@@ -198,7 +297,8 @@ fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource
     }
 }
 
-fn of_all_namespaces(resource: ApiResource) -> Objects {
+/// Objects that are in no namespace, or wherever they are.
+pub(crate) fn of_all_namespaces(resource: ApiResource) -> Objects {
     Objects {
         resource,
         namespace: None,
@@ -218,15 +318,20 @@ struct Name {
     namespace: Option<String>,
 }
 
-/// What an object says, by its JSON.
-fn stated(kind: Kind, resource: &ApiResource, json: &str) -> Stated {
+/// How an object is named, by its JSON.
+pub(crate) fn reference_of(resource: &ApiResource, json: &str) -> ObjectReference {
     let Named { metadata } = serde_json::from_str(json).unwrap_or_default();
-    let reference = ObjectReference {
+    ObjectReference {
         api_version: resource.api_version.clone(),
         kind: resource.kind.clone(),
         namespace: metadata.namespace,
         name: Some(metadata.name),
-    };
+    }
+}
+
+/// What an object says, by its JSON.
+fn stated(kind: Kind, resource: &ApiResource, json: &str) -> Stated {
+    let reference = reference_of(resource, json);
     let fact = fact(kind, json).map_err(|reason| Problem::Live {
         object: reference.short(),
         reason,

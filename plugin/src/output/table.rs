@@ -6,7 +6,7 @@ use anstyle::Style;
 use policy::finding::dotted;
 
 use super::style_of;
-use crate::report::{Located, Report};
+use crate::report::{Located, Place, Report};
 
 /// Between two columns.
 const GAP: usize = 3;
@@ -89,8 +89,16 @@ fn row(located: &Located) -> [Cell; 4] {
         Cell::new(level.to_string(), style_of(level)),
         located.finding.rule.to_string().into(),
         printable(&located.object.short()).into(),
-        printable(&format!("{}:{}", located.file, located.line)).into(),
+        printable(&location(located)).into(),
     ]
+}
+
+/// `FILE:LINE`, or the namespace in a cluster.
+fn location(located: &Located) -> String {
+    match &located.place {
+        Place::File { file, line } => format!("{file}:{line}"),
+        Place::Live => located.object.namespace.clone().unwrap_or_default(),
+    }
 }
 
 /// Lines as a text.

@@ -1,13 +1,15 @@
 //! What programs read: `kubectl-gitops.io/v1alpha1`. Keys are always there; what does not apply is
 //! null.
 
+pub(super) mod break_glass;
 pub(super) mod preview;
 
+use policy::Waiver;
 use serde::Serialize;
 
 use super::API_VERSION;
-use crate::report::{Located, Report};
-use crate::repository::Repository;
+use crate::report::{Located, Place, Report};
+use crate::repository::manifest::ObjectReference;
 
 /// What `check` prints.
 #[derive(Serialize)]
@@ -15,20 +17,25 @@ use crate::repository::Repository;
 pub(super) struct CheckReport<'r> {
     api_version: &'static str,
     kind: &'static str,
-    /// By file, line and rule.
+    /// By file, line and rule; by kind, namespace and name where they are in a cluster.
     findings: Vec<Finding<'r>>,
     summary: Summary,
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Finding<'r> {
     rule: &'static str,
     level: &'static str,
+    /// What lets a denial pass with a warning: `exemption`, `ratchet`, `break-glass` or `dry-run`; null if nothing
+    /// does.
+    waived_by: Option<&'static str>,
     object: Object<'r>,
     /// A JSON Pointer into the object; null if it is about the whole object.
     field: Option<&'r str>,
-    file: &'r str,
-    line: usize,
+    /// Null in a cluster.
+    file: Option<&'r str>,
+    line: Option<usize>,
     message: &'r str,
     fix: Option<&'r str>,
     patch: Option<&'r json_patch::Patch>,
@@ -39,7 +46,7 @@ struct Finding<'r> {
 struct Object<'r> {
     api_version: &'r str,
     kind: &'r str,
-    /// As the file has it.
+    /// As the file or the cluster has it.
     namespace: Option<&'r str>,
     name: Option<&'r str>,
 }
@@ -47,7 +54,8 @@ struct Object<'r> {
 /// Counts of findings by level.
 #[derive(Serialize)]
 struct Summary {
-    files: usize,
+    /// Null where a cluster was checked.
+    files: Option<usize>,
     objects: usize,
     denied: usize,
     warned: usize,
@@ -55,13 +63,13 @@ struct Summary {
 }
 
 impl<'r> CheckReport<'r> {
-    pub(super) fn new(report: &'r Report, repository: &Repository) -> Self {
+    pub(super) fn new(report: &'r Report, files: Option<usize>) -> Self {
         CheckReport {
             api_version: API_VERSION,
             kind: "CheckReport",
             findings: report.findings.iter().map(Finding::new).collect(),
             summary: Summary {
-                files: repository.files,
+                files,
                 objects: report.counts.objects,
                 denied: report.counts.denied,
                 warned: report.counts.warned,
@@ -74,21 +82,32 @@ impl<'r> CheckReport<'r> {
 impl<'r> Finding<'r> {
     fn new(located: &'r Located) -> Self {
         let finding = &located.finding;
+        let (file, line) = match &located.place {
+            Place::File { file, line } => (Some(&**file), Some(*line)),
+            Place::Live => (None, None),
+        };
         Finding {
             rule: finding.rule.as_str(),
             level: finding.level.as_str(),
-            object: Object {
-                api_version: &located.object.api_version,
-                kind: &located.object.kind,
-                namespace: located.object.namespace.as_deref(),
-                name: located.object.name.as_deref(),
-            },
+            waived_by: finding.waiver.map(Waiver::as_str),
+            object: Object::new(&located.object),
             field: non_empty(&located.field),
-            file: &located.file,
-            line: located.line,
+            file,
+            line,
             message: &finding.message,
             fix: non_empty(&finding.fix),
             patch: finding.patch.as_ref(),
+        }
+    }
+}
+
+impl<'r> Object<'r> {
+    fn new(reference: &'r ObjectReference) -> Self {
+        Object {
+            api_version: &reference.api_version,
+            kind: &reference.kind,
+            namespace: reference.namespace.as_deref(),
+            name: reference.name.as_deref(),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! An API server that has a few objects and answers no questions but these.
+//! An API server that has a few objects and answers no questions but these. What is written to it is noted, not kept.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -19,8 +19,11 @@ pub(crate) struct ApiServer {
 
 #[derive(Default)]
 struct State {
-    answers: Mutex<BTreeMap<String, Answer>>,
+    /// The last one of a path is given again and again.
+    answers: Mutex<BTreeMap<String, VecDeque<Answer>>>,
+    warnings: Mutex<BTreeMap<String, String>>,
     requests: Mutex<Vec<String>>,
+    writes: Mutex<Vec<(String, Value)>>,
 }
 
 impl ApiServer {
@@ -57,7 +60,30 @@ impl ApiServer {
     /// What a path is answered with.
     pub(crate) fn answers(&self, path: &str, status: u16, body: Value) {
         let mut answers = self.state.answers.lock().unwrap();
-        answers.insert(path.to_owned(), (status, body));
+        answers.insert(path.to_owned(), VecDeque::from([(status, body)]));
+    }
+
+    /// What a path is answered with after the answers that it has already.
+    pub(crate) fn then_answers(&self, path: &str, status: u16, body: Value) {
+        let mut answers = self.state.answers.lock().unwrap();
+        let answers = answers.entry(path.to_owned()).or_default();
+        answers.push_back((status, body));
+    }
+
+    /// What a request is answered with that is no GET: its verb and path, such as `PATCH /api/v1/…`. There are no others.
+    pub(crate) fn accepts(&self, request: &str, status: u16, body: Value) {
+        self.answers(request, status, body);
+    }
+
+    /// The value of the header `Warning` that comes with the answer to a request.
+    pub(crate) fn warns(&self, request: &str, value: &str) {
+        let mut warnings = self.state.warnings.lock().unwrap();
+        warnings.insert(request.to_owned(), value.to_owned());
+    }
+
+    /// All that was written so far: verb, path and query, and what was sent.
+    pub(crate) fn writes(&self) -> Vec<(String, Value)> {
+        self.state.writes.lock().unwrap().clone()
     }
 
     /// Refuses a path.
@@ -94,6 +120,17 @@ users:
     }
 }
 
+impl State {
+    fn next_answer(&self, key: &str) -> Option<Answer> {
+        let mut answers = self.answers.lock().unwrap();
+        let answers = answers.get_mut(key)?;
+        match answers.len() {
+            0 | 1 => answers.front().cloned(),
+            _ => answers.pop_front(),
+        }
+    }
+}
+
 /// The list of cluster Secrets.
 pub(crate) const CLUSTERS: &str =
     "/api/v1/namespaces/argocd/secrets?argocd.argoproj.io/secret-type=cluster";
@@ -101,7 +138,7 @@ pub(crate) const CLUSTERS: &str =
 pub(crate) const REPOSITORIES: &str =
     "/api/v1/namespaces/argocd/secrets?argocd.argoproj.io/secret-type=repository";
 
-fn status(code: u16, reason: &str, message: &str) -> Value {
+pub(crate) fn status(code: u16, reason: &str, message: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Status", "status": "Failure",
         "code": code, "reason": reason, "message": message,
@@ -116,7 +153,8 @@ fn key(target: &str) -> String {
         let mut pairs = query.split('&');
         if let Some(value) = pairs.find_map(|pair| pair.strip_prefix(parameter)) {
             key.push(mark);
-            key.push_str(&value.replace("%2F", "/").replace("%3D", "="));
+            let plain = value.replace("%2F", "/").replace("%3D", "=");
+            key.push_str(&plain.replace("%2C", ","));
         }
     }
     key
@@ -131,20 +169,43 @@ fn serve(mut stream: TcpStream, state: &State) {
                 return;
             }
         }
-        let target = head.split(' ').nth(1).unwrap_or_default().to_owned();
-        assert!(head.starts_with("GET "), "only reading is allowed: {head}");
-        state.requests.lock().unwrap().push(head);
-        let answers = state.answers.lock().unwrap();
-        let missing = || (404, status(404, "NotFound", "there is none"));
-        let (code, body) = answers.get(&key(&target)).cloned().unwrap_or_else(missing);
-        drop(answers);
+        let (verb, rest) = head.split_once(' ').unwrap_or_default();
+        let target = rest.split(' ').next().unwrap_or_default();
+        let key = match verb {
+            "GET" => key(target),
+            verb => format!("{verb} {}", key(target)),
+        };
+        let content = content(&head, &mut reader);
+        let written = (verb != "GET").then(|| format!("{verb} {target}"));
+        state.requests.lock().unwrap().push(head.clone());
+        let answer = state.next_answer(&key);
+        let warning = state.warnings.lock().unwrap().get(&key).cloned();
+        if let Some(written) = written {
+            assert!(answer.is_some(), "nothing may be written here: {written}");
+            state.writes.lock().unwrap().push((written, content));
+        }
+        let (code, body) =
+            answer.unwrap_or_else(|| (404, status(404, "NotFound", "there is none")));
         let body = body.to_string();
+        let warning = warning.map_or_else(String::new, |value| format!("warning: {value}\r\n"));
         let answer = format!(
-            "HTTP/1.1 {code} .\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            "HTTP/1.1 {code} .\r\ncontent-type: application/json\r\n{warning}content-length: {}\r\n\r\n{body}",
             body.len()
         );
         if stream.write_all(answer.as_bytes()).is_err() {
             return;
         }
     }
+}
+
+/// What a request sends.
+fn content(head: &str, reader: &mut impl Read) -> Value {
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        let is_length = name.eq_ignore_ascii_case("content-length");
+        is_length.then(|| value.trim().parse::<usize>().unwrap())
+    });
+    let mut content = vec![0; length.unwrap_or_default()];
+    reader.read_exact(&mut content).unwrap();
+    serde_json::from_slice(&content).unwrap_or_default()
 }

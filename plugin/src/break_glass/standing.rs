@@ -1,0 +1,78 @@
+//! An override as it stands on an object.
+
+use jiff::Timestamp;
+use policy::{Finding, RuleId};
+
+use super::live::{Judgement, Live, Override, Writer};
+use crate::repository::manifest::ObjectReference;
+
+/// An override, and what it is good for.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    pub(crate) object: ObjectReference,
+    pub(crate) written: Override,
+    pub(crate) state: State,
+    /// What the rules that it names deny of the object as it is.
+    pub(crate) violations: Vec<Finding>,
+    /// What they cannot tell.
+    pub(crate) undecided: Vec<Finding>,
+    /// Who wrote it last, if it is written and the API server keeps that.
+    pub(crate) writer: Option<Writer>,
+}
+
+/// Whether an override overrules anything.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum State {
+    /// There is none.
+    None,
+    Active,
+    Expired,
+    /// The annotations are no override.
+    Invalid,
+}
+
+impl State {
+    /// In lower case.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            State::None => "none",
+            State::Active => "active",
+            State::Expired => "expired",
+            State::Invalid => "invalid",
+        }
+    }
+}
+
+impl Override {
+    /// The rules that it names.
+    pub(crate) fn rules(&self) -> &[RuleId] {
+        match self {
+            Override::Valid(written) => &written.rules,
+            Override::None | Override::Invalid(_) => &[],
+        }
+    }
+
+    /// What it is at a time.
+    pub(crate) fn state(&self, now: Timestamp) -> State {
+        match self {
+            Override::None => State::None,
+            Override::Invalid(_) => State::Invalid,
+            Override::Valid(written) if written.is_expired(now) => State::Expired,
+            Override::Valid(_) => State::Active,
+        }
+    }
+}
+
+impl Standing {
+    /// What stands on an object, with what the rules in question say of it.
+    pub(crate) fn of(live: &Live, written: Override, judgement: Judgement, now: Timestamp) -> Self {
+        Standing {
+            object: live.reference.clone(),
+            state: written.state(now),
+            written,
+            violations: judgement.of_state,
+            undecided: judgement.undecided,
+            writer: live.writer.clone(),
+        }
+    }
+}

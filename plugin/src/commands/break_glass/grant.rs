@@ -1,0 +1,295 @@
+//! `break-glass grant`: writes an override.
+
+use jiff::{SignedDuration, Timestamp};
+use policy::break_glass::annotations::{EXPIRES, REASON, REASON_LIMIT, RULES};
+use policy::break_glass::terms::{Terms, Unacceptable};
+use policy::break_glass::{self, InvalidOverride};
+use policy::{RuleId, registry};
+use serde_json::{Value, json};
+
+use super::{DryRun, Known, Namespaces, generator_of, known, rule_parser};
+use crate::break_glass::attempt::covers_syncs;
+use crate::break_glass::live::find;
+use crate::break_glass::{Attempt, Override, Standing, Target};
+use crate::cluster_access::{ApiServer, ClusterArgs, block_on, who_am_i};
+use crate::error::CommandError;
+use crate::exit_status::ExitStatus;
+use crate::output;
+use crate::output::break_glass::{self as shown, ObjectFormat};
+use crate::repository::manifest::ObjectReference;
+
+/// Overrule rules on an object for a while
+///
+/// Shows what would be let through and why it is refused now, then writes the three annotations of an
+/// override in one request. An Application that an ApplicationSet generates has none of its own: the
+/// override goes on the ApplicationSet. What stands there already is replaced.
+///
+/// Argo CD does not try a revision again that it failed to sync, so what the webhook refused before
+/// stays undone until somebody syncs: --sync does, with the Application's own options.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  # Let an Application be automated for two hours, though it is on production
+  kubectl gitops break-glass grant orders --rule prod-auto-sync --for 2h --reason 'INC-1: stuck'
+
+  # The same for all that an ApplicationSet generates
+  kubectl gitops break-glass grant appset/carts --rule prod-auto-sync --for 30m --reason INC-1
+
+Exit status:
+  0  it is written, or would be
+  2  it is not")]
+pub(super) struct GrantArgs {
+    /// The object: the name of an Application, or KIND/NAME, where the kind is application,
+    /// applicationset, appproject or secret
+    target: Target,
+
+    /// Rule to overrule, of those that `kubectl gitops explain` lists; can be given several times
+    #[arg(long = "rule", value_name = "RULE", required = true, value_delimiter = ',', hide_possible_values = true, value_parser = rule_parser())]
+    rules: Vec<RuleId>,
+
+    /// How long, such as 2h or 90m
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
+    duration: SignedDuration,
+
+    /// Why, for everybody to read
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+
+    /// Ticket that explains it, which is put before the reason
+    #[arg(long, value_name = "ID")]
+    ticket: Option<String>,
+
+    /// Whether anything is written
+    #[arg(long, value_enum, value_name = "WHERE", default_value_t)]
+    dry_run: DryRun,
+
+    /// Then try again what the webhook refused last: sync the Application, or the one that it is part
+    /// of
+    #[arg(long)]
+    sync: bool,
+
+    #[command(flatten)]
+    namespaces: Namespaces,
+
+    /// Print the override in this format instead of saying what happens
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    output: Option<ObjectFormat>,
+
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+/// A flag whose value makes no override, or one that the policy does not allow.
+#[derive(Debug, thiserror::Error)]
+enum GrantError {
+    #[error(
+        "--for {given:#}: expected at most {longest:#} (spec.breakGlass.maxDuration of the GitOpsPolicy)"
+    )]
+    TooLong {
+        given: SignedDuration,
+        longest: SignedDuration,
+    },
+    #[error(
+        "--ticket, --reason: {reason:?} names no ticket: expected one like {pattern} (spec.breakGlass.ticketPattern of the \
+         GitOpsPolicy)"
+    )]
+    NoTicket { reason: String, pattern: String },
+    #[error("{flag}: it is empty: expected {expected}")]
+    Empty {
+        flag: &'static str,
+        expected: &'static str,
+    },
+    #[error("{0}: expected one line without control characters")]
+    NotOneLine(&'static str),
+    #[error(
+        "--rule {rule}: it judges {} only: on {object} an override would overrule nothing",
+        .judges.join(", ")
+    )]
+    OtherKind {
+        rule: RuleId,
+        judges: &'static [&'static str],
+        object: String,
+    },
+    #[error(
+        "--reason: {0} characters, with --ticket if there is one: expected at most {REASON_LIMIT}"
+    )]
+    LongReason(usize),
+    #[error("--for {0:#}: expected at least one second")]
+    TooShort(SignedDuration),
+    /// What the flags cannot amount to.
+    #[error("it would be no override: {0}")]
+    Other(InvalidOverride),
+}
+
+/// Reads, shows, writes, and says what is left to be done.
+pub(super) fn run(args: &GrantArgs) -> Result<ExitStatus, CommandError> {
+    let reason = args.reason().map_err(CommandError::new)?;
+    block_on(grant(args, &reason))
+}
+
+async fn grant(args: &GrantArgs, reason: &str) -> Result<ExitStatus, CommandError> {
+    let argocd_namespace = &args.namespaces.argocd_namespace;
+    let server = args.cluster.connect().await?;
+    let Known {
+        inventory,
+        knows_policy,
+    } = known(&server, argocd_namespace).await?;
+    let now = Timestamp::now();
+    let terms = knows_policy.then(|| inventory.terms());
+    let written = args
+        .written(reason, terms, now)
+        .map_err(CommandError::new)?;
+    let (mut live, mut judgement) = find(
+        &server,
+        &args.target,
+        args.namespaces.of_objects(),
+        &inventory,
+    )
+    .await?;
+    if let Some(generator) = generator_of(&server, &live, &inventory).await? {
+        (live, judgement) = generator;
+    }
+    args.check_kind(&live.reference)
+        .map_err(CommandError::new)?;
+    let attempt = Attempt::refused(&server, &live, argocd_namespace).await?;
+    let judgement = judgement.by(&written.rules);
+    if args.output.is_none() {
+        output::print(&shown::let_through(&judgement, &written.rules))?;
+    }
+    if let Override::Valid(standing) = &live.written {
+        output::warning(&format!(
+            "replaces what stands: {}",
+            shown::sentence(standing)
+        ));
+    }
+
+    live.writer = args
+        .dry_run
+        .write(&server, &live, &annotations(&written))
+        .await?;
+    let standing = Standing::of(&live, Override::Valid(written), judgement, now);
+    shown::written(&standing, args.dry_run.suffix(), args.output)?;
+    if let Some(attempt) = attempt {
+        output::status(&attempt.refusal());
+        if attempt.is_sync() && !covers_syncs(&inventory, argocd_namespace) {
+            output::warning(NOT_COVERED);
+        }
+        args.try_again(&server, &attempt).await?;
+    } else if args.sync {
+        output::status("nothing is synced: no sync failed as the webhook refused something");
+    }
+    Ok(ExitStatus::Clean)
+}
+
+impl GrantArgs {
+    /// What the annotation will say, which begins with the ticket if there is one.
+    fn reason(&self) -> Result<String, GrantError> {
+        let reason = one_line("--reason", &self.reason, "a text that tells others why")?;
+        let Some(ticket) = &self.ticket else {
+            return Ok(reason.to_owned());
+        };
+        let ticket = one_line("--ticket", ticket, "the number of a ticket")?;
+        Ok(format!("{ticket}: {reason}"))
+    }
+
+    /// Whether there is something for each of the rules to judge.
+    fn check_kind(&self, object: &ObjectReference) -> Result<(), GrantError> {
+        let metadata = |rule: &RuleId| Some(registry::find(rule.as_str())?.metadata());
+        let mut rules = self.rules.iter().filter_map(metadata);
+        match rules.find(|rule| !rule.judges.contains(&&*object.kind)) {
+            Some(rule) => Err(GrantError::OtherKind {
+                rule: rule.id,
+                judges: rule.judges,
+                object: object.short(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// The override that is asked for, if the policy allows it. Where the user may not read that, the webhook
+    /// will say.
+    fn written(
+        &self,
+        reason: &str,
+        terms: Option<&Terms>,
+        now: Timestamp,
+    ) -> Result<break_glass::Override, GrantError> {
+        let names: Vec<&str> = self.rules.iter().map(|rule| rule.as_str()).collect();
+        let end = end(now, self.duration);
+        let written = break_glass::Override::new(&names.join(","), reason, &end.to_string());
+        let written = written.map_err(|error| match error {
+            InvalidOverride::LongReason => GrantError::LongReason(reason.chars().count()),
+            error => GrantError::Other(error),
+        })?;
+        match terms.map_or(Ok(()), |terms| terms.accept(&written, now)) {
+            Ok(()) => Ok(written),
+            Err(Unacceptable::TooLong(longest)) => Err(GrantError::TooLong {
+                given: self.duration,
+                longest,
+            }),
+            Err(Unacceptable::NoTicket(pattern)) => Err(GrantError::NoTicket {
+                reason: reason.to_owned(),
+                pattern,
+            }),
+            Err(Unacceptable::Expired(_)) => Err(GrantError::TooShort(self.duration)),
+        }
+    }
+
+    /// Tries again what was refused, or says how to.
+    async fn try_again(&self, server: &ApiServer, attempt: &Attempt) -> Result<(), CommandError> {
+        if self.sync && self.dry_run == DryRun::None {
+            let user = who_am_i(server).await;
+            attempt
+                .start(server, user.as_ref().map(|user| &*user.username))
+                .await?;
+            output::status(&attempt.started());
+            return Ok(());
+        }
+        let command = attempt.command(&self.namespaces.argocd_namespace);
+        output::hint(&format!("{}: {command}", attempt.advice()));
+        Ok(())
+    }
+}
+
+/// That an override is of no use to a sync.
+const NOT_COVERED: &str = "a sync writes as Argo CD's application controller, which overrides do not cover unless the policy says \
+                           breakGlass.fromGit: make the change yourself, with kubectl, before you sync";
+
+/// The annotations of an override.
+fn annotations(written: &break_glass::Override) -> Value {
+    let rules: Vec<&str> = written.rules.iter().map(|rule| rule.as_str()).collect();
+    json!({
+        RULES: rules.join(","),
+        REASON: written.reason,
+        EXPIRES: written.expires.to_string(),
+    })
+}
+
+/// A text that annotations, Events and logs repeat.
+fn one_line<'t>(
+    flag: &'static str,
+    text: &'t str,
+    expected: &'static str,
+) -> Result<&'t str, GrantError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(GrantError::Empty { flag, expected });
+    }
+    if text.contains(char::is_control) {
+        return Err(GrantError::NotOneLine(flag));
+    }
+    Ok(text)
+}
+
+/// Whole seconds read better, and are no longer than what was asked for.
+fn end(now: Timestamp, duration: SignedDuration) -> Timestamp {
+    let end = now.saturating_add(duration).unwrap_or(Timestamp::MAX);
+    Timestamp::from_second(end.as_second()).unwrap_or(end)
+}
+
+fn parse_duration(text: &str) -> Result<SignedDuration, String> {
+    let duration = text.parse::<SignedDuration>().ok();
+    duration
+        .filter(SignedDuration::is_positive)
+        .ok_or_else(|| "expected a duration such as 2h or 90m".to_owned())
+}

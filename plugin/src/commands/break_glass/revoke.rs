@@ -1,0 +1,107 @@
+//! `break-glass revoke`: ends an override.
+
+use jiff::Timestamp;
+use policy::break_glass::annotations::{ALL, EXPIRES};
+use serde_json::{Map, Value, json};
+
+use super::{DryRun, Namespaces, generator_of, known};
+use crate::break_glass::live::find;
+use crate::break_glass::{Override, Standing, Target};
+use crate::cluster_access::{ClusterArgs, block_on};
+use crate::error::CommandError;
+use crate::exit_status::ExitStatus;
+use crate::output::break_glass::{self as shown, ObjectFormat};
+
+/// End an override
+///
+/// Where none of its rules is violated any more, the three annotations are taken off. Where one is, the
+/// webhook would refuse that: the override is cut short to now, which anybody may do who may write the
+/// object, and what is then in violation is shown. Nothing that runs changes by this, but the next
+/// change to what the rule reads is refused until it is put right.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  # End the override on an Application
+  kubectl gitops break-glass revoke orders
+
+  # See what ending the one on an ApplicationSet would do
+  kubectl gitops break-glass revoke appset/carts --dry-run client
+
+Exit status:
+  0  there is no override any more that overrules anything, or none would be
+  2  it failed")]
+pub(super) struct RevokeArgs {
+    /// The object: the name of an Application, or KIND/NAME, where the kind is application,
+    /// applicationset, appproject or secret
+    target: Target,
+
+    /// Whether anything is written
+    #[arg(long, value_enum, value_name = "WHERE", default_value_t)]
+    dry_run: DryRun,
+
+    #[command(flatten)]
+    namespaces: Namespaces,
+
+    /// Print what is left of the override in this format instead of saying what happens
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    output: Option<ObjectFormat>,
+
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+/// Reads, writes, and shows what is in violation.
+pub(super) fn run(args: &RevokeArgs) -> Result<ExitStatus, CommandError> {
+    block_on(revoke(args))
+}
+
+async fn revoke(args: &RevokeArgs) -> Result<ExitStatus, CommandError> {
+    let server = args.cluster.connect().await?;
+    let inventory = known(&server, &args.namespaces.argocd_namespace)
+        .await?
+        .inventory;
+    let namespace = args.namespaces.of_objects();
+    let (mut live, mut judgement) = find(&server, &args.target, namespace, &inventory).await?;
+    if live.written == Override::None
+        && let Some(generator) = generator_of(&server, &live, &inventory).await?
+    {
+        (live, judgement) = generator;
+    }
+    let now = Timestamp::now();
+    let judgement = judgement.by(live.written.rules());
+    let left = if judgement.may_be_violated() {
+        cut_short(&live.written, now)
+    } else {
+        Override::None
+    };
+    if left != live.written {
+        let annotations = annotations(&left);
+        live.writer = args.dry_run.write(&server, &live, &annotations).await?;
+    }
+    let was = live.written.state(now);
+    let standing = Standing::of(&live, left, judgement, now);
+    shown::revoked(&standing, was, args.dry_run.suffix(), args.output)?;
+    Ok(ExitStatus::Clean)
+}
+
+/// What becomes of the annotations.
+fn annotations(left: &Override) -> Value {
+    match left {
+        // Everything else stays as it is, for this is what makes it a shorter one of the same.
+        Override::Valid(left) => json!({EXPIRES: left.expires.to_string()}),
+        Override::None | Override::Invalid(_) => {
+            let gone = ALL.map(|key| (key.to_owned(), Value::Null));
+            Value::Object(Map::from_iter(gone))
+        }
+    }
+}
+
+/// The same override, over by now.
+fn cut_short(written: &Override, now: Timestamp) -> Override {
+    let mut left = written.clone();
+    if let Override::Valid(written) = &mut left {
+        let second = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        written.expires = written.expires.min(second);
+    }
+    left
+}

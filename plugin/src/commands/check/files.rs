@@ -1,0 +1,69 @@
+//! What is in files.
+
+use std::sync::Arc;
+
+use policy::Completeness;
+
+use super::{ARGOCD_NAMESPACE, CheckArgs, Checked, Scope, lines_of, tell};
+use crate::error::CommandError;
+use crate::facts::{Facts, Source};
+use crate::output::{self, counted};
+use crate::report::Report;
+use crate::repository::Repository;
+use crate::repository::work_trees::WorkTrees;
+
+/// Judges what is in them, by what is in them.
+pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
+    let namespace = args.scope.namespace_of_files()?;
+    let given = Repository::read(&args.policy, namespace);
+    let paths: Vec<_> = args.paths.iter().chain(&args.filenames).collect();
+    let judged = Repository::read(&paths, namespace);
+    let unread_files = given.problems.iter().chain(&judged.problems);
+
+    let mut facts = Facts::new(namespace, Completeness::Partial);
+    facts.add(&judged.manifests, Source::Judged);
+    facts.add(&given.manifests, Source::Given);
+    for text in &facts.repeated {
+        output::warning(text);
+    }
+    let mut inventory = facts
+        .inventory()
+        .inspect_err(|_| tell(&lines_of(unread_files.clone())))?;
+    let work_trees = Arc::new(WorkTrees::of(&paths, &args.repository).map_err(CommandError::new)?);
+    inventory.checkouts = Arc::clone(&work_trees) as _;
+    let report = Report::of(&judged.manifests, &inventory);
+    work_trees.warn_of_unknown_remotes();
+    let problems = lines_of(unread_files.chain(facts.problems()).chain(&report.problems));
+    Ok(Checked {
+        problems,
+        is_complete: true,
+        files: Some(judged.files),
+        what: what(&judged, &report),
+        report,
+    })
+}
+
+impl Scope {
+    /// Where Argo CD runs, which for files has two names.
+    fn namespace_of_files(&self) -> Result<&str, CommandError> {
+        match (&self.argocd_namespace, &self.namespace) {
+            (Some(_), Some(_)) => Err(CommandError::new(
+                "--namespace is the same as --argocd-namespace where files are judged: give one of them",
+            )),
+            (Some(own), None) | (None, Some(own)) => Ok(own),
+            (None, None) => Ok(ARGOCD_NAMESPACE),
+        }
+    }
+}
+
+fn what(judged: &Repository, report: &Report) -> String {
+    let skipped = match judged.skipped {
+        0 => String::new(),
+        skipped => format!(" ({skipped} skipped)"),
+    };
+    format!(
+        "{}{skipped}, {}",
+        counted(judged.files, "file"),
+        counted(report.counts.objects, "object")
+    )
+}
