@@ -19,6 +19,7 @@ use crate::command_line::{CommandLine, CommandOutput};
 use crate::component::Component;
 use crate::port::ReservedPort;
 use crate::programs::Programs;
+use crate::rest::Rest;
 
 /// The namespace of Argo CD and all its objects.
 pub(crate) const NAMESPACE: &str = "argocd";
@@ -31,12 +32,13 @@ const INITIAL_PASSWORD: &str = "argocd-initial-admin-secret";
 pub struct ArgoCd {
     components: Vec<Component>,
     command_line: CommandLine,
+    rest: Rest,
     server: SocketAddr,
     _port: ReservedPort,
 }
 
 impl ArgoCd {
-    /// Starts Redis, the repo server, the two controllers and argocd-server, and logs `argocd` in.
+    /// Starts Redis, the repo server, the two controllers and argocd-server, and logs in.
     ///
     /// `credentials` are the answers of the credential plugin, by the names of the clusters.
     pub async fn start(
@@ -46,9 +48,10 @@ impl ArgoCd {
     ) -> Result<Self> {
         let mut starting = Starting::new(control_plane, programs, credentials)?;
         match starting.all().await {
-            Ok((command_line, port)) => Ok(Self {
+            Ok((command_line, rest, port)) => Ok(Self {
                 components: starting.components,
                 command_line,
+                rest,
                 server: port.address(),
                 _port: port,
             }),
@@ -67,6 +70,15 @@ impl ArgoCd {
     /// Its processes.
     pub fn components(&self) -> &[Component] {
         &self.components
+    }
+
+    /// Its REST API, as its administrator.
+    pub fn rest(&self) -> &Rest {
+        &self.rest
+    }
+
+    pub(crate) fn command_line(&self) -> &CommandLine {
+        &self.command_line
     }
 
     /// Runs `argocd` as Argo CD's administrator to its end. That it failed is no error, but in [`CommandOutput::status`].
@@ -106,7 +118,7 @@ impl<'a> Starting<'a> {
         Ok(starting)
     }
 
-    async fn all(&mut self) -> Result<(CommandLine, ReservedPort)> {
+    async fn all(&mut self) -> Result<(CommandLine, Rest, ReservedPort)> {
         self.redis().await?;
         let repo_server = self.repo_server().await?.to_string();
         self.application_controller(&repo_server).await?;
@@ -116,7 +128,8 @@ impl<'a> Starting<'a> {
         let argocd = self.programs.argocd();
         let command_line =
             CommandLine::log_in(argocd, &self.home(), port.address(), &password).await?;
-        Ok((command_line, port))
+        let rest = Rest::log_in(port.address(), &password).await?;
+        Ok((command_line, rest, port))
     }
 
     /// On a Unix socket, where it needs neither a port nor a password.

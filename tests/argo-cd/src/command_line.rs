@@ -1,6 +1,6 @@
 //! The real `argocd`.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -58,6 +58,16 @@ impl CommandLine {
         Ok(command_line)
     }
 
+    /// The program.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// In which it is logged in.
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
+    }
+
     pub(crate) async fn run<A: AsRef<OsStr>>(
         &self,
         arguments: impl IntoIterator<Item = A>,
@@ -66,7 +76,7 @@ impl CommandLine {
             .args(arguments)
             .env_clear()
             .env("HOME", &self.home)
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PATH", self.path())
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output()
@@ -77,5 +87,13 @@ impl CommandLine {
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         })
+    }
+
+    /// Helm and kustomize are beside it, for `argocd app sync --local`.
+    fn path(&self) -> OsString {
+        let mut path = OsString::from(self.program.parent().unwrap_or(Path::new("")));
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap_or_default());
+        path
     }
 }

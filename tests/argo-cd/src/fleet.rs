@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use control_plane::{ControlPlane, User, eventually, eventually_objects};
-use gitops_system_tests::{Overlay, Webhook, effective, expose, succeed};
+use gitops_system_tests::demo::Shell;
+use gitops_system_tests::{Overlay, TestClock, Webhook, install, serve, serve_by, succeed};
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::Value;
@@ -44,12 +45,15 @@ pub enum Guard {
     None,
     /// It is, as `manifests/overlays/prod-devops` has it, from before the first object of the fleet is written.
     Webhook,
+    /// The same, by a clock that the test sets: [`Devops::clock`].
+    WebhookWithClock,
 }
 
 /// A cluster for Argo CD, with its manifests, and without anything that runs.
 pub struct Devops {
     /// Before the control plane, which ends after them.
     webhook: Option<Webhook>,
+    clock: TestClock,
     controller_manager: ControllerManager,
     control_plane: ControlPlane,
 }
@@ -59,17 +63,35 @@ impl Devops {
     pub async fn start(guard: Guard, programs: &Programs) -> Result<Self> {
         let control_plane = ControlPlane::start().await?;
         manifests::install(&control_plane, programs).await?;
-        let webhook = match guard {
-            Guard::None => None,
-            Guard::Webhook => Some(install_webhook(&control_plane).await?),
-        };
         // Who deletes what an ApplicationSet generated.
         let controllers = ["garbage-collector-controller"];
-        Ok(Self {
-            webhook,
+        let mut devops = Self {
+            webhook: None,
+            clock: TestClock::new(control_plane.folder())?,
             controller_manager: ControllerManager::start(&control_plane, programs, &controllers)?,
             control_plane,
-        })
+        };
+        match guard {
+            Guard::None => {}
+            Guard::Webhook => devops.install_webhook().await?,
+            Guard::WebhookWithClock => {
+                install(&devops.control_plane, Overlay::ProdDevops).await?;
+                devops.webhook = Some(serve_by(&devops.control_plane, &devops.clock).await?);
+            }
+        }
+        Ok(devops)
+    }
+
+    /// What the webhook goes by, if it does go by a clock that the test sets.
+    pub fn clock(&self) -> &TestClock {
+        &self.clock
+    }
+
+    /// Installs our webhook as [`Guard::Webhook`] has it, on what is there by now.
+    pub async fn install_webhook(&mut self) -> Result<()> {
+        install(&self.control_plane, Overlay::ProdDevops).await?;
+        self.webhook = Some(serve(&self.control_plane).await?);
+        Ok(())
     }
 
     /// Its API server.
@@ -81,15 +103,6 @@ impl Devops {
     pub fn webhook(&self) -> Result<&Webhook> {
         self.webhook.as_ref().context("it has no webhook")
     }
-}
-
-async fn install_webhook(control_plane: &ControlPlane) -> Result<Webhook> {
-    gitops_system_tests::install(control_plane, Overlay::ProdDevops).await?;
-    let webhook = Webhook::start(control_plane).await?;
-    webhook.ready().await?;
-    expose(control_plane, &webhook).await?;
-    effective(control_plane).await?;
-    Ok(webhook)
 }
 
 /// Argo CD with a root Application, an ApplicationSet of addons, and a shop, on staging and on production. What is deployed
@@ -153,6 +166,12 @@ impl Fleet {
         &self.devops
     }
 
+    /// Installs our webhook on the fleet as it is by now.
+    pub async fn install_webhook(&mut self) -> Result<()> {
+        let installed = self.devops.install_webhook().await;
+        installed.map_err(|error| self.blame(&error))
+    }
+
     /// The cluster `staging`.
     pub fn staging(&self) -> &WorkloadCluster {
         &self.staging
@@ -212,7 +231,8 @@ impl Fleet {
         .await
     }
 
-    async fn compared(&self, name: &str) -> Result<()> {
+    /// Waits until Argo CD has compared an Application with the cluster.
+    pub async fn compared(&self, name: &str) -> Result<()> {
         let what = format!("Argo CD has compared {name}");
         self.eventually(&what, |applications| {
             let application = applications.get(name).ok_or("it does not exist")?;
@@ -232,6 +252,19 @@ impl Fleet {
     ) -> Result<T> {
         let found = eventually_objects(WITHIN, what, self.applications().await?, condition).await;
         found.map_err(|error| self.blame(&error.into()))
+    }
+
+    /// Where a person would type commands: in the repository, as an administrator of the devops cluster and of Argo CD.
+    pub fn shell(&self) -> Result<Shell> {
+        let argocd = self.argo_cd.command_line();
+        let programs = argocd
+            .program()
+            .parent()
+            .context("argocd is in no folder")?;
+        let shell = Shell::new(&self.devops.control_plane)?.with_programs(programs);
+        Ok(shell
+            .at_home(argocd.home())
+            .in_folder(self.repository.folder()))
     }
 
     /// Runs an `argocd` that must succeed, as Argo CD's administrator, and returns what it printed. The error says in what

@@ -36,6 +36,7 @@ mod manifests;
 mod port;
 mod programs;
 mod repository;
+mod rest;
 mod workload_cluster;
 
 pub use argo_cd::ArgoCd;
@@ -46,4 +47,5 @@ pub use fleet::{Devops, Fleet, Guard};
 pub use manifests::install;
 pub use programs::{ARGO_CD_VERSION, Programs};
 pub use repository::Repository;
+pub use rest::Rest;
 pub use workload_cluster::WorkloadCluster;

@@ -109,6 +109,16 @@ mod tests {
     }
 
     #[test]
+    fn the_version_is_the_one_that_the_page_about_versions_names() {
+        let page = include_str!("../../../docs/argo-cd-versions.md");
+        let row = page
+            .lines()
+            .find(|line| line.starts_with("| running Argo CD:"));
+
+        assert!(row.is_some_and(|row| row.contains(&format!("| {ARGO_CD_VERSION} |"))));
+    }
+
+    #[test]
     fn a_program_that_is_not_installed_is_named_with_the_way_to_get_it() {
         let error = system_program("no-such-program", "apt-get install it").unwrap_err();
 

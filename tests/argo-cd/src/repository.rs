@@ -22,6 +22,8 @@ impl Repository {
         let repository = Self(folder);
         fs::create_dir_all(&repository.0).context("cannot make a folder for a repository")?;
         repository.git(["init", "--quiet", "--initial-branch", BRANCH])?;
+        repository.git(["config", "user.name", "alice"])?;
+        repository.git(["config", "user.email", "alice@example.com"])?;
         repository.add(fixture, Path::new(""))?;
         repository.commit("Begin")?;
         Ok(repository)
@@ -30,6 +32,11 @@ impl Repository {
     /// As an Application names it.
     pub fn url(&self) -> String {
         format!("file://{}", self.0.display())
+    }
+
+    /// Its files.
+    pub fn folder(&self) -> &Path {
+        &self.0
     }
 
     /// Writes a file, without a commit.
@@ -56,6 +63,11 @@ impl Repository {
     pub fn commit(&self, message: &str) -> Result<String> {
         self.git(["add", "--all"])?;
         self.git(["commit", "--quiet", "--message", message])?;
+        self.head()
+    }
+
+    /// The last commit's full name.
+    pub fn head(&self) -> Result<String> {
         Ok(self.git(["rev-parse", "HEAD"])?.trim().to_owned())
     }
 
@@ -88,12 +100,6 @@ impl Repository {
         let output = Command::new("git")
             .arg("-C")
             .arg(&self.0)
-            .args([
-                "-c",
-                "user.name=alice",
-                "-c",
-                "user.email=alice@example.com",
-            ])
             .args(arguments)
             .env_clear()
             .env("PATH", path)

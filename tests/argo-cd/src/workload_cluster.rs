@@ -34,9 +34,7 @@ impl WorkloadCluster {
     /// Starts it. The name is that of its environment, too.
     pub(crate) async fn start(name: &'static str, programs: &Programs) -> Result<Self> {
         let control_plane = ControlPlane::start().await?;
-        let manager = control_plane
-            .service_account("kube-system", "argocd-manager")
-            .await?;
+        let manager = log_in_manager(&control_plane).await?;
         let admin = control_plane.admin();
         let bind = [
             "create",
@@ -92,14 +90,22 @@ impl WorkloadCluster {
 
     /// What a credential plugin answers for this cluster.
     pub(crate) fn credential(&self) -> Result<Value> {
-        // kube's own type does not give its token away.
-        let text = std::fs::read(self.manager.kubeconfig()).context("cannot read a kubeconfig")?;
-        let kubeconfig: Value = serde_json::from_slice(&text)?;
         Ok(json!({
             "apiVersion": "client.authentication.k8s.io/v1beta1",
             "kind": "ExecCredential",
-            "status": {"token": kubeconfig["users"][0]["user"]["token"]},
+            "status": {"token": token(&self.manager)?},
         }))
+    }
+
+    /// The `config` of a Secret that declares it with a bearer token, as our rules do not want it. Each time it is another
+    /// token, and all are valid.
+    pub async fn config_with_token(&self) -> Result<String> {
+        let manager = log_in_manager(&self.control_plane).await?;
+        let config = json!({
+            "bearerToken": token(&manager)?,
+            "tlsClientConfig": {"insecure": false, "caData": self.certificate_authority()?},
+        });
+        Ok(config.to_string())
     }
 
     fn certificate_authority(&self) -> Result<String> {
@@ -111,4 +117,16 @@ impl WorkloadCluster {
         let authority = clusters.find_map(|cluster| cluster.certificate_authority_data);
         authority.context("the kubeconfig has no certificate authority")
     }
+}
+
+async fn log_in_manager(control_plane: &ControlPlane) -> Result<User> {
+    let manager = control_plane.service_account("kube-system", "argocd-manager");
+    Ok(manager.await?)
+}
+
+fn token(user: &User) -> Result<Value> {
+    // kube's own type does not give its token away.
+    let text = std::fs::read(user.kubeconfig()).context("cannot read a kubeconfig")?;
+    let mut kubeconfig: Value = serde_json::from_slice(&text)?;
+    Ok(kubeconfig["users"][0]["user"]["token"].take())
 }

@@ -1,15 +1,17 @@
 //! What an ApplicationSet costs: 100 clusters times 50 addons make 5,000 Applications, and the
-//! throughput is that of generated Applications.
+//! throughput is that of generated Applications. And what a label costs that is put on one of the
+//! clusters and changes nothing.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::sync::Arc;
 
 use argocd::application::EnabledField;
 use argocd::application_set::{ApplicationSet, Generated, Limits, NoCheckouts};
 use argocd::fleet::{Fleet, Parts};
 use argocd::{AppProject, Cluster};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use policy::{Completeness, GitOpsPolicySpec, Inventory, Object, Subject, evaluate};
+use policy::{Completeness, FanOut, GitOpsPolicySpec, Inventory, Object, Subject, evaluate};
 use serde_json::{Value, json};
 
 const CLUSTERS: usize = 100;
@@ -107,7 +109,7 @@ fn application_set(go_template: bool) -> String {
 }
 
 fn expansion(criterion: &mut Criterion) {
-    let inventory = inventory();
+    let mut inventory = inventory();
     let mut group = criterion.benchmark_group("expansion");
     group.sample_size(10);
     group.throughput(Throughput::Elements((CLUSTERS * ADDONS) as u64));
@@ -133,6 +135,16 @@ fn expansion(criterion: &mut Criterion) {
                 let set = ApplicationSet::from_json(&json).expect("an ApplicationSet");
                 let subject = Subject::new(Object::ApplicationSet(Box::new(set)));
                 black_box(evaluate(&subject, &inventory));
+            });
+        });
+        let owned = Arc::new(set.clone().into_owned());
+        inventory.application_sets = [owned].into();
+        let (old, mut new) = (cluster(0), cluster(0));
+        new.labels.insert("team".to_owned(), "shop".to_owned());
+        group.bench_function(format!("label/{language}"), |bencher| {
+            bencher.iter(|| {
+                let new = Some(new.clone());
+                black_box(FanOut::of_cluster(Some(&old), new, &inventory));
             });
         });
     }

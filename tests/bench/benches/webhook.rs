@@ -16,6 +16,7 @@ use gitops_webhook::admission::decide::decide;
 use gitops_webhook::admission::handler::{self, Limits};
 use gitops_webhook::admission::review;
 use gitops_webhook::state::{Caches, Webhook};
+use jiff::Timestamp;
 use serde::de::IgnoredAny;
 use tower::ServiceExt as _;
 
@@ -124,7 +125,8 @@ fn evaluate(criterion: &mut Criterion) {
             bencher.iter_batched(
                 &mut read_next,
                 |mut review| {
-                    let decision = decide(&mut review, &inventory);
+                    let decision =
+                        decide(&mut review, &inventory, Timestamp::UNIX_EPOCH).unanswered();
                     (review, decision)
                 },
                 // Few, so that what has just been read is in the processor's cache, as it is in the webhook.

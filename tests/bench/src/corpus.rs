@@ -438,6 +438,7 @@ mod tests {
 
     use gitops_webhook::admission::decide::{Verdict, decide};
     use gitops_webhook::admission::review;
+    use jiff::Timestamp;
 
     use super::*;
     use crate::fleet::inventory;
@@ -458,7 +459,9 @@ mod tests {
         for review in shared(updates) {
             let mut read = review::Review::from_json(&review.body).unwrap();
             assert_eq!(*read.uid, *review.uid);
-            let verdict = decide(&mut read, &inventory).verdict;
+            let verdict = decide(&mut read, &inventory, Timestamp::UNIX_EPOCH)
+                .unanswered()
+                .verdict;
             let text = String::from_utf8_lossy(&review.body);
             assert_eq!(verdict.is_allowed(), review.allowed, "{verdict:?}: {text}");
             unchanged += usize::from(verdict == Verdict::Unchanged);

@@ -5,6 +5,7 @@ use argocd::{AppProject, Application, Fleet};
 use gitops_webhook::admission::decide::{Decision, Verdict, decide};
 use gitops_webhook::admission::response;
 use gitops_webhook::admission::review::{Content, Kind, Review};
+use jiff::Timestamp;
 use policy::finding::LINE_LIMIT;
 use policy::{Inventory, Object};
 use serde_json::{Map, Value, json};
@@ -31,7 +32,7 @@ pub fn admission_review(body: &[u8]) {
         {
             puts_in_force(project);
         }
-        let decision = decide(&mut review, inventory);
+        let decision = decide(&mut review, inventory, now()).unanswered();
         assert_eq!(decided(body, inventory).as_ref(), Some(&decision));
         let answer = answers(&review, &decision);
         // What serde_json cannot hold as a value may still be read where nothing depends on it.
@@ -42,9 +43,14 @@ pub fn admission_review(body: &[u8]) {
     }
 }
 
+/// Always the same, so that what was found can be found again.
+fn now() -> Timestamp {
+    Timestamp::UNIX_EPOCH
+}
+
 fn decided(body: &[u8], inventory: &Inventory) -> Option<Decision> {
     let mut review = Review::from_json(body).ok()?;
-    Some(decide(&mut review, inventory))
+    Some(decide(&mut review, inventory, now()).unanswered())
 }
 
 fn decided_on(document: &Value, inventory: &Inventory) -> Option<Decision> {
@@ -53,7 +59,7 @@ fn decided_on(document: &Value, inventory: &Inventory) -> Option<Decision> {
 
 /// The answer is one that the API server takes and that people can read.
 fn answers(review: &Review<'_>, decision: &Decision) -> String {
-    let answer = String::from_utf8(response::to_json(&review.uid, decision).unwrap()).unwrap();
+    let answer = String::from_utf8(response::to_json(review, decision).unwrap()).unwrap();
     let parsed: Value = serde_json::from_str(&answer).unwrap();
     let response = &parsed["response"];
     assert_eq!(response["uid"], review.uid.as_str());

@@ -12,6 +12,7 @@ use kube::api::PostParams;
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
+use crate::clock::TestClock;
 use crate::webhook::Webhook;
 
 /// The API server notices a new webhook configuration within a tenth of a second; a loaded machine may take its time.
@@ -57,18 +58,25 @@ impl Installation {
     /// `living` is a manifest of what there is already when the webhook comes, and which it would perhaps refuse.
     pub async fn start(overlay: Overlay, living: &str) -> Result<Self> {
         let control_plane = ControlPlane::start().await?;
-        let crds = spawn_blocking(argo_cd_crds).await??;
-        control_plane.install_crds(&crds).await?;
-        create_fleet(&control_plane, living).await?;
-        install(&control_plane, overlay).await?;
-        let webhook = Webhook::start(&control_plane).await?;
-        webhook.ready().await?;
-        expose(&control_plane, &webhook).await?;
-        effective(&control_plane).await?;
+        prepare(&control_plane, overlay, living).await?;
+        let webhook = serve(&control_plane).await?;
         Ok(Self {
             webhook,
             control_plane,
         })
+    }
+
+    /// The same, with a webhook that goes by a clock which a test sets.
+    pub async fn start_with_clock(overlay: Overlay, living: &str) -> Result<(Self, TestClock)> {
+        let control_plane = ControlPlane::start().await?;
+        let clock = TestClock::new(control_plane.folder())?;
+        prepare(&control_plane, overlay, living).await?;
+        let webhook = serve_by(&control_plane, &clock).await?;
+        let installation = Self {
+            webhook,
+            control_plane,
+        };
+        Ok((installation, clock))
     }
 
     /// The API server.
@@ -92,6 +100,14 @@ impl Installation {
         let configuration = configurations.get("gitops-webhook").await;
         configuration.context("cannot get the webhook configuration")
     }
+}
+
+/// All but the webhook itself.
+async fn prepare(control_plane: &ControlPlane, overlay: Overlay, living: &str) -> Result<()> {
+    let crds = spawn_blocking(argo_cd_crds).await??;
+    control_plane.install_crds(&crds).await?;
+    create_fleet(control_plane, living).await?;
+    install(control_plane, overlay).await
 }
 
 /// Argo CD's namespace, the clusters and projects of `fleet/`, who may write there, and what else there is.
@@ -123,6 +139,24 @@ pub async fn succeed(kubectl: Kubectl) -> Result<()> {
     let output = kubectl.run().await?;
     ensure!(output.status.success(), "kubectl failed: {}", output.stderr);
     Ok(())
+}
+
+/// Starts the webhook that is installed, and returns when the API server asks it.
+pub async fn serve(control_plane: &ControlPlane) -> Result<Webhook> {
+    asked(control_plane, Webhook::start(control_plane).await?).await
+}
+
+/// The same, with one that goes by a clock which a test sets.
+pub async fn serve_by(control_plane: &ControlPlane, clock: &TestClock) -> Result<Webhook> {
+    let webhook = Webhook::start_by(control_plane, clock).await?;
+    asked(control_plane, webhook).await
+}
+
+async fn asked(control_plane: &ControlPlane, webhook: Webhook) -> Result<Webhook> {
+    webhook.ready().await?;
+    expose(control_plane, &webhook).await?;
+    effective(control_plane).await?;
+    Ok(webhook)
 }
 
 /// Lets the API server find the webhook behind the Service in its configuration.

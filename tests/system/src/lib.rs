@@ -5,13 +5,20 @@
 //! ServiceAccount, with no more rights than the manifests give it, and with the certificate that it issues for itself.
 //! The API server finds it by the Service in the ValidatingWebhookConfiguration, of which nothing is changed.
 
+mod clock;
+pub mod demo;
 mod http;
 mod installation;
 mod process;
 pub mod programs;
+mod transcript;
 mod webhook;
 
-pub use http::http_get;
-pub use installation::{Installation, Overlay, effective, expose, install, path, succeed};
+pub use clock::TestClock;
+pub use http::{http_get, http_send};
+pub use installation::{
+    Installation, Overlay, effective, expose, install, path, serve, serve_by, succeed,
+};
 pub use process::{Process, Signal};
+pub use transcript::told_as_written;
 pub use webhook::{Webhook, WebhookLog};

@@ -32,7 +32,11 @@ impl Programs {
 
     fn in_folder(folder: PathBuf) -> Result<Self> {
         let programs = Self(folder);
-        for program in [programs.webhook(), programs.plugin()] {
+        for program in [
+            programs.webhook(),
+            programs.plugin(),
+            programs.webhook_with_clock(),
+        ] {
             ensure!(program.is_file(), "there is no {}", program.display());
         }
         Ok(programs)
@@ -46,6 +50,11 @@ impl Programs {
     /// The admission webhook.
     pub fn webhook(&self) -> PathBuf {
         self.0.join("gitops-webhook")
+    }
+
+    /// The admission webhook, by a clock that a test sets.
+    pub(crate) fn webhook_with_clock(&self) -> PathBuf {
+        self.0.join("gitops-webhook-with-clock")
     }
 
     /// The kubectl plugin.
@@ -62,6 +71,8 @@ fn build() -> Result<Programs> {
         "gitops-webhook",
         "--package",
         "kubectl-gitops",
+        "--package",
+        "gitops-system-tests",
     ]);
     if !cfg!(debug_assertions) {
         build.arg("--release");
@@ -70,10 +81,10 @@ fn build() -> Result<Programs> {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stdin(Stdio::null())
         .status()
-        .context("cannot run cargo to build gitops-webhook and kubectl-gitops")?;
+        .context("cannot run cargo to build our programs")?;
     ensure!(
         status.success(),
-        "cargo cannot build gitops-webhook and kubectl-gitops ({status})"
+        "cargo cannot build our programs ({status})"
     );
     Programs::in_folder(target_folder()?)
 }

@@ -15,6 +15,7 @@ use k8s_openapi::api::core::v1::Container;
 use kube::Api;
 use serde_json::Value;
 
+use crate::clock::TestClock;
 use crate::http::http_get;
 use crate::process::{Process, Signal};
 use crate::programs::Programs;
@@ -39,11 +40,17 @@ impl Webhook {
     /// Starts the webhook as the Deployment on this control plane says, but on free ports of loopback, and returns when it
     /// listens. It is not ready then.
     pub async fn start(control_plane: &ControlPlane) -> Result<Self> {
-        Self::run(
-            &command(control_plane).await?,
-            WebhookLog::new(control_plane.folder()),
-        )
-        .await
+        let program = Programs::locate()?.webhook();
+        let command = command(control_plane, &program).await?;
+        Self::run(&command, WebhookLog::new(control_plane.folder())).await
+    }
+
+    /// The same, but that it goes by this clock.
+    pub async fn start_by(control_plane: &ControlPlane, clock: &TestClock) -> Result<Self> {
+        let program = Programs::locate()?.webhook_with_clock();
+        let mut command = command(control_plane, &program).await?;
+        clock.give(&mut command);
+        Self::run(&command, WebhookLog::new(control_plane.folder())).await
     }
 
     /// Starts a webhook for an API server that need not be one, with its log in `folder`. It returns when it listens.
@@ -142,7 +149,7 @@ impl Webhook {
 
 /// The Deployment's command line and environment, with what differs outside a Pod: where the API server is, and ports that
 /// are free.
-async fn command(control_plane: &ControlPlane) -> Result<Command> {
+async fn command(control_plane: &ControlPlane, program: &Path) -> Result<Command> {
     let client = control_plane.admin().client().await?;
     let deployments = Api::<Deployment>::namespaced(client, NAME);
     let deployment = deployments
@@ -155,7 +162,7 @@ async fn command(control_plane: &ControlPlane) -> Result<Command> {
     let container = pod.containers.pop().context("the Pod has no container")?;
 
     let login = control_plane.service_account(NAME, &account).await?;
-    let mut command = Command::new(Programs::locate()?.webhook());
+    let mut command = Command::new(program);
     command.arg("--kubeconfig").arg(login.kubeconfig());
     command.args(arguments(&container));
     command.envs(environment(&container)?);

@@ -50,7 +50,11 @@ enum Task {
     ///
     /// The first time on a machine this builds etcd, kube-apiserver and kubectl from their Go modules, which takes some
     /// minutes.
-    Demo,
+    Demo {
+        /// Watch the real Argo CD be turned away, which is built the first time, and needs redis-server and git
+        #[arg(long)]
+        with_argo_cd: bool,
+    },
     /// Measure the webhook, by its parts and beside a bare server and Open Policy Agent
     ///
     /// All that was measured is also written to bench.json, beside the release build's programs. The first time on a
@@ -73,7 +77,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Task::Test { only } => test(only),
         Task::Lint => lint(),
-        Task::Demo => demo(),
+        Task::Demo { with_argo_cd } => demo(with_argo_cd),
         Task::Bench { quick } => bench(quick),
     };
     match done {
@@ -113,19 +117,9 @@ fn all_tests() -> Result<Summary> {
 }
 
 fn argo_cd_tests() -> Result<Summary> {
-    let mut build = build_programs(&[
-        "gitops-webhook",
-        "kubectl-gitops",
-        "control-plane",
-        ARGO_CD_PACKAGE,
-    ]);
-    run(
-        "building the webhook, the plugin and the harness",
-        &mut build,
-    )?;
+    build_programs("the harness", ARGO_CD_PACKAGE)?;
     prepare_control_plane()?;
-    let what = "making sure that Argo CD and all that it needs is there";
-    run(what, &mut Command::new(program("prepare-argo-cd")?))?;
+    prepare_argo_cd()?;
     run_tests(tests(&["--package", ARGO_CD_PACKAGE], &ARGO_CD_TESTS)?)
 }
 
@@ -137,13 +131,21 @@ fn tests(packages: &[&str], arguments: &[&str]) -> Result<Command> {
     Ok(tests)
 }
 
-fn build_programs(packages: &[&str]) -> Command {
+/// Those of our system, and those of a package.
+fn build_programs(what: &str, package: &str) -> Result<()> {
     let mut build = cargo();
     build.args(["build", "--bins"]);
-    for package in packages {
+    let ours = [
+        "gitops-webhook",
+        "kubectl-gitops",
+        "control-plane",
+        "gitops-system-tests",
+    ];
+    for package in ours.into_iter().chain([package]) {
         build.args(["--package", package]);
     }
-    build
+    let what = format!("building the webhook, the plugin and {what}");
+    run(&what, &mut build)
 }
 
 fn lint() -> Result<()> {
@@ -180,16 +182,18 @@ fn lint() -> Result<()> {
     }
 }
 
-fn demo() -> Result<()> {
-    let mut build = build_programs(&[
-        "gitops-webhook",
-        "kubectl-gitops",
-        "control-plane",
-        "gitops-system-tests",
-    ]);
-    run("building the webhook, the plugin and the demo", &mut build)?;
+fn demo(with_argo_cd: bool) -> Result<()> {
+    let (package, demo) = if with_argo_cd {
+        (ARGO_CD_PACKAGE, "gitops-demo-with-argo-cd")
+    } else {
+        ("gitops-system-tests", "gitops-demo")
+    };
+    build_programs("the demo", package)?;
     prepare_control_plane()?;
-    let demo = program("gitops-demo")?;
+    if with_argo_cd {
+        prepare_argo_cd()?;
+    }
+    let demo = program(demo)?;
     let status = Command::new(&demo)
         .env(PROGRAMS, target_folder()?)
         .status()
@@ -239,4 +243,9 @@ fn prepare_control_plane() -> Result<()> {
     let prepare = program("prepare-control-plane")?;
     let what = "making sure that etcd, kube-apiserver, kubectl and Argo CD's API are there";
     run(what, &mut Command::new(prepare))
+}
+
+fn prepare_argo_cd() -> Result<()> {
+    let what = "making sure that Argo CD and all that it needs is there";
+    run(what, &mut Command::new(program("prepare-argo-cd")?))
 }

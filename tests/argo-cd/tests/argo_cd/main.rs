@@ -1,7 +1,18 @@
 //! What holds of the whole with the real Argo CD.
 
+mod agreement;
+mod command_line;
+mod demo;
 mod ending;
+mod generated;
+mod incident;
+mod kubectl;
+mod old_violations;
+mod operations;
+mod outage;
 mod refusals;
+mod server_side_diff;
 mod support;
 mod unguarded;
+mod user_interface;
 mod writes;

@@ -7,7 +7,7 @@ use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 
-use crate::support::Turn;
+use crate::support::{DENIED, Turn};
 
 const CHILDREN: &str = r"
 apiVersion: argoproj.io/v1alpha1
@@ -31,11 +31,6 @@ spec:
     automated: {}
     syncOptions: [RespectIgnoreDifferences=true]
 ";
-
-/// All that a person is told in Argo CD's UI.
-const DENIED: &str = "admission webhook \"applications.kubectl-gitops.io\" denied the request: \
-    prod-auto-sync: spec.syncPolicy.automated: auto-syncs production (labels of cluster production): \
-    an empty `automated` is on, not off; remove `automated` or set `enabled: false` in it";
 
 #[tokio::test]
 async fn a_refused_child_fails_its_parent_with_our_line_and_stops_no_sibling() -> Result<()> {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::support::{Request, Turn, asked};
+use crate::support::{REFUSED, Request, Turn, asked};
 
 const APPLICATION_CONTROLLER: &str = "system:serviceaccount:argocd:argocd-application-controller";
 const SERVER: &str = "system:serviceaccount:argocd:argocd-server";
@@ -17,9 +17,7 @@ async fn nothing_that_argo_cd_writes_to_deploy_the_fleet_is_refused() -> Result<
         .iter()
         .filter(|request| request.is_update_of_applications());
     assert!(updates.count() > 20, "{requests:?}");
-    // What another test has Argo CD try is meant to be refused.
-    requests
-        .retain(|request| request.is_refused() && !request.object_name().starts_with("search-"));
+    requests.retain(|request| request.is_refused() && !request.object_name().starts_with(REFUSED));
     assert!(requests.is_empty(), "{requests:#?}");
     Ok(())
 }

@@ -1,24 +1,21 @@
 //! The story that `cargo xtask demo` tells: a real API server turns bad objects away, and `kubectl gitops check` would have
 //! said so before.
-//!
-//! What is printed is what really happened. Where a step comes out in another way than the story says, it ends there.
 
-use std::io::Write;
-use std::path::PathBuf;
-use std::process::{Command, ExitCode, Output, Stdio};
-use std::{env, fs};
+use std::process::ExitCode;
+use std::time::Duration;
 
-use anstyle::{AnsiColor, Style};
-use anyhow::{Context, Result, bail, ensure};
-use control_plane::{ARGO_CD_VERSION, Binaries, ControlPlane, argo_cd_crds};
-use gitops_system_tests::programs::Programs;
-use gitops_system_tests::{Webhook, effective, expose, path};
+use anyhow::{Result, ensure};
+use control_plane::{ARGO_CD_VERSION, ControlPlane, argo_cd_crds, eventually};
+use gitops_system_tests::demo::{self, Outcome, Shell, progress, say, title};
+use gitops_system_tests::{TestClock, serve_by};
+use jiff::SignedDuration;
+use k8s_openapi::api::events::v1::Event;
+use kube::Api;
+use kube::api::ListParams;
 use tokio::task::spawn_blocking;
 
-const TITLE: Style = Style::new().bold();
-const COMMAND: Style = AnsiColor::Cyan.on_default();
 /// How much of a rule's page is shown.
-const SHOWN_PAGE_LINES: usize = 17;
+const SHOWN_PAGE_LINES: usize = 20;
 
 /// The four that do not go in: what is wrong, the file, and the rule that says so.
 const BAD: [(&str, &str, &str); 4] = [
@@ -46,13 +43,7 @@ const BAD: [(&str, &str, &str); 4] = [
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match tell().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            progress(&format!("error: {error:#}"));
-            ExitCode::FAILURE
-        }
-    }
+    demo::end(tell().await)
 }
 
 async fn tell() -> Result<()> {
@@ -78,10 +69,8 @@ async fn tell() -> Result<()> {
     shell.succeeds("kubectl apply -k manifests/overlays/prod-devops")?;
     // There is no kubelet to run the Deployment's Pods.
     progress("starting gitops-webhook");
-    let webhook = Webhook::start(&control_plane).await?;
-    webhook.ready().await?;
-    expose(&control_plane, &webhook).await?;
-    effective(&control_plane).await?;
+    let clock = TestClock::new(control_plane.folder())?;
+    let _webhook = serve_by(&control_plane, &clock).await?;
 
     title("An Application with which nothing is wrong goes in")?;
     shell.succeeds("kubectl apply -f tests/system/demo/orders.yaml")?;
@@ -95,9 +84,14 @@ async fn tell() -> Result<()> {
     title(
         "The same verdicts on the files, with no cluster: what a pull request would have been told",
     )?;
-    shell.finds_the_same("kubectl gitops check tests/system/demo --policy tests/system/fleet")?;
+    finds_the_same(
+        &shell.clone().offline(),
+        "kubectl gitops check tests/system/demo --policy tests/system/fleet",
+    )?;
     title("Why")?;
-    shell.begins("kubectl gitops explain prod-auto-sync")?;
+    shell.begins("kubectl gitops explain prod-auto-sync", SHOWN_PAGE_LINES)?;
+
+    break_glass(&shell.hiding_times(), &control_plane, &clock).await?;
 
     title("Next")?;
     say("kubectl gitops check FOLDER     judges your own repository")?;
@@ -105,136 +99,71 @@ async fn tell() -> Result<()> {
     say("manifests/README.md             says how to install the gate on a cluster")
 }
 
-/// Where a person would type this.
-struct Shell {
-    path: std::ffi::OsString,
-    kubeconfig: PathBuf,
-    home: PathBuf,
+/// Grants an override to a production Application, for two hours.
+const GRANT: &str = "kubectl gitops break-glass grant orders --rule prod-auto-sync --for 2h --reason 'INC-7: prices are wrong'";
+const AUTOMATE: &str = r#"kubectl patch application orders --namespace argocd --type merge --patch '{"spec": {"syncPolicy": {"automated": {}}}}'"#;
+const PRUNE: &str = r#"kubectl patch application orders --namespace argocd --type merge --patch '{"spec": {"syncPolicy": {"automated": {"prune": true}}}}'"#;
+const EVENTS: &str = "kubectl get events.events.k8s.io --namespace argocd --field-selector regarding.name=orders --sort-by .eventTime --output custom-columns=TYPE:.type,REASON:.reason,NOTE:.note";
+const CAROL: &str = "--as carol --as-group developers";
+const BOB: &str = "--as bob --as-group developers --as-group on-call";
+/// An Event is there a moment after what it tells.
+const TOLD_WITHIN: Duration = Duration::from_secs(20);
+
+/// The gate is overruled, on the record, until time is up.
+async fn break_glass(shell: &Shell, control_plane: &ControlPlane, clock: &TestClock) -> Result<()> {
+    title(
+        "Three in the morning: production has to sync by itself for two hours. The administrators have said beforehand who may overrule the gate",
+    )?;
+    shell.succeeds("kubectl apply -f tests/system/access.yaml -f tests/system/readers.yaml")?;
+    shell.succeeds("kubectl create clusterrolebinding on-call --clusterrole=gitops-break-glass --group=on-call")?;
+    shell.succeeds(&format!(
+        "kubectl gitops break-glass why prod-auto-sync {BOB}"
+    ))?;
+
+    title("Whoever may not overrules nothing")?;
+    let refused = shell.run(&format!("{GRANT} {CAROL}"))?;
+    ensure!(!refused.status.success(), "carol overruled a rule");
+
+    title("Whoever may does")?;
+    shell.succeeds(&format!("{GRANT} {BOB}"))?;
+    shell.succeeds(&format!("{AUTOMATE} {BOB}"))?;
+
+    title("It is on the record")?;
+    told(control_plane, "BreakGlassUsed", 2).await?;
+    shell.succeeds(EVENTS)?;
+
+    title("Two hours later it is over, and what it let pass counts as a violation again")?;
+    clock.set_on(SignedDuration::from_hours(2))?;
+    told(control_plane, "BreakGlassExpired", 1).await?;
+    shell.succeeds(EVENTS)?;
+    shell.is_refused(&format!("{PRUNE} {BOB}"), "prod-auto-sync")
 }
 
-impl Shell {
-    /// In which `kubectl` is the one that fits the API server, and finds its plugin.
-    fn new(control_plane: &ControlPlane) -> Result<Self> {
-        let kubectl = Binaries::locate()?.folder().to_owned();
-        let programs = Programs::locate()?.folder().to_owned();
-        let path = env::var_os("PATH").unwrap_or_default();
-        let folders = [kubectl, programs]
-            .into_iter()
-            .chain(env::split_paths(&path));
-        Ok(Self {
-            path: env::join_paths(folders).context("a folder's name cannot be in PATH")?,
-            kubeconfig: control_plane.admin().kubeconfig().to_owned(),
-            home: control_plane.folder().to_owned(),
-        })
-    }
-
-    fn succeeds(&self, line: &str) -> Result<()> {
-        let output = self.run(line)?;
-        show(&text(&output))?;
-        ensure!(
-            output.status.success(),
-            "this should have succeeded: {line}"
-        );
-        Ok(())
-    }
-
-    fn is_refused(&self, line: &str, rule: &str) -> Result<()> {
-        let output = self.run(line)?;
-        let text = text(&output);
-        show(&text)?;
-        let refused = format!("denied the request: {rule}: ");
-        ensure!(
-            !output.status.success() && text.contains(&refused) && !text.contains(" | "),
-            "{rule}, and nothing else, should have refused this: {line}"
-        );
-        Ok(())
-    }
-
-    fn finds_the_same(&self, line: &str) -> Result<()> {
-        let output = self.run_with(line, |command| command.env_remove("KUBECONFIG"))?;
-        let text = text(&output);
-        show(&text)?;
-        let expected = BAD.map(|(_, file, rule)| (file, rule));
-        let found = |(file, rule): (&str, &str)| {
-            text.lines()
-                .any(|found| found.contains(file) && found.contains(rule))
-        };
-        ensure!(
-            output.status.code() == Some(1)
-                && expected.into_iter().all(found)
-                && !text.contains("demo/orders.yaml"),
-            "the verdicts should have been those of the API server: {line}"
-        );
-        Ok(())
-    }
-
-    fn begins(&self, line: &str) -> Result<()> {
-        let output = self.run(line)?;
-        let text = text(&output);
-        let lines: Vec<&str> = text.lines().take(SHOWN_PAGE_LINES).collect();
-        show(&format!("{}\n…", lines.join("\n")))?;
-        ensure!(
-            output.status.success(),
-            "this should have succeeded: {line}"
-        );
-        Ok(())
-    }
-
-    /// Runs a command line of plain words in the repository's root.
-    fn run(&self, line: &str) -> Result<Output> {
-        self.run_with(line, |command| command)
-    }
-
-    fn run_with(
-        &self,
-        line: &str,
-        adapt: impl FnOnce(&mut Command) -> &mut Command,
-    ) -> Result<Output> {
-        writeln!(anstream::stdout(), "{COMMAND}$ {line}{COMMAND:#}").context("cannot print")?;
-        let Some((program, arguments)) = line.split_once(' ') else {
-            bail!("not a command: {line}");
-        };
-        let mut command = Command::new(self.find(program)?);
-        command
-            .args(arguments.split(' '))
-            .current_dir(path("../.."))
-            .env_clear()
-            .env("PATH", &self.path)
-            .env("HOME", &self.home)
-            .env("KUBECONFIG", &self.kubeconfig)
-            .stdin(Stdio::null());
-        adapt(&mut command)
-            .output()
-            .with_context(|| format!("cannot run {line}"))
-    }
-
-    fn find(&self, program: &str) -> Result<PathBuf> {
-        let mut places = env::split_paths(&self.path).map(|folder| folder.join(program));
-        let found = places.find(|place| fs::metadata(place).is_ok_and(|file| file.is_file()));
-        found.with_context(|| format!("there is no {program}"))
-    }
+/// Waits for as many Events with this reason.
+async fn told(control_plane: &ControlPlane, reason: &str, count: usize) -> Result<()> {
+    let events = Api::<Event>::namespaced(control_plane.admin().client().await?, "argocd");
+    let what = format!("{count} Events say {reason}");
+    let told = eventually(TOLD_WITHIN, &what, async || {
+        let listed = events.list(&ListParams::default()).await;
+        let listed = listed.map_err(|error| error.to_string())?.items;
+        let says = |event: &&Event| event.reason.as_deref() == Some(reason);
+        match listed.iter().filter(says).count() {
+            found if found == count => Ok(()),
+            found => Err(format!("{found} do")),
+        }
+    });
+    Ok(told.await?)
 }
 
-fn text(output: &Output) -> String {
-    let [stdout, stderr] =
-        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
-    format!("{stdout}{stderr}")
-}
-
-fn title(text: &str) -> Result<()> {
-    writeln!(anstream::stdout(), "\n{TITLE}# {text}{TITLE:#}").context("cannot print")
-}
-
-fn say(text: &str) -> Result<()> {
-    writeln!(anstream::stdout(), "{text}").context("cannot print")
-}
-
-fn show(output: &str) -> Result<()> {
-    say(output.trim_end())
-}
-
-/// What is not part of the story.
-fn progress(text: &str) {
-    // Nobody is left to be told that standard error is closed.
-    let _ = writeln!(anstream::stderr(), "{text}");
+fn finds_the_same(shell: &Shell, line: &str) -> Result<()> {
+    let Outcome { status, text } = shell.run(line)?;
+    let found = |(_, file, rule): &(&str, &str, &str)| {
+        text.lines()
+            .any(|line| line.contains(file) && line.contains(rule))
+    };
+    ensure!(
+        status.code() == Some(1) && BAD.iter().all(found) && !text.contains("demo/orders.yaml"),
+        "the verdicts should have been those of the API server: {line}"
+    );
+    Ok(())
 }

@@ -5,25 +5,16 @@ use std::time::Duration;
 
 use anyhow::Result;
 use control_plane::{KubectlOutput, User, eventually};
-use gitops_system_tests::{Installation, Overlay};
+use gitops_system_tests::Overlay;
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
-use crate::support::{Answer, kubectl_apply};
+use crate::support::{Alone, Answer, kubectl_apply};
 
 /// The webhook hears of a label within milliseconds; a loaded machine may take its time.
 const WITHIN: Duration = Duration::from_secs(20);
 
-/// An installation of which these tests change the clusters' labels, one after the other.
-async fn alone() -> Result<(&'static Installation, MutexGuard<'static, ()>)> {
-    static INSTALLATION: OnceCell<Installation> = OnceCell::const_new();
-    static ALONE: Mutex<()> = Mutex::const_new(());
-    let turn = ALONE.lock().await;
-    let installation = INSTALLATION
-        .get_or_try_init(|| Installation::start(Overlay::ProdDevops, ""))
-        .await?;
-    Ok((installation, turn))
-}
+/// An installation of which these tests change the clusters' labels.
+static ALONE: Alone = Alone::with(Overlay::ProdDevops);
 
 /// An addon that syncs itself on every cluster with a label.
 fn addon(name: &str, label: &str) -> Value {
@@ -106,7 +97,7 @@ async fn answered(user: &User, set: &Value, matches: impl Fn(&Answer) -> bool) -
 
 #[tokio::test]
 async fn a_set_is_refused_once_production_has_the_label_that_it_fans_out_by() -> Result<()> {
-    let (installation, _turn) = alone().await?;
+    let (installation, _turn) = ALONE.turn().await?;
     let admin = installation.admin();
     labelled(admin, "staging", "fan-out=true").await?;
     let set = addon("fan-out", "fan-out");
@@ -139,7 +130,7 @@ async fn a_set_is_refused_once_production_has_the_label_that_it_fans_out_by() ->
 
 #[tokio::test]
 async fn a_label_that_takes_a_cluster_out_is_warned_of() -> Result<()> {
-    let (installation, _turn) = alone().await?;
+    let (installation, _turn) = ALONE.turn().await?;
     let admin = installation.admin();
     labelled(admin, "staging", "goes=true").await?;
     kubectl_apply(admin, &addon("goes", "goes"), &[])
@@ -151,7 +142,7 @@ async fn a_label_that_takes_a_cluster_out_is_warned_of() -> Result<()> {
 
 #[tokio::test]
 async fn a_set_on_which_argo_cd_would_fail_is_refused() -> Result<()> {
-    let (installation, _turn) = alone().await?;
+    let (installation, _turn) = ALONE.turn().await?;
     let admin = installation.admin();
     labelled(admin, "staging", "fails=true").await?;
     let mut set = addon("fails", "fails");
@@ -171,7 +162,7 @@ async fn a_set_on_which_argo_cd_would_fail_is_refused() -> Result<()> {
 
 #[tokio::test]
 async fn deletions_beyond_the_policys_ceiling_are_refused() -> Result<()> {
-    let (installation, _turn) = alone().await?;
+    let (installation, _turn) = ALONE.turn().await?;
     let admin = installation.admin();
     let mut set = addon("ceiling", "ceiling");
     set["spec"]["template"]["spec"]["syncPolicy"] = json!({});

@@ -1,16 +1,19 @@
 //! The webhook and the API of the Argo CD that is installed, which may come later, be old, and be upgraded.
 
+use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use control_plane::{ControlPlane, argo_cd_crds, eventually};
+use control_plane::{ARGO_CD_VERSION, ControlPlane, argo_cd_crds, eventually};
 use gitops_system_tests::{Overlay, Webhook, expose, install, path, succeed};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use crate::support::{Answer, Base, Session};
 
+const AUTOMATED_ENABLED: &str = r#"gitops_webhook_argo_cd_features{feature="automated.enabled"}"#;
+const IMAGE_UPDATER: &str = r#"gitops_webhook_argo_cd_features{feature="ImageUpdater"}"#;
 /// A watch that failed is tried again after pauses of up to half a minute.
 const WITHIN: Duration = Duration::from_mins(1);
 
@@ -38,18 +41,48 @@ async fn are_waited_for_believed_and_followed() -> Result<()> {
     .await?;
     let admin = control_plane.admin();
     succeed(admin.kubectl(["apply", "-f"]).arguments([path("fleet")])).await?;
-    let switched_off = Base::Production.with(
-        "switched-off",
-        "spec: { syncPolicy: { automated: { enabled: false } } }",
-    )?;
     let admin = Session::of(admin).await?;
-    let message = admin.create(&switched_off).await?.refusal();
-    assert!(
-        message.starts_with("prod-auto-sync: spec.syncPolicy.automated: "),
-        "{message}"
-    );
 
+    before_the_upgrade_switching_off_is_refused(&admin, &webhook).await?;
     control_plane.install_crds(&crds).await?;
+    after_it_switching_off_is_admitted(&admin, &webhook).await?;
+
+    control_plane
+        .install_crds(&[image_updater_definition()?])
+        .await?;
+    the_image_updaters_own_kind_is_noticed(&admin, &webhook).await?;
+
+    let told = told_features(&webhook)?;
+    let image_updater = [json!(false), json!(false), json!(true)];
+    let enabled = [json!(false), json!(true), json!(true)];
+    assert_eq!(
+        told,
+        enabled.into_iter().zip(image_updater).collect::<Vec<_>>()
+    );
+    Ok(())
+}
+
+fn switched_off() -> Result<Value> {
+    let change = "spec: { syncPolicy: { automated: { enabled: false } } }";
+    Base::Production.with("switched-off", change)
+}
+
+async fn before_the_upgrade_switching_off_is_refused(
+    admin: &Session,
+    webhook: &Webhook,
+) -> Result<()> {
+    let message = admin.create(&switched_off()?).await?.refusal();
+    assert_eq!(
+        message,
+        "prod-auto-sync: spec.syncPolicy.automated: auto-syncs production (labels of cluster prod): \
+         `automated: {}` is on, and this Argo CD drops `enabled: false`; remove `automated`"
+    );
+    assert_eq!(webhook.counter(AUTOMATED_ENABLED).await?, 0);
+    Ok(())
+}
+
+async fn after_it_switching_off_is_admitted(admin: &Session, webhook: &Webhook) -> Result<()> {
+    let switched_off = switched_off()?;
     eventually(WITHIN, "`enabled: false` counts", async || {
         match admin.create(&switched_off).await {
             Ok(Answer::Admitted) => Ok(()),
@@ -58,6 +91,69 @@ async fn are_waited_for_believed_and_followed() -> Result<()> {
         }
     })
     .await?;
+    assert_eq!(webhook.counter(AUTOMATED_ENABLED).await?, 1);
+    assert_eq!(webhook.counter(IMAGE_UPDATER).await?, 0);
+    Ok(())
+}
+
+/// And changes no verdict.
+async fn the_image_updaters_own_kind_is_noticed(admin: &Session, webhook: &Webhook) -> Result<()> {
+    eventually(
+        WITHIN,
+        "the webhook knows of ImageUpdater",
+        async || match webhook.counter(IMAGE_UPDATER).await {
+            Ok(1) => Ok(()),
+            Ok(other) => Err(format!("{IMAGE_UPDATER} {other}")),
+            Err(error) => Err(format!("{error:#}")),
+        },
+    )
+    .await?;
+    let annotated = Base::Production.with(
+        "image-updated",
+        "metadata: { annotations: { argocd-image-updater.argoproj.io/image-list: r.example.com/orders } }",
+    )?;
+    let message = admin.create(&annotated).await?.refusal();
+    assert!(message.starts_with("image-updater: "), "{message}");
+    Ok(())
+}
+
+/// What the log says of `automated.enabled` and of `ImageUpdater`, a pair a line.
+fn told_features(webhook: &Webhook) -> Result<Vec<(Value, Value)>> {
+    let told = webhook.log().entries_of("features of the installed API")?;
+    let pairs = told.into_iter().map(|mut entry| {
+        let mut take = |field: &str| entry[field].take();
+        (take("automated_enabled"), take("image_updater"))
+    });
+    Ok(pairs.collect())
+}
+
+/// As much of it as makes it one. The image updater installs its own.
+fn image_updater_definition() -> Result<CustomResourceDefinition> {
+    let definition = json!({
+        "metadata": {"name": "imageupdaters.argocd-image-updater.argoproj.io"},
+        "spec": {
+            "group": "argocd-image-updater.argoproj.io",
+            "names": {"kind": "ImageUpdater", "plural": "imageupdaters"},
+            "scope": "Namespaced",
+            "versions": [{
+                "name": "v1alpha1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+            }],
+        },
+    });
+    Ok(serde_json::from_value(definition)?)
+}
+
+#[test]
+fn that_are_tried_are_those_that_the_page_about_them_names() -> Result<()> {
+    let page = fs::read_to_string(path("../../docs/argo-cd-versions.md"))?;
+    for what in ["its API: ", "an API without `automated.enabled`"] {
+        let row = page
+            .lines()
+            .find(|line| line.starts_with(&format!("| {what}")));
+        let row = row.with_context(|| format!("there is no row {what:?}"))?;
+        assert!(row.contains(&format!("| {ARGO_CD_VERSION} ")), "{row}");
+    }
     Ok(())
 }
 

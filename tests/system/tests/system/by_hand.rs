@@ -70,7 +70,7 @@ async fn literal_manifests_are_refused_even_to_argo_cds_server() -> Result<()> {
             .await?
             .refusal();
         assert!(
-            message.starts_with("operation-override: operation.sync.manifests: "),
+            message.starts_with("project-scope: operation.sync.manifests: "),
             "{message}"
         );
     }

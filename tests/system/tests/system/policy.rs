@@ -6,23 +6,14 @@ use anyhow::Result;
 use control_plane::{KubectlOutput, User, eventually};
 use gitops_system_tests::{Installation, Overlay};
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
-use crate::support::{Base, Session, Writer, shared};
+use crate::support::{Alone, Base, Session, Writer, shared};
 
 /// A change of the policy holds within milliseconds; a loaded machine may take its time.
 const WITHIN: Duration = Duration::from_secs(20);
 
-/// An installation of which these tests change the one policy there is, one after the other.
-async fn alone() -> Result<(&'static Installation, MutexGuard<'static, ()>)> {
-    static INSTALLATION: OnceCell<Installation> = OnceCell::const_new();
-    static ALONE: Mutex<()> = Mutex::const_new(());
-    let turn = ALONE.lock().await;
-    let installation = INSTALLATION
-        .get_or_try_init(|| Installation::start(Overlay::StagingDevops, ""))
-        .await?;
-    Ok((installation, turn))
-}
+/// An installation of which these tests change the one policy there is.
+static ALONE: Alone = Alone::with(Overlay::StagingDevops);
 
 fn policy(name: &str, spec: &Value) -> String {
     json!({
@@ -71,7 +62,7 @@ const WARNED: &str =
 
 #[tokio::test]
 async fn a_rule_can_warn_instead() -> Result<()> {
-    let (installation, _turn) = alone().await?;
+    let (installation, _turn) = ALONE.turn().await?;
 
     set(
         installation,
@@ -84,7 +75,7 @@ async fn a_rule_can_warn_instead() -> Result<()> {
 
 #[tokio::test]
 async fn an_exemption_says_its_reason() -> Result<()> {
-    let (installation, _turn) = alone().await?;
+    let (installation, _turn) = ALONE.turn().await?;
     let exempt = json!([{"applications": ["argocd/in-*"], "reason": "being moved, until June"}]);
 
     set(
@@ -102,7 +93,7 @@ async fn an_exemption_says_its_reason() -> Result<()> {
 
 #[tokio::test]
 async fn without_a_policy_the_built_in_rules_hold() -> Result<()> {
-    let (installation, _turn) = alone().await?;
+    let (installation, _turn) = ALONE.turn().await?;
     set(
         installation,
         json!({"rules": {"default-project": {"action": "Off"}}}),
@@ -121,7 +112,7 @@ async fn without_a_policy_the_built_in_rules_hold() -> Result<()> {
 
 #[tokio::test]
 async fn what_is_production_can_be_said() -> Result<()> {
-    let (installation, _turn) = alone().await?;
+    let (installation, _turn) = ALONE.turn().await?;
     let staging =
         json!({"name": "live", "production": true, "match": {"destinations": ["staging"]}});
 
@@ -147,7 +138,7 @@ async fn what_is_production_can_be_said() -> Result<()> {
 /// that would take it there.
 #[tokio::test]
 async fn the_engine_of_staging_keeps_out_of_production() -> Result<()> {
-    let (installation, _turn) = alone().await?;
+    let (installation, _turn) = ALONE.turn().await?;
     let of = |environment: &str, production: bool| {
         let labels = json!({"matchLabels": {"environment": environment}});
         json!({"name": environment, "production": production, "match": {"clusters": labels}})
@@ -196,7 +187,7 @@ async fn the_engine_of_staging_keeps_out_of_production() -> Result<()> {
 
 #[tokio::test]
 async fn a_policy_of_another_name_is_refused() -> Result<()> {
-    let (installation, _turn) = alone().await?;
+    let (installation, _turn) = ALONE.turn().await?;
 
     let applied = apply(installation.admin(), &policy("team-a", &json!({})), &[]).await?;
 
@@ -211,7 +202,7 @@ async fn a_policy_of_another_name_is_refused() -> Result<()> {
 
 #[tokio::test]
 async fn a_misspelt_rule_is_refused() -> Result<()> {
-    let (installation, _turn) = alone().await?;
+    let (installation, _turn) = ALONE.turn().await?;
     let misspelt = json!({"rules": {"prod-autosync": {"action": "Off"}}});
 
     let applied = apply(installation.admin(), &policy("default", &misspelt), &[]).await?;
@@ -227,7 +218,7 @@ async fn a_misspelt_rule_is_refused() -> Result<()> {
 
 #[tokio::test]
 async fn an_exemption_from_everything_is_refused() -> Result<()> {
-    let (installation, _turn) = alone().await?;
+    let (installation, _turn) = ALONE.turn().await?;
     let everything = json!({"rules": {"prod-auto-sync": {"exempt": [{"reason": "because"}]}}});
 
     let applied = apply(installation.admin(), &policy("default", &everything), &[]).await?;
@@ -244,7 +235,7 @@ async fn an_exemption_from_everything_is_refused() -> Result<()> {
 /// Refused, it would put argocd-server into a crash loop.
 #[tokio::test]
 async fn argocd_server_may_create_the_project_default() -> Result<()> {
-    let (installation, _turn) = alone().await?;
+    let (installation, _turn) = ALONE.turn().await?;
     let admin = Session::of(installation.admin()).await?;
     let server = Session::of(&Writer::Server.log_in(installation).await?).await?;
     let everything = json!({

@@ -57,9 +57,9 @@ pub(crate) const CASES: [Case; 9] = [
         rule: "operation-override",
         object: Base::Production,
         admitted: "operation: { sync: { revision: v1.4.0, prune: true } }",
-        denied: "operation: { sync: { manifests: ['{}'] } }",
-        message: "operation-override: operation.sync.manifests: syncs literal manifests to production, from no repository; \
-            commit them, then sync the Application as it is",
+        denied: "operation: { sync: { revision: hotfix } }",
+        message: "operation-override: operation.sync.revision: syncs revision hotfix to production, the spec says v1.4.0; \
+            leave it out, or change targetRevision",
     },
     Case {
         rule: "cluster-credentials",
@@ -305,7 +305,7 @@ async fn all_that_is_wrong_is_said_at_once_in_the_order_of_the_rules() -> Result
           destination: { name: nowhere }
           ignoreDifferences: null
           syncPolicy: { automated: { selfHeal: true } }
-        operation: { sync: { manifests: ['{}'] } }
+        operation: { sync: { revision: hotfix } }
         ",
     )?;
 

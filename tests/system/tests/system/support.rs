@@ -10,7 +10,7 @@ use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Po
 use kube::core::GroupVersionKind;
 use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 /// Objects that were there before the webhook: nothing is right about their spec.
 const LIVING: &str = r"
@@ -38,6 +38,32 @@ pub(crate) async fn shared() -> Result<&'static Installation> {
     SHARED
         .get_or_try_init(|| Installation::start(Overlay::ProdDevops, LIVING))
         .await
+}
+
+/// An installation that tests have one after the other, each for itself.
+pub(crate) struct Alone {
+    overlay: Overlay,
+    installation: OnceCell<Installation>,
+    turn: Mutex<()>,
+}
+
+impl Alone {
+    pub(crate) const fn with(overlay: Overlay) -> Self {
+        Self {
+            overlay,
+            installation: OnceCell::const_new(),
+            turn: Mutex::const_new(()),
+        }
+    }
+
+    /// The installation, as long as the guard is held.
+    pub(crate) async fn turn(
+        &'static self,
+    ) -> Result<(&'static Installation, MutexGuard<'static, ()>)> {
+        let turn = self.turn.lock().await;
+        let start = || Installation::start(self.overlay, "");
+        Ok((self.installation.get_or_try_init(start).await?, turn))
+    }
 }
 
 /// A file of `objects/`.

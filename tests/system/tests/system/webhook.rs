@@ -17,9 +17,12 @@ use tokio::task::spawn_blocking;
 
 use crate::support::{Base, Session, Writer, shared};
 
-const ADMISSION: &str = "admissionregistration.k8s.io";
-const POLICY_GROUP: &str = "kubectl-gitops.io";
-const CONFIGURATIONS: &str = "validatingwebhookconfigurations";
+const CONFIGURATIONS: &str = "validatingwebhookconfigurations.admissionregistration.k8s.io";
+const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";
+const IMAGE_UPDATERS: &str = "/imageupdaters.argocd-image-updater.argoproj.io";
+const LEASES: &str = "leases.coordination.k8s.io";
+const POLICIES: &str = "gitopspolicies.kubectl-gitops.io";
+const REVIEWS: &str = "subjectaccessreviews.authorization.k8s.io";
 const WITHIN: Duration = Duration::from_secs(20);
 
 #[tokio::test]
@@ -76,6 +79,53 @@ async fn has_the_rights_that_it_needs() -> Result<()> {
     Ok(())
 }
 
+/// What RBAC lets the webhook do, and what not: a verb, a resource with its group, a namespace and a name.
+const RIGHTS: [(bool, &str, &str, &str); 38] = [
+    (true, "list", "secrets", "argocd/"),
+    (true, "get", "secrets", "gitops-webhook/gitops-webhook-tls"),
+    (true, "patch", CONFIGURATIONS, "/gitops-webhook"),
+    (true, "watch", CONFIGURATIONS, "/gitops-webhook"),
+    (true, "create", "events.events.k8s.io", "shop/"),
+    (true, "create", REVIEWS, "/"),
+    (true, "create", LEASES, "gitops-webhook/"),
+    (true, "update", LEASES, "gitops-webhook/gitops-webhook"),
+    (false, "update", LEASES, "gitops-webhook/another"),
+    (false, "delete", LEASES, "gitops-webhook/gitops-webhook"),
+    (false, "create", LEASES, "argocd/"),
+    (false, "list", "events.events.k8s.io", "argocd/"),
+    (false, "break-glass", POLICIES, "/prod-auto-sync"),
+    (false, "list", CONFIGURATIONS, "/"),
+    (true, "list", POLICIES, "/default"),
+    (false, "list", POLICIES, "/"),
+    (false, "get", "configmaps", "argocd/argocd-cm"),
+    (false, "list", "secrets", "/"),
+    (false, "list", "secrets", "kube-system/"),
+    (false, "get", "secrets", "argocd/cluster-prod"),
+    (false, "create", "secrets", "argocd/"),
+    (false, "patch", "secrets", "argocd/cluster-prod"),
+    (false, "list", "secrets", "gitops-webhook/"),
+    (false, "get", "secrets", "gitops-webhook/another"),
+    (false, "get", "configmaps", "argocd/another"),
+    (true, "list", "applications.argoproj.io", "shop/"),
+    (true, "watch", "applications.argoproj.io", "/"),
+    (false, "get", "applications.argoproj.io", "argocd/orders"),
+    (true, "watch", DEFINITIONS, IMAGE_UPDATERS),
+    (false, "get", DEFINITIONS, IMAGE_UPDATERS),
+    (false, "watch", DEFINITIONS, "/"),
+    (
+        false,
+        "list",
+        "imageupdaters.argocd-image-updater.argoproj.io",
+        "/",
+    ),
+    (false, "update", "applications.argoproj.io", "argocd/orders"),
+    (false, "patch", "applications.argoproj.io", "argocd/orders"),
+    (false, "update", "appprojects.argoproj.io", "argocd/default"),
+    (false, "patch", POLICIES, "/default"),
+    (false, "patch", CONFIGURATIONS, "/another"),
+    (false, "delete", CONFIGURATIONS, "/gitops-webhook"),
+];
+
 /// Whether RBAC lets the webhook do something.
 async fn may(
     reviews: &Api<SubjectAccessReview>,
@@ -96,92 +146,19 @@ async fn may(
 #[tokio::test]
 async fn has_no_other_rights() -> Result<()> {
     let reviews = Api::all(shared().await?.admin().client().await?);
-    for (expected, verb, group, resource, namespace, name) in [
-        (true, "list", "", "secrets", "argocd", ""),
-        (
-            true,
-            "get",
-            "",
-            "secrets",
-            "gitops-webhook",
-            "gitops-webhook-tls",
-        ),
-        (
-            true,
-            "patch",
-            ADMISSION,
-            CONFIGURATIONS,
-            "",
-            "gitops-webhook",
-        ),
-        (
-            true,
-            "watch",
-            ADMISSION,
-            CONFIGURATIONS,
-            "",
-            "gitops-webhook",
-        ),
-        (false, "list", ADMISSION, CONFIGURATIONS, "", ""),
-        (true, "list", POLICY_GROUP, "gitopspolicies", "", "default"),
-        (false, "list", "kubectl-gitops.io", "gitopspolicies", "", ""),
-        (false, "get", "", "configmaps", "argocd", "argocd-cm"),
-        (false, "list", "", "secrets", "", ""),
-        (false, "list", "", "secrets", "kube-system", ""),
-        (false, "get", "", "secrets", "argocd", "cluster-prod"),
-        (false, "create", "", "secrets", "argocd", ""),
-        (false, "patch", "", "secrets", "argocd", "cluster-prod"),
-        (false, "list", "", "secrets", "gitops-webhook", ""),
-        (false, "get", "", "secrets", "gitops-webhook", "another"),
-        (false, "get", "", "configmaps", "argocd", "another"),
-        (false, "list", "argoproj.io", "applications", "argocd", ""),
-        (
-            false,
-            "patch",
-            "argoproj.io",
-            "applications",
-            "argocd",
-            "orders",
-        ),
-        (
-            false,
-            "update",
-            "argoproj.io",
-            "appprojects",
-            "argocd",
-            "default",
-        ),
-        (
-            false,
-            "patch",
-            POLICY_GROUP,
-            "gitopspolicies",
-            "",
-            "default",
-        ),
-        (false, "patch", ADMISSION, CONFIGURATIONS, "", "another"),
-        (
-            false,
-            "delete",
-            ADMISSION,
-            CONFIGURATIONS,
-            "",
-            "gitops-webhook",
-        ),
-    ] {
+    for (expected, verb, resource, object) in RIGHTS {
+        let (plural, group) = resource.split_once('.').unwrap_or((resource, ""));
+        let (namespace, name) = object.split_once('/').context(object)?;
         let attributes = ResourceAttributes {
             verb: Some(verb.to_owned()),
             group: Some(group.to_owned()),
-            resource: Some(resource.to_owned()),
+            resource: Some(plural.to_owned()),
             namespace: Some(namespace.to_owned()),
             name: Some(name.to_owned()),
             ..ResourceAttributes::default()
         };
         let allowed = may(&reviews, attributes).await?;
-        assert_eq!(
-            allowed, expected,
-            "{verb} {resource}.{group} {namespace}/{name}"
-        );
+        assert_eq!(allowed, expected, "{verb} {resource} {object}");
     }
     Ok(())
 }
