@@ -174,10 +174,10 @@ impl<'s> Overrides<'s> {
         findings: &mut Vec<Finding>,
         inventory: &Inventory,
     ) -> Assessment {
+        self.judge_removal(findings);
         if self.are_claimed() {
             return self.assess_grant(subject, findings, inventory);
         }
-        self.judge_removal(findings);
         let mut assessment = match (&self.of_owner, &self.stands) {
             (Some(written), _) => self.assess_use_of_owner(written, subject, findings, inventory),
             (None, Some(written)) => self.assess_use(written, subject, findings, inventory),

@@ -734,6 +734,21 @@ fn it_stays_on_an_application_set_as_long_as_nobody_can_tell_what_that_generates
         denied[0].contains("is taken off while prod-auto-sync may be violated"),
         "{denied:#?}"
     );
+    // Nor is it written over by another.
+    let other = annotations(&json!({RULES: "replicas-ignored"}));
+    let may = Request {
+        may: &["replicas-ignored"],
+        ..Request::default()
+    };
+    let (old, new) = (granted.clone(), set(&other, json!({})));
+    let object =
+        |json| Object::ApplicationSet(Box::new(argocd::ApplicationSet::from_json(json).unwrap()));
+    let verdict = may.judge(Subject {
+        old: Some(object(&old)),
+        operation: Operation::Update,
+        ..Subject::new(object(&new))
+    });
+    assert_eq!(verdict.outcome, Outcome::Denied, "{:#?}", lines(&verdict));
     // Without what could violate the rule it may go.
     let verdict = update(&granted, &set(&json!({}), json!(null)));
     assert_eq!(verdict.outcome, Outcome::Admitted, "{:#?}", lines(&verdict));
