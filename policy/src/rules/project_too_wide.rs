@@ -3,7 +3,7 @@ use argocd::project::{AppProjectSpec, ProjectDestination};
 use argocd::{AppProject, Cluster};
 
 use crate::environment::{Belonging, Membership, place_of_cluster};
-use crate::finding::{Level, shorten};
+use crate::finding::{Finding, Level, shorten};
 use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};
 use crate::subject::{Object, Operation};
 
@@ -105,7 +105,8 @@ declare_rule! {
     }
 }
 
-/// How many pairs of a repository that permits any and a destination are compared with those before.
+/// How many pairs of an entry that permits any repository and a destination are compared with those before.
+/// More are never as before.
 const COMPARED: usize = 100_000;
 
 /// What nothing can be added to.
@@ -156,21 +157,21 @@ struct Report {
 
 impl Report {
     /// `width` is what the entry permits, and how far that reaches; `limits` is what others exclude.
-    fn add(
+    fn add<'f>(
         &self,
-        findings: &mut Findings,
+        findings: &'f mut Findings,
         field: String,
         what: &str,
         fix: &'static str,
         width: &[String],
         limits: &[String],
-    ) {
+    ) -> &'f mut Finding {
         let message = format!("{what}{}", self.place);
         let finding = match self.level {
             Level::Warn => findings.warn(field, message, fix),
             _ => findings.deny(field, message, fix),
         };
-        finding.extend_to(width).narrow_by(limits);
+        finding.extend_to(width).narrow_by(limits)
     }
 }
 
@@ -192,10 +193,9 @@ fn check_source_repos(spec: &AppProjectSpec, report: &Report, findings: &mut Fin
     if !boundless.iter().all(is_exclusion) {
         boundless.retain(|index| !is_exclusion(index));
     }
-    if boundless.len() * spec.destinations.len() > COMPARED {
-        let message = "more wildcards than are judged";
-        findings.deny("/spec/sourceRepos", message, "list what it needs by name");
-        return;
+    let is_compared = boundless.len() * spec.destinations.len() <= COMPARED;
+    if !is_compared {
+        boundless.truncate(TOLD);
     }
     // Any repository, on more clusters, is more.
     let cluster = |item: &ProjectDestination| {
@@ -223,7 +223,10 @@ fn check_source_repos(spec: &AppProjectSpec, report: &Report, findings: &mut Fin
         let field = format!("/spec/sourceRepos/{index}");
         let fix = "list the repositories it needs";
         let width: Vec<String> = reached.iter().cloned().chain([width]).collect();
-        report.add(findings, field, &what, fix, &width, &limits);
+        let finding = report.add(findings, field, &what, fix, &width, &limits);
+        if !is_compared {
+            finding.extent.be_unjudged();
+        }
     }
 }
 
