@@ -6,7 +6,8 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::ratchet::Extent;
-use crate::rule::RuleId;
+use crate::registry;
+use crate::rule::{Occasion, RuleId};
 
 /// How much a finding weighs.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -117,6 +118,15 @@ impl Finding {
     /// Adds the fix as a JSON Patch, written as its JSON.
     pub(crate) fn patch_with(&mut self, patch: serde_json::Value) {
         self.patch = serde_json::from_value(patch).ok();
+    }
+
+    /// Whether it is about what is done with an object, and done anew each time, rather than a state that
+    /// the object is in: a sync that is under way, or what becomes of other objects with it.
+    pub fn is_deed(&self) -> bool {
+        let rule = registry::find(self.rule.as_str());
+        self.field.starts_with("/operation")
+            || self.field.starts_with("/status")
+            || rule.is_some_and(|rule| rule.metadata().occasion != Occasion::Writing)
     }
 
     /// Everything in one line of fewer than [`LINE_LIMIT`] characters: rule, field, what is wrong,

@@ -10,10 +10,9 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 
-use crate::break_glass::Override;
+use crate::break_glass::{BREAK_GLASS, Override};
 use crate::finding::{Finding, Level, Waiver};
-use crate::registry;
-use crate::rule::{Occasion, RuleId};
+use crate::rule::RuleId;
 
 /// How far a violation goes. An update makes it no worse if everything that violates now did before, at the
 /// same place, and everything that narrowed it before still does.
@@ -266,19 +265,14 @@ pub(crate) fn condense(findings: Vec<Finding>, limit: usize) -> Vec<Finding> {
     kept
 }
 
-/// Whether a finding denies a state that an object is in. An operation, or what becomes of other objects,
-/// is something that is done, and done anew each time.
+/// Whether a finding denies a state that an object is in. A claim to an override that is refused is refused
+/// anew each time.
 pub(crate) fn is_denied_state(finding: &Finding) -> bool {
-    let is_state = || {
-        let rule = registry::find(finding.rule.as_str());
-        let of_writing = rule.is_some_and(|rule| rule.metadata().occasion == Occasion::Writing);
-        let is_deed = |field: &str| field.starts_with("/operation") || field.starts_with("/status");
-        of_writing && !is_deed(&finding.field)
-    };
-    finding.level == Level::Deny && is_state()
+    finding.level == Level::Deny && finding.rule != BREAK_GLASS && !finding.is_deed()
 }
 
-/// What a finding is about: its field, wherever in a list that stands, and whether there is a list or one.
+/// What a finding is about: its field. Where in a list that stands makes no difference, nor does it whether
+/// an Application has one `source` or a list of them.
 fn path(finding: &Finding) -> u64 {
     let mut hasher = KEY.build_hasher();
     if !finding.extent.is_wherever {

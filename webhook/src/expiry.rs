@@ -186,13 +186,11 @@ struct Standing {
 struct One {
     uid: String,
     written: Override,
-    /// Whether it has been told that it ran out.
-    is_told: bool,
     /// Whether it was seen before it ran out, or stood longer a moment ago. Then it is told however long ago that is.
     is_news: bool,
     /// What of its rules is violated since, as far as it has been looked at.
     violated: Vec<RuleId>,
-    /// When it was looked at, since it ran out.
+    /// When it was looked at, since it ran out. That it ran out is told the first time.
     looked: Option<Instant>,
     /// Whether the object has been written since.
     is_stale: bool,
@@ -234,7 +232,6 @@ impl Standing {
                     earlier => One {
                         uid,
                         written,
-                        is_told: false,
                         is_news: earlier.is_some(),
                         violated: Vec::new(),
                         looked: None,
@@ -258,10 +255,9 @@ impl Standing {
                 continue;
             };
             let is_recent = now.duration_since(one.written.expires) < TOLD_FOR;
-            if !one.is_told && (one.is_news || is_recent) {
+            if one.looked.is_none() && (one.is_news || is_recent) {
                 tell(webhook, key, one, &found);
             }
-            one.is_told = true;
             one.looked = Some(Instant::now());
             one.is_stale = false;
             one.violated = found.into_iter().map(|finding| finding.rule).collect();

@@ -5,10 +5,9 @@ use argocd::{AppProject, Application, ApplicationSet, ClusterSecret};
 use jiff::Timestamp;
 use policy::break_glass::annotations::{ALL, RULES};
 use policy::break_glass::{self, InvalidOverride};
-use policy::rule::Occasion;
 use policy::{
     Finding, Inventory, Level, Object, Operation, Propagation, Requester, RuleId, Subject, Verdict,
-    evaluate, registry,
+    evaluate,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -210,7 +209,7 @@ impl Judgement {
         let of_state = judge(Operation::Create)?;
         let of_deletion = judge(Operation::Delete(Propagation::Background))?;
         let mut judgement = Judgement::default();
-        for finding in of_state.into_iter().filter(|finding| !is_deed(finding)) {
+        for finding in of_state.into_iter().filter(|finding| !finding.is_deed()) {
             match finding.level {
                 Level::Deny => judgement.of_state.push(finding),
                 Level::Undecided => judgement.undecided.push(finding),
@@ -279,15 +278,6 @@ fn not_found(name: &str, namespace: &str) -> CommandError {
 pub(crate) const ANYBODY: Requester<'static> = Requester {
     username: "anybody",
 };
-
-/// Whether a finding is about what is done with an object: a sync that is under way, or which Applications come with
-/// it, is nothing that stays.
-pub(crate) fn is_deed(finding: &Finding) -> bool {
-    let rule = registry::find(finding.rule.as_str());
-    finding.field.starts_with("/operation")
-        || finding.field.starts_with("/status")
-        || rule.is_some_and(|rule| rule.metadata().occasion != Occasion::Writing)
-}
 
 /// What the rules say of an object that somebody writes or deletes now.
 pub(crate) fn judge(

@@ -10,7 +10,7 @@ use policy::break_glass::terms::Unacceptable;
 use policy::break_glass::{BREAK_GLASS, Override, Permission};
 use policy::{Finding, Inventory, Level, Object, Operation, Requester, Waiver};
 
-use super::live::{ANYBODY, is_deed, judge, object};
+use super::live::{ANYBODY, judge, object};
 use crate::error::CommandError;
 use crate::facts::Facts;
 use crate::repository::manifest::Kind;
@@ -63,7 +63,7 @@ impl Judge {
         let mut verdict = judge(object, Operation::Create, writer, self.now, inventory);
         verdict.settle(|_| Permission::Given);
         let mut findings = verdict.findings;
-        findings.retain(|finding| !is_deed(finding));
+        findings.retain(|finding| !finding.is_deed());
         keep_what_matters(&mut findings);
         if let Some(written) = written
             && let Err(error) = inventory.terms().accept(&written, self.now)
