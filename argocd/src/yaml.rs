@@ -25,8 +25,9 @@ use scalar::Scalar;
 /// Collections may nest this deep: what `serde_json` still reads back.
 const DEPTH_LIMIT: usize = 127;
 
-/// What anchors and aliases may add to a stream, in nodes and bytes of text.
-const ALIAS_LIMIT: usize = 16 * 1024 * 1024;
+/// What anchors and aliases may add to a stream beyond its own length, in nodes and bytes of text. A node takes up to a
+/// hundred bytes of memory.
+const ALIAS_LIMIT: usize = 256 * 1024;
 
 /// A text that cannot be read, and where.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -208,13 +209,28 @@ pub fn documents(text: &str) -> impl Iterator<Item = Result<Document, Error>> {
     json.into_iter().flatten().chain(yaml)
 }
 
+/// Whether a text is YAML or JSON at all, whatever it says: keys may be there twice, and nothing is kept of it.
+///
+/// # Errors
+/// It is neither.
+pub fn check_syntax(text: &str) -> Result<(), Error> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if json::is_json(text) {
+        return Ok(());
+    }
+    let mut parser = Parser::new_from_str(text);
+    parser
+        .try_for_each(|event| event.map(drop))
+        .map_err(Error::from)
+}
+
 /// Reads the first document of a text, as Kubernetes' tools do where they expect one value. A
 /// text without any is `null`.
 ///
 /// # Errors
 /// The document cannot be read.
 pub fn value(text: &str) -> Result<Value, Error> {
-    value_within(text, ALIAS_LIMIT)
+    value_within(text, ALIAS_LIMIT + text.len())
 }
 
 /// The same, where anchors and aliases may add no more than so many nodes and bytes of text.
@@ -260,7 +276,7 @@ impl<'t> Stream<'t> {
             parser: Parser::new_from_str(text),
             anchors: HashMap::new(),
             lines: Lines::default(),
-            allowance: ALIAS_LIMIT,
+            allowance: ALIAS_LIMIT + text.len(),
             failed: false,
         }
     }

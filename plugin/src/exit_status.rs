@@ -13,6 +13,8 @@ pub(crate) enum ExitStatus {
     Changes,
     /// 2: it failed, at least in part.
     Failed,
+    /// 3: there is nothing to judge.
+    NothingToJudge,
 }
 
 impl From<ExitStatus> for ExitCode {
@@ -21,6 +23,7 @@ impl From<ExitStatus> for ExitCode {
             ExitStatus::Clean => 0,
             ExitStatus::Denied | ExitStatus::Changes => 1,
             ExitStatus::Failed => 2,
+            ExitStatus::NothingToJudge => 3,
         })
     }
 }

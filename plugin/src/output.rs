@@ -16,6 +16,7 @@ use clap::ValueEnum;
 use policy::Level;
 use serde::Serialize;
 
+use crate::commands::check::{Files, Unread};
 use crate::error::CommandError;
 use crate::report::Report;
 
@@ -55,18 +56,19 @@ pub(crate) enum ExplainFormat {
     Json,
 }
 
-/// Prints a check's report, and where it is one of files how many these are.
+/// Prints a check's report, and where it is one of files which these are.
 pub(crate) fn check(
     report: &Report,
-    files: Option<usize>,
+    files: Option<&Files>,
+    unread: &[Unread],
     format: CheckFormat,
     counts_as_denied: impl Fn(Level) -> bool,
 ) -> Result<(), CommandError> {
     let text = match format {
         CheckFormat::Table => table::findings(report, terminal_width()),
         CheckFormat::Wide => table::wide(report),
-        CheckFormat::Json => to_json(&v1::CheckReport::new(report, files))?,
-        CheckFormat::Yaml => to_yaml(&v1::CheckReport::new(report, files))?,
+        CheckFormat::Json => to_json(&v1::CheckReport::new(report, files, unread))?,
+        CheckFormat::Yaml => to_yaml(&v1::CheckReport::new(report, files, unread))?,
         CheckFormat::Name => name::denied(report, counts_as_denied),
     };
     print(&text)
@@ -116,6 +118,11 @@ pub(crate) fn warning(text: &str) {
 /// Says what the API server warns of, in kubectl's words.
 pub(crate) fn warning_of_server(text: &str) {
     say("Warning", YELLOW.bold(), &table::printable(text));
+}
+
+/// Says what is good to know.
+pub(crate) fn note(text: &str) {
+    say("note", CYAN, text);
 }
 
 /// Says what may help.

@@ -1,5 +1,6 @@
 //! What a check found, before anybody decides how to show it.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use argocd::{AppProject, Application, ApplicationSet, ClusterSecret};
@@ -156,7 +157,17 @@ fn judge(
         .collect())
 }
 
-fn locate(finding: Finding, manifest: &Manifest) -> Located {
+/// What an overlay changes is not what is applied, so that nothing about it is certain.
+fn locate(mut finding: Finding, manifest: &Manifest) -> Located {
+    if let Some(overlay) = &manifest.overlay
+        && finding.level == Level::Deny
+    {
+        finding.level = Level::Undecided;
+        let _ = write!(
+            finding.message,
+            "; this is a Kustomize base, which {overlay} changes"
+        );
+    }
     let field = manifest.field_in_file(&finding.field);
     Located {
         place: Place::File {

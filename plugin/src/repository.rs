@@ -1,9 +1,12 @@
 //! A repository of manifests: its files, the objects in them, and what these say about the fleet.
 
+pub(crate) mod exclusions;
 pub(crate) mod files;
 mod kustomize;
 pub(crate) mod manifest;
 pub(crate) mod problem;
+pub(crate) mod skipped;
+mod text;
 pub(crate) mod work_trees;
 
 use std::io::Read;
@@ -12,9 +15,11 @@ use std::sync::Arc;
 
 use argocd::yaml;
 
+use self::exclusions::Exclusions;
 use self::files::{Location, Role, SourceFile};
 use self::manifest::Manifest;
 use self::problem::Problem;
+use self::skipped::{Reason, Skipped};
 use crate::parallel;
 
 /// What was read.
@@ -24,25 +29,30 @@ pub(crate) struct Repository {
     pub(crate) manifests: Vec<Manifest>,
     /// How many files were looked at.
     pub(crate) files: usize,
-    /// How many of them hold no object of Kubernetes, or are templates or patches.
-    pub(crate) skipped: usize,
+    /// Those of them that are not judged.
+    pub(crate) skipped: Vec<Skipped>,
     /// What could not be read.
     pub(crate) problems: Vec<Problem>,
 }
 
 impl Repository {
     /// Reads files and folders. Objects without a namespace count as being in the one given.
-    pub(crate) fn read(paths: &[impl AsRef<Path>], namespace: &str) -> Self {
-        Self::of_files(files::find(paths), namespace)
+    pub(crate) fn read(
+        paths: &[impl AsRef<Path>],
+        exclusions: &Arc<Exclusions>,
+        namespace: &str,
+    ) -> Self {
+        Self::of_files(files::find(paths, exclusions), namespace)
     }
 
     /// The same, without files that are below one of some others, and the names of these.
     pub(crate) fn read_without(
         paths: &[impl AsRef<Path>],
         others: &[impl AsRef<Path>],
+        exclusions: &Arc<Exclusions>,
         namespace: &str,
     ) -> (Self, Vec<Arc<str>>) {
-        let (files, problems) = files::find(paths);
+        let (files, problems) = files::find(paths, exclusions);
         let others: Vec<PathBuf> = others
             .iter()
             .filter_map(|other| other.as_ref().canonicalize().ok())
@@ -61,65 +71,130 @@ impl Repository {
     }
 
     fn of_files((files, problems): (Vec<SourceFile>, Vec<Problem>), namespace: &str) -> Self {
-        let contents = parallel::map("reading", &files, |file| Contents::read(file, namespace));
+        let contents = parallel::map("reading", &files, |file| contents_of(file, namespace));
         let mut repository = Repository {
             files: files.len(),
             problems,
             ..Repository::default()
         };
-        for file in contents {
-            repository.skipped += usize::from(file.is_nothing());
-            repository.manifests.extend(file.manifests);
-            repository.problems.extend(file.problem);
+        for (file, contents) in files.iter().zip(contents) {
+            match contents {
+                Contents::Skipped(reason) => repository.skipped.push(Skipped {
+                    reason,
+                    file: Arc::clone(&file.name),
+                }),
+                Contents::Read { manifests, problem } => {
+                    repository.manifests.extend(manifests);
+                    repository.problems.extend(problem);
+                }
+            }
         }
         repository
     }
 }
 
 /// What one file holds.
-#[derive(Default)]
-struct Contents {
-    manifests: Vec<Manifest>,
-    /// How many objects of Kubernetes there are, of whatever kind.
-    objects: usize,
-    problem: Option<Problem>,
+enum Contents {
+    Skipped(Reason),
+    Read {
+        manifests: Vec<Manifest>,
+        problem: Option<Problem>,
+    },
 }
 
 impl Contents {
-    fn is_nothing(&self) -> bool {
-        self.objects == 0 && self.problem.is_none()
-    }
-
-    fn read(file: &SourceFile, namespace: &str) -> Self {
-        if file.role == Role::Patch {
-            return Contents::default();
+    fn unreadable(problem: Problem) -> Self {
+        Contents::Read {
+            manifests: Vec::new(),
+            problem: Some(problem),
         }
-        match text_of(file) {
-            Ok(text) if file.role == Role::Template && text.contains("{{") => Contents::default(),
-            Ok(text) => Contents::parse(file, &text, namespace),
-            Err(problem) => Contents {
-                problem: Some(problem),
-                ..Contents::default()
-            },
-        }
-    }
-
-    fn parse(file: &SourceFile, text: &str, namespace: &str) -> Self {
-        let mut contents = Contents::default();
-        for document in yaml::documents(text) {
-            match document {
-                Ok(document) => {
-                    contents.objects +=
-                        manifest::collect(&file.name, document, namespace, &mut contents.manifests);
-                }
-                Err(error) => contents.problem = Some(Problem::syntax(&file.name, error)),
-            }
-        }
-        contents
     }
 }
 
-fn text_of(file: &SourceFile) -> Result<String, Problem> {
+fn contents_of(file: &SourceFile, namespace: &str) -> Contents {
+    if file.role == Role::Patch {
+        return Contents::Skipped(Reason::Patch);
+    }
+    let bytes = match bytes_of(file) {
+        Ok(bytes) => bytes,
+        Err(problem) => return Contents::unreadable(problem),
+    };
+    match text::decode(&bytes) {
+        Some(text) => contents_of_text(file, &text, namespace),
+        None if skipped::looks_like_objects(&String::from_utf8_lossy(&bytes)) => {
+            Contents::unreadable(Problem::not_text(&file.name))
+        }
+        None => Contents::Skipped(Reason::NotText),
+    }
+}
+
+fn contents_of_text(file: &SourceFile, text: &str, namespace: &str) -> Contents {
+    if skipped::is_marked(text) {
+        return Contents::Skipped(Reason::Marked);
+    }
+    if let Role::Template { chart } = &file.role
+        && text.contains("{{")
+    {
+        return Contents::Skipped(if skipped::looks_like_objects(text) {
+            Reason::TemplateWithObjects {
+                chart: chart.clone(),
+            }
+        } else {
+            Reason::Template
+        });
+    }
+    if !skipped::may_hold_objects(text) {
+        return Contents::Skipped(without_object(file, text));
+    }
+    parse(file, text, namespace)
+}
+
+fn parse(file: &SourceFile, text: &str, namespace: &str) -> Contents {
+    let mut manifests = Vec::new();
+    for document in yaml::documents(text) {
+        match document {
+            Ok(document) => {
+                manifest::collect(&file.name, document, namespace, &mut manifests);
+            }
+            Err(error) if !manifests.is_empty() || skipped::looks_like_objects(text) => {
+                return Contents::Read {
+                    manifests,
+                    problem: Some(Problem::syntax(&file.name, error)),
+                };
+            }
+            Err(_) => return Contents::Skipped(Reason::Unparsable),
+        }
+    }
+    if manifests.is_empty() {
+        Contents::Skipped(without_object(file, text))
+    } else {
+        if let Role::Base { overlay } = &file.role {
+            let overlay: Arc<str> = overlay.display().to_string().into();
+            for manifest in &mut manifests {
+                manifest.overlay = Some(Arc::clone(&overlay));
+            }
+        }
+        Contents::Read {
+            manifests,
+            problem: None,
+        }
+    }
+}
+
+/// Why a file without objects is skipped.
+fn without_object(file: &SourceFile, text: &str) -> Reason {
+    if yaml::check_syntax(text).is_err() {
+        return Reason::Unparsable;
+    }
+    match &file.location {
+        Location::Path(path) if skipped::holds_values(text) => Reason::ValuesWithObjects {
+            chart: files::chart_of_values(path),
+        },
+        _ => Reason::WithoutObject,
+    }
+}
+
+fn bytes_of(file: &SourceFile) -> Result<Vec<u8>, Problem> {
     let read = match &file.location {
         Location::Path(path) => std::fs::read(path),
         Location::StandardInput => {
@@ -127,6 +202,5 @@ fn text_of(file: &SourceFile) -> Result<String, Problem> {
             std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
         }
     };
-    let bytes = read.map_err(|source| Problem::read(&file.name, source))?;
-    String::from_utf8(bytes).map_err(|_| Problem::not_text(&file.name))
+    read.map_err(|source| Problem::read(&file.name, source))
 }

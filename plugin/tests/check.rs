@@ -190,10 +190,27 @@ fn json_has_every_key_and_is_ordered_by_file_line_and_rule() {
         "",
     );
     let report = run.json();
-    assert_eq!(keys(&report), ["apiVersion", "findings", "kind", "summary"]);
+    assert_eq!(
+        keys(&report),
+        [
+            "apiVersion",
+            "findings",
+            "kind",
+            "problems",
+            "skipped",
+            "summary"
+        ]
+    );
     assert_eq!(
         keys(&report["summary"]),
-        ["denied", "files", "objects", "undecided", "warned"]
+        [
+            "denied",
+            "files",
+            "objects",
+            "skipped",
+            "undecided",
+            "warned"
+        ]
     );
     let findings = report["findings"].as_array().unwrap();
     assert!(!findings.is_empty(), "{}", run.transcript());
@@ -591,15 +608,83 @@ patchesJson6902:
         ]
     );
     assert!(
-        run.stderr().starts_with("8 files (5 skipped), 3 objects:"),
+        run.stderr().contains("8 files (5 skipped), 3 objects:"),
         "{}",
         run.transcript()
     );
     let alone = folder.run(&["check", "prod/patches/merge.yaml"]);
+    assert_eq!(alone.status(), 3, "{}", alone.transcript());
     assert!(
-        alone.stderr().starts_with("1 file (1 skipped), 0 objects:"),
+        alone.stderr().contains("1 file (1 skipped), 0 objects:"),
         "{}",
         alone.transcript()
+    );
+}
+
+/// The levels of what `default-project` finds, by file.
+fn levels_of_default_project(run: &Ran) -> Vec<(String, String)> {
+    let text = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
+    let report = run.json();
+    let findings = report["findings"].as_array().unwrap();
+    findings
+        .iter()
+        .filter(|finding| finding["rule"] == "default-project")
+        .map(|finding| (text(finding, "file"), text(finding, "level")))
+        .collect()
+}
+
+#[test]
+fn what_an_overlay_changes_is_not_denied_as_it_is_in_the_base() {
+    let merge = "\
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: stray}
+spec: {project: shop}
+";
+    let patched = "resources: [../../base]\npatches: [{path: merge.yaml}]\n";
+    let workload =
+        "resources: [../../other]\npatches: [{target: {kind: Deployment}, patch: '[]'}]\n";
+    let folder = Folder::with(&[
+        ("base/kustomization.yaml", "resources: [stray.yaml, deep]\n"),
+        ("base/stray.yaml", DEFAULT),
+        (
+            "base/deep/kustomization.yaml",
+            "resources: [stray.yaml, ..]\n",
+        ),
+        ("base/deep/stray.yaml", DEFAULT),
+        ("base/beside.yaml", DEFAULT),
+        (
+            "other/kustomization.yaml",
+            "resources: [stray.yaml]\nnamespace: argocd\n",
+        ),
+        ("other/stray.yaml", DEFAULT),
+        ("overlays/prod/kustomization.yaml", patched),
+        ("overlays/prod/merge.yaml", merge),
+        ("overlays/workload/kustomization.yaml", workload),
+    ]);
+    let run = folder.run(&["check", "-o", "json"]);
+    let level = |file: &str, level: &str| (file.to_owned(), level.to_owned());
+    assert_eq!(
+        levels_of_default_project(&run),
+        [
+            level("base/beside.yaml", "deny"),
+            level("base/deep/stray.yaml", "undecided"),
+            level("base/stray.yaml", "undecided"),
+            level("other/stray.yaml", "deny"),
+        ],
+        "{}",
+        run.transcript()
+    );
+    assert!(
+        run.stderr()
+            .contains("kubectl kustomize overlays/prod | kubectl gitops check -"),
+        "{}",
+        run.transcript()
+    );
+    assert_eq!(
+        levels_of_default_project(&folder.run(&["check", "base", "-o", "json"]))[2].1,
+        "deny",
+        "without its overlays a base is all that there is"
     );
 }
 
@@ -655,7 +740,8 @@ fn what_cannot_be_read_is_told_and_the_rest_is_judged() {
 fn what_is_wrong_with_a_file_is_told_from_its_first_line_to_its_last() {
     let wrong_type = GOOD.replace("project: shop", "project: 7");
     let text = format!("{wrong_type}---\n{wrong_type}---\na: b: c\n");
-    let run = Folder::with(&[("a.yaml", &*text), ("b.yaml", "a: [")]).run(&["check"]);
+    let torn = format!("{GOOD}  a: [");
+    let run = Folder::with(&[("a.yaml", &*text), ("b.yaml", &*torn)]).run(&["check"]);
     let told = run.stderr();
     let places: Vec<_> = told
         .lines()
@@ -665,7 +751,7 @@ fn what_is_wrong_with_a_file_is_told_from_its_first_line_to_its_last() {
         .collect();
     assert_eq!(
         places,
-        ["a.yaml:7", "a.yaml:22", "a.yaml:31:5", "b.yaml:2:1"]
+        ["a.yaml:7", "a.yaml:22", "a.yaml:31:5", "b.yaml:16:1"]
     );
 }
 
@@ -729,10 +815,196 @@ fn a_file_that_is_named_is_read_whatever_it_is_called() {
     assert_eq!(folder.run(&["check", ".hidden.txt"]).status(), 1);
 }
 
+/// Files that are no manifests, as they lie in public repositories.
+const NO_MANIFESTS: [(&str, &str); 7] = [
+    (
+        "ansible/pool.yaml",
+        "blocks:\n  {% for c in pools %}\n  - cidr: {{ c }}\n  {% endfor %}\n",
+    ),
+    (
+        "charts-values/values.yaml",
+        "server: {replicas: 1}\nserver: {replicas: 2}\n",
+    ),
+    (
+        "dashboards/d.json",
+        "{\"title\": \"x\", \"url\": \"https://{{ index .Values \"a\" }}/\"}",
+    ),
+    (
+        "dup.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  labels: {}\n  labels: {}\n",
+    ),
+    ("logs/out.json", "{\"a\": 1}\n$ exit\n"),
+    ("templates/service.yaml", "kind: {{ .Values.kind }}\n"),
+    ("tasks.yaml", "- name: \"x\n  - y: [\n"),
+];
+
 #[test]
-fn a_template_outside_of_a_chart_is_an_error() {
-    let folder = Folder::with(&[("templates/app.yaml", "kind: {{ .Values.kind }}\n")]);
+fn files_that_are_no_manifests_never_make_it_fail() {
+    let mut files = NO_MANIFESTS.to_vec();
+    files.extend([("cart.yaml", GOOD), ("project.yaml", PROJECT)]);
+    let folder = Folder::with(&files);
+    std::fs::write(folder.path().join("image.yaml"), b"\x89PNG \xff\n").unwrap();
     assert_snapshot!(folder.run(&["check"]).transcript());
+    assert_snapshot!(folder.run(&["check", "-o", "json"]).transcript());
+}
+
+#[test]
+fn what_lies_around_in_a_repository_changes_nothing() {
+    let application = DEFAULT.replace("project: default", "project: shop");
+    let base = application.replace("name: stray", "name: based");
+    let chart = format!("{{{{- range list \"cart\" }}}}\n---\n{application}{{{{- end }}}}\n");
+    let patch = "resources: [../../base]\npatches: [{target: {kind: Application}, patch: '[]'}]\n";
+    for repository in ["platform", "services"] {
+        let folder = Folder::with(&[]);
+        copy(&fixtures().join(repository), folder.path());
+        let before = folder.run(&["check", "-o", "json"]);
+        folder.add(&NO_MANIFESTS);
+        folder.add(&[
+            ("more/chart/Chart.yaml", "apiVersion: v2\nname: more\n"),
+            ("more/chart/templates/apps.yaml", &chart),
+            ("more/base/kustomization.yaml", "resources: [app.yaml]\n"),
+            ("more/base/app.yaml", &base),
+            ("more/overlays/prod/kustomization.yaml", patch),
+        ]);
+        let after = folder.run(&["check", "-o", "json"]);
+        assert_eq!(after.status(), before.status(), "{}", after.transcript());
+        let denied = |run: &Ran| run.json()["summary"]["denied"].clone();
+        assert_eq!(denied(&after), denied(&before), "{}", after.transcript());
+        assert!(
+            after.stderr().contains("helm template more/chart |"),
+            "{}",
+            after.transcript()
+        );
+        assert!(
+            after
+                .stderr()
+                .contains("kubectl kustomize more/overlays/prod |"),
+            "{}",
+            after.transcript()
+        );
+    }
+}
+
+/// Copies what is in a folder.
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+#[test]
+fn where_there_is_nothing_to_judge_it_says_so() {
+    let run = Folder::with(&NO_MANIFESTS).run(&["check"]);
+    assert_eq!(run.status(), 3, "{}", run.transcript());
+    assert!(
+        run.stderr().contains("nothing was judged"),
+        "{}",
+        run.transcript()
+    );
+    assert_eq!(Folder::with(&[]).run(&["check"]).status(), 3);
+}
+
+#[test]
+fn what_may_hold_an_object_of_argo_cd_and_cannot_be_read_is_an_error() {
+    let templated = DEFAULT.replace("name: stray", "name: {% raw %}");
+    let minified =
+        r#"{"apiVersion":"argoproj.io/v1alpha1","kind":"Application","metadata":{"name":"#;
+    for text in [&*templated, minified, &format!("{DEFAULT}---\na: [\n")] {
+        let run = Folder::with(&[("app.yaml", text), ("cart.yaml", GOOD)]).run(&["check"]);
+        assert_eq!(run.status(), 2, "{}", run.transcript());
+        assert!(
+            run.stderr().contains("error: app.yaml:"),
+            "{}",
+            run.transcript()
+        );
+    }
+}
+
+#[test]
+fn what_charts_would_render_is_told_and_how() {
+    let folder = Folder::with(&[
+        ("argocd-apps/Chart.yaml", "apiVersion: v2\nname: umbrella\n"),
+        (
+            "argocd-apps/values.yaml",
+            "argocd-apps:\n  applications:\n    shop:\n      source: {repoURL: a}\n      destination: {name: b}\n",
+        ),
+        ("chart/Chart.yaml", "apiVersion: v2\nname: apps\n"),
+        (
+            "chart/templates/apps.yaml",
+            &format!("{{{{- range list \"cart\" }}}}\n---\n{DEFAULT}{{{{- end }}}}\n"),
+        ),
+        ("chart/templates/service.yaml", "kind: {{ .Values.kind }}\n"),
+        ("chart/templates/plain.yaml", DEFAULT),
+        (
+            "values/prod.yaml",
+            "apps:\n- {repoURL: a, destination: {name: b}}\n",
+        ),
+    ]);
+    assert_snapshot!(folder.run(&["check"]).transcript());
+    let inside = run_in(&folder.path().join("chart/templates"), &["check"], "");
+    assert!(
+        inside.stderr().contains("/chart | kubectl gitops check -"),
+        "{}",
+        inside.transcript()
+    );
+}
+
+#[test]
+fn files_are_left_out_as_git_argo_cd_and_the_command_line_say() {
+    let folder = Folder::with(&[
+        (".git/info/exclude", "/local\n"),
+        ("local/stray.yaml", DEFAULT),
+        (
+            "marked.yaml",
+            &format!("# +argocd:skip-file-rendering\n{DEFAULT}"),
+        ),
+        ("docs/examples/stray.yaml", DEFAULT),
+        ("docs/examples/deep/stray.yaml", DEFAULT),
+        ("stray.test.yaml", DEFAULT),
+        ("cart.yaml", GOOD),
+        ("project.yaml", PROJECT),
+    ]);
+    let arguments = [
+        "check",
+        "--exclude",
+        "docs/examples",
+        "--exclude",
+        "*.test.yaml",
+    ];
+    let run = folder.run(&arguments);
+    assert_eq!(run.status(), 0, "{}", run.transcript());
+    assert!(run.stderr().contains("marked.yaml"), "{}", run.transcript());
+    let here = folder.path().to_str().unwrap();
+    for path in [here, "docs/examples/deep/stray.yaml", "docs"] {
+        let run = folder.run(&[&arguments[..], &[path]].concat());
+        assert!(!run.stdout().contains("stray"), "{}", run.transcript());
+    }
+    assert_eq!(folder.run(&["check", "docs"]).status(), 1);
+    let run = folder.run(&["check", "--exclude", "{a"]);
+    assert_eq!(run.status(), 2, "{}", run.transcript());
+}
+
+#[test]
+fn text_behind_a_byte_order_mark_is_read() {
+    let folder = Folder::with(&[("cart.yaml", GOOD)]);
+    let bytes = |text: &str| -> Vec<u8> {
+        let units = "\u{feff}".encode_utf16().chain(text.encode_utf16());
+        units.flat_map(u16::to_le_bytes).collect()
+    };
+    std::fs::write(folder.path().join("stray.yaml"), bytes(DEFAULT)).unwrap();
+    let run = folder.run(&["check"]);
+    assert!(
+        run.stdout().contains("stray.yaml:7"),
+        "{}",
+        run.transcript()
+    );
 }
 
 #[test]

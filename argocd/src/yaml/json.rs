@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::{Document, Error, ErrorKind, Lines, Marker};
@@ -27,6 +28,14 @@ pub(super) fn documents(text: &str) -> Option<Vec<Result<Document, Error>>> {
         }
     }
     Some(documents)
+}
+
+/// Whether a text is JSON throughout and starts with an object or an array.
+pub(super) fn is_json(text: &str) -> bool {
+    text.trim_ascii_start().starts_with(['{', '['])
+        && serde_json::Deserializer::from_str(text)
+            .into_iter::<IgnoredAny>()
+            .all(|value| value.is_ok())
 }
 
 /// Finds the lines of the nodes in a text that is known to be JSON.

@@ -2,9 +2,11 @@
 
 mod files;
 mod live;
+mod skipped;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::ValueHint;
 use clap::builder::ArgPredicate;
@@ -16,7 +18,9 @@ use crate::error::{CommandError, chain};
 use crate::exit_status::ExitStatus;
 use crate::output::{self, CheckFormat};
 use crate::report::{Counts, Report};
+use crate::repository::exclusions::ExclusionArgs;
 use crate::repository::problem::Problem;
+use crate::repository::skipped::Skipped;
 use crate::repository::work_trees::RepositoryArgs;
 
 /// Judge the Argo CD objects in files or in a cluster
@@ -39,9 +43,12 @@ use crate::repository::work_trees::RepositoryArgs;
 /// Secrets outside of Argo CD's namespace are not judged: they are no clusters to it.
 ///
 /// Folders are read with everything below them that ends in .yaml, .yml or .json, without what is
-/// hidden or ignored by Git. Files without any object of Kubernetes are skipped, and so are the
-/// templates of Helm charts and the patches that a kustomization names. A file that cannot be read
-/// is reported and the others are judged.
+/// hidden, ignored by Git or excluded by --exclude. Files without an object of Argo CD are skipped,
+/// whether they are YAML or not, and so are files with the mark +argocd:skip-file-rendering, the
+/// templates of Helm charts and the patches that a kustomization names. Where that may hide objects
+/// of Argo CD, it is said how to render them. What a kustomization changes before it is applied is
+/// undecided where it would be denied: its overlays have the last word. A file that cannot be read,
+/// and may hold an object of Argo CD, is reported and the others are judged.
 ///
 /// With --live the objects of a cluster are judged in place of files, by all that is known there: a
 /// project or cluster that is not there does not exist. It needs to list Applications,
@@ -73,6 +80,7 @@ Exit status:
   0  nothing is denied
   1  something is denied
   2  a file, an object or a kind could not be read, or the command line is wrong
+  3  there is no object to judge in the files
 
 Called as a plugin of argocd, any status but 0 makes argocd print one more line to standard
 output: `Error: exit status N`.")]
@@ -103,10 +111,13 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     repository: RepositoryArgs,
 
+    #[command(flatten)]
+    exclusions: ExclusionArgs,
+
     /// Judge what is in the cluster of the current context
     #[arg(
         long,
-        conflicts_with_all = ["paths", "filenames", "policy", "RepositoryArgs"]
+        conflicts_with_all = ["paths", "filenames", "policy", "RepositoryArgs", "ExclusionArgs"]
     )]
     live: bool,
 
@@ -155,14 +166,24 @@ const ARGOCD_NAMESPACE: &str = "argocd";
 /// What was checked, and what was found.
 struct Checked {
     report: Report,
-    /// What could not be read, as one line each.
-    problems: Vec<String>,
+    /// What could not be read.
+    problems: Vec<Unread>,
     /// Whether there may be more that should have been read.
     is_complete: bool,
-    /// How many files these were.
-    files: Option<usize>,
+    /// The files, where it is files that were checked.
+    files: Option<Files>,
     /// What was checked, for people.
     what: String,
+}
+
+/// Which files were checked.
+pub(crate) struct Files {
+    /// How many were looked at.
+    pub(crate) count: usize,
+    /// Those of them that were not judged.
+    pub(crate) skipped: Vec<Skipped>,
+    /// The folders of kustomizations that change what was judged before it is applied, and how many objects of each.
+    pub(crate) overlays: BTreeMap<Arc<str>, usize>,
 }
 
 /// Reads, judges, prints.
@@ -181,9 +202,18 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitStatus, CommandError> {
         report, problems, ..
     } = &checked;
     tell(problems);
+    if let Some(files) = &checked.files {
+        skipped::tell(files);
+    }
 
     let counts_as_denied = |level| level == Level::Deny || args.strict && level == Level::Undecided;
-    output::check(report, checked.files, args.output, counts_as_denied)?;
+    output::check(
+        report,
+        checked.files.as_ref(),
+        problems,
+        args.output,
+        counts_as_denied,
+    )?;
     if args.explain {
         output::print(&pages(report))?;
     }
@@ -195,21 +225,46 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitStatus, CommandError> {
     Ok(match (is_complete, denied) {
         (false, _) => ExitStatus::Failed,
         (true, true) => ExitStatus::Denied,
+        (true, false) if checked.files.is_some() && report.counts.objects == 0 => {
+            output::warning(NOTHING_TO_JUDGE);
+            ExitStatus::NothingToJudge
+        }
         (true, false) => ExitStatus::Clean,
     })
 }
 
-/// Problems by file and line, each once: an object may be a fact and judged as well.
-fn lines_of<'p>(problems: impl Iterator<Item = &'p Problem>) -> Vec<String> {
-    let lines: BTreeSet<_> = problems
-        .map(|problem| (problem.place(), chain(problem)))
-        .collect();
-    lines.into_iter().map(|(_, line)| line).collect()
+const NOTHING_TO_JUDGE: &str = "nothing was judged: there is no Application, ApplicationSet, AppProject or \
+     cluster Secret in these files";
+
+/// What could not be read, as it is told.
+#[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Unread {
+    /// Empty where it is in no file.
+    pub(crate) file: String,
+    /// 0 where it is the whole file.
+    pub(crate) line: usize,
+    /// With file and line.
+    pub(crate) message: String,
 }
 
-fn tell(problems: &[String]) {
+/// Problems by file and line, each once: an object may be a fact and judged as well.
+fn each_once<'p>(problems: impl Iterator<Item = &'p Problem>) -> Vec<Unread> {
+    let problems: BTreeSet<_> = problems
+        .map(|problem| {
+            let (file, line) = problem.place();
+            Unread {
+                file: file.to_owned(),
+                line,
+                message: chain(problem),
+            }
+        })
+        .collect();
+    problems.into_iter().collect()
+}
+
+fn tell(problems: &[Unread]) {
     for problem in problems {
-        output::error(problem);
+        output::error(&problem.message);
     }
 }
 

@@ -16,6 +16,7 @@ use crate::output::preview::PreviewFormat;
 use crate::output::{self, counted};
 use crate::preview::{Intent, Preview, Verdict};
 use crate::repository::Repository;
+use crate::repository::exclusions::{ExclusionArgs, Exclusions};
 use crate::repository::problem::Problem;
 use crate::repository::work_trees::{RepositoryArgs, WorkTrees};
 
@@ -85,6 +86,9 @@ pub(crate) struct PreviewArgs {
     repository: RepositoryArgs,
 
     #[command(flatten)]
+    exclusions: ExclusionArgs,
+
+    #[command(flatten)]
     namespace: ArgoCdNamespace,
 
     /// Output format
@@ -97,14 +101,15 @@ pub(crate) struct PreviewArgs {
 
 /// Reads, compares, prints.
 pub(crate) fn run(args: &PreviewArgs) -> Result<ExitStatus, CommandError> {
-    let proposed = Repository::read(&args.filenames, args.namespace.name());
+    let exclusions = Arc::new(args.exclusions.exclusions());
+    let proposed = Repository::read(&args.filenames, &exclusions, args.namespace.name());
     if proposed.problems.is_empty() && !proposed.fans_out() {
         return Err(
             CommandError::new("there is no ApplicationSet and no cluster Secret in FILE")
                 .hinted("a cluster Secret has the label argocd.argoproj.io/secret-type: cluster"),
         );
     }
-    let known = args.known()?;
+    let known = args.known(&exclusions)?;
     let work_trees =
         Arc::new(WorkTrees::of(&args.filenames, &args.repository).map_err(CommandError::new)?);
     let intent = if args.delete {
@@ -143,22 +148,22 @@ struct Known {
 }
 
 impl PreviewArgs {
-    fn known(&self) -> Result<Known, CommandError> {
+    fn known(&self, exclusions: &Arc<Exclusions>) -> Result<Known, CommandError> {
         if self.against.is_empty() {
             self.live()
         } else {
-            Ok(self.files())
+            Ok(self.files(exclusions))
         }
     }
 
-    fn files(&self) -> Known {
+    fn files(&self, exclusions: &Arc<Exclusions>) -> Known {
         let namespace = self.namespace.name();
         // What FILE says is to come; but what is deleted must be there.
         let given = if self.delete {
-            Repository::read(&self.against, namespace)
+            Repository::read(&self.against, exclusions, namespace)
         } else {
             let (given, left_out) =
-                Repository::read_without(&self.against, &self.filenames, namespace);
+                Repository::read_without(&self.against, &self.filenames, exclusions, namespace);
             for name in left_out {
                 output::warning(&format!(
                     "{name} is part of --against and left out of it: what it holds counts as new, \

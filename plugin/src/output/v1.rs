@@ -8,8 +8,10 @@ use policy::Waiver;
 use serde::Serialize;
 
 use super::API_VERSION;
+use crate::commands::check::{Files, Unread};
 use crate::report::{Located, Place, Report};
 use crate::repository::manifest::ObjectReference;
+use crate::repository::skipped::Reason;
 
 /// What `check` prints.
 #[derive(Serialize)]
@@ -19,7 +21,31 @@ pub(super) struct CheckReport<'r> {
     kind: &'static str,
     /// By file, line and rule; by kind, namespace and name where they are in a cluster.
     findings: Vec<Finding<'r>>,
+    /// Files that were not judged, but for those without an object of Argo CD.
+    skipped: Vec<Skipped<'r>>,
+    /// What could not be read.
+    problems: Vec<Problem<'r>>,
     summary: Summary,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Skipped<'r> {
+    file: &'r str,
+    /// `unparsable`, `not-text`, `marked`, `patch`, `template`, `template-with-objects` or `values-with-objects`.
+    reason: &'static str,
+    /// What renders the objects that it may hold; null if it holds none.
+    command: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Problem<'r> {
+    /// Null where it is in no file.
+    file: Option<&'r str>,
+    /// Null where it is the whole file, or in no file.
+    line: Option<usize>,
+    message: &'r str,
 }
 
 #[derive(Serialize)]
@@ -56,6 +82,8 @@ struct Object<'r> {
 struct Summary {
     /// Null where a cluster was checked.
     files: Option<usize>,
+    /// How many of the files were not judged; null where a cluster was checked.
+    skipped: Option<usize>,
     objects: usize,
     denied: usize,
     warned: usize,
@@ -63,18 +91,40 @@ struct Summary {
 }
 
 impl<'r> CheckReport<'r> {
-    pub(super) fn new(report: &'r Report, files: Option<usize>) -> Self {
+    pub(super) fn new(report: &'r Report, files: Option<&'r Files>, unread: &'r [Unread]) -> Self {
+        let skipped = files.map_or(&[][..], |files| &files.skipped);
         CheckReport {
             api_version: API_VERSION,
             kind: "CheckReport",
             findings: report.findings.iter().map(Finding::new).collect(),
+            skipped: skipped
+                .iter()
+                .filter(|skipped| skipped.reason != Reason::WithoutObject)
+                .map(|skipped| Skipped {
+                    file: &skipped.file,
+                    reason: skipped.reason.as_str(),
+                    command: skipped.reason.command(),
+                })
+                .collect(),
+            problems: unread.iter().map(Problem::new).collect(),
             summary: Summary {
-                files,
+                files: files.map(|files| files.count),
+                skipped: files.map(|files| files.skipped.len()),
                 objects: report.counts.objects,
                 denied: report.counts.denied,
                 warned: report.counts.warned,
                 undecided: report.counts.undecided,
             },
+        }
+    }
+}
+
+impl<'r> Problem<'r> {
+    fn new(unread: &'r Unread) -> Self {
+        Problem {
+            file: non_empty(&unread.file),
+            line: (unread.line > 0).then_some(unread.line),
+            message: &unread.message,
         }
     }
 }

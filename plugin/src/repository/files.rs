@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use ignore::{DirEntry, WalkBuilder};
 
-use super::kustomize::Patches;
+use super::exclusions::Exclusions;
+use super::kustomize::Kustomizations;
 use super::problem::Problem;
 
 /// The path that stands for standard input.
@@ -34,14 +35,22 @@ impl SourceFile {
 }
 
 /// What a file is by its place in the repository.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Role {
     /// One whose objects are whole.
     Manifest,
     /// One among the templates of a Helm chart, which may need no rendering.
-    Template,
+    Template {
+        /// The folder of the chart.
+        chart: PathBuf,
+    },
     /// One that Kustomize merges into other objects.
     Patch,
+    /// One whose objects Kustomize changes before they are applied.
+    Base {
+        /// The folder of a kustomization that changes them.
+        overlay: PathBuf,
+    },
 }
 
 /// Where a file is.
@@ -52,25 +61,34 @@ pub(crate) enum Location {
 }
 
 /// The files that are meant by paths: a file itself, whatever its name; in a folder, all below it
-/// that end in `.yaml`, `.yml` or `.json`, without what is hidden or what Git ignores. Each is
+/// that end in `.yaml`, `.yml` or `.json`, without what is hidden, what Git ignores and what is excluded. Each is
 /// there once, and they are in order.
-pub(crate) fn find(paths: &[impl AsRef<Path>]) -> (Vec<SourceFile>, Vec<Problem>) {
-    let mut finder = Finder::default();
+pub(crate) fn find(
+    paths: &[impl AsRef<Path>],
+    exclusions: &Arc<Exclusions>,
+) -> (Vec<SourceFile>, Vec<Problem>) {
+    let mut finder = Finder {
+        files: HashMap::new(),
+        problems: Vec::new(),
+        kustomizations: Kustomizations::default(),
+        charts: HashMap::new(),
+        exclusions: Arc::clone(exclusions),
+    };
     for path in paths {
         finder.add(path.as_ref());
     }
     finder.files()
 }
 
-#[derive(Default)]
 struct Finder {
     /// By what the file is whatever it is called: its path without links and detours. Of two names
     /// the first counts.
     files: HashMap<PathBuf, SourceFile>,
     problems: Vec<Problem>,
-    patches: Patches,
-    /// Whether a folder has the templates of a chart.
-    templates: HashMap<PathBuf, bool>,
+    kustomizations: Kustomizations,
+    /// The chart of which a folder has templates, if there is one.
+    charts: HashMap<PathBuf, Option<PathBuf>>,
+    exclusions: Arc<Exclusions>,
 }
 
 impl Finder {
@@ -90,12 +108,21 @@ impl Finder {
             self.problems.push(Problem::read(&name_of(path), error));
             return;
         }
+        if self.exclusions.exclude_with_parents(path) {
+            return;
+        }
+        let exclusions = Arc::clone(&self.exclusions);
         let walk = WalkBuilder::new(path)
             .standard_filters(false)
             .hidden(true)
             .git_ignore(true)
+            .git_exclude(true)
             .require_git(false)
             .parents(true)
+            .filter_entry(move |entry| {
+                let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+                entry.depth() == 0 || !exclusions.exclude(entry.path(), is_folder)
+            })
             .sort_by_file_name(Ord::cmp)
             .build();
         for entry in walk {
@@ -113,12 +140,12 @@ impl Finder {
             return;
         }
         let mut role = Role::Manifest;
-        if let Ok(absolute) = std::path::absolute(&path)
-            && let Some(folder) = absolute.parent()
-        {
-            self.patches.look_in(folder);
-            if self.is_templates(folder) {
-                role = Role::Template;
+        if let Some(folder) = path.parent() {
+            if let Ok(absolute) = folder.canonicalize() {
+                self.kustomizations.look_in(&absolute);
+            }
+            if let Some(chart) = self.chart_with_templates(folder) {
+                role = Role::Template { chart };
             }
         }
         let file = SourceFile {
@@ -129,35 +156,68 @@ impl Finder {
         self.files.insert(identity, file);
     }
 
-    /// What was found, in order. Only now all patches are known.
+    /// What was found, in order. Only now all kustomizations are known.
     fn files(self) -> (Vec<SourceFile>, Vec<Problem>) {
-        let patches = self.patches;
+        let roles = self.kustomizations.roles();
         let mut files: Vec<SourceFile> = self
             .files
             .into_iter()
-            .map(|(identity, file)| SourceFile {
-                role: if patches.contains(&identity) {
-                    Role::Patch
-                } else {
-                    file.role
-                },
-                ..file
+            .map(|(identity, file)| {
+                let role = match (file.role, roles.changed_by(&identity)) {
+                    _ if roles.is_patch(&identity) => Role::Patch,
+                    (Role::Manifest, Some(overlay)) => Role::Base {
+                        overlay: from_here(overlay),
+                    },
+                    (role, _) => role,
+                };
+                SourceFile { role, ..file }
             })
             .collect();
         files.sort_by(|a, b| a.name.cmp(&b.name));
         (files, self.problems)
     }
 
-    fn is_templates(&mut self, folder: &Path) -> bool {
-        if let Some(known) = self.templates.get(folder) {
-            return *known;
+    /// The chart of which a folder has templates, as a path like the folder's.
+    fn chart_with_templates(&mut self, folder: &Path) -> Option<PathBuf> {
+        if let Some(known) = self.charts.get(folder) {
+            return known.clone();
         }
-        let parent = folder.parent();
-        let is = folder.file_name().is_some_and(|name| name == "templates")
-            && parent.is_some_and(|chart| chart.join("Chart.yaml").is_file());
-        let is = is || parent.is_some_and(|parent| self.is_templates(parent));
-        self.templates.insert(folder.to_owned(), is);
-        is
+        // A relative path ends before the file system does.
+        let absolute = std::path::absolute(folder).ok()?;
+        let is_templates = absolute.file_name().is_some_and(|name| name == "templates");
+        let parent = match folder.parent() {
+            Some(parent) if folder.file_name().is_some() => parent.to_owned(),
+            _ => absolute.parent()?.to_owned(),
+        };
+        let chart = if is_templates && parent.join(CHART).is_file() {
+            Some(parent)
+        } else {
+            self.chart_with_templates(&parent)
+        };
+        self.charts.insert(folder.to_owned(), chart.clone());
+        chart
+    }
+}
+
+/// The file that makes a folder a Helm chart.
+const CHART: &str = "Chart.yaml";
+
+/// The chart in which a file lies, as a path like the file's, where the file is one of its values.
+pub(super) fn chart_of_values(path: &Path) -> Option<PathBuf> {
+    let folder = path.parent()?;
+    folder.join(CHART).is_file().then(|| folder.to_owned())
+}
+
+/// A path from the current folder, where that is possible.
+fn from_here(path: &Path) -> PathBuf {
+    let here = std::env::current_dir().and_then(|here| here.canonicalize());
+    let below = here
+        .ok()
+        .and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
+    match below {
+        Some(below) if below.as_os_str().is_empty() => PathBuf::from("."),
+        Some(below) => below,
+        None => path.to_owned(),
     }
 }
 

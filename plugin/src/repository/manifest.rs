@@ -128,6 +128,8 @@ pub(crate) struct Manifest {
     pointer: String,
     /// The keys of a Secret's `data` that the file has in `stringData`.
     plain_text: Vec<String>,
+    /// The folder of a kustomization that changes the object before it is applied.
+    pub(crate) overlay: Option<Arc<str>>,
 }
 
 impl Manifest {
@@ -211,22 +213,19 @@ fn without_position(error: &serde_json::Error) -> String {
     }
 }
 
-/// Adds the objects of a document that matter, those in a `List` one by one. Returns how many
-/// objects there are, whether they matter or not.
+/// Adds the objects of a document that matter, those in a `List` one by one.
 pub(super) fn collect(
     file: &Arc<str>,
     document: Document,
     namespace: &str,
     manifests: &mut Vec<Manifest>,
-) -> usize {
+) {
     let Document { value, lines } = document;
     let lines = Arc::new(lines);
-    let mut objects = 0;
     for (pointer, mut value) in flatten(value, String::new()) {
         let Some(reference) = ObjectReference::of(&value) else {
             continue;
         };
-        objects += 1;
         if let Some(kind) = Kind::of(&value, &reference, namespace) {
             let plain_text = admit(&mut value, kind, namespace);
             manifests.push(Manifest {
@@ -237,10 +236,10 @@ pub(super) fn collect(
                 lines: Arc::clone(&lines),
                 pointer,
                 plain_text,
+                overlay: None,
             });
         }
     }
-    objects
 }
 
 /// The objects of a document, each with its place. Items of a typed list such as an

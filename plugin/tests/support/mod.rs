@@ -18,12 +18,17 @@ impl Folder {
     /// Writes files, each as `(path, text)`.
     pub(crate) fn with(files: &[(&str, &str)]) -> Self {
         let folder = Folder(tempfile::tempdir().unwrap());
+        folder.add(files);
+        folder
+    }
+
+    /// Writes more files.
+    pub(crate) fn add(&self, files: &[(&str, &str)]) {
         for (path, text) in files {
-            let path = folder.0.path().join(path);
+            let path = self.0.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        folder
     }
 
     /// Its path.

@@ -1,10 +1,11 @@
 //! What is in files.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use policy::Completeness;
 
-use super::{ARGOCD_NAMESPACE, CheckArgs, Checked, Scope, lines_of, tell};
+use super::{ARGOCD_NAMESPACE, CheckArgs, Checked, Files, Scope, each_once, tell};
 use crate::error::CommandError;
 use crate::facts::{Facts, Source};
 use crate::output::{self, counted};
@@ -15,9 +16,10 @@ use crate::repository::work_trees::WorkTrees;
 /// Judges what is in them, by what is in them.
 pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
     let namespace = args.scope.namespace_of_files()?;
-    let given = Repository::read(&args.policy, namespace);
+    let exclusions = Arc::new(args.exclusions.exclusions());
+    let given = Repository::read(&args.policy, &exclusions, namespace);
     let paths: Vec<_> = args.paths.iter().chain(&args.filenames).collect();
-    let judged = Repository::read(&paths, namespace);
+    let judged = Repository::read(&paths, &exclusions, namespace);
     let unread_files = given.problems.iter().chain(&judged.problems);
 
     let mut facts = Facts::new(namespace, Completeness::Partial);
@@ -28,19 +30,37 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
     }
     let mut inventory = facts
         .inventory()
-        .inspect_err(|_| tell(&lines_of(unread_files.clone())))?;
+        .inspect_err(|_| tell(&each_once(unread_files.clone())))?;
     let work_trees = Arc::new(WorkTrees::of(&paths, &args.repository).map_err(CommandError::new)?);
     inventory.checkouts = Arc::clone(&work_trees) as _;
     let report = Report::of(&judged.manifests, &inventory);
     work_trees.warn_of_unknown_remotes();
-    let problems = lines_of(unread_files.chain(facts.problems()).chain(&report.problems));
+    let problems = each_once(unread_files.chain(facts.problems()).chain(&report.problems));
     Ok(Checked {
         problems,
         is_complete: true,
-        files: Some(judged.files),
         what: what(&judged, &report),
+        files: Some(Files {
+            count: judged.files,
+            overlays: overlays(&judged),
+            skipped: judged.skipped,
+        }),
         report,
     })
+}
+
+fn overlays(judged: &Repository) -> BTreeMap<Arc<str>, usize> {
+    let mut overlays = BTreeMap::new();
+    for manifest in judged
+        .manifests
+        .iter()
+        .filter(|manifest| manifest.kind.is_judged())
+    {
+        if let Some(overlay) = &manifest.overlay {
+            *overlays.entry(Arc::clone(overlay)).or_default() += 1;
+        }
+    }
+    overlays
 }
 
 impl Scope {
@@ -57,7 +77,7 @@ impl Scope {
 }
 
 fn what(judged: &Repository, report: &Report) -> String {
-    let skipped = match judged.skipped {
+    let skipped = match judged.skipped.len() {
         0 => String::new(),
         skipped => format!(" ({skipped} skipped)"),
     };

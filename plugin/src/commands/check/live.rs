@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{ARGOCD_NAMESPACE, CheckArgs, Checked, Scope, lines_of};
+use super::{ARGOCD_NAMESPACE, CheckArgs, Checked, Scope, each_once};
 use crate::break_glass::overruled::Judge;
 use crate::cluster_access::block_on;
 use crate::error::CommandError;
@@ -23,7 +23,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
     } = block_on(read(args))?;
     let report = Report::of_cluster(listed.made);
     // An object may be a fact and judged as well.
-    let problems = lines_of(unread_facts.iter().chain(&report.problems));
+    let problems = each_once(unread_facts.iter().chain(&report.problems));
     Ok(Checked {
         problems,
         is_complete: listed.left_out.is_empty(),
