@@ -621,18 +621,6 @@ patchesJson6902:
     );
 }
 
-/// The levels of what `default-project` finds, by file.
-fn levels_of_default_project(run: &Ran) -> Vec<(String, String)> {
-    let text = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
-    let report = run.json();
-    let findings = report["findings"].as_array().unwrap();
-    findings
-        .iter()
-        .filter(|finding| finding["rule"] == "default-project")
-        .map(|finding| (text(finding, "file"), text(finding, "level")))
-        .collect()
-}
-
 #[test]
 fn what_an_overlay_changes_is_not_denied_as_it_is_in_the_base() {
     let merge = "\
@@ -665,7 +653,7 @@ spec: {project: shop}
     let run = folder.run(&["check", "-o", "json"]);
     let level = |file: &str, level: &str| (file.to_owned(), level.to_owned());
     assert_eq!(
-        levels_of_default_project(&run),
+        run.levels_of("default-project"),
         [
             level("base/beside.yaml", "deny"),
             level("base/deep/stray.yaml", "undecided"),
@@ -682,7 +670,10 @@ spec: {project: shop}
         run.transcript()
     );
     assert_eq!(
-        levels_of_default_project(&folder.run(&["check", "base", "-o", "json"]))[2].1,
+        folder
+            .run(&["check", "base", "-o", "json"])
+            .levels_of("default-project")[2]
+            .1,
         "deny",
         "without its overlays a base is all that there is"
     );
@@ -856,7 +847,7 @@ fn what_lies_around_in_a_repository_changes_nothing() {
     let patch = "resources: [../../base]\npatches: [{target: {kind: Application}, patch: '[]'}]\n";
     for repository in ["platform", "services"] {
         let folder = Folder::with(&[]);
-        copy(&fixtures().join(repository), folder.path());
+        folder.add_copy_of(&fixtures().join(repository));
         let before = folder.run(&["check", "-o", "json"]);
         folder.add(&NO_MANIFESTS);
         folder.add(&[
@@ -882,20 +873,6 @@ fn what_lies_around_in_a_repository_changes_nothing() {
             "{}",
             after.transcript()
         );
-    }
-}
-
-/// Copies what is in a folder.
-fn copy(from: &std::path::Path, to: &std::path::Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            std::fs::copy(entry.path(), to).unwrap();
-        }
     }
 }
 

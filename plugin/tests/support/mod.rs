@@ -31,6 +31,11 @@ impl Folder {
         }
     }
 
+    /// Copies all that is in another folder.
+    pub(crate) fn add_copy_of(&self, from: &Path) {
+        copy(from, self.path());
+    }
+
     /// Its path.
     pub(crate) fn path(&self) -> &Path {
         self.0.path()
@@ -44,6 +49,19 @@ impl Folder {
     /// Runs `kubectl-gitops` in it with a text on standard input.
     pub(crate) fn run_with_input(&self, arguments: &[&str], input: &str) -> Ran {
         run_in(self.path(), arguments, input)
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
     }
 }
 
@@ -108,6 +126,17 @@ impl Ran {
     /// Standard error.
     pub(crate) fn stderr(&self) -> String {
         String::from_utf8(self.0.stderr.clone()).unwrap()
+    }
+
+    /// The files in which a rule found something, and the level of what it found, in a check's JSON.
+    pub(crate) fn levels_of(&self, rule: &str) -> Vec<(String, String)> {
+        let report = self.json();
+        let findings = report["findings"].as_array().unwrap().iter();
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        findings
+            .filter(|finding| finding["rule"] == rule)
+            .map(|finding| (text(&finding["file"]), text(&finding["level"])))
+            .collect()
     }
 
     /// Standard output as JSON.
