@@ -144,7 +144,10 @@ fn contents_of_text(file: &SourceFile, text: &str, namespace: &str) -> Contents 
         });
     }
     if !skipped::may_hold_objects(text) {
-        return Contents::Skipped(without_object(file, text));
+        return Contents::Skipped(match yaml::check_syntax(text) {
+            Ok(()) => without_object(file, text),
+            Err(_) => Reason::Unparsable,
+        });
     }
     parse(file, text, namespace)
 }
@@ -181,11 +184,8 @@ fn parse(file: &SourceFile, text: &str, namespace: &str) -> Contents {
     }
 }
 
-/// Why a file without objects is skipped.
+/// Why a file without objects is skipped that is YAML or JSON.
 fn without_object(file: &SourceFile, text: &str) -> Reason {
-    if yaml::check_syntax(text).is_err() {
-        return Reason::Unparsable;
-    }
     match &file.location {
         Location::Path(path) if skipped::holds_values(text) => Reason::ValuesWithObjects {
             chart: files::chart_of_values(path),

@@ -460,7 +460,16 @@ fn the_flags_of_kubectl_say_as_whom() {
     let folder = with_kubeconfig(CARTS, &server, "{token: t0k3n}");
     let run = preview_live(
         &folder,
-        &["--as", "alice", "--as-group", "a", "--as-group", "b"],
+        &[
+            "--as",
+            "alice",
+            "--as-group",
+            "a",
+            "--as-group",
+            "b",
+            "--as-uid",
+            "7",
+        ],
     );
     assert_eq!(run.status(), 0, "{}", run.transcript());
     for request in server.requests() {
@@ -470,12 +479,37 @@ fn the_flags_of_kubectl_say_as_whom() {
             "impersonate-user: alice",
             "impersonate-group: a",
             "impersonate-group: b",
+            "impersonate-uid: 7",
         ] {
             assert!(request.contains(header), "no {header} in {request}");
         }
     }
     let as_group_alone = preview_live(&folder, &["--as-group", "a"]);
     assert_eq!(as_group_alone.status(), 2);
+}
+
+#[test]
+fn a_token_on_the_command_line_counts_in_place_of_all_other_credentials() {
+    let exec = r#"{exec: {apiVersion: client.authentication.k8s.io/v1, command: /no/such, interactiveMode: Never}}"#;
+    for user in ["{token: other}", "{username: a, password: b}", exec, "{}"] {
+        let server = live();
+        let folder = with_kubeconfig(CARTS, &server, user);
+        let run = preview_live(&folder, &["--token", "t0k3n"]);
+        assert_eq!(run.status(), 0, "{user}: {}", run.transcript());
+        let requests = server.requests().join("\n").to_lowercase();
+        assert!(
+            requests.contains("authorization: bearer t0k3n"),
+            "{user}: {requests}"
+        );
+        assert!(
+            !requests.contains("authorization: basic"),
+            "{user}: {requests}"
+        );
+    }
+    let folder = with_kubeconfig(CARTS, &live(), "{}");
+    let run = preview_live(&folder, &["--token", "t0\nk3n"]);
+    assert_eq!(run.status(), 2, "{}", run.transcript());
+    assert!(!run.transcript().contains("k3n"), "{}", run.transcript());
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! kubectl's flags for the cluster to talk to.
 
+use std::convert::Infallible;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueHint;
 use http::Uri;
 use jiff::SignedDuration;
+use zeroize::Zeroizing;
 
 /// Which cluster, and as whom. Everything has kubectl's name and meaning.
 #[derive(Clone, Debug, clap::Args)]
@@ -31,6 +34,26 @@ pub(crate) struct ClusterArgs {
     #[arg(short, long, value_name = "URL")]
     pub(super) server: Option<Uri>,
 
+    /// Name of the API server that its certificate must have, where that is not the URL's
+    #[arg(long, value_name = "NAME")]
+    pub(super) tls_server_name: Option<String>,
+
+    /// File with the certificates of the authorities that the API server's certificate may be of
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) certificate_authority: Option<PathBuf>,
+
+    /// Bearer token to log in with instead of the user's credentials
+    #[arg(long, value_name = "TOKEN", value_parser = parse_token)]
+    pub(super) token: Option<BearerToken>,
+
+    /// File with the certificate to log in with
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) client_certificate: Option<PathBuf>,
+
+    /// File with the key of the certificate to log in with
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) client_key: Option<PathBuf>,
+
     /// Act as another user or as a service account (system:serviceaccount:NAMESPACE:NAME)
     #[arg(long = "as", value_name = "USER")]
     pub(super) impersonate: Option<String>,
@@ -39,6 +62,10 @@ pub(crate) struct ClusterArgs {
     #[arg(long = "as-group", value_name = "GROUP", requires = "impersonate")]
     pub(super) impersonate_groups: Vec<String>,
 
+    /// Act as a user with this UID
+    #[arg(long = "as-uid", value_name = "UID", requires = "impersonate")]
+    pub(super) impersonate_uid: Option<String>,
+
     /// How long a single request may take, as in 30s or 1m; 0 is for ever
     #[arg(long, value_name = "DURATION", value_parser = parse_timeout, default_value = "0", hide_default_value = true)]
     pub(super) request_timeout: RequestTimeout,
@@ -46,6 +73,27 @@ pub(crate) struct ClusterArgs {
     /// Do not check the API server's certificate, which leaves the connection open to others
     #[arg(long)]
     pub(super) insecure_skip_tls_verify: bool,
+}
+
+/// A token, which is in no message.
+#[derive(Clone)]
+pub(super) struct BearerToken(Zeroizing<String>);
+
+impl BearerToken {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for BearerToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("BearerToken(…)")
+    }
+}
+
+/// Any text is one; that it is read by a function of ours keeps it out of clap's messages.
+fn parse_token(text: &str) -> Result<BearerToken, Infallible> {
+    Ok(BearerToken(Zeroizing::new(text.to_owned())))
 }
 
 /// How long a request may take, if there is a limit.

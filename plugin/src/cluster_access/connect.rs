@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue};
 use kube::client::AuthError;
 use kube::config::{AuthInfo, InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
+use secrecy::ExposeSecret as _;
 
 use super::ApiServer;
 use super::args::ClusterArgs;
@@ -38,6 +39,8 @@ pub(crate) enum ConnectError {
     InCluster(#[source] InClusterError),
     #[error("--as or --as-group: not a name that can be sent")]
     Impersonation,
+    #[error("the bearer token is not a text that can be sent: it has a line break or another control character")]
+    Token,
     #[error("the credential plugin {program} failed: {reason}")]
     Plugin { program: String, reason: String },
     #[error("cannot log in: {0}")]
@@ -86,6 +89,14 @@ impl ClusterArgs {
         if self.insecure_skip_tls_verify {
             config.accept_invalid_certs = true;
         }
+        if let Some(file) = &self.certificate_authority {
+            config.root_cert_file = Some(file.clone());
+        }
+        if let Some(name) = &self.tls_server_name {
+            config.tls_server_name = Some(name.clone());
+        }
+        self.log_in_by_flags(&mut config.auth_info);
+        check_token(&config.auth_info)?;
         config
             .headers
             .extend(self.impersonation(&config.auth_info)?);
@@ -130,6 +141,27 @@ impl ClusterArgs {
             })
     }
 
+    /// What flags say of credentials counts in place of the kubeconfig's. A token in place of all of them, as for kubectl.
+    fn log_in_by_flags(&self, user: &mut AuthInfo) {
+        let path = |path: &PathBuf| Some(path.to_string_lossy().into_owned());
+        if let Some(token) = &self.token {
+            user.token = Some(token.as_str().to_owned().into());
+            user.token_file = None;
+            user.username = None;
+            user.password = None;
+            user.auth_provider = None;
+            user.exec = None;
+        }
+        if let Some(file) = &self.client_certificate {
+            user.client_certificate = path(file);
+            user.client_certificate_data = None;
+        }
+        if let Some(file) = &self.client_key {
+            user.client_key = path(file);
+            user.client_key_data = None;
+        }
+    }
+
     /// The kubeconfigs to read. Of those that are not named by a flag only the ones that there are.
     fn files(&self) -> Vec<PathBuf> {
         if let Some(path) = &self.kubeconfig {
@@ -157,16 +189,23 @@ impl ClusterArgs {
         &self,
         user: &AuthInfo,
     ) -> Result<Vec<(HeaderName, HeaderValue)>, ConnectError> {
-        let (name, groups) = match &self.impersonate {
-            Some(name) => (Some(name), &self.impersonate_groups[..]),
+        let (name, uid, groups) = match &self.impersonate {
+            Some(name) => (
+                Some(name),
+                self.impersonate_uid.as_ref(),
+                &self.impersonate_groups[..],
+            ),
             None => (
                 user.impersonate.as_ref(),
+                user.impersonate_uid.as_ref(),
                 user.impersonate_groups.as_deref().unwrap_or_default(),
             ),
         };
         let user = name.map(|name| ("impersonate-user", name));
+        let uid = uid.map(|uid| ("impersonate-uid", uid));
         let groups = groups.iter().map(|group| ("impersonate-group", group));
         user.into_iter()
+            .chain(uid)
             .chain(groups)
             .map(|(header, value)| {
                 let value =
@@ -174,6 +213,15 @@ impl ClusterArgs {
                 Ok((HeaderName::from_static(header), value))
             })
             .collect()
+    }
+}
+
+/// The client takes any text for a token, and panics when it sends one that is no header.
+fn check_token(user: &AuthInfo) -> Result<(), ConnectError> {
+    let token = user.token.as_ref().map(|token| token.expose_secret());
+    match token.map(HeaderValue::from_str) {
+        Some(Err(_)) => Err(ConnectError::Token),
+        _ => Ok(()),
     }
 }
 

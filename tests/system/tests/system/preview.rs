@@ -5,6 +5,8 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use control_plane::{User, eventually};
 use gitops_system_tests::programs::Programs;
 use serde_json::{Value, json};
@@ -221,5 +223,59 @@ async fn who_may_not_read_is_told_what_is_missing_and_may_act_as_somebody_else()
     let as_developer = ["--as", "alice@example.com", "--as-group", "developers"];
     let read = preview(installation.admin(), &set, &as_developer).await?;
     assert_eq!(read.status.code(), Some(0), "{}", told(&read));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_flags_of_kubectl_log_in_without_a_kubeconfig() -> Result<()> {
+    let installation = shared().await?;
+    let admin = installation.admin();
+    let kubeconfig: Value = serde_json::from_slice(&fs::read(admin.kubeconfig())?)?;
+    let folder = tempfile::tempdir()?;
+    let file = |name: &str, pointer: &str| -> Result<String> {
+        let encoded = kubeconfig.pointer(pointer).and_then(Value::as_str);
+        let path = folder.path().join(name);
+        fs::write(
+            &path,
+            BASE64_STANDARD.decode(encoded.context("no such data")?)?,
+        )?;
+        Ok(path.display().to_string())
+    };
+    let authority = file("ca.crt", "/clusters/0/cluster/certificate-authority-data")?;
+    let certificate = file("admin.crt", "/users/0/user/client-certificate-data")?;
+    let key = file("admin.key", "/users/0/user/client-key-data")?;
+    fs::write(
+        folder.path().join("set.json"),
+        application_set("deploy").to_string(),
+    )?;
+    let preview = async |flags: &[&str]| -> Result<Output> {
+        let preview = Command::new(Programs::locate()?.plugin())
+            .args(["preview", "-f", "set.json", "--server"])
+            .arg(installation.control_plane().url())
+            .args(["--client-certificate", &certificate, "--client-key", &key])
+            .args(flags)
+            .current_dir(folder.path())
+            .env_clear()
+            .stdin(Stdio::null())
+            .output();
+        Ok(preview.await?)
+    };
+
+    let known = preview(&["--certificate-authority", &authority]).await?;
+    assert!(
+        matches!(known.status.code(), Some(0 | 1)),
+        "{}",
+        told(&known)
+    );
+    let unknown = preview(&[]).await?;
+    assert_eq!(unknown.status.code(), Some(2), "{}", told(&unknown));
+    let other_name = [
+        "--certificate-authority",
+        &authority,
+        "--tls-server-name",
+        "other.example.com",
+    ];
+    let other = preview(&other_name).await?;
+    assert_eq!(other.status.code(), Some(2), "{}", told(&other));
     Ok(())
 }
