@@ -490,7 +490,7 @@ fn the_flags_of_kubectl_say_as_whom() {
 
 #[test]
 fn a_token_on_the_command_line_counts_in_place_of_all_other_credentials() {
-    let exec = r#"{exec: {apiVersion: client.authentication.k8s.io/v1, command: /no/such, interactiveMode: Never}}"#;
+    let exec = "{exec: {apiVersion: client.authentication.k8s.io/v1, command: /no/such, interactiveMode: Never}}";
     for user in ["{token: other}", "{username: a, password: b}", exec, "{}"] {
         let server = live();
         let folder = with_kubeconfig(CARTS, &server, user);

@@ -39,7 +39,9 @@ pub(crate) enum ConnectError {
     InCluster(#[source] InClusterError),
     #[error("--as or --as-group: not a name that can be sent")]
     Impersonation,
-    #[error("the bearer token is not a text that can be sent: it has a line break or another control character")]
+    #[error(
+        "the bearer token is not a text that can be sent: it has a line break or another control character"
+    )]
     Token,
     #[error("the credential plugin {program} failed: {reason}")]
     Plugin { program: String, reason: String },
