@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue};
 use kube::client::AuthError;
 use kube::config::{AuthInfo, InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
-use secrecy::ExposeSecret as _;
+use secrecy::ExposeSecret;
 
 use super::ApiServer;
 use super::args::ClusterArgs;
@@ -220,7 +220,7 @@ impl ClusterArgs {
 
 /// The client takes any text for a token, and panics when it sends one that is no header.
 fn check_token(user: &AuthInfo) -> Result<(), ConnectError> {
-    let token = user.token.as_ref().map(|token| token.expose_secret());
+    let token = user.token.as_ref().map(ExposeSecret::expose_secret);
     match token.map(HeaderValue::from_str) {
         Some(Err(_)) => Err(ConnectError::Token),
         _ => Ok(()),
