@@ -10,6 +10,7 @@ use crate::commands::check::{self, CheckArgs};
 use crate::commands::completion::{self, CompletionArgs};
 use crate::commands::explain::{self, ExplainArgs};
 use crate::commands::preview::{self, PreviewArgs};
+use crate::commands::version::{self, VersionArgs};
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
 use crate::output;
@@ -37,6 +38,7 @@ enum Command {
     Explain(ExplainArgs),
     BreakGlass(BreakGlassArgs),
     Completion(CompletionArgs),
+    Version(Box<VersionArgs>),
 }
 
 /// The name of the file that kubectl calls to complete our words.
@@ -102,6 +104,7 @@ fn dispatch(command: Command, host: Host) -> Result<ExitStatus, CommandError> {
         Command::Preview(args) => preview::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::BreakGlass(args) => break_glass::run(&args),
+        Command::Version(args) => version::run(&args),
         Command::Completion(args) => completion::run(&args, self::command(host), host.executable()),
     }
 }

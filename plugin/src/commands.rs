@@ -5,3 +5,4 @@ pub(crate) mod check;
 pub(crate) mod completion;
 pub(crate) mod explain;
 pub(crate) mod preview;
+pub(crate) mod version;

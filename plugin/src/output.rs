@@ -163,7 +163,8 @@ pub(crate) fn to_json(value: &impl Serialize) -> Result<String, CommandError> {
     Ok(text)
 }
 
-fn to_yaml(value: &impl Serialize) -> Result<String, CommandError> {
+/// A value in YAML.
+pub(crate) fn to_yaml(value: &impl Serialize) -> Result<String, CommandError> {
     serde_saphyr::to_string(value).map_err(CommandError::new)
 }
 

@@ -78,7 +78,7 @@ data: {{name: {}, server: {server}, config: {config}}}
     )
 }
 
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 10] = [
     "",
     "check",
     "preview",
@@ -88,6 +88,7 @@ const COMMANDS: [&str; 9] = [
     "break-glass revoke",
     "break-glass why",
     "completion",
+    "version",
 ];
 
 /// Makes the binary known by another name.

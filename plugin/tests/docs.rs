@@ -12,7 +12,7 @@ use support::{Folder, run_in};
 
 const UPDATE: &str = "UPDATE_DOCS";
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 11] = [
     "",
     "check",
     "preview",
@@ -23,6 +23,7 @@ const COMMANDS: [&str; 10] = [
     "break-glass revoke",
     "break-glass why",
     "completion",
+    "version",
 ];
 
 fn docs() -> PathBuf {

@@ -150,7 +150,7 @@ fn wrap(text: &mut String, paragraph: &str, width: usize) {
 }
 
 /// A text without control characters, which a value in a manifest may hold.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()
