@@ -273,6 +273,48 @@ impl ApplicationSetSpec {
     }
 }
 
+impl ApplicationSetSpec {
+    /// Whether what is not known here makes the same Applications of both as far as that can be told: with the same
+    /// generators and patch, and a template that differs in nothing that is filled in.
+    pub fn fills_in_alike(&self, other: &Self) -> bool {
+        let is_filled_in = |value: &Value| value.to_string().contains("{{");
+        self.go_template == other.go_template
+            && self.go_template_options == other.go_template_options
+            && self.template_patch.is_none()
+            && other.template_patch.is_none()
+            && self.generators.len() == other.generators.len()
+            && self
+                .generators
+                .iter()
+                .zip(&other.generators)
+                .all(|(own, other)| own.same_meaning(other))
+            && self
+                .template
+                .0
+                .iter()
+                .chain(&other.template.0)
+                .all(|(key, _)| {
+                    let pair = (self.template.0.get(key), other.template.0.get(key));
+                    differs_in_literals(pair, &is_filled_in)
+                })
+    }
+}
+
+/// Whether nothing in which two values differ is filled in, on either side.
+fn differs_in_literals(
+    pair: (Option<&Value>, Option<&Value>),
+    is_filled_in: &impl Fn(&Value) -> bool,
+) -> bool {
+    match pair {
+        (Some(Value::Object(one)), Some(Value::Object(other))) => one
+            .keys()
+            .chain(other.keys())
+            .all(|key| differs_in_literals((one.get(key), other.get(key)), is_filled_in)),
+        (one, other) if one == other => true,
+        (one, other) => !one.into_iter().chain(other).any(is_filled_in),
+    }
+}
+
 /// Members whose emptiness says something.
 const MEANT: [&str; 3] = ["automated", "enabled", "valuesObject"];
 

@@ -53,6 +53,9 @@ pub struct ProjectMetadata {
     /// What tells it from an earlier project of its name; empty in a manifest.
     #[serde(deserialize_with = "null_as_default")]
     pub uid: String,
+    /// When it was asked to go; empty as long as it was not.
+    #[serde(rename = "deletionTimestamp", deserialize_with = "null_as_default")]
+    pub deletion_timestamp: String,
 }
 
 /// `spec` of an AppProject.

@@ -5,17 +5,21 @@
 pub(crate) mod break_glass;
 mod name;
 pub(crate) mod preview;
+mod printable;
 pub(crate) mod table;
 mod v1;
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 use policy::Level;
 use serde::Serialize;
 
+pub(crate) use self::printable::printable;
+
+use self::printable::{escaped, fit, is_fit};
 use crate::commands::check::{Files, Unread};
 use crate::error::CommandError;
 use crate::report::Report;
@@ -79,18 +83,20 @@ pub(crate) fn print(text: &str) -> Result<(), CommandError> {
     let mut stdout = anstream::stdout().lock();
     written(
         stdout
-            .write_all(text.as_bytes())
+            .write_all(fit(text).as_bytes())
             .and_then(|()| stdout.flush()),
     )
 }
 
 /// Prints what was asked about the command line, or what is wrong with it.
 pub(crate) fn answer(answer: &clap::Error) -> Result<(), CommandError> {
-    let result = answer.print().and_then(|()| io::stdout().flush());
+    // It repeats what was typed, which a script may have made of anything.
+    let text = answer.render().ansi().to_string();
     if answer.use_stderr() {
+        write_to_stderr(&text);
         return Ok(());
     }
-    written(result)
+    print(&text)
 }
 
 /// Standard output does not take what is written.
@@ -117,7 +123,7 @@ pub(crate) fn warning(text: &str) {
 
 /// Says what the API server warns of, in kubectl's words.
 pub(crate) fn warning_of_server(text: &str) {
-    say("Warning", YELLOW.bold(), &table::printable(text));
+    say("Warning", YELLOW.bold(), text);
 }
 
 /// Says what is good to know.
@@ -130,9 +136,23 @@ pub(crate) fn hint(text: &str) {
     say("hint", CYAN.bold(), text);
 }
 
+/// Asks a question that is answered by yes or no, which is what no answer means.
+pub(crate) fn ask(question: &str) -> bool {
+    let question: Vec<String> = question.split('\n').map(printable).collect();
+    write_to_stderr(&question.join("\n"));
+    let mut answer = String::new();
+    let is_read = io::stdin()
+        .read_line(&mut answer)
+        .is_ok_and(|length| length > 0);
+    if !(is_read && io::stdin().is_terminal()) {
+        write_to_stderr("\n");
+    }
+    is_read && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
 /// Says how it went.
 pub(crate) fn status(text: &str) {
-    write_to_stderr(&format!("{text}\n"));
+    write_to_stderr(&format!("{}\n", printable(text)));
 }
 
 /// Replaces the last line that says how far it is. It is for terminals only, and not a matter of
@@ -143,6 +163,7 @@ pub(crate) fn progress(text: &str) {
 }
 
 fn say(label: &str, style: Style, text: &str) {
+    let text = printable(text);
     write_to_stderr(&format!("{style}{label}:{style:#} {text}\n"));
 }
 
@@ -151,7 +172,7 @@ fn write_to_stderr(text: &str) {
     let mut stderr = anstream::stderr().lock();
     drop(
         stderr
-            .write_all(text.as_bytes())
+            .write_all(fit(text).as_bytes())
             .and_then(|()| stderr.flush()),
     );
 }
@@ -160,12 +181,17 @@ fn write_to_stderr(text: &str) {
 pub(crate) fn to_json(value: &impl Serialize) -> Result<String, CommandError> {
     let mut text = serde_json::to_string_pretty(value).map_err(CommandError::new)?;
     let _ = writeln!(text);
-    Ok(text)
+    Ok(escaped(text))
 }
 
-/// A value in YAML.
+/// A value in YAML. Where characters need to be escaped that cannot be in block style, it is the JSON, which is YAML, too.
 pub(crate) fn to_yaml(value: &impl Serialize) -> Result<String, CommandError> {
-    serde_saphyr::to_string(value).map_err(CommandError::new)
+    let text = serde_saphyr::to_string(value).map_err(CommandError::new)?;
+    if text.chars().all(is_fit) {
+        Ok(text)
+    } else {
+        to_json(value)
+    }
 }
 
 /// `1 file`, `2 files`.

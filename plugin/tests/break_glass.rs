@@ -266,9 +266,254 @@ fn what_is_denied_when_it_is_deleted_is_shown_too() {
 #[test]
 fn what_stands_already_is_told_and_replaced() {
     let server = live(&overridden(&automated(), "replicas-ignored", 2));
-    let run = grant(&server, &[]);
+    let run = grant(&server, &["--replace"]);
     timeless(|| assert_snapshot!(run.transcript()));
     assert_eq!(written(&server).0[RULES], "prod-auto-sync");
+}
+
+/// Runs the same with an answer to what it asks.
+fn grant_answering(server: &ApiServer, answer: &str) -> Ran {
+    let folder = Folder::with(&[("kubeconfig", &*server.kubeconfig("{}"))]);
+    let end = ["--kubeconfig", "kubeconfig"];
+    folder.run_with_input(&[&["break-glass"], &GRANT[..], &end].concat(), answer)
+}
+
+#[test]
+fn nobody_elses_override_is_replaced_unasked() {
+    let server = live(&overridden(&automated(), "replicas-ignored", 2));
+    timeless(|| assert_snapshot!("replace_unanswered", grant(&server, &[]).transcript()));
+    for answer in ["n\n", "\n", "no way\n"] {
+        assert_eq!(grant_answering(&server, answer).status(), 2, "{answer:?}");
+    }
+    assert_eq!(server.writes(), []);
+    assert_eq!(grant_answering(&server, "Yes\n").status(), 0);
+    assert_eq!(written(&server).0[RULES], "prod-auto-sync");
+    // What overrules nothing is replaced by any, and nothing is replaced by what is not written.
+    for object in [
+        overridden(&automated(), "replicas-ignored", -2),
+        overridden(&automated(), "replica-ignored", 2),
+    ] {
+        assert_eq!(grant(&live(&object), &[]).status(), 0);
+    }
+    let standing = live(&overridden(&automated(), "replicas-ignored", 2));
+    assert_eq!(grant(&standing, &["--dry-run", "client"]).status(), 0);
+}
+
+#[test]
+fn a_rule_is_added_to_what_stands_without_touching_the_rest() {
+    let object = overridden(&automated(), "replicas-ignored", 1);
+    let server = live(&object);
+    let extend = [
+        "grant",
+        "orders",
+        "--rule",
+        "prod-auto-sync",
+        "--reason",
+        "it burns",
+        "--extend",
+    ];
+    let granted = run(&server, &extend);
+    assert_eq!(granted.status(), 0, "{}", granted.transcript());
+    let (_, content) = server.writes().remove(0);
+    assert_eq!(
+        content["metadata"]["annotations"],
+        json!({
+            RULES: "replicas-ignored,prod-auto-sync",
+            REASON: "INC-1: it burns; it burns",
+            EXPIRES: object["metadata"]["annotations"][EXPIRES],
+        })
+    );
+    let without = live(&automated());
+    assert_snapshot!(run(&without, &extend).stderr(), @"error: --extend: application/orders has no override that could be extended
+");
+    assert_eq!(without.writes(), []);
+    for conflict in ["--replace", "--for=1h"] {
+        let run = run(&server, &[&extend[..], &[conflict]].concat());
+        assert_eq!(run.status(), 2, "{}", run.transcript());
+    }
+}
+
+#[test]
+fn on_what_is_being_deleted_an_override_counts_for_nothing() {
+    let going = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["example.com/x"]}});
+    let object = with(&overridden(&automated(), "prod-auto-sync", 2), &going);
+    let server = live(&object);
+    assert_snapshot!(grant(&server, &["--replace"]).stderr(), @"error: application/orders: metadata.deletionTimestamp: it is being deleted, and an override on it counts for nothing
+");
+    assert_eq!(server.writes(), []);
+    let listed = run(&server, &["list", "-o", "json"]).json();
+    assert_eq!(listed["items"][0]["state"], "terminating");
+    server.accepts(MAY, 201, json!({"status": allowed()}));
+    let why = run(&server, &["why", "app/orders", "--rule", "prod-auto-sync"]);
+    assert_eq!(why.status(), 1, "{}", why.transcript());
+    assert!(
+        why.stdout().contains("it is being deleted"),
+        "{}",
+        why.transcript()
+    );
+    let secret = with(&overridden(&prod(), "cluster-credentials", 2), &going);
+    server.lists(CLUSTERS, std::slice::from_ref(&secret));
+    server.answers(PROD, 200, secret);
+    let listed = run(&server, &["list", "-o", "json"]).json();
+    assert_eq!(listed["items"][1]["state"], "terminating");
+    let grant = [
+        "grant",
+        "secret/prod",
+        "--rule",
+        "cluster-credentials",
+        "--for",
+        "1h",
+        "--reason",
+        "x",
+    ];
+    assert_eq!(run(&server, &grant).status(), 2);
+}
+
+/// An Event of the webhook's about the Application.
+fn event(time: &str, action: &str, note: &str) -> Value {
+    json!({
+        "metadata": {"name": format!("orders.{time}"), "namespace": "argocd"},
+        "eventTime": time, "reason": "BreakGlassUsed", "action": action, "note": note,
+        "regarding": {"kind": "Application", "namespace": "argocd", "name": "orders"},
+    })
+}
+
+#[test]
+fn who_granted_an_override_is_known_from_the_record() {
+    let object = overridden(&automated(), "prod-auto-sync", 2);
+    let end = object["metadata"]["annotations"][EXPIRES]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let server = live(&automated());
+    server.lists(APPLICATIONS, &[object]);
+    let events = "/apis/events.k8s.io/v1/namespaces/argocd/events";
+    let granted_by = || {
+        let listed = run(&server, &["list", "-o", "json"]);
+        assert_eq!(listed.status(), 0, "{}", listed.transcript());
+        listed.json()["items"][0]["grantedBy"].clone()
+    };
+    assert_eq!(granted_by(), Value::Null);
+    let note = |user: &str, verb: &str, end: &str| {
+        format!("prod-auto-sync {verb} by {user} until {end}: INC-1: it burns")
+    };
+    let of = |time, action, user: &str, end: &str| {
+        event(time, action, &note(user, "may be overruled", end))
+    };
+    server.lists(
+        events,
+        &[
+            of("2026-01-01T00:00:01Z", "Admit", "alice until noon: x", &end),
+            of(
+                "2026-01-01T00:00:02Z",
+                "Admit",
+                "carol",
+                "2026-01-01T00:00:00Z",
+            ),
+            event(
+                "2026-01-01T00:00:03Z",
+                "Use",
+                &note("dave", "overruled", &end),
+            ),
+        ],
+    );
+    assert_eq!(granted_by(), "alice until noon: x");
+    let table = run(&server, &["list"]).stdout();
+    assert!(
+        table.contains("GRANTED-BY") && table.contains("alice"),
+        "{table}"
+    );
+    server.forbids(events);
+    assert_eq!(granted_by(), Value::Null);
+}
+
+#[test]
+fn what_acts_on_a_terminal_is_in_no_output() {
+    let hostile = "INC-1\u{202e} \u{1b}[2J\u{9b}31m\u{7}\u{2066}\u{e0041}";
+    let mut object = overridden(&automated(), "prod-auto-sync", 2);
+    object["metadata"]["annotations"][REASON] = hostile.into();
+    object["metadata"]["managedFields"][1]["manager"] = hostile.into();
+    let server = live(&object);
+    for arguments in [
+        &["list"][..],
+        &["list", "-o", "wide"],
+        &["list", "-o", "json"],
+        &["list", "-o", "yaml"],
+        &["list", "-o", "name"],
+        &["revoke", "orders", "--dry-run", "client", "-o", "yaml"],
+        &["revoke", "orders", "--dry-run", "client"],
+        &["revoke", hostile],
+        &["why", hostile],
+        &["list", "-n", hostile],
+        &["list", "-l", hostile],
+        &[
+            "grant",
+            "orders",
+            "--rule",
+            "replicas-ignored",
+            "--for",
+            "1h",
+            "--reason",
+            "x",
+            "--dry-run",
+            "client",
+        ],
+        &[
+            "grant",
+            "orders",
+            "--rule",
+            "replicas-ignored",
+            "--for",
+            "1h",
+            "--reason",
+            "x",
+        ],
+        &[
+            "grant",
+            "orders",
+            "--rule",
+            "replicas-ignored",
+            "--for",
+            "1h",
+            "--reason",
+            hostile,
+        ],
+    ] {
+        let run = run(&server, arguments);
+        let left = run.transcript();
+        let acts = left
+            .chars()
+            .find(|c| !policy::finding::is_printed(*c) && *c != '\n');
+        assert_eq!(acts, None, "{arguments:?}: {left:?}");
+    }
+    let json = run(&server, &["list", "-o", "json"]).json();
+    assert_eq!(json["items"][0]["reason"], hostile);
+    let yaml = argocd::yaml::value(&run(&server, &["list", "-o", "yaml"]).stdout());
+    assert_eq!(yaml.unwrap(), json);
+}
+
+#[test]
+fn off_a_set_an_override_is_taken_by_whoever_may_overrule_its_rules() {
+    let mut fixed = overridden(&carts(), "prod-auto-sync", 2);
+    fixed["spec"]["template"]["spec"]["syncPolicy"] = json!({});
+    for (may, taken_off) in [(true, true), (false, false)] {
+        let server = live(&automated());
+        server.answers(CARTS, 200, fixed.clone());
+        server.accepts(MAY, 201, json!({"status": {"allowed": may}}));
+        let run = run(&server, &["revoke", "appset/carts"]);
+        assert_eq!(run.status(), 0, "{}", run.transcript());
+        let (_, content) = server.writes().pop().unwrap();
+        let annotations = content["metadata"]["annotations"]
+            .as_object()
+            .unwrap()
+            .clone();
+        assert_eq!(
+            annotations.contains_key(RULES),
+            taken_off,
+            "{annotations:?}"
+        );
+        assert_eq!(annotations[EXPIRES].is_null(), taken_off, "{annotations:?}");
+    }
 }
 
 #[test]
@@ -333,7 +578,8 @@ fn what_wrote_an_override_is_what_the_api_server_answers() {
         let server = live(&object);
         server.accepts(&format!("PATCH {ORDERS}"), 200, answer.clone());
         for (dry_run, expected) in [("none", written), ("server", written), ("client", nobody)] {
-            let run = grant(&server, &["-o", "json", "--dry-run", dry_run]).json();
+            let arguments = ["-o", "json", "--replace", "--dry-run", dry_run];
+            let run = grant(&server, &arguments).json();
             assert_eq!(writer(&run), expected, "{dry_run}");
         }
     }

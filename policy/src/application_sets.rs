@@ -16,7 +16,7 @@ use crate::environment::{has_placeholder, place_of_application};
 use crate::evaluate::apply;
 use crate::finding::{Finding, Level, shorten, without_user_info};
 use crate::inventory::{Completeness, Inventory};
-use crate::ratchet::{Denial, Ratchet, condense, is_denied_state, let_pass_as_before};
+use crate::ratchet::{Denial, Ratchet, condense, is_denied_state, let_pass_as_before, mark_new};
 use crate::registry::RULES;
 use crate::rule::RuleId;
 use crate::subject::{Object, Subject};
@@ -141,6 +141,15 @@ impl Generations {
         Generations {
             before: children_before,
             after: children_after,
+        }
+    }
+
+    /// Whether something is generated afterwards that is not known here.
+    pub(crate) fn has_unknown(&self) -> bool {
+        match &self.after {
+            Some(Ok(after)) => !after.undecided.is_empty(),
+            Some(Err(_)) => true,
+            None => false,
         }
     }
 
@@ -386,6 +395,12 @@ fn judge_templates(
     let mut findings = judge(undecided);
     if findings.iter().any(is_denied_state) {
         let_pass_as_before(&mut findings, Denial::all(judge(before)), ratchet);
+    }
+    if findings
+        .iter()
+        .any(|finding| finding.level == Level::Undecided)
+    {
+        mark_new(&mut findings, &judge(before));
     }
     let mut told = HashSet::new();
     findings.retain(|finding| {

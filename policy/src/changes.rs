@@ -67,7 +67,11 @@ impl Changes {
             },
             (Operation::Update, Object::Application(new), Some(Object::Application(old))) => {
                 let by_argo_cd = inventory.is_argo_cd(subject.requester);
-                Changes::of_application(new, old, by_argo_cd)
+                let changes = Changes::of_application(new, old, by_argo_cd);
+                Changes {
+                    rest: changes.rest || is_detached(subject),
+                    ..changes
+                }
             }
             (Operation::Update, Object::AppProject(new), Some(Object::AppProject(old))) => {
                 let place = new.metadata.labels != old.metadata.labels;
@@ -137,6 +141,21 @@ impl Changes {
             self.rest
         }
     }
+}
+
+/// Whether an Application is taken from the ApplicationSet that generates it, by somebody else than the garbage collector,
+/// which does so where its ApplicationSet is deleted alone.
+pub(crate) fn is_detached(subject: SubjectRef<'_>) -> bool {
+    let (Object::Application(new), Some(Object::Application(old))) = (subject.object, subject.old)
+    else {
+        return false;
+    };
+    let generator = |application: &Application<'_>| {
+        let owner = application.metadata.application_set();
+        owner.map(|owner| (owner.name.to_string(), owner.uid.to_string()))
+    };
+    let before = generator(old);
+    before.is_some() && before != generator(new) && !subject.requester.is_collector()
 }
 
 fn was_cluster(old: Option<&Object<'_>>) -> bool {

@@ -4,7 +4,7 @@ use argocd::ApplicationSet;
 use argocd::cluster::ClusterSecret;
 
 use crate::application_sets::{Generations, Judged, Side};
-use crate::break_glass::claim::{Assessment, Overrides, settle};
+use crate::break_glass::claim::{Assessment, Generated, Overrides, settle};
 use crate::break_glass::{Claim, Permission, Record, RecordKind};
 use crate::changes::{Changes, cluster_of};
 use crate::environment::{Evidence, Membership, has_placeholder};
@@ -41,6 +41,8 @@ pub struct Verdict {
     pub claim: Option<Claim>,
     /// What happened to an override, if anything did.
     pub record: Option<Record>,
+    /// That another override ended, which stood on the object until then.
+    pub ended: Option<Record>,
     /// Whether the writer is only told what would be denied.
     tells_only: bool,
 }
@@ -52,17 +54,23 @@ impl Verdict {
             outcome: Outcome::Unchanged,
             claim: None,
             record: None,
+            ended: None,
             tells_only: false,
         }
     }
 
     fn of(findings: Vec<Finding>, assessment: Assessment, tells_only: bool) -> Self {
-        let Assessment { claim, record } = assessment;
+        let Assessment {
+            claim,
+            record,
+            ended,
+        } = assessment;
         let mut verdict = Verdict {
             findings,
             outcome: Outcome::Admitted,
             claim,
             record,
+            ended,
             tells_only,
         };
         verdict.conclude();
@@ -72,7 +80,8 @@ impl Verdict {
     /// Answers the claim, if there is one: for each rule, whether the writer may overrule it.
     pub fn settle(&mut self, permission: impl Fn(RuleId) -> Permission) {
         if let Some(claim) = self.claim.take() {
-            self.record = Some(settle(&claim, &mut self.findings, permission));
+            let record = settle(&claim, &mut self.findings, permission);
+            self.record = record.or_else(|| self.ended.take());
             self.conclude();
         }
     }
@@ -87,7 +96,13 @@ impl Verdict {
         } else {
             Outcome::Admitted
         };
+        if self.claim.is_some() {
+            return;
+        }
         // Nothing is granted, used or revoked by what is not written.
+        if self.outcome == Outcome::Denied {
+            self.ended = None;
+        }
         if let (Outcome::Denied, Some(record)) = (self.outcome, &mut self.record)
             && record.kind != RecordKind::Refused
         {
@@ -115,9 +130,18 @@ pub fn evaluate(subject: &Subject<'_>, inventory: &Inventory) -> Verdict {
     if changes == Changes::NOTHING || !RULES.iter().any(is_asked) {
         return Verdict::unchanged();
     }
+    let mut generated = Generated::default();
+    if overrides.asks_what_is_left()
+        && let Object::ApplicationSet(set) = subject.object
+    {
+        let left = judge_what_is_generated(set, subject, &Ratchet::PLAIN, inventory);
+        generated.left = left.findings;
+    }
     let mut findings = match subject.object {
         Object::ApplicationSet(set) => {
-            judge_application_set(set, subject, &overrides.ratchet(), inventory)
+            let judged = judge_application_set(set, subject, &overrides.ratchet(), inventory);
+            generated.is_unknown = judged.is_unknown;
+            judged.findings
         }
         Object::ClusterSecret(secret) => {
             let fan_out = changes
@@ -135,7 +159,7 @@ pub fn evaluate(subject: &Subject<'_>, inventory: &Inventory) -> Verdict {
         let ratchet = overrides.ratchet();
         compare_with_before(&mut findings, subject, None, &ratchet, inventory);
     }
-    let assessment = overrides.assess(subject, &mut findings, inventory);
+    let assessment = overrides.assess(subject, &mut findings, &generated, inventory);
     let tells_only = dry_run && inventory.tells_only(subject.requester);
     Verdict::of(findings, assessment, tells_only)
 }
@@ -203,20 +227,49 @@ fn judge_application_set(
     subject: SubjectRef<'_>,
     ratchet: &Ratchet<'_>,
     inventory: &Inventory,
-) -> Vec<Finding> {
+) -> JudgedSet {
     if let Operation::Delete(propagation) = subject.operation {
         // Where its Applications stay, or go for another reason, nothing is deleted by this.
         let takes_along = propagation != Propagation::Orphan && !subject.requester.is_collector();
         let old = takes_along.then_some(set);
         let fan_out = FanOut::of_application_set(old, None, inventory);
-        return judge(subject, Some(&fan_out), inventory);
+        return JudgedSet {
+            findings: judge(subject, Some(&fan_out), inventory),
+            is_unknown: false,
+        };
     }
+    judge_what_is_generated(set, subject, ratchet, inventory)
+}
+
+/// What rules find in an ApplicationSet.
+struct JudgedSet {
+    findings: Vec<Finding>,
+    /// Whether Applications come otherwise than before that are not known here.
+    is_unknown: bool,
+}
+
+/// Asks the rules about all that an ApplicationSet generates as it is written, and then about the ApplicationSet.
+fn judge_what_is_generated(
+    set: &ApplicationSet<'_>,
+    subject: SubjectRef<'_>,
+    ratchet: &Ratchet<'_>,
+    inventory: &Inventory,
+) -> JudgedSet {
+    let subject = SubjectRef {
+        operation: match subject.old {
+            Some(_) => Operation::Update,
+            None => Operation::Create,
+        },
+        ..subject
+    };
     let old = match subject.old {
         Some(Object::ApplicationSet(old)) => Some(&**old),
         _ => None,
     };
     let side = |set| Side { set, inventory };
     let generations = Generations::of(old.map(side), Some(side(set)), Judged::All, ratchet);
+    let fills_in_alike = old.is_some_and(|old| set.spec.fills_in_alike(&old.spec));
+    let is_unknown = generations.has_unknown() && !fills_in_alike;
     let mut findings = generations.findings(set, ratchet, inventory);
     let fan_out = FanOut::of_generations(old, Some(set), generations);
     let mut own = judge(subject, Some(&fan_out), inventory);
@@ -225,7 +278,10 @@ fn judge_application_set(
         compare_with_before(&mut own, subject, Some(&fan_out_before), ratchet, inventory);
     }
     findings.extend(own);
-    findings
+    JudgedSet {
+        findings,
+        is_unknown,
+    }
 }
 
 /// What becomes of Applications with the cluster as it would be.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::break_glass::BREAK_GLASS;
 use crate::ratchet::Extent;
 use crate::registry;
 use crate::rule::{Occasion, RuleId};
@@ -89,6 +90,10 @@ pub struct Finding {
 /// The longest line that is shown whole wherever Argo CD shows it.
 pub const LINE_LIMIT: usize = 200;
 
+/// The longest warning that the API server passes on whole, in characters (Kubernetes 1.36, `recorder` of
+/// `k8s.io/apiserver/pkg/endpoints/filters/warning.go`).
+pub const WARNING_LIMIT: usize = 256;
+
 impl Finding {
     /// Says that it rests on a project or cluster that is not there.
     pub(crate) fn rest_on_absence(&mut self) -> &mut Self {
@@ -136,9 +141,17 @@ impl Finding {
     /// object, which the reader has.
     pub fn line(&self) -> String {
         let start = shorten(&format!("{}: {}: ", self.rule, dotted(&self.field)), 90);
-        let end = shorten(&format!("; {}", self.fix), 90);
+        let end = match &*self.fix {
+            "" => String::new(),
+            fix => shorten(&format!("; {fix}"), 90),
+        };
         let taken = start.chars().count() + end.chars().count();
-        let message = shorten(&self.message, LINE_LIMIT - 1 - taken);
+        // A reason that somebody gives is told whole, and only to those who write.
+        let limit = match (self.rule, self.level) {
+            (BREAK_GLASS, Level::Warn) => WARNING_LIMIT,
+            _ => LINE_LIMIT,
+        };
+        let message = shorten(&self.message, limit - 1 - taken);
         format!("{start}{message}{end}")
     }
 }
@@ -178,11 +191,20 @@ pub fn shorten(text: &str, limit: usize) -> String {
     short
 }
 
-/// Whether a character shows as itself, and leaves those around it where they are.
-fn is_printed(c: char) -> bool {
+/// Whether a character shows as itself, and leaves those around it where they are. Control characters do not, nor do the
+/// marks that reorder a text, break a line, or have no width.
+pub fn is_printed(c: char) -> bool {
     let reorders_or_hides = matches!(
         c,
-        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}'
     );
     !c.is_control() && !reorders_or_hides
 }

@@ -8,8 +8,6 @@ use std::fmt;
 use std::hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState};
 use std::sync::LazyLock;
 
-use jiff::Timestamp;
-
 use crate::break_glass::{BREAK_GLASS, Override};
 use crate::finding::{Finding, Level, Waiver};
 use crate::rule::RuleId;
@@ -25,6 +23,8 @@ pub(crate) struct Extent {
     narrows: Digests,
     place: Place,
     is_wherever: bool,
+    /// Whether it is undecided, and was not before.
+    pub(crate) is_new: bool,
 }
 
 /// In their order, each once.
@@ -145,7 +145,8 @@ pub(crate) struct Ratchet<'o> {
     pub(crate) own: Kept<'o>,
     /// That of the ApplicationSet which generates it.
     pub(crate) of_owner: Kept<'o>,
-    pub(crate) now: Timestamp,
+    /// Whether the object is taken from the ApplicationSet that generates it, with what that one's override let pass.
+    pub(crate) is_detached: bool,
 }
 
 /// An override before an update, and after it.
@@ -153,6 +154,8 @@ pub(crate) struct Ratchet<'o> {
 pub(crate) struct Kept<'o> {
     pub(crate) stood: Option<&'o Override>,
     pub(crate) stands: Option<&'o Override>,
+    /// Whether the one before lets nothing pass any more.
+    pub(crate) is_over: bool,
 }
 
 /// What lets a denial pass that was one before, the strictest last.
@@ -169,12 +172,11 @@ enum Comparison {
 impl Kept<'_> {
     /// What an override let pass is no old violation: when it is over, whatever the rule reads must be put
     /// right or overruled anew with the next change to it.
-    fn comparison(self, rule: RuleId, now: Timestamp) -> Comparison {
+    fn comparison(self, rule: RuleId) -> Comparison {
         let names = |on: Option<&Override>| on.is_some_and(|on| on.names(rule));
-        let is_over = self.stood.is_some_and(|stood| stood.is_expired(now));
         match (names(self.stood), names(self.stands)) {
             (true, false) => Comparison::Nothing,
-            (true, true) if is_over => Comparison::Same,
+            (true, true) if self.is_over => Comparison::Same,
             (false, _) | (true, true) => Comparison::NoWorse,
         }
     }
@@ -186,17 +188,22 @@ impl Ratchet<'_> {
         own: Kept {
             stood: None,
             stands: None,
+            is_over: false,
         },
         of_owner: Kept {
             stood: None,
             stands: None,
+            is_over: false,
         },
-        now: Timestamp::MAX,
+        is_detached: false,
     };
 
     fn comparison(&self, rule: RuleId) -> Comparison {
-        let own = self.own.comparison(rule, self.now);
-        own.max(self.of_owner.comparison(rule, self.now))
+        if self.is_detached {
+            return Comparison::Nothing;
+        }
+        let own = self.own.comparison(rule);
+        own.max(self.of_owner.comparison(rule))
     }
 }
 
@@ -246,6 +253,21 @@ pub(crate) fn let_pass_as_before(
             before.swap_remove(place);
             finding.waive(Waiver::Ratchet, "as before");
         }
+    }
+}
+
+/// Says of each undecided finding that the old object did not have whether somebody has to answer for it.
+pub(crate) fn mark_new(findings: &mut [Finding], before: &[Finding]) {
+    for finding in findings {
+        let path_of_it = path(finding);
+        let is_no_worse = |old: &Finding| {
+            old.level == Level::Undecided
+                && old.rule == finding.rule
+                && path(old) == path_of_it
+                && finding.extent.is_no_worse_than(&old.extent)
+        };
+        finding.extent.is_new =
+            finding.level == Level::Undecided && !before.iter().any(is_no_worse);
     }
 }
 

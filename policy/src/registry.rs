@@ -1,6 +1,6 @@
 //! All rules, in the order in which they are asked and reported.
 
-use crate::rule::{Rule, RuleMetadata};
+use crate::rule::{Rule, RuleId, RuleMetadata};
 use crate::rules::{
     BlastRadius, CascadeDelete, ClusterCredentials, DefaultProject, EngineIsolation,
     GeneratedApplications, ImageUpdater, OperationOverride, ProdAutoSync, ProjectScope,
@@ -29,6 +29,16 @@ pub fn find(id: &str) -> Option<&'static dyn Rule> {
     RULES
         .into_iter()
         .find(|rule| rule.metadata().id.as_str() == id)
+}
+
+/// The rule whose name is most like a text, if one is like it at all: by the measure by which clap suggests what may have
+/// been meant on a command line.
+pub fn nearest(text: &str) -> Option<RuleId> {
+    let names = all().map(|rule| (strsim::jaro(text, rule.id.as_str()), rule.id));
+    let alike = names.filter(|(likeness, _)| *likeness > 0.7);
+    alike
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, rule)| rule)
 }
 
 /// What is known of every rule.

@@ -48,6 +48,17 @@ impl Object<'_> {
         }
     }
 
+    /// Whether it has been asked to go, and is only still there because of a finalizer.
+    pub fn is_being_deleted(&self) -> bool {
+        !match self {
+            Object::Application(application) => application.metadata.deletion_timestamp.as_str(),
+            Object::AppProject(project) => project.metadata.deletion_timestamp.as_str(),
+            Object::ApplicationSet(set) => set.metadata.deletion_timestamp.as_str(),
+            Object::ClusterSecret(secret) => secret.metadata.deletion_timestamp.as_str(),
+        }
+        .is_empty()
+    }
+
     /// `metadata.uid`; empty in a file.
     pub fn uid(&self) -> &str {
         match self {

@@ -59,6 +59,16 @@ pub enum AuthorisationError {
     NoStatus,
 }
 
+impl AuthorisationError {
+    /// Whether the webhook itself may not ask, which asking again does not change.
+    pub fn is_forbidden(&self) -> bool {
+        match self {
+            AuthorisationError::Ask(kube::Error::Api(status)) => matches!(status.code, 401 | 403),
+            _ => false,
+        }
+    }
+}
+
 /// Asks the API server, and remembers for a moment.
 pub struct Authoriser {
     reviews: Api<SubjectAccessReview>,

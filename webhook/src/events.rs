@@ -31,8 +31,10 @@ const NOTES: usize = 64;
 /// Why there is an Event, as `kubectl describe` shows it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Reason {
-    /// A rule was overruled.
+    /// An override was written, or a rule was overruled by one that was written with it.
     BreakGlassUsed,
+    /// A rule was overruled by an override that stood already.
+    BreakGlassUsedLater,
     /// An override was taken off or cut short.
     BreakGlassRevoked,
     /// Somebody tried, and it does not hold.
@@ -44,7 +46,7 @@ pub enum Reason {
 impl Reason {
     fn as_str(self) -> &'static str {
         match self {
-            Reason::BreakGlassUsed => "BreakGlassUsed",
+            Reason::BreakGlassUsed | Reason::BreakGlassUsedLater => "BreakGlassUsed",
             Reason::BreakGlassRevoked => "BreakGlassRevoked",
             Reason::BreakGlassRefused => "BreakGlassRefused",
             Reason::BreakGlassExpired => "BreakGlassExpired",
@@ -53,15 +55,19 @@ impl Reason {
 
     fn event_type(self) -> EventType {
         match self {
-            Reason::BreakGlassUsed | Reason::BreakGlassRevoked => EventType::Normal,
+            Reason::BreakGlassUsed | Reason::BreakGlassUsedLater | Reason::BreakGlassRevoked => {
+                EventType::Normal
+            }
             Reason::BreakGlassRefused | Reason::BreakGlassExpired => EventType::Warning,
         }
     }
 
-    /// What the webhook did. The API server insists on it and nobody is shown it.
+    /// What the webhook did, which the API server insists on. `kubectl gitops break-glass list` tells by it who wrote an
+    /// override from who used it.
     fn action(self) -> &'static str {
         match self {
             Reason::BreakGlassUsed | Reason::BreakGlassRevoked => "Admit",
+            Reason::BreakGlassUsedLater => "Use",
             Reason::BreakGlassRefused => "Deny",
             Reason::BreakGlassExpired => "Report",
         }

@@ -169,7 +169,10 @@ fn told<T: Watchable>(event: watcher::Event<PartialObjectMeta<Watched<T>>>) -> T
             let annotations = object.annotations();
             let written = Override::among(|key| annotations.get(key).map(String::as_str));
             let uid = object.uid().unwrap_or_default();
-            Told::There(key(&object), uid, written.ok().flatten())
+            // On what is being deleted none counts, and it ends with that.
+            let is_going = object.metadata.deletion_timestamp.is_some();
+            let written = written.ok().flatten().filter(|_| !is_going);
+            Told::There(key(&object), uid, written)
         }
     }
 }
@@ -411,5 +414,35 @@ fn reference(key: &Key, uid: &str) -> ObjectReference {
         name: Some(key.name.clone()),
         uid: Some(uid.to_owned()),
         ..ObjectReference::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn on_what_is_being_deleted_no_override_stands() {
+        let told = |deletion: serde_json::Value| {
+            let object = serde_json::from_value(json!({
+                "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+                "metadata": {
+                    "name": "orders", "namespace": "argocd", "uid": "u", "deletionTimestamp": deletion,
+                    "annotations": {
+                        "kubectl-gitops.io/break-glass": "prod-auto-sync",
+                        "kubectl-gitops.io/break-glass-reason": "INC-1",
+                        "kubectl-gitops.io/break-glass-expires": "2026-01-01T02:00:00Z",
+                    },
+                },
+            }));
+            match told::<ApplicationObject>(watcher::Event::Apply(object.unwrap())) {
+                Told::There(_, _, written) => written,
+                _ => None,
+            }
+        };
+        assert!(told(json!(null)).is_some());
+        assert_eq!(told(json!("2026-01-01T00:00:00Z")), None);
     }
 }

@@ -25,6 +25,8 @@ pub(crate) enum Allowed {
     No,
     /// Something does, but not the policy, which does not name them.
     TurnedAway,
+    /// They may, and it would be of no use: the object is being deleted.
+    OfNoUse,
     /// It depends on the policy, or on the object if this is about one, which they may not read.
     Unknown,
 }
@@ -34,7 +36,7 @@ impl Allowed {
     pub(crate) fn known(self) -> Option<bool> {
         match self {
             Allowed::Yes => Some(true),
-            Allowed::No | Allowed::TurnedAway => Some(false),
+            Allowed::No | Allowed::TurnedAway | Allowed::OfNoUse => Some(false),
             Allowed::Unknown => None,
         }
     }
@@ -44,7 +46,7 @@ impl Answer {
     /// What would have to be there for it to be allowed, or known.
     pub(crate) fn advice(&self) -> Option<String> {
         match self.allowed {
-            Allowed::Yes => None,
+            Allowed::Yes | Allowed::OfNoUse => None,
             Allowed::No => Some(needs(self.verb, &self.objects, &self.name)),
             Allowed::TurnedAway => Some("add it there, or act as somebody else".to_owned()),
             Allowed::Unknown if self.objects.namespace.is_some() => {

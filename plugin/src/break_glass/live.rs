@@ -25,6 +25,8 @@ pub(crate) struct Live {
     pub(crate) reference: ObjectReference,
     /// The ApplicationSet that generates it.
     pub(crate) application_set: Option<String>,
+    /// Whether it has been asked to go, so that no override on it counts.
+    pub(crate) is_being_deleted: bool,
     /// What the annotations amount to.
     pub(crate) written: Override,
     /// Who wrote them, as far as the API server keeps that.
@@ -116,6 +118,7 @@ impl Live {
                 name: Some(metadata.name.to_string()),
             },
             application_set: owner.map(|owner| owner.name.to_string()),
+            is_being_deleted: !metadata.deletion_timestamp.is_empty(),
             written: match break_glass::Override::among(annotation) {
                 Ok(None) => Override::None,
                 Ok(Some(written)) => Override::Valid(written),

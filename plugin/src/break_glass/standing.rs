@@ -1,7 +1,7 @@
 //! An override as it stands on an object.
 
 use jiff::Timestamp;
-use policy::{Finding, RuleId};
+use policy::{Finding, RuleId, break_glass};
 
 use super::live::{Judgement, Live, Override, Writer};
 use crate::repository::manifest::ObjectReference;
@@ -18,6 +18,8 @@ pub(crate) struct Standing {
     pub(crate) undecided: Vec<Finding>,
     /// Who wrote it last, if it is written and the API server keeps that.
     pub(crate) writer: Option<Writer>,
+    /// Who granted it, as far as the webhook's Events still tell.
+    pub(crate) granted_by: Option<String>,
 }
 
 /// Whether an override overrules anything.
@@ -27,6 +29,8 @@ pub(crate) enum State {
     None,
     Active,
     Expired,
+    /// It counts for nothing, as the object is being deleted.
+    Terminating,
     /// The annotations are no override.
     Invalid,
 }
@@ -38,6 +42,7 @@ impl State {
             State::None => "none",
             State::Active => "active",
             State::Expired => "expired",
+            State::Terminating => "terminating",
             State::Invalid => "invalid",
         }
     }
@@ -49,6 +54,14 @@ impl Override {
         match self {
             Override::Valid(written) => &written.rules,
             Override::None | Override::Invalid(_) => &[],
+        }
+    }
+
+    /// What overrules something at a time.
+    pub(crate) fn standing(&self, now: Timestamp) -> Option<&break_glass::Override> {
+        match self {
+            Override::Valid(written) if !written.is_expired(now) => Some(written),
+            Override::Valid(_) | Override::None | Override::Invalid(_) => None,
         }
     }
 
@@ -68,11 +81,15 @@ impl Standing {
     pub(crate) fn of(live: &Live, written: Override, judgement: Judgement, now: Timestamp) -> Self {
         Standing {
             object: live.reference.clone(),
-            state: written.state(now),
+            state: match written.state(now) {
+                State::Active if live.is_being_deleted => State::Terminating,
+                state => state,
+            },
             written,
             violations: judgement.of_state,
             undecided: judgement.undecided,
             writer: live.writer.clone(),
+            granted_by: None,
         }
     }
 }

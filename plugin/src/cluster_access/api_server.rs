@@ -149,6 +149,11 @@ impl AccessError {
         matches!(self.reason, AccessErrorReason::Conflict(_))
     }
 
+    /// Whether there is no such kind there.
+    pub(crate) fn is_no_such_kind(&self) -> bool {
+        matches!(self.reason, AccessErrorReason::NoSuchKind)
+    }
+
     /// Whether what was asked makes no sense.
     pub(crate) fn is_bad_request(&self) -> bool {
         matches!(self.reason, AccessErrorReason::BadRequest(_))
@@ -227,6 +232,33 @@ impl ApiServer {
         &self,
         objects: &Objects,
         labels: Option<&str>,
+        read: impl FnMut(&str) -> T,
+    ) -> Result<Vec<T>, AccessError> {
+        let parameters = ListParams {
+            label_selector: labels.map(str::to_owned),
+            ..ListParams::default()
+        };
+        self.list_by(objects, parameters, read).await
+    }
+
+    /// The same of the objects that a field selector selects.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub(crate) async fn list_by_fields<T>(
+        &self,
+        objects: &Objects,
+        fields: &str,
+        read: impl FnMut(&str) -> T,
+    ) -> Result<Vec<T>, AccessError> {
+        let parameters = ListParams::default().fields(fields);
+        self.list_by(objects, parameters, read).await
+    }
+
+    async fn list_by<T>(
+        &self,
+        objects: &Objects,
+        parameters: ListParams,
         mut read: impl FnMut(&str) -> T,
     ) -> Result<Vec<T>, AccessError> {
         let failed = |reason| AccessError {
@@ -235,8 +267,7 @@ impl ApiServer {
             name: None,
             reason,
         };
-        let mut parameters = ListParams::default().limit(PAGE);
-        parameters.label_selector = labels.map(str::to_owned);
+        let mut parameters = parameters.limit(PAGE);
         let mut made = Vec::new();
         loop {
             let request = objects.request().list(&parameters);

@@ -158,8 +158,8 @@ impl VersionReport {
         let server = |program: &str, server: &Option<Server>| match server {
             Some(server) => [
                 program.to_owned(),
-                table::printable(&server.version),
-                table::printable(&server.image),
+                server.version.clone(),
+                server.image.clone(),
             ],
             None => [program.to_owned(), "<none>".to_owned(), String::new()],
         };

@@ -7,9 +7,9 @@ use clap::ValueEnum;
 use jiff::{SignedDuration, Timestamp};
 use policy::{Finding, RuleId, break_glass};
 
-use super::table::{Cell, aligned, joined, printable};
+use super::table::{Cell, aligned, joined};
 use super::v1::break_glass::BreakGlassReview;
-use super::{CYAN, GREEN, RED, YELLOW, to_json, to_yaml, v1};
+use super::{CYAN, GREEN, RED, YELLOW, printable, to_json, to_yaml, v1};
 use crate::break_glass::{Allowed, Answer, Judgement, Override, Standing, State};
 use crate::cluster_access::User;
 use crate::error::CommandError;
@@ -112,7 +112,7 @@ pub(crate) fn written(
         (Some(format), _) => object(standing, format)?,
         (None, Override::Valid(written)) => format!(
             "{} overrules {}{suffix}\n",
-            standing.object.qualified(),
+            name_of(standing),
             sentence(written)
         ),
         (None, _) => String::new(),
@@ -130,7 +130,7 @@ pub(crate) fn revoked(
     if let Some(format) = format {
         return super::print(&object(standing, format)?);
     }
-    let name = standing.object.qualified();
+    let name = name_of(standing);
     let mut text = match (&standing.written, was) {
         (Override::None, State::None) => format!("{name} has no override\n"),
         (Override::None, _) => format!("{name} override removed{suffix}\n"),
@@ -140,7 +140,10 @@ pub(crate) fn revoked(
         (Override::Valid(left), _) => {
             format!("{name} override over at {}{suffix}\n", left.expires)
         }
-        (Override::Invalid(error), _) => format!("{name} has no valid override: {error}\n"),
+        (Override::Invalid(error), _) => format!(
+            "{name} has no valid override: {}\n",
+            printable(&error.to_string())
+        ),
     };
     section(&mut text, "In violation:", &standing.violations);
     section(&mut text, "Not known here:", &standing.undecided);
@@ -162,7 +165,7 @@ fn object(standing: &Standing, format: ObjectFormat) -> Result<String, CommandEr
     match format {
         ObjectFormat::Json => to_json(&document),
         ObjectFormat::Yaml => to_yaml(&document),
-        ObjectFormat::Name => Ok(standing.object.qualified() + "\n"),
+        ObjectFormat::Name => Ok(name_of(standing) + "\n"),
     }
 }
 
@@ -176,13 +179,31 @@ pub(crate) fn list(overrides: &[Standing], format: ListFormat) -> Result<(), Com
         }
         ListFormat::Wide => {
             let rows = overrides.iter().map(|standing| {
-                let [namespace, object, state, rules, until, violated, reason] = row(standing, now);
+                let [
+                    namespace,
+                    object,
+                    state,
+                    rules,
+                    until,
+                    violated,
+                    granted,
+                    reason,
+                ] = row(standing, now);
                 let [by, at] = writer(standing);
                 [
-                    namespace, object, state, rules, until, violated, by, at, reason,
+                    namespace, object, state, rules, until, violated, granted, by, at, reason,
                 ]
             });
-            let [namespace, object, state, rules, until, violated, reason] = HEADER;
+            let [
+                namespace,
+                object,
+                state,
+                rules,
+                until,
+                violated,
+                granted,
+                reason,
+            ] = HEADER;
             let header = [
                 namespace,
                 object,
@@ -190,6 +211,7 @@ pub(crate) fn list(overrides: &[Standing], format: ListFormat) -> Result<(), Com
                 rules,
                 until,
                 violated,
+                granted,
                 "WRITTEN-BY",
                 "WRITTEN-AT",
                 reason,
@@ -198,58 +220,61 @@ pub(crate) fn list(overrides: &[Standing], format: ListFormat) -> Result<(), Com
         }
         ListFormat::Json => to_json(&v1::break_glass::BreakGlassList::new(overrides))?,
         ListFormat::Yaml => to_yaml(&v1::break_glass::BreakGlassList::new(overrides))?,
-        ListFormat::Name => {
-            let names = overrides.iter().map(|standing| standing.object.qualified());
-            joined(names.collect())
-        }
+        ListFormat::Name => joined(overrides.iter().map(name_of).collect()),
     };
     super::print(&text)
 }
 
 /// What both tables show.
-const HEADER: [&str; 7] = [
+const HEADER: [&str; 8] = [
     "NAMESPACE",
     "OBJECT",
     "STATE",
     "RULES",
     "UNTIL",
     "VIOLATED",
+    "GRANTED-BY",
     "REASON",
 ];
+
+/// The name of the object, as kubectl writes it when it has changed one.
+fn name_of(standing: &Standing) -> String {
+    printable(&standing.object.qualified())
+}
+
+/// What kubectl writes where something cannot be told.
+const UNKNOWN: &str = "<unknown>";
 
 /// What kubectl writes where there is nothing.
 const NONE: &str = "<none>";
 
-fn row(standing: &Standing, now: Timestamp) -> [Cell; 7] {
+fn row(standing: &Standing, now: Timestamp) -> [Cell; 8] {
     let (rules, until, reason) = match &standing.written {
         Override::Valid(written) => (
             names(&written.rules).join(","),
             format!("{} ({})", written.expires, away(written.expires, now)),
-            printable(&written.reason),
+            written.reason.clone(),
         ),
-        Override::Invalid(error) => (
-            NONE.to_owned(),
-            NONE.to_owned(),
-            printable(&error.to_string()),
-        ),
+        Override::Invalid(error) => (NONE.to_owned(), NONE.to_owned(), error.to_string()),
         Override::None => (NONE.to_owned(), NONE.to_owned(), NONE.to_owned()),
     };
     let state = standing.state;
     let namespace = standing.object.namespace.as_deref();
     [
-        printable(namespace.unwrap_or(NONE)).into(),
-        printable(&standing.object.short()).into(),
-        Cell::new(state.as_str().to_owned(), style_of(state)),
+        namespace.unwrap_or(NONE).into(),
+        standing.object.short().into(),
+        Cell::new(state.as_str(), style_of(state)),
         rules.into(),
         until.into(),
         violated(standing),
+        standing.granted_by.as_deref().unwrap_or(UNKNOWN).into(),
         reason.into(),
     ]
 }
 
 fn writer(standing: &Standing) -> [Cell; 2] {
     let writer = standing.writer.as_ref();
-    let manager = writer.map_or_else(|| NONE.to_owned(), |writer| printable(&writer.manager));
+    let manager = writer.map_or(NONE, |writer| &writer.manager);
     let time = writer.and_then(|writer| writer.time);
     let time = time.map_or_else(|| NONE.to_owned(), |time| time.to_string());
     [manager.into(), time.into()]
@@ -264,11 +289,11 @@ fn violated(standing: &Standing) -> Cell {
     };
     let is_overruled = standing.state == State::Active;
     match (&*standing.violations, &*standing.undecided) {
-        ([], []) => Cell::from(NONE.to_owned()),
+        ([], []) => Cell::from(NONE),
         ([], undecided) => Cell::from(format!("<unknown>: {}", of(undecided))),
         (violations, _) => {
             let style = if is_overruled { YELLOW } else { RED };
-            Cell::new(of(violations), style)
+            Cell::new(&of(violations), style)
         }
     }
 }
@@ -277,7 +302,7 @@ fn style_of(state: State) -> Style {
     match state {
         State::None => Style::new(),
         State::Active => YELLOW,
-        State::Expired => CYAN,
+        State::Expired | State::Terminating => CYAN,
         State::Invalid => RED,
     }
 }
@@ -322,13 +347,13 @@ pub(crate) fn why(
                 let object = format!("{}/{}", answer.objects.qualified(), answer.name);
                 let (allowed, style) = match answer.allowed {
                     Allowed::Yes => ("yes", GREEN),
-                    Allowed::No | Allowed::TurnedAway => ("no", RED),
+                    Allowed::No | Allowed::TurnedAway | Allowed::OfNoUse => ("no", RED),
                     Allowed::Unknown => ("unknown", CYAN),
                 };
                 [
-                    Cell::from(answer.verb.to_owned()),
-                    Cell::from(printable(&object)),
-                    Cell::new(allowed.to_owned(), style),
+                    Cell::from(answer.verb),
+                    Cell::from(object),
+                    Cell::new(allowed, style),
                     Cell::from(permitted_by(&answer.reason)),
                 ]
             });
@@ -338,7 +363,7 @@ pub(crate) fn why(
                     groups if groups.is_empty() => String::new(),
                     groups => format!(" (groups {groups})"),
                 };
-                super::status(&printable(&format!("asked as {}{groups}", user.username)));
+                super::status(&format!("asked as {}{groups}", user.username));
             }
             Ok(())
         }
@@ -346,11 +371,11 @@ pub(crate) fn why(
 }
 
 /// RBAC says which binding of which role it is; other authorizers may say nothing.
-fn permitted_by(reason: &str) -> String {
+fn permitted_by(reason: &str) -> &str {
     let reason = reason.strip_prefix("RBAC: allowed by ").unwrap_or(reason);
     match reason {
-        "" => NONE.to_owned(),
-        reason => printable(reason),
+        "" => NONE,
+        reason => reason,
     }
 }
 

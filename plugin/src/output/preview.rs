@@ -9,8 +9,8 @@ use policy::Finding;
 use policy::fan_out::{Affected, Change};
 use policy::finding::dotted;
 
-use super::table::{Cell, aligned, joined, printable};
-use super::{GREEN, RED, YELLOW, style_of, to_json, to_yaml, v1};
+use super::table::{Cell, aligned, joined};
+use super::{GREEN, RED, YELLOW, printable, style_of, to_json, to_yaml, v1};
 use crate::error::CommandError;
 use crate::preview::{Preview, Verdict};
 
@@ -97,7 +97,7 @@ fn row(affected: &Affected) -> [Cell; 6] {
         plain(&affected.project),
         plain(&environments.join(",")),
         Cell::new(
-            affected.change.to_string(),
+            &affected.change.to_string(),
             style_of_change(affected.change),
         ),
         verdict(affected),
@@ -107,8 +107,8 @@ fn row(affected: &Affected) -> [Cell; 6] {
 /// A text of an object, or what kubectl writes where there is none.
 fn plain(text: &str) -> Cell {
     match text {
-        "" => Cell::from("<none>".to_owned()),
-        text => Cell::from(printable(text)),
+        "" => Cell::from("<none>"),
+        text => Cell::from(text),
     }
 }
 
@@ -116,7 +116,7 @@ fn plain(text: &str) -> Cell {
 fn verdict(affected: &Affected) -> Cell {
     let verdict = Verdict::of(affected);
     let Some(level) = verdict.level() else {
-        return Cell::from(verdict.as_str().to_owned());
+        return Cell::from(verdict.as_str());
     };
     let mut seen = BTreeSet::new();
     let rules: Vec<&str> = affected
@@ -126,7 +126,7 @@ fn verdict(affected: &Affected) -> Cell {
         .map(|finding| finding.rule.as_str())
         .collect();
     let text = format!("{}: {}", verdict.as_str(), rules.join(", "));
-    Cell::new(text, style_of(level))
+    Cell::new(&text, style_of(level))
 }
 
 fn style_of_change(change: Change) -> Style {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anstyle::Style;
 use policy::finding::dotted;
 
-use super::style_of;
+use super::{printable, style_of};
 use crate::report::{Located, Place, Report};
 
 /// Between two columns.
@@ -14,21 +14,30 @@ const GAP: usize = 3;
 /// How far messages stand to the right of the rows that they belong to.
 const INDENT: &str = "    ";
 
-/// What stands in a column.
+/// What stands in a column, made printable.
 pub(super) struct Cell {
     text: String,
     style: Style,
 }
 
 impl Cell {
-    pub(super) fn new(text: String, style: Style) -> Self {
-        Cell { text, style }
+    pub(super) fn new(text: &str, style: Style) -> Self {
+        Cell {
+            text: printable(text),
+            style,
+        }
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        Cell::new(text, Style::new())
     }
 }
 
 impl From<String> for Cell {
     fn from(text: String) -> Self {
-        Cell::new(text, Style::new())
+        Cell::new(&text, Style::new())
     }
 }
 
@@ -46,7 +55,7 @@ pub(crate) fn findings(report: &Report, width: usize) -> String {
         let _ = writeln!(text, "{line}");
         let what = match located.field.as_str() {
             "" => printable(&finding.message),
-            field => format!("{}: {}", dotted(field), printable(&finding.message)),
+            field => printable(&format!("{}: {}", dotted(field), finding.message)),
         };
         wrap(&mut text, &what, width);
         if !finding.fix.is_empty() {
@@ -67,8 +76,8 @@ pub(crate) fn wide(report: &Report) -> String {
             object,
             location,
             dotted(&located.field).into(),
-            printable(&located.finding.message).into(),
-            printable(&located.finding.fix).into(),
+            located.finding.message.as_str().into(),
+            located.finding.fix.as_ref().into(),
         ]
     });
     let header = [
@@ -86,10 +95,10 @@ pub(crate) fn columns<const N: usize>(header: [&str; N], rows: Vec<[String; N]>)
 fn row(located: &Located) -> [Cell; 4] {
     let level = located.finding.level;
     [
-        Cell::new(level.to_string(), style_of(level)),
+        Cell::new(level.as_str(), style_of(level)),
         located.finding.rule.to_string().into(),
-        printable(&located.object.short()).into(),
-        printable(&location(located)).into(),
+        located.object.short().into(),
+        location(located).into(),
     ]
 }
 
@@ -111,7 +120,7 @@ pub(super) fn aligned<const N: usize>(header: [&str; N], rows: Vec<[Cell; N]>) -
     if rows.is_empty() {
         return Vec::new();
     }
-    let mut table = vec![header.map(|title| Cell::from(title.to_owned()))];
+    let mut table = vec![header.map(Cell::from)];
     table.extend(rows);
     let mut widths = [0; N];
     for row in &table {
@@ -147,13 +156,6 @@ fn wrap(text: &mut String, paragraph: &str, width: usize) {
         column += length + if column == 0 { INDENT.len() } else { 1 };
     }
     text.push('\n');
-}
-
-/// A text without control characters, which a value in a manifest may hold.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! The three annotations of an override.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
+use crate::finding::is_printed;
 use crate::registry;
 use crate::rule::RuleId;
 use crate::subject::Object;
@@ -39,7 +42,7 @@ pub enum InvalidOverride {
     /// A name that no rule has.
     #[error("there is no rule {0:?}")]
     UnknownRule(String),
-    /// No reason is given.
+    /// No reason is given, or none that can be seen.
     #[error("gives no reason")]
     NoReason,
     /// The reason is longer than [`REASON_LIMIT`].
@@ -60,6 +63,21 @@ impl InvalidOverride {
             InvalidOverride::NoRules | InvalidOverride::UnknownRule(_) => RULES,
             InvalidOverride::NoReason | InvalidOverride::LongReason => REASON,
             InvalidOverride::NoExpiry | InvalidOverride::Expires(_) => EXPIRES,
+        }
+    }
+
+    /// What to do about it.
+    pub fn fix(&self) -> Cow<'static, str> {
+        match self {
+            InvalidOverride::UnknownRule(name) => match registry::nearest(name) {
+                Some(rule) => format!("did you mean {rule}?").into(),
+                None => "kubectl gitops explain lists the rules".into(),
+            },
+            InvalidOverride::NoRules => "name the rules, separated by commas".into(),
+            InvalidOverride::NoReason => "say why, in words that can be read".into(),
+            InvalidOverride::LongReason => "give a shorter one".into(),
+            InvalidOverride::NoExpiry => "write its end, such as 2026-01-31T18:00:00Z".into(),
+            InvalidOverride::Expires(_) => "write it like 2026-01-31T18:00:00Z".into(),
         }
     }
 }
@@ -89,6 +107,11 @@ impl<'w> Written<'w> {
         *self == Written::default()
     }
 
+    /// Whether there are some of them, and not all.
+    pub(crate) fn lacks_one(&self) -> bool {
+        !self.is_empty() && [self.rules, self.reason, self.expires].contains(&None)
+    }
+
     /// Reads them.
     pub(crate) fn read(&self) -> Result<Override, InvalidOverride> {
         Override::new(
@@ -106,7 +129,7 @@ impl Override {
     /// One of them is empty or makes no sense.
     pub fn new(rules: &str, reason: &str, expires: &str) -> Result<Self, InvalidOverride> {
         let reason = reason.trim();
-        if !reason.contains(char::is_alphanumeric) {
+        if !reason.contains(says_something) {
             return Err(InvalidOverride::NoReason);
         }
         if reason.chars().count() > REASON_LIMIT {
@@ -119,7 +142,8 @@ impl Override {
         })
     }
 
-    /// The override on an object, if there is a valid one.
+    /// The override on an object, if there is a valid one. It counts for nothing while the object is
+    /// [being deleted](Object::is_being_deleted).
     pub fn on(object: &Object<'_>) -> Option<Self> {
         Written::on(object).read().ok()
     }
@@ -149,6 +173,38 @@ impl Override {
     pub(crate) fn shortens(&self, other: &Self) -> bool {
         self.rules == other.rules && self.reason == other.reason && self.expires <= other.expires
     }
+
+    /// Whether what it says of the rules that another one names as well is nothing that nobody has answered for: they are
+    /// overruled no longer than by that, and for the same reason. Who adds a rule may add a reason of their own.
+    pub(crate) fn goes_on_with(&self, other: &Self) -> bool {
+        let adds_a_rule = || !self.rules.iter().all(|rule| other.names(*rule));
+        let adds_a_reason = || {
+            let added = self.reason.strip_prefix(other.reason.as_str());
+            added.is_some_and(|added| added.starts_with(REASON_SEPARATOR))
+        };
+        self.expires <= other.expires
+            && (self.reason == other.reason || adds_a_reason() && adds_a_rule())
+    }
+}
+
+/// Between the reasons of an override that has several, for rules that were added later.
+pub const REASON_SEPARATOR: &str = "; ";
+
+/// Whether a character alone tells a reader something. Some letters have no shape at all (Unicode's
+/// `Default_Ignorable_Code_Point`, as far as these are letters or marks).
+fn says_something(c: char) -> bool {
+    let is_invisible = matches!(
+        c,
+        '\u{34f}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{ffa0}'
+            | '\u{1bca0}'..='\u{1bca3}'
+    );
+    c.is_alphanumeric() && is_printed(c) && !is_invisible
 }
 
 fn read_rules(text: &str) -> Result<Vec<RuleId>, InvalidOverride> {
@@ -173,15 +229,37 @@ fn read_time(text: &str) -> Result<Timestamp, InvalidOverride> {
     }
     let invalid = || InvalidOverride::Expires(text.to_owned());
     // What else would be read as a time here, other readers of the annotation would not read.
-    let is_rfc_3339 = text.len() >= "2026-01-01T00:00:00Z".len()
-        && [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')]
-            .iter()
-            .all(|(place, byte)| text.as_bytes()[*place] == *byte)
-        && !text.contains('[');
-    if !is_rfc_3339 {
-        return Err(invalid());
-    }
-    text.parse().map_err(|_| invalid())
+    let written = rfc_3339(text).ok_or_else(invalid)?;
+    written.parse().map_err(|_| invalid())
+}
+
+/// A text of RFC 3339 (section 5.6, `date-time`) as `jiff` reads it: with at most nine digits of a fraction, of which no clock
+/// here has more. None if it is something else.
+fn rfc_3339(text: &str) -> Option<String> {
+    const SHAPE: &[u8] = b"0000-00-00T00:00:00";
+    let (start, rest) = text.split_at_checked(SHAPE.len())?;
+    let is_start = start.bytes().zip(SHAPE).all(|(own, shape)| match shape {
+        b'0' => own.is_ascii_digit(),
+        shape => own.eq_ignore_ascii_case(shape),
+    });
+    let (fraction, offset) = match rest.strip_prefix('.') {
+        Some(rest) => {
+            let end = rest.find(|c: char| !c.is_ascii_digit())?;
+            rest.split_at_checked(end)
+                .filter(|(digits, _)| !digits.is_empty())?
+        }
+        None => ("0", rest),
+    };
+    let is_offset = match offset.as_bytes() {
+        [b'Z' | b'z'] => true,
+        [b'+' | b'-', hours @ .., b':', minute, second] if hours.len() == 2 => {
+            let is_number = hours.iter().chain([minute, second]).all(u8::is_ascii_digit);
+            is_number && hours < b"24".as_slice() && *minute < b'6'
+        }
+        _ => false,
+    };
+    let fraction = &fraction[..fraction.len().min(9)];
+    (is_start && is_offset).then(|| format!("{start}.{fraction}{offset}").to_ascii_uppercase())
 }
 
 #[cfg(test)]
@@ -217,6 +295,11 @@ mod tests {
             ("prod-auto-sync", "", UNTIL, REASON),
             ("prod-auto-sync", " \n", UNTIL, REASON),
             ("prod-auto-sync", "\u{200b}", UNTIL, REASON),
+            ("prod-auto-sync", "\u{3164}\u{3164}", UNTIL, REASON),
+            ("prod-auto-sync", "\u{115f} \u{1160}", UNTIL, REASON),
+            ("prod-auto-sync", "\u{ffa0}", UNTIL, REASON),
+            ("prod-auto-sync", "\u{e0041}\u{e0042}", UNTIL, REASON),
+            ("prod-auto-sync", "\u{202e}-", UNTIL, REASON),
             ("prod-auto-sync", &long, UNTIL, REASON),
             ("prod-auto-sync", "x", "", EXPIRES),
             ("prod-auto-sync", "x", "tomorrow", EXPIRES),
@@ -224,6 +307,30 @@ mod tests {
             ("prod-auto-sync", "x", "2026-01-01T02:00:00", EXPIRES),
             ("prod-auto-sync", "x", "2026-01-01 02:00:00Z", EXPIRES),
             ("prod-auto-sync", "x", "20260101T020000Z", EXPIRES),
+            ("prod-auto-sync", "x", "2026-01-01T02:00:00,5Z", EXPIRES),
+            ("prod-auto-sync", "x", "2026-01-01T02:00:00.Z", EXPIRES),
+            ("prod-auto-sync", "x", "2026-01-01T02:00Z", EXPIRES),
+            ("prod-auto-sync", "x", "2026-01-01T02:00:00+01", EXPIRES),
+            ("prod-auto-sync", "x", "2026-01-01T02:00:00+0100", EXPIRES),
+            (
+                "prod-auto-sync",
+                "x",
+                "2026-01-01T02:00:00+01:00:00",
+                EXPIRES,
+            ),
+            ("prod-auto-sync", "x", "2026-01-01T02:00:00+24:00", EXPIRES),
+            (
+                "prod-auto-sync",
+                "x",
+                "2026-01-01T02:00:00\u{2212}01:00",
+                EXPIRES,
+            ),
+            ("prod-auto-sync", "x", "2026-01-01T24:00:00Z", EXPIRES),
+            ("prod-auto-sync", "x", "2026-01-01T02:00:61Z", EXPIRES),
+            ("prod-auto-sync", "x", "2026-02-30T02:00:00Z", EXPIRES),
+            ("prod-auto-sync", "x", "+002026-01-01T02:00:00Z", EXPIRES),
+            ("prod-auto-sync", "x", "2026-01-01T02:00:00ZZ", EXPIRES),
+            ("prod-auto-sync", "x", "2026-01-01T0\u{e9}:00:00Z", EXPIRES),
             (
                 "prod-auto-sync",
                 "x",
@@ -233,6 +340,35 @@ mod tests {
         ] {
             let error = Override::new(rules, reason, expires).unwrap_err();
             assert_eq!(error.annotation(), annotation, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_read_in_each_form_that_rfc_3339_has() {
+        for (text, same) in [
+            ("2026-01-01t02:00:00z", UNTIL),
+            ("2026-01-01T02:00:00-00:00", UNTIL),
+            ("2026-01-01T02:00:00.000z", UNTIL),
+            ("2026-01-01T02:00:00.0000000000009Z", UNTIL),
+            ("2026-01-01t04:30:00+02:30", UNTIL),
+            ("2026-01-01T02:00:00.25Z", "2026-01-01T02:00:00.25Z"),
+            // A leap second, which no clock here has, is the last second before it.
+            ("2026-06-30T23:59:60Z", "2026-06-30T23:59:59Z"),
+        ] {
+            let read = Override::new("prod-auto-sync", "x", text).map(|read| read.expires);
+            assert_eq!(read, Ok(same.parse().unwrap()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_rule_that_there_is_not_is_told_with_the_one_that_is_nearest() {
+        for (name, fix) in [
+            ("prod-auto-snyc", "did you mean prod-auto-sync?"),
+            ("replica-ignored", "did you mean replicas-ignored?"),
+            ("*", "kubectl gitops explain lists the rules"),
+        ] {
+            let error = Override::new(name, "x", UNTIL).unwrap_err();
+            assert_eq!(error.fix(), fix);
         }
     }
 

@@ -5,18 +5,20 @@ use jiff::Timestamp;
 use super::annotations::{RULES, Written};
 use super::terms::{Unacceptable, Writer};
 use super::{BREAK_GLASS, Override};
+use crate::changes::is_detached;
 use crate::finding::{Finding, Level, Waiver, shorten};
 use crate::inventory::Inventory;
 use crate::ratchet::{Kept, Ratchet};
 use crate::rule::{Findings, RuleId};
-use crate::subject::{Object, Operation, SubjectRef};
+use crate::subject::{Object, Operation, Propagation, SubjectRef};
 
 /// Somebody who can ask the API server is to say whether the writer may overrule these rules.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Claim {
     /// The override on the object.
     pub written: Override,
-    /// The rules in question: all that a new override names, or those that a standing one is needed for.
+    /// The rules in question: those that a new override names and nobody has answered for yet, those that a standing one is
+    /// needed for, or those that are taken off.
     pub rules: Vec<RuleId>,
     /// Whether the override is new, or changed.
     pub kind: Claimed,
@@ -29,6 +31,8 @@ pub enum Claimed {
     Grant,
     /// The request needs the override that is there.
     Use,
+    /// The request takes the override off an ApplicationSet, and with it what tells of its Applications what was let pass.
+    Removal,
 }
 
 /// The answer to a [`Claim`], for one rule.
@@ -38,8 +42,10 @@ pub enum Permission {
     Given,
     /// The writer may not.
     Denied,
-    /// Nobody could be asked, and why; so the writer may not.
+    /// There was no answer this time, and why; so the writer may not.
     Unknown(String),
+    /// Nobody can be asked, and why; so the writer may not.
+    Unanswerable(String),
 }
 
 /// That an override was written, used or refused: for the record, wherever that is kept.
@@ -47,6 +53,8 @@ pub enum Permission {
 pub struct Record {
     /// Which of these.
     pub kind: RecordKind,
+    /// Whether the override was written by this request, rather than used or ended.
+    pub is_written: bool,
     /// The rules; none where what is written names none.
     pub rules: Vec<RuleId>,
     /// The reason that was given, on one line; empty where none can be read.
@@ -99,9 +107,21 @@ pub(crate) struct Overrides<'s> {
     stood: Option<Override>,
     /// The new one, if it is valid.
     stands: Option<Override>,
-    /// That of the ApplicationSet which generates the object.
-    of_owner: Option<Override>,
+    of_owner: Option<OfOwner>,
+    /// Whether the object is being deleted, so that its own counts for nothing.
+    is_void: bool,
+    is_detached: bool,
+    /// Whether the override goes with the object while what it let pass stays: an ApplicationSet that is deleted alone.
+    is_left_behind: bool,
     now: Timestamp,
+}
+
+/// The override on the ApplicationSet which generates an object.
+#[derive(Debug)]
+struct OfOwner {
+    written: Override,
+    /// Whether that is being deleted, so that it counts for nothing. Argo CD goes on with what it had begun to generate.
+    is_void: bool,
 }
 
 /// What comes of the overrides on an object.
@@ -109,6 +129,17 @@ pub(crate) struct Overrides<'s> {
 pub(crate) struct Assessment {
     pub(crate) claim: Option<Claim>,
     pub(crate) record: Option<Record>,
+    /// That another override ends by this.
+    pub(crate) ended: Option<Record>,
+}
+
+/// What an ApplicationSet generates, as far as an override on it has to do with that.
+#[derive(Debug, Default)]
+pub(crate) struct Generated {
+    /// Whether Applications come otherwise that are not known here, and may violate any rule.
+    pub(crate) is_unknown: bool,
+    /// What would be denied, or may be, of the Applications that stay when the ApplicationSet is deleted alone.
+    pub(crate) left: Vec<Finding>,
 }
 
 impl<'s> Overrides<'s> {
@@ -117,24 +148,37 @@ impl<'s> Overrides<'s> {
         let old = match subject.operation {
             // What is deleted has what it has.
             Operation::Delete(_) => new,
+            // A Secret that was no cluster was put to nobody.
             Operation::Create | Operation::Update => {
-                subject.old.map(Written::on).unwrap_or_default()
+                let old = subject.old.filter(|old| old.counts());
+                old.map(Written::on).unwrap_or_default()
             }
         };
-        let of_owner = match subject.object {
-            Object::Application(application) => inventory
-                .application_set_of(application)
-                .and_then(|set| Override::among(|key| set.metadata.annotations.get(key)).ok()?),
+        let owner = match subject.object {
+            Object::Application(application) => inventory.application_set_of(application),
             _ => None,
         };
+        let of_owner = owner.and_then(|set| {
+            let written = Override::among(|key| set.metadata.annotations.get(key)).ok()??;
+            let is_void = !set.metadata.deletion_timestamp.is_empty();
+            Some(OfOwner { written, is_void })
+        });
         Overrides {
             stood: old.read().ok(),
             stands: new.read().ok(),
             old,
             new,
             of_owner,
+            is_void: subject.object.is_being_deleted(),
+            is_detached: is_detached(subject),
+            is_left_behind: is_left_behind(subject),
             now,
         }
+    }
+
+    /// Whether what an ApplicationSet generates is to be judged although only the ApplicationSet is deleted.
+    pub(crate) fn asks_what_is_left(&self) -> bool {
+        self.is_left_behind && self.stood.is_some()
     }
 
     /// Whether the annotations change at all.
@@ -145,26 +189,58 @@ impl<'s> Overrides<'s> {
     /// How violations are compared with those of the old object: what was let pass by an override counts
     /// as a violation again when that is over, and must not be kept by taking it off.
     pub(crate) fn ratchet(&self) -> Ratchet<'_> {
+        let of_owner = self.of_owner.as_ref();
         Ratchet {
             own: Kept {
                 stood: self.stood.as_ref(),
                 stands: self.stands.as_ref(),
+                is_over: self.is_void
+                    || self
+                        .stood
+                        .as_ref()
+                        .is_some_and(|stood| stood.is_expired(self.now)),
             },
             of_owner: Kept {
-                stood: self.of_owner.as_ref(),
-                stands: self.of_owner.as_ref(),
+                stood: of_owner.map(|owner| &owner.written),
+                stands: of_owner.map(|owner| &owner.written),
+                is_over: of_owner
+                    .is_some_and(|owner| owner.is_void || owner.written.is_expired(self.now)),
             },
-            now: self.now,
+            is_detached: self.is_detached,
         }
     }
 
     /// Whether somebody has to answer for the annotations: they are new, or say more than before.
     fn are_claimed(&self) -> bool {
-        let are_shorter = match (&self.stands, &self.stood) {
-            (Some(stands), Some(stood)) => stands.shortens(stood),
-            _ => false,
-        };
-        !self.new.is_empty() && self.differ() && !are_shorter
+        if self.new.is_empty() || !self.differ() {
+            return false;
+        }
+        match (&self.stands, &self.stood) {
+            (Some(stands), Some(stood)) if stands.shortens(stood) => false,
+            (Some(stands), _) => !self.claimed(stands).is_empty(),
+            (None, _) => true,
+        }
+    }
+
+    /// The rules of an override for which nobody has answered yet.
+    fn claimed(&self, written: &Override) -> Vec<RuleId> {
+        let stood = self.stood.as_ref();
+        let goes_on =
+            stood.filter(|stood| !stood.is_expired(self.now) && written.goes_on_with(stood));
+        let is_new = |rule: &RuleId| !goes_on.is_some_and(|stood| stood.names(*rule));
+        written.rules.iter().copied().filter(is_new).collect()
+    }
+
+    /// The rules that it named and does not name any more.
+    fn dropped(&self) -> Vec<RuleId> {
+        let stands = |rule| self.stands.as_ref().is_some_and(|own| own.names(rule));
+        let rules = self
+            .stood
+            .iter()
+            .flat_map(|stood| stood.rules.iter().copied());
+        rules
+            .filter(|rule| self.is_left_behind || !stands(*rule))
+            .collect()
     }
 
     /// Says what the overrides let pass, or who is to be asked about that.
@@ -172,57 +248,114 @@ impl<'s> Overrides<'s> {
         &self,
         subject: SubjectRef<'_>,
         findings: &mut Vec<Finding>,
+        generated: &Generated,
         inventory: &Inventory,
     ) -> Assessment {
-        self.judge_removal(findings);
-        if self.are_claimed() {
-            return self.assess_grant(subject, findings, inventory);
-        }
-        let mut assessment = match (&self.of_owner, &self.stands) {
-            (Some(written), _) => self.assess_use_of_owner(written, subject, findings, inventory),
-            (None, Some(written)) => self.assess_use(written, subject, findings, inventory),
-            (None, None) => Assessment::default(),
+        let needed = |written: &Override, findings: &[Finding]| {
+            needed_among(findings, written, generated.is_unknown)
         };
+        let is_refused = self.judge_removal(findings, &generated.left);
+        let mut assessment = if self.are_claimed() {
+            self.assess_grant(subject, findings, needed, inventory)
+        } else {
+            match (&self.of_owner, &self.stands) {
+                (Some(written), _) => {
+                    self.assess_use_of_owner(written, subject, findings, inventory)
+                }
+                (None, Some(written)) => {
+                    let needed = needed(written, findings);
+                    self.assess_use(written, needed, subject, findings, inventory)
+                }
+                (None, None) => Assessment::default(),
+            }
+        };
+        if !is_refused && matches!(subject.object, Object::ApplicationSet(_)) {
+            self.assess_removal(&mut assessment, subject, findings, inventory);
+        }
         if assessment.claim.is_none() && assessment.record.is_none() {
             assessment.record = self.revocation();
+        } else {
+            assessment.ended = self.revocation();
         }
         assessment
     }
 
-    /// That an override ends before its time.
+    /// That an override ends before its time, or another one takes the place of it.
     fn revocation(&self) -> Option<Record> {
         let stood = self
             .stood
             .as_ref()
             .filter(|stood| !stood.is_expired(self.now))?;
-        let ends = match &self.stands {
-            Some(stands) => stands.expires < stood.expires,
-            None => true,
+        let (rules, end) = match &self.stands {
+            Some(_) if self.is_left_behind => (stood.rules.clone(), self.now),
+            Some(stands) if stands.shortens(stood) => {
+                let ends = stands.expires < stood.expires;
+                let rules = if ends { &*stood.rules } else { &[] };
+                (rules.to_vec(), stands.expires)
+            }
+            // The same, and longer, or of more rules.
+            Some(stands) if stands.reason == stood.reason || stands.goes_on_with(stood) => {
+                if stands.expires < stood.expires {
+                    (stood.rules.clone(), stands.expires)
+                } else {
+                    (self.dropped(), self.now)
+                }
+            }
+            Some(_) | None => (stood.rules.clone(), self.now),
         };
-        ends.then(|| Record {
+        (!rules.is_empty()).then(|| Record {
             kind: RecordKind::Revoked,
-            rules: stood.rules.clone(),
+            is_written: false,
+            rules,
             reason: one_line(&stood.reason),
-            expires: Some(
-                self.stands
-                    .as_ref()
-                    .map_or(self.now, |stands| stands.expires),
-            ),
+            expires: Some(end),
             refusal: None,
         })
+    }
+
+    /// Has somebody answer for it that an override is taken off an ApplicationSet: what it let pass there was put right in the
+    /// template, and perhaps not yet in the Applications, of which nothing is known here.
+    fn assess_removal(
+        &self,
+        assessment: &mut Assessment,
+        subject: SubjectRef<'_>,
+        findings: &mut Vec<Finding>,
+        inventory: &Inventory,
+    ) {
+        let dropped = self.dropped();
+        let Some(stood) = self.stood.as_ref().filter(|_| !dropped.is_empty()) else {
+            return;
+        };
+        match (&mut assessment.claim, inventory.writer(subject.requester)) {
+            (Some(claim), _) => claim.rules.extend(dropped),
+            (None, Writer::Asked) if assessment.record.is_none() => {
+                assessment.claim = Some(Claim {
+                    written: stood.clone(),
+                    rules: dropped,
+                    kind: Claimed::Removal,
+                });
+            }
+            (None, Writer::ServiceAccountWithoutLeave) if assessment.record.is_none() => {
+                let refusal = Refusal::of_account(subject.requester.username);
+                assessment.record = Some(refuse(findings, Some(stood), refusal));
+            }
+            // It is refused already, or nothing is stored.
+            (None, _) => {}
+        }
     }
 
     /// What an ApplicationSet's own override lets pass of what it generates. Nobody is asked again: its
     /// writer was, and its controller writes what follows from it.
     fn assess_use_of_owner(
         &self,
-        written: &Override,
+        OfOwner { written, is_void }: &OfOwner,
         subject: SubjectRef<'_>,
         findings: &mut Vec<Finding>,
         inventory: &Inventory,
     ) -> Assessment {
         let rules = denied_among(findings, written);
-        if rules.is_empty() || inventory.terms().accept(written, self.now).is_err() {
+        let counts = !is_void && inventory.terms().accept(written, self.now).is_ok();
+        if rules.is_empty() || !counts {
             return Assessment::default();
         }
         if !inventory.writes_for_sets(subject.requester) {
@@ -232,7 +365,7 @@ impl<'s> Overrides<'s> {
         }
         Assessment {
             record: Some(let_pass(findings, written, &rules, Claimed::Use, REVOKE)),
-            claim: None,
+            ..Assessment::default()
         }
     }
 
@@ -240,12 +373,16 @@ impl<'s> Overrides<'s> {
         &self,
         subject: SubjectRef<'_>,
         findings: &mut Vec<Finding>,
+        needed: impl Fn(&Override, &[Finding]) -> Vec<RuleId>,
         inventory: &Inventory,
     ) -> Assessment {
         let refused = |findings: &mut Vec<Finding>, refusal: Refusal| Assessment {
             record: Some(refuse(findings, self.stands.as_ref(), refusal)),
-            claim: None,
+            ..Assessment::default()
         };
+        if self.is_void {
+            return refused(findings, Refusal::of_what_goes());
+        }
         if let Object::Application(application) = subject.object
             && let Some(owner) = application.metadata.application_set()
         {
@@ -264,7 +401,11 @@ impl<'s> Overrides<'s> {
             Err(error) => {
                 let field = error.annotation();
                 let message = shorten(&error.to_string(), 100);
-                let fix = "write all three, see kubectl gitops break-glass grant";
+                let fix = if self.new.lacks_one() {
+                    WRITE_ALL.into()
+                } else {
+                    error.fix()
+                };
                 return refused(findings, Refusal::new(field, message, fix));
             }
         };
@@ -272,14 +413,23 @@ impl<'s> Overrides<'s> {
             return refused(findings, Refusal::of(&error));
         }
         match inventory.writer(subject.requester) {
-            Writer::Asked => Assessment {
-                claim: Some(Claim {
-                    rules: written.rules.clone(),
-                    written,
-                    kind: Claimed::Grant,
-                }),
-                record: None,
-            },
+            Writer::Asked => {
+                let mut rules = self.claimed(&written);
+                let needed = needed(&written, findings).into_iter();
+                rules.extend(
+                    needed
+                        .filter(|rule| !rules.contains(rule))
+                        .collect::<Vec<_>>(),
+                );
+                Assessment {
+                    claim: Some(Claim {
+                        rules,
+                        written,
+                        kind: Claimed::Grant,
+                    }),
+                    ..Assessment::default()
+                }
+            }
             Writer::Git => {
                 let rules = written.rules.clone();
                 Assessment {
@@ -290,7 +440,7 @@ impl<'s> Overrides<'s> {
                         Claimed::Grant,
                         "take it off when it is over",
                     )),
-                    claim: None,
+                    ..Assessment::default()
                 }
             }
             Writer::GitWithoutLeave => refused(findings, Refusal::from_git()),
@@ -303,18 +453,32 @@ impl<'s> Overrides<'s> {
     fn assess_use(
         &self,
         written: &Override,
+        rules: Vec<RuleId>,
         subject: SubjectRef<'_>,
         findings: &mut Vec<Finding>,
         inventory: &Inventory,
     ) -> Assessment {
-        let rules = denied_among(findings, written);
         if rules.is_empty() {
+            return Assessment::default();
+        }
+        let is_denied = !denied_among(findings, written).is_empty();
+        if self.is_void {
+            if is_denied {
+                let Refusal {
+                    annotation,
+                    message,
+                    ..
+                } = Refusal::of_what_goes();
+                tell(findings, annotation, message, "put right what it names");
+            }
             return Assessment::default();
         }
         // What stood before there was anybody to ask about it is worth no more than what is written now.
         if let Err(error) = inventory.terms().accept(written, self.now) {
-            let fix = "put right what it overruled, or grant it anew";
-            tell(findings, error.annotation(), error.to_string(), fix);
+            if is_denied {
+                let fix = "put right what it overruled, or grant it anew";
+                tell(findings, error.annotation(), error.to_string(), fix);
+            }
             return Assessment::default();
         }
         match inventory.writer(subject.requester) {
@@ -324,53 +488,80 @@ impl<'s> Overrides<'s> {
                     rules,
                     kind: Claimed::Use,
                 }),
-                record: None,
+                ..Assessment::default()
             },
             Writer::Git | Writer::GitWithoutLeave => Assessment::default(),
             Writer::ServiceAccountWithoutLeave => {
                 let refusal = Refusal::of_account(subject.requester.username);
                 Assessment {
                     record: Some(refuse(findings, Some(written), refusal)),
-                    claim: None,
+                    ..Assessment::default()
                 }
             }
         }
     }
 
     /// What an override let pass must not look like an old violation when it has been taken off. Of an
-    /// ApplicationSet that cannot be told where its Applications are not known.
-    fn judge_removal(&self, findings: &mut Vec<Finding>) {
-        let Some(stood) = &self.stood else {
-            return;
+    /// ApplicationSet that cannot be told where its Applications are not known. Says whether it is refused.
+    fn judge_removal(&self, findings: &mut Vec<Finding>, left: &[Finding]) -> bool {
+        let judged = if self.is_left_behind {
+            left
+        } else {
+            findings.as_slice()
         };
-        let stands = |rule| self.stands.as_ref().is_some_and(|own| own.names(rule));
-        let dropped = stood.rules.iter().copied().filter(|rule| !stands(*rule));
-        let level = |rule| {
-            let of_rule = findings.iter().filter(|finding| finding.rule == rule);
-            of_rule.map(|finding| finding.level).min()
+        let is_found = |rule: RuleId, level: Level| {
+            let mut judged = judged.iter();
+            judged.any(|finding| finding.rule == rule && finding.level == level)
         };
-        let dropped: Vec<(RuleId, Option<Level>)> =
-            dropped.map(|rule| (rule, level(rule))).collect();
-        let fix = "put that right first, or let it expire: kubectl gitops break-glass revoke";
-        for (rule, level) in dropped {
-            match level {
-                Some(Level::Deny) => {
-                    let message = format!("is taken off while {rule} is violated");
-                    tell(findings, RULES, message, fix);
-                    return;
-                }
-                Some(Level::Undecided) => {
-                    let message = format!("is taken off while {rule} may be violated");
-                    let mut told = Findings::new(BREAK_GLASS);
-                    told.deny(field(RULES), message, fix);
-                    findings.extend(told.into_inner());
-                    return;
-                }
-                Some(Level::Warn) | None => {}
-            }
+        let found = self.dropped().into_iter().find_map(|rule| {
+            let levels = [(Level::Deny, "is"), (Level::Undecided, "may be")];
+            let mut levels = levels.into_iter();
+            let (level, verb) = levels.find(|(level, _)| is_found(rule, *level))?;
+            Some((rule, level, verb))
+        });
+        let Some((rule, level, verb)) = found else {
+            return false;
+        };
+        let (message, fix) = if self.is_left_behind {
+            (
+                format!("goes, its Applications stay, and {rule} {verb} violated"),
+                "put that right first, or delete without --cascade=orphan",
+            )
+        } else {
+            (format!("is taken off while {rule} {verb} violated"), END)
+        };
+        if level == Level::Deny && !self.is_left_behind {
+            // The violation itself denies.
+            tell(findings, RULES, message, fix);
+        } else {
+            let mut told = Findings::new(BREAK_GLASS);
+            told.deny(field(RULES), message, fix);
+            findings.extend(told.into_inner());
         }
+        true
     }
 }
+
+/// Whether an ApplicationSet is deleted and its Applications stay: as asked, or, where the API server was asked for nothing
+/// else, because of the finalizer that says so.
+fn is_left_behind(subject: SubjectRef<'_>) -> bool {
+    match (subject.operation, subject.object) {
+        (Operation::Delete(propagation), Object::ApplicationSet(set))
+            if !subject.requester.is_collector() =>
+        {
+            let says_so = || set.metadata.finalizers.iter().any(|own| own == "orphan");
+            propagation == Propagation::Orphan
+                || propagation == Propagation::Background && says_so()
+        }
+        _ => false,
+    }
+}
+
+/// What to do instead of taking an override off.
+const END: &str = "put that right first, or let it expire: kubectl gitops break-glass revoke";
+
+/// What to do about an override of which something is missing.
+const WRITE_ALL: &str = "write all three, see kubectl gitops break-glass grant";
 
 /// That an override stands in the template of an ApplicationSet, where it would be copied to everything
 /// that is generated.
@@ -386,34 +577,47 @@ pub(crate) fn inherited(generated: &Object<'_>) -> Vec<Finding> {
     found.into_inner()
 }
 
-/// Applies the answers to a claim.
+/// Applies the answers to a claim. That an override is taken off is no record of its own.
 pub(crate) fn settle(
     claim: &Claim,
     findings: &mut Vec<Finding>,
     permission: impl Fn(RuleId) -> Permission,
-) -> Record {
+) -> Option<Record> {
     let mut allowed = Vec::new();
-    let mut refused = Vec::new();
+    let mut refused = None;
     for rule in &claim.rules {
         match permission(*rule) {
             Permission::Given => allowed.push(*rule),
-            Permission::Denied => refused.push((*rule, None)),
-            Permission::Unknown(why) => refused.push((*rule, Some(why))),
+            refusal => {
+                refused.get_or_insert((*rule, refusal));
+            }
         }
     }
-    let Some((rule, why)) = refused.into_iter().next() else {
-        return let_pass(findings, &claim.written, &allowed, claim.kind, REVOKE);
+    // Those that are taken off are not used.
+    allowed.retain(|rule| claim.written.names(*rule));
+    let Some((rule, refusal)) = refused else {
+        return (claim.kind != Claimed::Removal)
+            .then(|| let_pass(findings, &claim.written, &allowed, claim.kind, REVOKE));
     };
-    let message = match (&why, claim.kind) {
-        (Some(_), _) => "the API server could not be asked about its writer".to_owned(),
-        (None, Claimed::Grant) => format!("its writer may not overrule {rule}"),
-        (None, Claimed::Use) => {
-            format!("does not cover what somebody who may not overrule {rule} writes")
+    let (message, fix, why) = match refusal {
+        Permission::Unknown(why) => (NOT_ASKED.to_owned(), "try again".to_owned(), Some(why)),
+        Permission::Unanswerable(why) => {
+            let fix = "the webhook needs the verb create on subjectaccessreviews";
+            (NOT_ASKED.to_owned(), fix.to_owned(), Some(why))
         }
-    };
-    let fix = match why {
-        Some(_) => "try again".to_owned(),
-        None => format!("needs the verb {} on gitopspolicies/{rule}", super::VERB),
+        Permission::Given | Permission::Denied => {
+            let verb = format!("needs the verb {} on gitopspolicies/{rule}", super::VERB);
+            let (message, fix) = match claim.kind {
+                _ if !claim.written.names(rule) => (taken_off(rule), END_ELSEWHERE.to_owned()),
+                Claimed::Grant => (format!("its writer may not overrule {rule}"), verb),
+                Claimed::Use => (
+                    format!("does not cover what somebody who may not overrule {rule} writes"),
+                    verb,
+                ),
+                Claimed::Removal => (taken_off(rule), END_ELSEWHERE.to_owned()),
+            };
+            (message, fix, None)
+        }
     };
     let mut record = refuse(
         findings,
@@ -424,7 +628,28 @@ pub(crate) fn settle(
         refusal.push_str(": ");
         refusal.push_str(&shorten(&why, 200));
     }
-    record
+    Some(record)
+}
+
+fn taken_off(rule: RuleId) -> String {
+    format!("is taken off by somebody who may not overrule {rule}")
+}
+
+/// That there was no answer.
+const NOT_ASKED: &str = "the API server could not be asked about its writer";
+
+/// What those do who may not take an override off an ApplicationSet.
+const END_ELSEWHERE: &str =
+    "what it let pass may still be there; end it: kubectl gitops break-glass revoke";
+
+/// The rules that are named and that a change needs overruled, each once: those that deny, those of which that is not known
+/// and was not open before, and all where Applications come that are not known.
+fn needed_among(findings: &[Finding], written: &Override, is_unknown: bool) -> Vec<RuleId> {
+    let needs = |rule: &RuleId| {
+        let mut of_rule = findings.iter().filter(|finding| finding.rule == *rule);
+        is_unknown || of_rule.any(|finding| finding.level == Level::Deny || finding.extent.is_new)
+    };
+    written.rules.iter().copied().filter(needs).collect()
 }
 
 /// The rules that deny and are named, each once.
@@ -454,19 +679,41 @@ fn let_pass(
             used = true;
         }
     }
-    let message = format!("{} {until}: {}", names(rules), shorten(&written.reason, 80));
-    tell(findings, RULES, message, end);
+    tell_what_passes(findings, written, rules, &until, end);
     Record {
         kind: match (used, kind) {
             (false, Claimed::Grant) => RecordKind::Granted,
             _ => RecordKind::Used,
         },
+        is_written: kind == Claimed::Grant,
         rules: rules.to_vec(),
         reason: one_line(&written.reason),
         expires: Some(written.expires),
         refusal: None,
     }
 }
+
+/// Tells the rules, the end and the reason, all of it.
+fn tell_what_passes(
+    findings: &mut Vec<Finding>,
+    written: &Override,
+    rules: &[RuleId],
+    until: &str,
+    end: &'static str,
+) {
+    let rules = names(rules);
+    if written.reason.chars().count() <= SHORT_REASON {
+        let message = format!("{rules} {until}: {}", written.reason);
+        return tell(findings, RULES, message, end);
+    }
+    tell(findings, RULES, format!("{rules} {until}"), end);
+    let mut told = Findings::new(BREAK_GLASS);
+    told.warn("/metadata/annotations", written.reason.clone(), "");
+    findings.extend(told.into_inner());
+}
+
+/// The longest reason that is told beside the rules, in characters.
+const SHORT_REASON: usize = 80;
 
 /// How to end an override on a live object.
 const REVOKE: &str = "end it with kubectl gitops break-glass revoke";
@@ -485,6 +732,14 @@ impl Refusal {
             message: message.into(),
             fix: fix.into(),
         }
+    }
+
+    fn of_what_goes() -> Self {
+        Refusal::new(
+            RULES,
+            "counts for nothing on what is being deleted",
+            "let it go, or put right what is denied",
+        )
     }
 
     fn of(error: &Unacceptable) -> Self {
@@ -522,6 +777,7 @@ fn refuse(findings: &mut Vec<Finding>, written: Option<&Override>, refusal: Refu
     findings.extend(told.into_inner());
     Record {
         kind: RecordKind::Refused,
+        is_written: false,
         rules: written.map_or_else(Vec::new, |written| written.rules.clone()),
         reason: written.map_or_else(String::new, |written| one_line(&written.reason)),
         expires: written.map(|written| written.expires),

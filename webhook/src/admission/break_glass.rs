@@ -51,12 +51,17 @@ async fn ask_for(authoriser: &Authoriser, user: &User, rule: RuleId) -> Permissi
         Ok(true) => Permission::Given,
         Ok(false) => Permission::Denied,
         Err(error) => {
-            let error = crate::chain(&error);
+            let text = crate::chain(&error);
             warn!(
                 rule = rule.as_str(),
-                error, "cannot ask who may break glass"
+                error = text,
+                "cannot ask who may break glass"
             );
-            Permission::Unknown(error)
+            if error.is_forbidden() {
+                Permission::Unanswerable(text)
+            } else {
+                Permission::Unknown(text)
+            }
         }
     }
 }
@@ -107,7 +112,11 @@ fn event(record: &Record, review: &Review<'_>) -> Event {
             format!("{rules} may be overruled by {user} until {until}: {why}"),
         ),
         RecordKind::Used => (
-            Reason::BreakGlassUsed,
+            if record.is_written {
+                Reason::BreakGlassUsed
+            } else {
+                Reason::BreakGlassUsedLater
+            },
             format!("{rules} overruled by {user} until {until}: {why}"),
         ),
         RecordKind::Revoked => (

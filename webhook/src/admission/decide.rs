@@ -62,6 +62,8 @@ pub struct Decision {
     pub unreadable: Option<String>,
     /// What happened to an override, if anything did.
     pub record: Option<Record>,
+    /// That another override ended by this, if one did.
+    pub ended: Option<Record>,
 }
 
 /// A decision, or what is needed for one.
@@ -79,7 +81,7 @@ impl Judged {
         match self {
             Judged::Decided(decision) => decision,
             Judged::Claimed(mut verdict) => {
-                let nobody = || Permission::Unknown("there is nobody to ask".to_owned());
+                let nobody = || Permission::Unanswerable("there is nobody to ask".to_owned());
                 verdict.settle(|_| nobody());
                 verdict.into()
             }
@@ -98,6 +100,7 @@ impl From<policy::Verdict> for Decision {
             findings: verdict.findings,
             unreadable: None,
             record: verdict.record,
+            ended: verdict.ended,
         }
     }
 }
@@ -109,7 +112,13 @@ impl Decision {
             findings: Vec::new(),
             unreadable: None,
             record: None,
+            ended: None,
         }
+    }
+
+    /// All that happened to overrides.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
+        self.ended.iter().chain(&self.record)
     }
 
     /// The rules that found something, each once, separated by commas.

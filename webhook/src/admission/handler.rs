@@ -326,7 +326,7 @@ async fn settle(webhook: &Webhook, body: &[u8], start: Instant) -> Result<(Vec<u
     let took = start.elapsed();
     webhook.metrics.answered(&review, &decision, took);
     log(&review, &decision, took);
-    if let Some(record) = &decision.record {
+    for record in decision.records() {
         break_glass::record(record, &review, webhook);
     }
     Ok((answer, review.kind))

@@ -76,6 +76,17 @@ struct AuditAnnotations {
     rules: String,
     #[serde(flatten)]
     overrule: Option<Overrule>,
+    #[serde(flatten)]
+    ended: Option<Ended>,
+}
+
+/// That another override ended by this.
+#[derive(Serialize)]
+struct Ended {
+    #[serde(rename = "break-glass-ended-rules")]
+    rules: String,
+    #[serde(rename = "break-glass-ended-reason")]
+    reason: String,
 }
 
 /// What happened to an override.
@@ -115,6 +126,7 @@ impl Overrule {
 pub fn to_json(review: &Review<'_>, decision: &Decision) -> Result<Vec<u8>, serde_json::Error> {
     // A dry run leaves nothing on record.
     let record = decision.record.as_ref().filter(|_| !review.dry_run);
+    let ended = decision.ended.as_ref().filter(|_| !review.dry_run);
     serde_json::to_vec(&AdmissionReview {
         api_version: API_VERSION,
         kind: KIND,
@@ -127,6 +139,10 @@ pub fn to_json(review: &Review<'_>, decision: &Decision) -> Result<Vec<u8>, serd
                 verdict: decision.verdict.as_str(),
                 rules: decision.rules(),
                 overrule: record.map(Overrule::new),
+                ended: ended.map(|ended| Ended {
+                    rules: break_glass::rules(ended),
+                    reason: ended.reason.clone(),
+                }),
             },
         },
     })

@@ -25,6 +25,8 @@ enum Mood {
     Allows,
     Denies,
     Fails,
+    /// It does not answer such questions of the webhook's.
+    Forbids,
 }
 
 /// A webhook at a time, and the API server that it asks and tells.
@@ -41,6 +43,7 @@ impl Test {
         let client = api_server::client(move |asked| {
             let answer = match (asked.path.as_str(), mood) {
                 (REVIEWS, Mood::Fails) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "down"),
+                (REVIEWS, Mood::Forbids) => refusal(StatusCode::FORBIDDEN, "may not"),
                 (REVIEWS, mood) => {
                     let mut review = asked.body.clone();
                     review["status"] = json!({"allowed": matches!(mood, Mood::Allows)});
@@ -230,4 +233,104 @@ async fn nobody_is_asked_where_nothing_is_claimed() {
         reviews.is_empty() && events.is_empty(),
         "{reviews:#?} {events:#?}"
     );
+}
+
+#[tokio::test]
+async fn where_the_webhook_may_not_ask_nobody_is_told_to_try_again() {
+    for (mood, fix) in [
+        (Mood::Fails, "; try again"),
+        (
+            Mood::Forbids,
+            "; the webhook needs the verb create on subjectaccessreviews",
+        ),
+    ] {
+        let response = Test::with(mood).ask(create(&overruled())).await;
+        let message = response["status"]["message"].as_str().unwrap();
+        assert!(message.ends_with(fix), "{message}");
+    }
+}
+
+/// The update of an object by somebody.
+fn update(old: &Value, new: &Value) -> Value {
+    let mut request = create(new);
+    request["operation"] = json!("UPDATE");
+    request["oldObject"] = old.clone();
+    request
+}
+
+#[tokio::test]
+async fn an_override_that_is_replaced_is_on_record_as_ended() {
+    let test = Test::with(Mood::Allows);
+    let mut old = overruled();
+    old["spec"]["syncPolicy"] = Value::Null;
+    let mut new = old.clone();
+    new["metadata"]["annotations"]["kubectl-gitops.io/break-glass"] = json!("image-updater");
+    new["metadata"]["annotations"]["kubectl-gitops.io/break-glass-reason"] = json!("INC-2: mine");
+    let response = test.ask(update(&old, &new)).await;
+    assert_eq!(response["allowed"], true, "{response}");
+    let annotations = &response["auditAnnotations"];
+    assert_eq!(annotations["break-glass"], "granted");
+    assert_eq!(annotations["break-glass-rules"], "image-updater");
+    assert_eq!(annotations["break-glass-ended-rules"], "prod-auto-sync");
+    assert_eq!(annotations["break-glass-ended-reason"], "INC-1: it burns");
+    assert_eq!((test.metric("granted"), test.metric("revoked")), (1, 1));
+    let (_, events) = test.asked_and_told().await;
+    let told: Vec<_> = events
+        .iter()
+        .map(|event| {
+            (
+                event["reason"].as_str().unwrap(),
+                event["note"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (
+                "BreakGlassRevoked",
+                "override of prod-auto-sync ended by alice as of 2026-01-01T00:00:00Z"
+            ),
+            (
+                "BreakGlassUsed",
+                "image-updater may be overruled by alice until 2026-01-01T02:00:00Z: INC-2: mine"
+            ),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_record_tells_who_wrote_an_override_from_who_used_it() {
+    let test = Test::with(Mood::Allows);
+    let mut granted = overruled();
+    granted["spec"]["syncPolicy"] = Value::Null;
+    for request in [
+        create(&granted),
+        update(&granted, &overruled()),
+        create(&overruled()),
+    ] {
+        assert_eq!(test.ask(request).await["allowed"], true);
+    }
+    let (_, events) = test.asked_and_told().await;
+    let told: Vec<_> = events
+        .iter()
+        .map(|event| (&event["reason"], &event["action"]))
+        .collect();
+    let used = json!("BreakGlassUsed");
+    let (admit, later) = (json!("Admit"), json!("Use"));
+    assert_eq!(told, [(&used, &admit), (&used, &later), (&used, &admit)]);
+}
+
+#[tokio::test]
+async fn a_reason_reaches_the_terminal_whole() {
+    let test = Test::with(Mood::Allows);
+    let mut object = overruled();
+    let reason = "INC-1: ".to_owned() + &"x".repeat(193);
+    object["metadata"]["annotations"]["kubectl-gitops.io/break-glass-reason"] = json!(reason);
+    let response = test.ask(create(&object)).await;
+    let warnings = response["warnings"].as_array().unwrap();
+    let told = warnings
+        .iter()
+        .any(|warning| warning.as_str().unwrap().ends_with(&reason));
+    assert!(told, "{warnings:#?}");
 }

@@ -1,9 +1,10 @@
 //! `break-glass grant`: writes an override.
 
 use jiff::{SignedDuration, Timestamp};
-use policy::break_glass::annotations::{EXPIRES, REASON, REASON_LIMIT, RULES};
+use policy::break_glass::annotations::{EXPIRES, REASON, REASON_LIMIT, REASON_SEPARATOR, RULES};
 use policy::break_glass::terms::{Terms, Unacceptable};
 use policy::break_glass::{self, InvalidOverride};
+use policy::finding::is_printed;
 use policy::{RuleId, registry};
 use serde_json::{Value, json};
 
@@ -22,7 +23,12 @@ use crate::repository::manifest::ObjectReference;
 ///
 /// Shows what would be let through and why it is refused now, then writes the three annotations of an
 /// override in one request. An Application that an ApplicationSet generates has none of its own: the
-/// override goes on the ApplicationSet. What stands there already is replaced.
+/// override goes on the ApplicationSet.
+///
+/// Where one stands already and would not go on by the new one, it is asked whether that is to be
+/// replaced, which ends it: --replace says so beforehand. --extend adds the rules to it instead, until
+/// its end. That takes the right to overrule the added rules alone, so that two people who may overrule
+/// one rule each can do so on one object.
 ///
 /// Argo CD does not try a revision again that it failed to sync, so what the webhook refused before
 /// stays undone until somebody syncs: --sync does, with the Application's own options.
@@ -48,8 +54,13 @@ pub(super) struct GrantArgs {
     rules: Vec<RuleId>,
 
     /// How long, such as 2h or 90m
-    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
-    duration: SignedDuration,
+    #[arg(
+        long = "for",
+        value_name = "DURATION",
+        value_parser = parse_duration,
+        required_unless_present = "extend"
+    )]
+    duration: Option<SignedDuration>,
 
     /// Why, for everybody to read
     #[arg(long, value_name = "TEXT")]
@@ -62,6 +73,14 @@ pub(super) struct GrantArgs {
     /// Whether anything is written
     #[arg(long, value_enum, value_name = "WHERE", default_value_t)]
     dry_run: DryRun,
+
+    /// Replace what stands there already without asking
+    #[arg(long, conflicts_with = "extend")]
+    replace: bool,
+
+    /// Add the rules to what stands there already, until its end, and the reason to its reason
+    #[arg(long, conflicts_with = "duration")]
+    extend: bool,
 
     /// Then try again what the webhook refused last: sync the Application, or the one that it is part
     /// of
@@ -99,7 +118,9 @@ enum GrantError {
         flag: &'static str,
         expected: &'static str,
     },
-    #[error("{0}: expected one line without control characters")]
+    #[error(
+        "{0}: expected one line without control characters and marks that hide or reorder text"
+    )]
     NotOneLine(&'static str),
     #[error(
         "--rule {rule}: it judges {} only: on {object} an override would overrule nothing",
@@ -116,6 +137,14 @@ enum GrantError {
     LongReason(usize),
     #[error("--for {0:#}: expected at least one second")]
     TooShort(SignedDuration),
+    #[error(
+        "{object}: metadata.deletionTimestamp: it is being deleted, and an override on it counts for nothing"
+    )]
+    BeingDeleted { object: String },
+    #[error("{object} has an override already: {standing}")]
+    Standing { object: String, standing: String },
+    #[error("--extend: {object} has no override that could be extended")]
+    NothingToExtend { object: String },
     /// What the flags cannot amount to.
     #[error("it would be no override: {0}")]
     Other(InvalidOverride),
@@ -136,9 +165,10 @@ async fn grant(args: &GrantArgs, reason: &str) -> Result<ExitStatus, CommandErro
     } = known(&server, argocd_namespace).await?;
     let now = Timestamp::now();
     let terms = knows_policy.then(|| inventory.terms());
-    let written = args
-        .written(reason, terms, now)
-        .map_err(CommandError::new)?;
+    let asked = args
+        .duration
+        .map(|duration| args.written(reason, duration, terms, now));
+    let asked = asked.transpose().map_err(CommandError::new)?;
     let (mut live, mut judgement) = find(
         &server,
         &args.target,
@@ -151,16 +181,31 @@ async fn grant(args: &GrantArgs, reason: &str) -> Result<ExitStatus, CommandErro
     }
     args.check_kind(&live.reference)
         .map_err(CommandError::new)?;
+    if live.is_being_deleted {
+        let object = live.reference.short();
+        return Err(CommandError::new(GrantError::BeingDeleted { object }));
+    }
+    let standing = live.written.standing(now).cloned();
+    let written = match (asked, &standing) {
+        (Some(asked), _) => asked,
+        (None, Some(standing)) => {
+            let extended = args.extended(standing, reason);
+            extended.map_err(CommandError::new)?
+        }
+        (None, None) => {
+            let object = live.reference.short();
+            return Err(CommandError::new(GrantError::NothingToExtend { object }));
+        }
+    };
     let attempt = Attempt::refused(&server, &live, argocd_namespace).await?;
     let judgement = judgement.by(&written.rules);
     if args.output.is_none() {
         output::print(&shown::let_through(&judgement, &written.rules))?;
     }
-    if let Override::Valid(standing) = &live.written {
-        output::warning(&format!(
-            "replaces what stands: {}",
-            shown::sentence(standing)
-        ));
+    if let Some(standing) = &standing
+        && !args.extend
+    {
+        args.replace_or_ask(&live.reference, standing, &written)?;
     }
 
     live.writer = args
@@ -211,11 +256,12 @@ impl GrantArgs {
     fn written(
         &self,
         reason: &str,
+        duration: SignedDuration,
         terms: Option<&Terms>,
         now: Timestamp,
     ) -> Result<break_glass::Override, GrantError> {
         let names: Vec<&str> = self.rules.iter().map(|rule| rule.as_str()).collect();
-        let end = end(now, self.duration);
+        let end = end(now, duration);
         let written = break_glass::Override::new(&names.join(","), reason, &end.to_string());
         let written = written.map_err(|error| match error {
             InvalidOverride::LongReason => GrantError::LongReason(reason.chars().count()),
@@ -224,15 +270,64 @@ impl GrantArgs {
         match terms.map_or(Ok(()), |terms| terms.accept(&written, now)) {
             Ok(()) => Ok(written),
             Err(Unacceptable::TooLong(longest)) => Err(GrantError::TooLong {
-                given: self.duration,
+                given: duration,
                 longest,
             }),
             Err(Unacceptable::NoTicket(pattern)) => Err(GrantError::NoTicket {
                 reason: reason.to_owned(),
                 pattern,
             }),
-            Err(Unacceptable::Expired(_)) => Err(GrantError::TooShort(self.duration)),
+            Err(Unacceptable::Expired(_)) => Err(GrantError::TooShort(duration)),
         }
+    }
+
+    /// What stands with the rules that are asked for as well.
+    fn extended(
+        &self,
+        standing: &break_glass::Override,
+        reason: &str,
+    ) -> Result<break_glass::Override, GrantError> {
+        let mut written = standing.clone();
+        let more = self.rules.iter().filter(|rule| !standing.names(**rule));
+        written.rules.extend(more);
+        if written.rules.len() > standing.rules.len() && reason != standing.reason {
+            written.reason = format!("{}{REASON_SEPARATOR}{reason}", standing.reason);
+        }
+        match written.reason.chars().count() {
+            ..=REASON_LIMIT => Ok(written),
+            length => Err(GrantError::LongReason(length)),
+        }
+    }
+
+    /// Tells that an override is replaced, which ends it; if that was not said beforehand, whoever runs this is asked.
+    fn replace_or_ask(
+        &self,
+        object: &ObjectReference,
+        standing: &break_glass::Override,
+        written: &break_glass::Override,
+    ) -> Result<(), CommandError> {
+        let sentence = shown::sentence(standing);
+        let ends_nothing = standing.rules.iter().all(|rule| written.names(*rule))
+            && standing.reason == written.reason
+            && standing.expires <= written.expires;
+        if self.replace || ends_nothing || self.dry_run != DryRun::None {
+            output::warning(&format!("replaces what stands: {sentence}"));
+            return Ok(());
+        }
+        let object = object.short();
+        let question = format!(
+            "{object} has an override already: {sentence}\nReplace it, which ends it? [y/N] "
+        );
+        if output::ask(&question) {
+            return Ok(());
+        }
+        let error = GrantError::Standing {
+            object,
+            standing: sentence,
+        };
+        Err(CommandError::new(error).hinted(
+            "--extend adds the rules to it and leaves the rest as it is; --replace ends it in favour of this one",
+        ))
     }
 
     /// Tries again what was refused, or says how to.
@@ -275,7 +370,7 @@ fn one_line<'t>(
     if text.is_empty() {
         return Err(GrantError::Empty { flag, expected });
     }
-    if text.contains(char::is_control) {
+    if !text.chars().all(is_printed) {
         return Err(GrantError::NotOneLine(flag));
     }
     Ok(text)

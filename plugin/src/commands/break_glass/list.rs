@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use policy::Inventory;
 
 use super::{Namespaces, known};
-use crate::break_glass::{Judgement, Live, Override, Standing, State};
+use crate::break_glass::{Grants, Judgement, Live, Override, Standing, State};
 use crate::cluster_access::{ClusterArgs, block_on};
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
@@ -20,9 +20,11 @@ use crate::selection::{Listed, Selection};
 /// when, why, and which of these rules the object violates now, overruled or not. One that expired
 /// lets nothing pass any more; what it let pass stays until somebody changes it.
 ///
+/// Who granted it is known from the webhook's Events, as long as there are some: one hour, unless the API server keeps them
+/// longer. Whoever may write Events can forge them; the proof is in the audit log.
+///
 /// `-o wide` adds which program wrote the override last, as the API server keeps it in managedFields.
-/// That is a name which the program gives itself, and no person: who it was is in the Event, in the
-/// webhook's log and in the audit log.
+/// That is a name which the program gives itself, and no person.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -100,6 +102,13 @@ async fn list(args: &ListArgs) -> Result<Listed<Standing>, CommandError> {
         }
     }
     listed.retain(|standing| !args.expired || standing.state == State::Expired);
+    if !listed.is_empty() {
+        let namespace = (!args.all_namespaces).then(|| args.namespaces.of_objects());
+        let grants = Grants::of(&server, namespace).await;
+        for standing in &mut listed {
+            standing.granted_by = grants.granted_by(standing);
+        }
+    }
     Ok(Listed {
         made: listed,
         left_out,

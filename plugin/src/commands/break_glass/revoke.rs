@@ -1,22 +1,26 @@
 //! `break-glass revoke`: ends an override.
 
 use jiff::Timestamp;
+use policy::break_glass::VERB;
 use policy::break_glass::annotations::{ALL, EXPIRES};
 use serde_json::{Map, Value, json};
 
 use super::{DryRun, Namespaces, generator_of, known};
 use crate::break_glass::live::find;
-use crate::break_glass::{Override, Standing, Target};
-use crate::cluster_access::{ClusterArgs, block_on};
+use crate::break_glass::{Live, Override, Standing, Target};
+use crate::cluster_access::{ApiServer, ClusterArgs, block_on, may_i};
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
+use crate::facts::live::{of_all_namespaces, resource_of};
 use crate::output::break_glass::{self as shown, ObjectFormat};
+use crate::repository::manifest::Kind;
 
 /// End an override
 ///
 /// Where none of its rules is violated any more, the three annotations are taken off. Where one is, the
 /// webhook would refuse that: the override is cut short to now, which anybody may do who may write the
-/// object, and what is then in violation is shown. Nothing that runs changes by this, but the next
+/// object, and what is then in violation is shown. Off an ApplicationSet it is taken by whoever may
+/// overrule its rules; by anybody else it is cut short, too. Nothing that runs changes by this, but the next
 /// change to what the rule reads is refused until it is put right.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
@@ -69,7 +73,7 @@ async fn revoke(args: &RevokeArgs) -> Result<ExitStatus, CommandError> {
     }
     let now = Timestamp::now();
     let judgement = judgement.by(live.written.rules());
-    let left = if judgement.may_be_violated() {
+    let left = if judgement.may_be_violated() || stays_on_record(&server, &live).await? {
         cut_short(&live.written, now)
     } else {
         Override::None
@@ -82,6 +86,21 @@ async fn revoke(args: &RevokeArgs) -> Result<ExitStatus, CommandError> {
     let standing = Standing::of(&live, left, judgement, now);
     shown::revoked(&standing, was, args.dry_run.suffix(), args.output)?;
     Ok(ExitStatus::Clean)
+}
+
+/// Whether an override stays where it stands, and is only over: on an ApplicationSet, which somebody who may not overrule its
+/// rules does not take it off. What it let pass may be put right in the template, and not yet in the Applications.
+async fn stays_on_record(server: &ApiServer, live: &Live) -> Result<bool, CommandError> {
+    if live.kind != Kind::ApplicationSet {
+        return Ok(false);
+    }
+    for rule in live.written.rules() {
+        let policies = of_all_namespaces(resource_of(Kind::Policy));
+        if !may_i(server, VERB, &policies, rule.as_str()).await?.allowed {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What becomes of the annotations.

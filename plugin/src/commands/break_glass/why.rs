@@ -205,7 +205,29 @@ async fn writes(
             reason: "unknown whether an ApplicationSet generates it".to_owned(),
         });
     };
-    answer(server, verb, objects(target.kind, namespace), &target.name).await
+    let mut answer = answer(server, verb, objects(target.kind, namespace), &target.name).await?;
+    if answer.allowed == Allowed::Yes && is_being_deleted(server, target, namespace).await? {
+        answer = Answer {
+            allowed: Allowed::OfNoUse,
+            reason: "it is being deleted, and an override on it counts for nothing".to_owned(),
+            ..answer
+        };
+    }
+    Ok(answer)
+}
+
+/// Whether an object has been asked to go. Of one that may not be read, or is not there, it is not known.
+async fn is_being_deleted(
+    server: &ApiServer,
+    target: &Target,
+    namespace: &str,
+) -> Result<bool, CommandError> {
+    let read = |json: &str| Live::read(target.kind, json);
+    let objects = objects(target.kind, namespace);
+    match server.get(&objects, &target.name, read).await {
+        Err(error) if error.is_forbidden() => Ok(false),
+        found => Ok(found?.is_some_and(|live| live.is_ok_and(|live| live.is_being_deleted))),
+    }
 }
 
 /// The object that an override would stand on; None if the user may not read what tells that.

@@ -44,7 +44,7 @@ pub(in crate::output) struct BreakGlassReview<'a> {
 #[serde(rename_all = "camelCase")]
 struct Item<'s> {
     object: Object<'s>,
-    /// `active`, `expired`, `invalid` or `none`.
+    /// `active`, `expired`, `terminating`, `invalid` or `none`.
     state: &'static str,
     rules: Vec<&'static str>,
     reason: Option<&'s str>,
@@ -55,6 +55,8 @@ struct Item<'s> {
     violations: Vec<Violation<'s>>,
     /// What they cannot tell.
     undecided: Vec<Violation<'s>>,
+    /// Who granted it, as the webhook's Event has it; null where there is none any more.
+    granted_by: Option<&'s str>,
     /// The program that wrote it last, by the name that it gave itself; null where nothing is written.
     manager: Option<&'s str>,
     written: Option<Timestamp>,
@@ -152,6 +154,7 @@ impl<'s> Item<'s> {
             problem,
             violations: standing.violations.iter().map(Violation::new).collect(),
             undecided: standing.undecided.iter().map(Violation::new).collect(),
+            granted_by: standing.granted_by.as_deref(),
             manager: writer.map(|writer| &*writer.manager),
             written: writer.and_then(|writer| writer.time),
         }

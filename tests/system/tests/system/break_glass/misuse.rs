@@ -321,6 +321,82 @@ async fn on_what_an_application_set_generates() -> Result<()> {
 }
 
 #[tokio::test]
+async fn taken_from_its_application_set_so_that_the_violation_would_look_old() -> Result<()> {
+    let controller = Person::Account("argocd-applicationset-controller");
+    let installation = shared().await?;
+    let on_call = Person::OnCall.session(installation).await?;
+    let set = json!({
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "ApplicationSet",
+        "metadata": {"name": "misuse-owner", "namespace": "argocd"},
+        "spec": {
+            "generators": [{"list": {"elements": []}}],
+            "template": {
+                "metadata": {"name": "misuse-owned"},
+                "spec": production("misuse-owned", &json!({}))?["spec"],
+            },
+        },
+    });
+    let granted = both(&set, &granting(&json!({})));
+    on_call.create(&granted).await?.admitted();
+    let admin = Session::of(installation.admin()).await?;
+    let stored = serde_json::to_value(admin.get("ApplicationSet", "misuse-owner").await?)?;
+    let generated = json!({"metadata": {"ownerReferences": [{
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationSet", "name": "misuse-owner",
+        "uid": stored["metadata"]["uid"], "controller": true,
+    }]}});
+    let child = production("misuse-owned", &both(&automated(), &generated))?;
+    let controller = controller.session(installation).await?;
+    eventually(WITHIN, "the override of the set counts", async || {
+        let answer = controller.create(&child).await;
+        match answer.map_err(|error| format!("{error:#}"))? {
+            Answer::Admitted => Ok(()),
+            refused @ Answer::Refused(_) => Err(format!("{refused:?}")),
+        }
+    })
+    .await?;
+
+    let alone = json!({"metadata": {"ownerReferences": null}});
+    for person in [Person::Developer, Person::OnCall] {
+        let answer = patch_by("misuse-owned", person, &alone).await?;
+        let message = answer.refusal();
+        assert!(message.starts_with("prod-auto-sync: "), "{message}");
+    }
+    let without = json!({"metadata": {"annotations": {RULES: null, REASON: null, EXPIRES: null}}});
+    let developer = Person::Developer.session(installation).await?;
+    let answer = developer
+        .patch("ApplicationSet", "misuse-owner", &without)
+        .await?;
+    assert_eq!(
+        reason(answer),
+        "is taken off by somebody who may not overrule prod-auto-sync"
+    );
+    let orphaning = developer_deletes_alone(installation, "misuse-owner").await?;
+    assert!(
+        orphaning.contains("is taken off by somebody who may not overrule prod-auto-sync"),
+        "{orphaning}"
+    );
+    Ok(())
+}
+
+/// What somebody is told who deletes an ApplicationSet and leaves its Applications.
+async fn developer_deletes_alone(installation: &Installation, name: &str) -> Result<String> {
+    let developer = Person::Developer
+        .log_in(installation.control_plane())
+        .await?;
+    let delete = [
+        "delete",
+        "applicationset",
+        name,
+        "--namespace",
+        "argocd",
+        "--cascade=orphan",
+    ];
+    let run = developer.kubectl(delete).run().await?;
+    Ok(run.stderr)
+}
+
+#[tokio::test]
 async fn inherited_from_a_template() -> Result<()> {
     let on_call = Person::OnCall.session(shared().await?).await?;
     let mut template = production("misuse-{{cluster}}", &granting(&json!({})))?;
