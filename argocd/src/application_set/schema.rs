@@ -3,7 +3,8 @@
 //!
 //! What a template renders to, and what a patch makes of it, Argo CD reads back into these types:
 //! fields that they do not have vanish, and a value of another type is an error. The fields are
-//! those of Argo CD 3.5's CustomResourceDefinition of Application.
+//! those of Argo CD 3.6's CustomResourceDefinition of Application; an older API drops the newer ones
+//! from the ApplicationSet before they get here.
 
 use serde_json::{Map, Value};
 
@@ -119,6 +120,7 @@ const JSONNET_VARIABLES: Schema = List(&Struct(&[
 ]));
 
 const DIRECTORY: Schema = Struct(&[
+    ("disableExtensionFilter", Boolean),
     ("exclude", Text),
     ("include", Text),
     (
@@ -442,6 +444,14 @@ mod tests {
             conform(value, Names::Exact),
             Ok(json!({"spec": {"project": "shop"}}))
         );
+    }
+
+    #[test]
+    fn what_only_newer_versions_of_argo_cd_have_stays() {
+        let source = json!({"directory": {"disableExtensionFilter": true}, "tagPrefix": "v"});
+        let value = json!({"spec": {"source": source.clone(), "sources": [source]}});
+
+        assert_eq!(conform(value.clone(), Names::Exact), Ok(value));
     }
 
     #[test]

@@ -194,14 +194,7 @@ fn a_map_of_strings_has_empty_strings_for_what_it_has_not() {
 
 #[test]
 fn functions_that_argo_cd_removes_are_not_defined() {
-    for function in [
-        "env",
-        "expandenv",
-        "getHostByName",
-        "include",
-        "tpl",
-        "required",
-    ] {
+    for function in ["env", "expandenv", "getHostByName", "include", "required"] {
         assert_eq!(
             render(&format!("{{{{ {function} \"HOME\" }}}}")),
             Err(fails(format!(
@@ -224,6 +217,13 @@ fn what_depends_on_chance_or_time_is_undecided_and_named() {
         let expected = TemplateError::Undecided(format!("the function {name}"));
         assert_eq!(render(template), Err(expected));
     }
+}
+
+#[test]
+fn what_only_newer_versions_of_argo_cd_have_is_undecided_and_named() {
+    let expected = TemplateError::Undecided("the function tpl".to_owned());
+
+    assert_eq!(render("{{ tpl .template . }}"), Err(expected));
 }
 
 #[test]

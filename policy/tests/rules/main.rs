@@ -529,6 +529,13 @@ fn what_no_rule_reads_is_not_judged_again() {
         json!({}),
         json!({"status": {"sync": {"status": "Synced"}}}),
         json!({"metadata": {"annotations": {"argocd.argoproj.io/refresh": "hard"}}}),
+        json!({"metadata": {"annotations": {
+            "argocd.argoproj.io/refresh": "normal",
+            "argocd.argoproj.io/refresh-timestamp": "2026-11-30T08:00:00.123456789Z",
+            "argocd.argoproj.io/hydrate": "normal",
+            "argocd.argoproj.io/hydrate-timestamp": "2026-11-30T08:00:00.123456789Z",
+        }}}),
+        json!({"metadata": {"annotations": {"argocd.argoproj.io/deletion-approved": "2026-11-30T08:00:00Z"}}}),
         json!({"metadata": {"finalizers": ["resources-finalizer.argocd.argoproj.io"]}}),
         json!({"spec": {"project": ""}}),
         json!({"spec": {"syncPolicy": {"automated": {"prune": false, "selfHeal": false}}}}),

@@ -38,7 +38,7 @@ pub struct ArgoCd {
 }
 
 impl ArgoCd {
-    /// Starts Redis, the repo server, the two controllers and argocd-server, and logs in.
+    /// Starts the cache, the repo server, the two controllers and argocd-server, and logs in.
     ///
     /// `credentials` are the answers of the credential plugin, by the names of the clusters.
     pub async fn start(
@@ -110,9 +110,17 @@ impl<'a> Starting<'a> {
             folder: control_plane.folder().join("argo-cd"),
             components: Vec::new(),
         };
-        for folder in [starting.home(), starting.temporary(), starting.stand_ins()] {
+        let folders = [
+            starting.home(),
+            starting.temporary(),
+            starting.stand_ins(),
+            starting.built(),
+        ];
+        for folder in folders {
             fs::create_dir_all(folder).context("cannot make a folder for Argo CD")?;
         }
+        let linked = programs.link_into(&starting.built());
+        linked.context("cannot put Argo CD's programs into a folder")?;
         let written = write_credential_plugin(&starting.stand_ins(), credentials);
         written.context("cannot write the credential plugin")?;
         Ok(starting)
@@ -125,29 +133,17 @@ impl<'a> Starting<'a> {
         self.application_set_controller(&repo_server).await?;
         let port = self.server(&repo_server).await?;
         let password = initial_password(self.control_plane).await?;
-        let argocd = self.programs.argocd();
         let command_line =
-            CommandLine::log_in(argocd, &self.home(), port.address(), &password).await?;
+            CommandLine::log_in(self.argocd(), &self.home(), port.address(), &password).await?;
         let rest = Rest::log_in(port.address(), &password).await?;
         Ok((command_line, rest, port))
     }
 
     /// On a Unix socket, where it needs neither a port nor a password.
     async fn redis(&mut self) -> Result<()> {
-        let mut redis = Command::new(self.programs.redis_server());
-        redis.args([
-            "--port",
-            "0",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-            "--logfile",
-            "/dev/stderr",
-        ]);
-        redis.arg("--unixsocket").arg(self.redis_socket());
-        redis.arg("--dir").arg(&self.folder);
-        self.spawn("redis-server", &redis)?;
+        let mut redis = Command::new(self.programs.redis());
+        redis.arg(self.redis_socket());
+        self.spawn("redis", &redis)?;
         let socket = self.redis_socket();
         self.ready(async |_| {
             let connected = UnixStream::connect(&socket).await;
@@ -161,6 +157,7 @@ impl<'a> Starting<'a> {
         repo_server
             .args(["--address=127.0.0.1", "--port=0", "--disable-tls"])
             .args(["--metrics-address=127.0.0.1", "--metrics-port=0"])
+            .args(self.programs.release().repo_server_flags())
             .env("ARGOCD_ASK_PASS_SOCK", self.folder.join("ask-pass.sock"));
         self.redis_flag(&mut repo_server);
         self.spawn("argocd-repo-server", &repo_server)?;
@@ -182,7 +179,7 @@ impl<'a> Starting<'a> {
         let mut controller = self.logged_in("argocd-applicationset-controller").await?;
         controller
             .args(["--metrics-addr=127.0.0.1:0", "--probe-addr=127.0.0.1:0"])
-            .arg("--webhook-addr=127.0.0.1:0")
+            .args(["--webhook-addr=127.0.0.1:0", "--enable-progressive-syncs"])
             .args([
                 "--argocd-repo-server",
                 repo_server,
@@ -215,10 +212,10 @@ impl<'a> Starting<'a> {
     fn argo_cd(&self, name: &str) -> Command {
         let mut path = self.stand_ins().into_os_string();
         path.push(":");
-        path.push(self.programs.folder());
+        path.push(self.built());
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap_or_default());
-        let mut command = Command::new(self.programs.argocd());
+        let mut command = Command::new(self.argocd());
         command
             .env("ARGOCD_BINARY_NAME", name)
             .env("ARGOCD_GPG_ENABLED", "false")
@@ -277,6 +274,15 @@ impl<'a> Starting<'a> {
 
     fn stand_ins(&self) -> PathBuf {
         self.folder.join("bin")
+    }
+
+    /// The folder of the programs that were built.
+    fn built(&self) -> PathBuf {
+        self.folder.join("built")
+    }
+
+    fn argocd(&self) -> PathBuf {
+        self.built().join("argocd")
     }
 
     fn redis_socket(&self) -> PathBuf {

@@ -14,12 +14,15 @@
 //! # }
 //! ```
 //!
-//! What is real: etcd, kube-apiserver and kube-controller-manager of each cluster, Redis, and Argo CD's repo server,
-//! controllers, API server and CLI. Each logs in with a token of its own `ServiceAccount`, and has the rights that Argo CD's
-//! install manifests give it. Helm and kustomize are those that Argo CD v3.2.11 was released with, or a patch release newer.
+//! What is real: etcd, kube-apiserver and kube-controller-manager of each cluster, and Argo CD's repo server, controllers, API
+//! server and CLI, of the [`Release`] that is chosen. Each logs in with a token of its own `ServiceAccount`, and has the rights
+//! that Argo CD's install manifests give it. Helm and kustomize are of the same minor version as those that Argo CD was
+//! released with.
 //!
 //! What is not:
 //!
+//! - Redis. Argo CD's cache is served by miniredis, which Argo CD itself runs in its place for `argocd --core` and in its tests:
+//!   it keeps, lets expire, renames, lists and publishes as Redis does, in memory and without a password.
 //! - Nothing runs in Pods. A stand-in for kubelet says of every Pod of a workload cluster that it is ready.
 //! - AWS. Clusters are declared with `awsAuthConfig`, and a stand-in for `argocd-k8s-auth` gives tokens of a workload cluster
 //!   where AWS would give its own.
@@ -35,6 +38,7 @@ mod kubelet;
 mod manifests;
 mod port;
 mod programs;
+mod releases;
 mod repository;
 mod rest;
 mod workload_cluster;
@@ -45,7 +49,8 @@ pub use component::Component;
 pub use controller_manager::ControllerManager;
 pub use fleet::{Devops, Fleet, Guard};
 pub use manifests::install;
-pub use programs::{ARGO_CD_VERSION, Programs};
+pub use programs::{Programs, redis};
+pub use releases::{GITOPS_TEST_ARGO_CD, RELEASES, Release};
 pub use repository::Repository;
 pub use rest::Rest;
 pub use workload_cluster::WorkloadCluster;

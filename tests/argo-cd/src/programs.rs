@@ -1,70 +1,74 @@
 //! Where Argo CD and what it runs come from.
 
 use std::env;
+use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use control_plane::{GoPrograms, ModuleFile};
+use control_plane::{GoPrograms, GoProgramsError};
 
-/// The release of Argo CD. v3.2.12 does not compile, and newer ones require a module that is only a folder of their
-/// repository.
-pub const ARGO_CD_VERSION: &str = "v3.2.11";
-
-const GO_MOD: &str = include_str!("../binaries/go.mod");
-const GO_SUM: &str = include_str!("../binaries/go.sum");
-
-/// All of Argo CD is one program, which goes by its name.
-const PACKAGES: [(&str, &str); 3] = [
-    ("argocd", "github.com/argoproj/argo-cd/v3/cmd"),
-    ("helm", "helm.sh/helm/v3/cmd/helm"),
-    ("kustomize", "sigs.k8s.io/kustomize/kustomize/v5"),
-];
-const FILES: [ModuleFile; 1] = [ModuleFile {
-    name: "install.yaml",
-    module: "github.com/argoproj/argo-cd/v3",
-    path: "manifests/install.yaml",
-}];
+use crate::releases::Release;
 
 /// Programs that the harness runs.
 #[derive(Clone, Debug)]
 pub struct Programs {
-    built: PathBuf,
-    redis_server: PathBuf,
+    release: &'static Release,
+    /// Argo CD's own folder.
+    argo_cd: PathBuf,
+    /// The folders of all that Argo CD runs, and its own.
+    folders: Vec<PathBuf>,
+    redis: PathBuf,
     controller_manager: PathBuf,
 }
 
 impl Programs {
-    /// Finds what the system must have, and builds the rest, once for a user. The build takes minutes, tells on standard
-    /// error how it gets on, and blocks.
+    /// Finds what the system must have, and builds the rest, once for a user: the release of Argo CD that is
+    /// [chosen](Release::chosen), and what it needs. The build takes minutes, tells on standard error how it gets on, and
+    /// blocks.
     pub fn locate() -> Result<Self> {
-        let redis_server =
-            system_program("redis-server", "on Debian: apt-get install redis-server")?;
+        let release = Release::chosen()?;
         system_program("git", "on Debian: apt-get install git")?;
+        let redis = redis().context("cannot build miniredis")?;
+        let version = release.version();
+        let built = release.built_once();
+        let folders = built.with_context(|| {
+            format!("cannot build Argo CD {version}, its Helm and its kustomize")
+        })?;
+        let argo_cd = folders.first().context("nothing was built")?.clone();
         Ok(Self {
-            built: go_programs()
-                .built_once()
-                .context("cannot build Argo CD, Helm and kustomize")?,
-            redis_server,
+            release,
+            argo_cd,
+            folders,
+            redis,
             controller_manager: control_plane::kube_controller_manager()?,
         })
     }
 
-    /// The folder of `argocd`, `helm` and `kustomize`.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.built
+    /// Of which Argo CD they are.
+    pub fn release(&self) -> &'static Release {
+        self.release
     }
 
-    pub(crate) fn argocd(&self) -> PathBuf {
-        self.built.join("argocd")
+    /// Makes a folder's `argocd`, `helm`, `kustomize` and whatever else Argo CD looks for on its `PATH` the built ones.
+    pub(crate) fn link_into(&self, folder: &Path) -> io::Result<()> {
+        for built in &self.folders {
+            for program in built.read_dir()? {
+                let program = program?;
+                symlink(program.path(), folder.join(program.file_name()))?;
+            }
+        }
+        Ok(())
     }
 
     /// Argo CD's install manifests.
     pub(crate) fn install_manifests(&self) -> PathBuf {
-        self.built.join("install.yaml")
+        self.argo_cd.join("install.yaml")
     }
 
-    pub(crate) fn redis_server(&self) -> &Path {
-        &self.redis_server
+    /// What serves Argo CD's cache.
+    pub(crate) fn redis(&self) -> &Path {
+        &self.redis
     }
 
     pub(crate) fn controller_manager(&self) -> &Path {
@@ -72,18 +76,18 @@ impl Programs {
     }
 }
 
-fn go_programs() -> GoPrograms {
-    GoPrograms {
-        cache: "argo-cd",
-        go_mod: GO_MOD,
-        go_sum: GO_SUM,
-        linker_flags: format!(
-            "-s -w -X github.com/argoproj/argo-cd/v3/common.version={}",
-            ARGO_CD_VERSION.trim_start_matches('v')
-        ),
-        packages: &PACKAGES,
-        files: &FILES,
-    }
+/// The server for Argo CD's cache, which takes seconds to build; this blocks.
+pub fn redis() -> Result<PathBuf, GoProgramsError> {
+    let programs = GoPrograms {
+        cache: "redis",
+        go_mod: include_str!("../binaries/redis/go.mod"),
+        go_sum: include_str!("../binaries/redis/go.sum"),
+        sources: &[("main.go", include_str!("../binaries/redis/main.go"))],
+        linker_flags: "-s -w".to_owned(),
+        packages: &[("redis", "kubectl-gitops.io/tests/argo-cd/binaries/redis")],
+        files: &[],
+    };
+    Ok(programs.built_once()?.join("redis"))
 }
 
 fn system_program(name: &str, remedy: &str) -> Result<PathBuf> {
@@ -100,23 +104,6 @@ fn system_program(name: &str, remedy: &str) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_version_is_the_one_that_go_mod_requires() {
-        let required = format!("github.com/argoproj/argo-cd/v3 {ARGO_CD_VERSION}");
-
-        assert!(GO_MOD.contains(&required));
-    }
-
-    #[test]
-    fn the_version_is_the_one_that_the_page_about_versions_names() {
-        let page = include_str!("../../../docs/argo-cd-versions.md");
-        let row = page
-            .lines()
-            .find(|line| line.starts_with("| running Argo CD:"));
-
-        assert!(row.is_some_and(|row| row.contains(&format!("| {ARGO_CD_VERSION} |"))));
-    }
 
     #[test]
     fn a_program_that_is_not_installed_is_named_with_the_way_to_get_it() {

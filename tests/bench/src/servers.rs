@@ -216,6 +216,7 @@ fn opa() -> Result<PathBuf> {
         cache: "peers",
         go_mod: GO_MOD,
         go_sum: GO_SUM,
+        sources: &[],
         linker_flags: "-s -w".to_owned(),
         packages: &PACKAGES,
         files: &[],

@@ -115,6 +115,7 @@ fn programs() -> Result<GoPrograms, BinariesError> {
         cache: "control-plane",
         go_mod: GO_MOD,
         go_sum: GO_SUM,
+        sources: &[],
         linker_flags: linker_flags()?,
         packages: &PACKAGES,
         files: &[],

@@ -4,6 +4,7 @@ use std::env;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
@@ -23,6 +24,8 @@ pub struct GoPrograms {
     pub go_mod: &'static str,
     /// Its checksums.
     pub go_sum: &'static str,
+    /// Go files of the module's own, by their names.
+    pub sources: &'static [(&'static str, &'static str)],
     /// What the linker is told.
     pub linker_flags: String,
     /// The programs' names and packages.
@@ -40,6 +43,8 @@ pub struct ModuleFile {
     pub module: &'static str,
     /// Where the module has it.
     pub path: &'static str,
+    /// Whether it is to be executed; a Go module has no such files.
+    pub executable: bool,
 }
 
 /// What `go mod download` says of a module.
@@ -82,12 +87,13 @@ impl GoPrograms {
         let strategy = strategy.map_err(GoProgramsError::NoCache)?;
         let cache = strategy.cache_dir().join("kubectl-gitops").join(self.cache);
         let version = go_version()?;
-        let parts = [
-            &version,
+        let mut parts = vec![
+            &*version,
             self.linker_flags.as_str(),
             self.go_mod,
             self.go_sum,
         ];
+        parts.extend(self.sources.iter().flat_map(|(name, text)| [*name, *text]));
         let folder = cache.join(key(&parts));
         if self.missing(&folder).is_some() {
             fs::create_dir_all(&cache).map_err(in_cache(&cache))?;
@@ -97,6 +103,14 @@ impl GoPrograms {
             }
         }
         Ok(folder)
+    }
+
+    /// The folder of a module that this one requires, from Go's module cache, or from the network if it is not there; this
+    /// blocks.
+    pub fn module(&self, module: &str) -> Result<PathBuf, GoProgramsError> {
+        let folder = tempfile::tempdir().map_err(in_cache(&env::temp_dir()))?;
+        self.write_module(folder.path())?;
+        downloaded(folder.path(), module)
     }
 
     /// A program that a folder lacks, if it lacks one.
@@ -130,9 +144,7 @@ impl GoPrograms {
         for path in [&module, &output] {
             fs::create_dir_all(path).map_err(in_cache(path))?;
         }
-        let write = |path: PathBuf, text: &str| fs::write(&path, text).map_err(in_cache(&path));
-        write(module.join("go.mod"), self.go_mod)?;
-        write(module.join("go.sum"), self.go_sum)?;
+        self.write_module(&module)?;
         for (number, (name, package)) in (1..).zip(self.packages) {
             let mut go = go::command(&module);
             go.arg("build")
@@ -146,11 +158,25 @@ impl GoPrograms {
         }
         for file in self.files {
             let source = downloaded(&module, file.module)?.join(file.path);
-            fs::copy(&source, output.join(file.name)).map_err(in_cache(&source))?;
+            let copy = output.join(file.name);
+            fs::copy(&source, &copy).map_err(in_cache(&source))?;
+            if file.executable {
+                let permissions = fs::Permissions::from_mode(0o755);
+                fs::set_permissions(&copy, permissions).map_err(in_cache(&copy))?;
+            }
         }
         remove(folder)?;
         fs::rename(&output, folder).map_err(in_cache(folder))?;
         remove(&workspace)
+    }
+
+    fn write_module(&self, folder: &Path) -> Result<(), GoProgramsError> {
+        let own = [("go.mod", self.go_mod), ("go.sum", self.go_sum)];
+        for (name, text) in own.iter().chain(self.sources) {
+            let path = folder.join(name);
+            fs::write(&path, text).map_err(in_cache(&path))?;
+        }
+        Ok(())
     }
 }
 
@@ -204,5 +230,28 @@ mod tests {
     #[test]
     fn the_key_tells_apart_what_the_parts_join_to() {
         assert_ne!(key(&["ab", "c"]), key(&["a", "bc"]));
+    }
+
+    #[test]
+    fn a_program_can_be_built_from_a_file_of_the_module() {
+        let folder = tempfile::tempdir().unwrap();
+        let programs = GoPrograms {
+            cache: "unused",
+            go_mod: "module example.com/greeting\n\ngo 1.21\n",
+            go_sum: "",
+            sources: &[(
+                "main.go",
+                "package main\n\nfunc main() { print(\"hello\") }\n",
+            )],
+            linker_flags: "-s -w".to_owned(),
+            packages: &[("greet", "example.com/greeting")],
+            files: &[],
+        };
+
+        programs.build(&folder.path().join("greeting")).unwrap();
+
+        let program = folder.path().join("greeting").join("greet");
+        let output = std::process::Command::new(program).output().unwrap();
+        assert_eq!(output.stderr, b"hello");
     }
 }

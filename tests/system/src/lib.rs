@@ -20,5 +20,5 @@ pub use installation::{
     Installation, Overlay, effective, expose, install, path, serve, serve_by, succeed,
 };
 pub use process::{Process, Signal};
-pub use transcript::told_as_written;
+pub use transcript::{told, told_as_written};
 pub use webhook::{Webhook, WebhookLog};

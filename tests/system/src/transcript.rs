@@ -13,15 +13,7 @@ const END: &str = "```\n<!-- /demo -->";
 /// Runs a demo, which must tell its story to the end, and compares that with the transcript in a document. With
 /// `UPDATE_DOCS=1` in the environment it writes the transcript instead.
 pub async fn told_as_written(demo: &Path, document: &Path) -> Result<()> {
-    let demo = Command::new(demo)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await?;
-    let stderr = String::from_utf8_lossy(&demo.stderr);
-    let story = String::from_utf8(demo.stdout)?;
-    ensure!(demo.status.success(), "{stderr}\n{story}");
-
+    let story = told(demo).await?;
     let cannot = || format!("cannot read {}", document.display());
     let text = fs::read_to_string(document).with_context(cannot)?;
     let (before, rest) = text.split_once(BEGIN).context("there is no transcript")?;
@@ -37,4 +29,17 @@ pub async fn told_as_written(demo: &Path, document: &Path) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Runs a demo, which must tell its story to the end, and returns what it told.
+pub async fn told(demo: &Path) -> Result<String> {
+    let demo = Command::new(demo)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await?;
+    let stderr = String::from_utf8_lossy(&demo.stderr);
+    let story = String::from_utf8(demo.stdout)?;
+    ensure!(demo.status.success(), "{stderr}\n{story}");
+    Ok(story)
 }

@@ -4,6 +4,7 @@
 //! this compiles in a moment.
 
 mod background;
+mod preflight;
 mod run;
 mod summary;
 
@@ -13,11 +14,14 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::background::Background;
+use crate::preflight::{BASH, GIT, GO};
 use crate::run::{cargo, program, run, succeeds, target_folder};
 use crate::summary::{Summary, run_tests};
 
 /// Where the system tests look for programs that are known to be current.
 const PROGRAMS: &str = "GITOPS_TEST_PROGRAMS";
+/// Where the tests with Argo CD look for the release that they are to run.
+const ARGO_CD_RELEASE: &str = "GITOPS_TEST_ARGO_CD";
 const ARGO_CD_PACKAGE: &str = "gitops-argo-cd-tests";
 /// What tells cargo to run the tests with Argo CD, which it leaves out otherwise.
 const ARGO_CD_TESTS: [&str; 2] = ["--test", "argo_cd"];
@@ -34,15 +38,18 @@ struct Cli {
     command: Task,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 enum Task {
     /// Run all tests
     ///
     /// The first time on a machine this builds etcd, kube-apiserver and kubectl from their Go modules, which takes some
-    /// minutes. Argo CD is built while other tests run, and needs redis-server and git.
+    /// minutes. Argo CD is built while other tests run.
     Test {
         /// Only these
         only: Option<Part>,
+        /// With another release of Argo CD than the newest that is tried, such as 3.2.11
+        #[arg(long, value_name = "VERSION", requires = "only")]
+        argo_cd: Option<String>,
     },
     /// Check format, lints, documentation and, where cargo-deny is installed, dependencies
     Lint,
@@ -51,7 +58,7 @@ enum Task {
     /// The first time on a machine this builds etcd, kube-apiserver and kubectl from their Go modules, which takes some
     /// minutes.
     Demo {
-        /// Watch the real Argo CD be turned away, which is built the first time, and needs redis-server and git
+        /// Watch the real Argo CD be turned away, which is built the first time
         #[arg(long)]
         with_argo_cd: bool,
     },
@@ -75,7 +82,7 @@ enum Part {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Task::Test { only } => test(only),
+        Task::Test { only, argo_cd } => test(only, argo_cd.as_deref()),
         Task::Lint => lint(),
         Task::Demo { with_argo_cd } => demo(with_argo_cd),
         Task::Bench { quick } => bench(quick),
@@ -89,10 +96,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn test(only: Option<Part>) -> Result<()> {
+fn test(only: Option<Part>, argo_cd: Option<&str>) -> Result<()> {
+    preflight::check(&[GO, GIT, BASH])?;
     let summary = match only {
         None => all_tests()?,
-        Some(Part::ArgoCd) => argo_cd_tests()?,
+        Some(Part::ArgoCd) => argo_cd_tests(argo_cd)?,
     };
     anyhow::ensure!(summary.failed == 0, "{summary}");
     summary.print()
@@ -109,18 +117,27 @@ fn all_tests() -> Result<Summary> {
     prepare.arg(program("prepare-argo-cd")?);
     let argo_cd = Background::start("making sure that Argo CD is there", prepare)?;
     run::say("running the tests");
-    let mut summary = run_tests(tests(&["--no-fail-fast"])?)?;
+    let mut summary = run_tests(&mut tests(&["--no-fail-fast"])?)?;
     argo_cd.finish()?;
     run::say("running the tests with Argo CD");
-    summary += run_tests(tests(&ARGO_CD_TESTS)?)?;
+    summary += run_tests(&mut tests(&ARGO_CD_TESTS)?)?;
     Ok(summary)
 }
 
-fn argo_cd_tests() -> Result<Summary> {
+fn argo_cd_tests(release: Option<&str>) -> Result<Summary> {
     build_programs("the harness", ARGO_CD_PACKAGE)?;
     prepare_control_plane()?;
-    prepare_argo_cd()?;
-    run_tests(tests(&["--package", ARGO_CD_PACKAGE], &ARGO_CD_TESTS)?)
+    prepare_argo_cd(release)?;
+    let mut tests = tests(&["--package", ARGO_CD_PACKAGE], &ARGO_CD_TESTS)?;
+    run_tests(with_release(&mut tests, release))
+}
+
+/// Has the tests with Argo CD run a release, unless it is up to them.
+fn with_release<'a>(command: &'a mut Command, release: Option<&str>) -> &'a mut Command {
+    match release {
+        Some(release) => command.env(ARGO_CD_RELEASE, release),
+        None => command,
+    }
 }
 
 /// Tests of these packages, which all find our programs.
@@ -183,6 +200,7 @@ fn lint() -> Result<()> {
 }
 
 fn demo(with_argo_cd: bool) -> Result<()> {
+    preflight::check(&[GO, GIT])?;
     let (package, demo) = if with_argo_cd {
         (ARGO_CD_PACKAGE, "gitops-demo-with-argo-cd")
     } else {
@@ -191,7 +209,7 @@ fn demo(with_argo_cd: bool) -> Result<()> {
     build_programs("the demo", package)?;
     prepare_control_plane()?;
     if with_argo_cd {
-        prepare_argo_cd()?;
+        prepare_argo_cd(None)?;
     }
     let demo = program(demo)?;
     let status = Command::new(&demo)
@@ -206,6 +224,7 @@ fn demo(with_argo_cd: bool) -> Result<()> {
 }
 
 fn bench(quick: bool) -> Result<()> {
+    preflight::check(&[GO])?;
     // One after the other: built together, the webhook would get what only the benchmark asks of their dependencies.
     for package in ["gitops-webhook", "gitops-bench"] {
         let mut build = cargo();
@@ -245,7 +264,8 @@ fn prepare_control_plane() -> Result<()> {
     run(what, &mut Command::new(prepare))
 }
 
-fn prepare_argo_cd() -> Result<()> {
+fn prepare_argo_cd(release: Option<&str>) -> Result<()> {
     let what = "making sure that Argo CD and all that it needs is there";
-    run(what, &mut Command::new(program("prepare-argo-cd")?))
+    let mut prepare = Command::new(program("prepare-argo-cd")?);
+    run(what, with_release(&mut prepare, release))
 }

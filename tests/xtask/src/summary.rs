@@ -63,7 +63,7 @@ impl fmt::Display for Summary {
 ///
 /// A test program that ends without its last line, because it was killed, is an error: what it did not say cannot be
 /// counted.
-pub(crate) fn run_tests(mut cargo_test: Command) -> Result<Summary> {
+pub(crate) fn run_tests(cargo_test: &mut Command) -> Result<Summary> {
     let mut child = cargo_test
         .stdout(Stdio::piped())
         .spawn()

@@ -1,5 +1,5 @@
-//! The functions that exist and are not evaluated: what they return depends on chance, on time, or
-//! on a type that is not known here.
+//! The functions that exist and are not evaluated: what they return depends on chance, on time, on a
+//! type that is not known here, or on Argo CD's version.
 
 use super::{Body, Function};
 
@@ -44,4 +44,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::with_body("genSignedCert", Body::Undecided),
     Function::with_body("genSignedCertWithKey", Body::Undecided),
     Function::with_body("htpasswd", Body::Undecided),
+    // Argo CD has it since 3.6 (applicationset/utils/template_functions.go, `tplFun`); before, it is not defined.
+    Function::with_body("tpl", Body::Undecided),
 ];

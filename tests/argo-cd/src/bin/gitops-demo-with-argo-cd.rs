@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
-use gitops_argo_cd_tests::{ARGO_CD_VERSION, Fleet, Guard};
+use gitops_argo_cd_tests::{Fleet, Guard, Release};
 use gitops_system_tests::demo::{self, Outcome, Shell, progress, say, title};
 
 /// An Application that syncs production by itself.
@@ -32,7 +32,8 @@ async fn tell() -> Result<()> {
     let shell = shell.hiding(r#""time":""#, "<time>", "\"");
 
     title(&format!(
-        "A fleet that Argo CD {ARGO_CD_VERSION} deploys, behind the gate: staging by itself, production when a person says so"
+        "A fleet that Argo CD {} deploys, behind the gate: staging by itself, production when a person says so",
+        Release::chosen()?.version()
     ))?;
     shell.succeeds(APPLICATIONS)?;
 

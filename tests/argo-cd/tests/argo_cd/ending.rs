@@ -25,14 +25,14 @@ async fn nothing_is_left_when_the_process_is_killed() -> Result<()> {
         "etcd",
         "kube-apiserver",
         "kube-controller-manager",
-        "redis-server",
+        "redis",
         "argocd",
     ] {
         let is_one = |line: &&String| {
             line.split(' ')
                 .next()
                 .unwrap_or_default()
-                .ends_with(program)
+                .ends_with(&format!("/{program}"))
         };
         let count = processes.iter().filter(is_one).count();
         let expected = if program == "argocd" { 4 } else { 1 };

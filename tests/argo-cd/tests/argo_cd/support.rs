@@ -171,7 +171,10 @@ impl Request {
     /// Whether it was refused otherwise than for a conflict, upon which it is tried again.
     pub(crate) fn is_refused(&self) -> bool {
         let code = self.0["responseStatus"]["code"].as_u64();
-        code.is_none_or(|code| code >= 400 && code != 404 && code != 409)
+        // Since v3.6 the controller takes off the annotations of a refresh only if they are still those that it has seen: with
+        // a `test` in a JSON patch.
+        let is_stale = code == Some(422) && self.0["verb"] == "patch" && self.verdict().is_none();
+        code.is_none_or(|code| code >= 400 && code != 404 && code != 409) && !is_stale
     }
 
     /// Whether nothing is stored by it.

@@ -356,7 +356,14 @@ async fn while_it_is_down_specs_cannot_be_changed_and_argo_cd_goes_on() -> Resul
     .await?;
     for change in [
         json!({"status": {"health": {"status": "Healthy"}}}),
-        json!({"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}}),
+        // As Argo CD 3.6 asks for a refresh.
+        json!({"metadata": {"annotations": {
+            "argocd.argoproj.io/refresh": "normal",
+            "argocd.argoproj.io/refresh-timestamp": "2026-11-30T08:00:00.123456789Z",
+            "argocd.argoproj.io/hydrate": "normal",
+            "argocd.argoproj.io/hydrate-timestamp": "2026-11-30T08:00:00.123456789Z",
+        }}}),
+        json!({"metadata": {"annotations": {"argocd.argoproj.io/deletion-approved": "2026-11-30T08:00:00Z"}}}),
         json!({"operation": {"sync": {"revision": "v1.4.0"}}}),
     ] {
         session
