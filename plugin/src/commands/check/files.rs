@@ -8,6 +8,7 @@ use super::{ARGOCD_NAMESPACE, CheckArgs, Checked, Scope, lines_of, tell};
 use crate::error::CommandError;
 use crate::facts::{Facts, Source};
 use crate::output::{self, counted};
+use crate::production::production;
 use crate::report::Report;
 use crate::repository::Repository;
 use crate::repository::work_trees::WorkTrees;
@@ -20,7 +21,12 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
     let judged = Repository::read(&paths, namespace);
     let unread_files = given.problems.iter().chain(&judged.problems);
 
-    let mut facts = Facts::new(namespace, Completeness::Partial);
+    let completeness = if args.all_clusters_known {
+        Completeness::AllClusters
+    } else {
+        Completeness::Partial
+    };
+    let mut facts = Facts::new(namespace, completeness);
     facts.add(&judged.manifests, Source::Judged);
     facts.add(&given.manifests, Source::Given);
     for text in &facts.repeated {
@@ -39,6 +45,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
         is_complete: true,
         files: Some(judged.files),
         what: what(&judged, &report),
+        production: production(&inventory),
         report,
     })
 }
