@@ -14,11 +14,13 @@
 //! Git repository that is not at hand) is [`Undecided`]: reported with the template, of which much can
 //! still be judged, and never guessed.
 
+mod controller;
 mod expansion;
 mod fast_template;
 mod generators;
 mod parameters;
 mod patch;
+mod rolling_sync;
 mod schema;
 mod template;
 #[cfg(test)]
@@ -30,14 +32,17 @@ use serde::Deserialize;
 use serde::de::Error as _;
 use serde_json::{Map, Value};
 
+pub use self::controller::{ControllerParameters, ParametersConfigMap, ProgressiveSyncs};
 pub use self::expansion::{
     Expansion, ExpansionError, Generated, GeneratedApplication, Limits, Undecided,
 };
 use self::generators::GeneratorEntry;
 pub use self::generators::git::{Checkout, Checkouts, NoCheckouts};
+pub use self::rolling_sync::RollingSyncStep;
+use self::rolling_sync::RolloutStrategy;
 use self::schema::{APPLICATION, Mismatch, Names};
 use crate::kubernetes::Metadata;
-use crate::text::{null_as_default, object, objects, optional_object, strings};
+use crate::text::{StringMap, null_as_default, object, objects, optional_object, strings};
 
 /// An ApplicationSet, the part of it that is read.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -67,6 +72,48 @@ pub struct ApplicationSetSpec {
     template_patch: Option<String>,
     #[serde(deserialize_with = "optional_object")]
     sync_policy: Option<ApplicationSetSyncPolicy>,
+    #[serde(deserialize_with = "null_as_default")]
+    strategy: RolloutStrategy,
+    #[serde(deserialize_with = "objects")]
+    ignore_application_differences: Vec<IgnoredDifferences>,
+}
+
+/// An entry of `ignoreApplicationDifferences`: what the controller leaves alone in Applications that it
+/// generated before.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+struct IgnoredDifferences {
+    #[serde(deserialize_with = "null_as_default")]
+    name: String,
+    #[serde(deserialize_with = "strings")]
+    json_pointers: Vec<String>,
+    #[serde(deserialize_with = "strings")]
+    jq_path_expressions: Vec<String>,
+}
+
+impl IgnoredDifferences {
+    /// Whether a field of some Application may be left alone. Of jq only plain paths are read.
+    fn may_cover(&self, field: &str) -> bool {
+        let lies_on = |path: &str| {
+            let (path, field) = (path.trim_end_matches('/'), field.trim_end_matches('/'));
+            let is_below = |upper: &str, lower: &str| {
+                lower
+                    .strip_prefix(upper)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            is_below(path, field) || is_below(field, path)
+        };
+        let is_plain = |expression: &&String| {
+            expression
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_'))
+        };
+        self.json_pointers.iter().any(|pointer| lies_on(pointer))
+            || self
+                .jq_path_expressions
+                .iter()
+                .any(|expression| !is_plain(&expression) || lies_on(&expression.replace('.', "/")))
+    }
 }
 
 /// `spec.syncPolicy` of an ApplicationSet.
@@ -100,7 +147,23 @@ impl<'de> Deserialize<'de> for Template {
     }
 }
 
+/// Where the patch stands.
+const PATCH: &str = "/spec/templatePatch";
+
 impl Template {
+    /// Whether a field is written in it, given as a JSON Pointer.
+    fn has(&self, field: &str) -> bool {
+        let mut segments = field.split('/').skip(1);
+        let found = segments.next().and_then(|first| {
+            let first = self.0.get(first)?;
+            segments.try_fold(first, |value, segment| match value {
+                Value::Array(items) => items.get(segment.parse::<usize>().ok()?),
+                value => value.get(segment.replace("~1", "/").replace("~0", "~")),
+            })
+        });
+        found.is_some_and(|value| !is_empty(value) || value.is_object())
+    }
+
     fn new(value: Value) -> Result<Self, Mismatch> {
         let conformed = APPLICATION.conform(value, Names::Exact)?;
         Ok(match conformed {
@@ -157,6 +220,17 @@ pub enum ApplicationsSync {
 }
 
 impl ApplicationsSync {
+    /// What is written as this.
+    fn of(written: &str) -> Option<Self> {
+        Some(match written {
+            "sync" => ApplicationsSync::Sync,
+            "create-only" => ApplicationsSync::CreateOnly,
+            "create-update" => ApplicationsSync::CreateUpdate,
+            "create-delete" => ApplicationsSync::CreateDelete,
+            _ => return None,
+        })
+    }
+
     /// Whether Applications that are no longer generated are deleted.
     pub fn deletes(self) -> bool {
         matches!(
@@ -183,21 +257,19 @@ impl<'a> ApplicationSet<'a> {
         serde_json::from_str(json)
     }
 
-    /// Where in the ApplicationSet a field of its generated Applications is written: in the template, or in
-    /// the patch if only that has it. Both as JSON Pointers.
-    pub fn template_field(&self, field: &str) -> String {
-        let mut segments = field.split('/').skip(1);
-        let written = segments.next().and_then(|first| {
-            let first = self.spec.template.0.get(first)?;
-            segments.try_fold(first, |value, segment| match value {
-                Value::Array(items) => items.get(segment.parse::<usize>().ok()?),
-                value => value.get(segment.replace("~1", "/").replace("~0", "~")),
-            })
-        });
+    /// Where in the ApplicationSet a field of an Application is written that an entry of `generators`
+    /// generates: in the template of its generator, in that of the ApplicationSet, or in the patch if only
+    /// that has it. All as JSON Pointers.
+    pub fn template_field(&self, entry: usize, field: &str) -> String {
+        let of_generator = self.spec.generators.get(entry);
+        let of_generator = of_generator.and_then(|entry| entry.generator_with(field));
+        if let Some(generator) = of_generator {
+            return format!("/spec/generators/{entry}/{generator}/template{field}");
+        }
         let patched = self.spec.template_patch.as_deref().unwrap_or_default();
         let name = field.rsplit('/').next().unwrap_or_default();
-        if written.is_none() && !name.is_empty() && patched.contains(name) {
-            "/spec/templatePatch".to_owned()
+        if !self.spec.template.has(field) && !name.is_empty() && patched.contains(name) {
+            PATCH.to_owned()
         } else {
             format!("/spec/template{field}")
         }
@@ -226,19 +298,23 @@ impl ApplicationSetSpec {
         self.generators.iter().any(GeneratorEntry::reads_clusters)
     }
 
-    /// What becomes of Applications that change or are no longer generated. Argo CD's controller can
-    /// be started with a flag that overrides it.
-    pub fn applications_sync(&self) -> ApplicationsSync {
-        let written = self
-            .sync_policy
-            .as_ref()
-            .map(|policy| &*policy.applications_sync);
-        match written {
-            Some("create-only") => ApplicationsSync::CreateOnly,
-            Some("create-update") => ApplicationsSync::CreateUpdate,
-            Some("create-delete") => ApplicationsSync::CreateDelete,
-            _ => ApplicationsSync::Sync,
-        }
+    /// What becomes of Applications that change or are no longer generated, as far as the ApplicationSet says.
+    /// What counts is [`ControllerParameters::applications_sync`].
+    fn written_applications_sync(&self) -> Option<ApplicationsSync> {
+        let policy = self.sync_policy.as_ref()?;
+        ApplicationsSync::of(&policy.applications_sync)
+    }
+
+    /// The step of `strategy` in which an Application with these labels is synced by the ApplicationSet
+    /// controller, where progressive syncs are enabled.
+    pub fn rolling_sync_step(&self, labels: &StringMap<'_>) -> RollingSyncStep {
+        self.strategy.step_of(labels)
+    }
+
+    /// Whether a field may have stayed as it was in Applications that are generated otherwise now.
+    pub fn may_leave_alone(&self, field: &str) -> bool {
+        let mut ignored = self.ignore_application_differences.iter();
+        ignored.any(|ignored| ignored.may_cover(field))
     }
 
     /// Whether generated Applications get no finalizer, so that their resources outlive them.
@@ -258,11 +334,15 @@ impl ApplicationSetSpec {
             template,
             template_patch,
             sync_policy: _,
+            strategy,
+            ignore_application_differences,
         } = self;
         *go_template == other.go_template
             && *go_template_options == other.go_template_options
             && *template_patch == other.template_patch
-            && self.applications_sync() == other.applications_sync()
+            && *strategy == other.strategy
+            && *ignore_application_differences == other.ignore_application_differences
+            && self.written_applications_sync() == other.written_applications_sync()
             && self.preserves_resources_on_deletion() == other.preserves_resources_on_deletion()
             && without_empty(&template.0) == without_empty(&other.template.0)
             && generators.len() == other.generators.len()

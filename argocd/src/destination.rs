@@ -104,6 +104,26 @@ impl Clusters {
             .flat_map(|cluster| self.iter().filter(|other| other.server == cluster.server))
     }
 
+    /// All clusters that a destination may mean: its candidates, or where it is none or several, all that have
+    /// its name or server.
+    pub fn meant(
+        &self,
+        destination: &ApplicationDestination<'_>,
+    ) -> impl Iterator<Item = &Cluster> {
+        let resolved = self.resolve(destination).map(|cluster| &cluster.server);
+        let (name, server) = (
+            destination.name.to_string(),
+            destination.server.trim_end_matches('/').to_owned(),
+        );
+        self.iter().filter(move |cluster| match resolved {
+            Ok(server) => cluster.server == *server,
+            Err(_) => {
+                !name.is_empty() && cluster.name == name
+                    || !server.is_empty() && cluster.server == server
+            }
+        })
+    }
+
     /// The cluster that a destination means.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use argocd::application::EnabledField;
+use argocd::application_set::ControllerParameters;
 use argocd::fleet::{Fleet, Parts, ScopedRepository};
 use argocd::settings::Settings;
 use argocd::{AppProject, ApplicationSet, Cluster};
@@ -31,6 +32,7 @@ pub(crate) enum Fact {
     /// None for a repository that belongs to no project.
     Repository(Option<ScopedRepository>),
     Settings(Box<Settings>),
+    Parameters(ControllerParameters),
     Policy(Box<GitOpsPolicySpec>),
 }
 
@@ -125,6 +127,7 @@ impl Facts {
             ..Parts::default()
         };
         let mut policy = GitOpsPolicySpec::default();
+        let mut application_set_controller = ControllerParameters::default();
         let mut application_sets = Vec::new();
         for (identity, object) in &self.objects {
             match object {
@@ -133,6 +136,7 @@ impl Facts {
                 Ok(Fact::Cluster(cluster)) => parts.clusters.push((**cluster).clone()),
                 Ok(Fact::Repository(repository)) => parts.repositories.extend(repository.clone()),
                 Ok(Fact::Settings(settings)) => parts.settings = (**settings).clone(),
+                Ok(Fact::Parameters(parameters)) => application_set_controller = *parameters,
                 Ok(Fact::Policy(spec)) => policy.clone_from(spec),
                 Err(problem) if identity.0 == Kind::Policy => {
                     return Err(unusable_policy(&identity.1, problem));
@@ -144,6 +148,7 @@ impl Facts {
         let mut inventory = Inventory::new(fleet, self.completeness, self.enabled_field, policy)
             .map_err(CommandError::new)?;
         inventory.application_sets = application_sets.into();
+        inventory.application_set_controller = application_set_controller;
         Ok(inventory)
     }
 }

@@ -22,6 +22,7 @@ mod facts;
 mod output;
 mod parallel;
 mod preview;
+mod production;
 mod progress;
 mod report;
 mod repository;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use argocd::application_set::Checkouts;
 use argocd::{ApplicationSet, ClusterSecret};
 use policy::evaluate::judge_fan_out;
-use policy::fan_out::{Affected, Change, NotExpanded, NotKnown};
+use policy::fan_out::{Affected, Change, NotExpanded, NotKnown, Uncounted};
 use policy::{FanOut, Finding, Inventory, Level, Object, Operation, Propagation, Subject};
 
 use crate::error::CommandError;
@@ -37,6 +37,8 @@ pub(crate) struct Preview {
     pub(crate) affected: Vec<Affected>,
     /// Parts of ApplicationSets of which nothing can be said.
     pub(crate) not_known: Vec<NotKnown>,
+    /// ApplicationSets with which Applications go that are not known.
+    pub(crate) uncounted: Vec<Uncounted>,
     /// ApplicationSets on which Argo CD fails, or that are beyond what is worked out here.
     pub(crate) not_expanded: Vec<NotExpanded>,
     /// Objects that the webhook would refuse as they delete too much.
@@ -125,7 +127,7 @@ impl Preview {
 
     /// Whether it is certain that nothing happens.
     pub(crate) fn is_nothing(&self) -> bool {
-        self.affected.is_empty() && self.not_known.is_empty()
+        self.affected.is_empty() && self.not_known.is_empty() && self.uncounted.is_empty()
     }
 
     /// How many Applications there are of a verdict.
@@ -252,6 +254,11 @@ impl Gathering {
                 self.rest.not_expanded.push(not_expanded);
             }
         }
+        for uncounted in fan_out.uncounted {
+            if !self.rest.uncounted.contains(&uncounted) {
+                self.rest.uncounted.push(uncounted);
+            }
+        }
         for not_known in fan_out.not_known {
             if !self.rest.not_known.contains(&not_known) {
                 self.rest.not_known.push(not_known);
@@ -296,7 +303,7 @@ fn after(earlier: Change, later: Affected) -> Option<Affected> {
     let change = match (earlier, later.change) {
         (Change::Create, Change::Delete) => return None,
         (Change::Create, _) => Change::Create,
-        (Change::Delete, Change::Create) => Change::Change,
+        (Change::Delete | Change::Orphan, Change::Create) => Change::Change,
         (_, change) => change,
     };
     Some(Affected { change, ..later })

@@ -141,7 +141,7 @@ fn judge(
             let secret: ClusterSecret<'_> = manifest.decode()?;
             Object::ClusterSecret(Box::new(secret))
         }
-        Kind::RepositorySecret | Kind::Settings | Kind::Policy => {
+        Kind::RepositorySecret | Kind::Settings | Kind::Parameters | Kind::Policy => {
             return Ok(Vec::new());
         }
     };

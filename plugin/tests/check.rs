@@ -1198,3 +1198,104 @@ spec: {rules: {default-project: {action: Warn}}}
         assert_eq!(waived_by(&folder), (json!(level), Some(waiver)));
     }
 }
+
+/// A cluster Secret with which nothing is wrong.
+fn cluster(name: &str, label: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: cluster-{name}\n  namespace: argocd\n  labels: \
+        {{ argocd.argoproj.io/secret-type: cluster, {label} }}\nstringData:\n  name: {name}\n  server: \
+        https://{name}.example.com\n  config: '{{\"awsAuthConfig\": {{\"clusterName\": \"{name}\"}}}}'\n"
+    )
+}
+
+/// An ApplicationSet that syncs by itself on each cluster with a label.
+fn automated_on(label: &str) -> String {
+    format!(
+        "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {{ name: agent, namespace: argocd }}\nspec:\n  \
+        generators: [{{ clusters: {{ selector: {{ matchLabels: {{ {label} }} }} }} }}]\n  template:\n    metadata: \
+        {{ name: 'agent-{{{{name}}}}' }}\n    spec:\n      project: web\n      source: {{ repoURL: \
+        https://git.example.com/web/agent.git, path: deploy, targetRevision: v1.0.0 }}\n      destination: {{ name: \
+        '{{{{name}}}}', namespace: web-agent }}\n      syncPolicy: {{ automated: {{}} }}\n"
+    )
+}
+
+const WEB: &str = "\
+apiVersion: argoproj.io/v1alpha1
+kind: AppProject
+metadata: { name: web, namespace: argocd }
+spec:
+  sourceRepos: ['https://git.example.com/web/*']
+  destinations: [{ name: 'stg-eu', namespace: 'web-*' }, { name: 'eu-1', namespace: 'web-*' }]
+";
+
+/// It was believed that a fleet of which some is known is the whole, and that one of which nothing is selected never is.
+#[test]
+fn whether_the_files_have_every_cluster_is_said_by_a_flag() {
+    let staging = cluster("stg-eu", "environment: staging");
+    let some_known = Folder::with(&[
+        (
+            "set.yaml",
+            &automated_on("argocd.argoproj.io/secret-type: cluster"),
+        ),
+        ("clusters.yaml", &staging),
+        ("project.yaml", WEB),
+    ]);
+    let none_selected = Folder::with(&[
+        ("set.yaml", &automated_on("gpu: \"true\"")),
+        ("clusters.yaml", &staging),
+        ("project.yaml", WEB),
+    ]);
+    for (folder, rule) in [
+        (&some_known, "prod-auto-sync"),
+        (&none_selected, "generated-applications"),
+    ] {
+        let open = folder.run(&["check"]);
+        assert_eq!(open.status(), 0, "{}", open.transcript());
+        assert!(open.stdout().contains(rule), "{}", open.transcript());
+        assert_eq!(folder.run(&["check", "--strict"]).status(), 1);
+        let closed = folder.run(&["check", "--strict", "--all-clusters-known"]);
+        assert_eq!(closed.status(), 0, "{}", closed.transcript());
+    }
+}
+
+#[test]
+fn the_summary_says_which_clusters_count_as_production() {
+    let clusters = [
+        cluster("eu-1", "environment: prod"),
+        cluster("prd-1", "region: eu"),
+        cluster("eu-2", "environment: live"),
+        cluster("eu-3", "env: prod-eu"),
+        cluster("non-prd", "region: eu"),
+        cluster("stg-eu", "environment: staging"),
+    ];
+    let clusters = clusters.join("---\n");
+    let run = Folder::with(&[("clusters.yaml", &clusters)]).run(&["check"]);
+    let line = "production: 1 of 6 clusters (eu-1); unknown to the policy: eu-2, eu-3, prd-1\n";
+    assert!(run.stderr().ends_with(line), "{}", run.transcript());
+    // A policy that has other environments does not know what belongs to none.
+    let policy = format!(
+        "{POLICY}  environments:\n    - {{ name: prod, production: true, match: {{ words: [prod, prd, live] }} }}\n    \
+        - {{ name: staging, match: {{ words: [staging] }} }}\n"
+    );
+    let run =
+        Folder::with(&[("clusters.yaml", &clusters), ("policy.yaml", &policy)]).run(&["check"]);
+    let line =
+        "production: 3 of 6 clusters (eu-1, eu-2, prd-1); unknown to the policy: eu-3, non-prd\n";
+    assert!(run.stderr().ends_with(line), "{}", run.transcript());
+}
+
+#[test]
+fn a_policy_without_production_is_refused() {
+    let policy =
+        format!("{POLICY}  environments:\n    - {{ name: live, match: {{ projects: [live] }} }}\n");
+    let run = Folder::with(&[("policy.yaml", &policy), ("app.yaml", GOOD)]).run(&["check"]);
+    assert_eq!(run.status(), 2, "{}", run.transcript());
+    assert!(
+        run.stderr().contains("policy.yaml:1")
+            && run
+                .stderr()
+                .contains("none of the environments has `production: true`"),
+        "{}",
+        run.transcript()
+    );
+}

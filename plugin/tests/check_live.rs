@@ -512,7 +512,12 @@ fn namespaces_and_labels_are_asked_for_as_kubectl_does() {
         let run = check(&server, &[arguments, &["-l", "team=shop"]].concat());
         assert_eq!(
             (run.status(), run.stderr()),
-            (0, format!("{told}: 0 denied, 0 warned, 0 undecided\n")),
+            (
+                0,
+                format!(
+                    "{told}: 0 denied, 0 warned, 0 undecided\nproduction: 1 of 1 cluster (prod)\n"
+                )
+            ),
             "{arguments:?}"
         );
     }

@@ -321,7 +321,7 @@ fn a_live_cluster_is_only_read() {
     let run = preview_live(&with_kubeconfig(CARTS, &server, "{}"), &["--delete"]);
     assert_eq!(run.status(), 1, "{}", run.transcript());
     let requests = server.requests();
-    assert_eq!(requests.len(), 7, "{requests:?}");
+    assert_eq!(requests.len(), 8, "{requests:?}");
     assert!(requests.iter().all(|request| request.starts_with("GET ")));
 }
 
@@ -581,4 +581,52 @@ fn mistakes_about_the_cluster_are_explained() {
     );
     let run = preview_live(&folder, &["--server", "http://127.0.0.1:1"]);
     assert_snapshot!("unreachable", run.transcript());
+}
+
+/// An ApplicationSet with one Application for each of these clusters.
+fn orders(elements: &str, sync_policy: &str) -> String {
+    format!(
+        "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {{ name: orders, namespace: argocd }}\nspec:\n  \
+        syncPolicy: {sync_policy}\n  generators: [{{ list: {{ elements: [{elements}] }} }}]\n  template:\n    metadata: \
+        {{ name: 'orders-{{{{cluster}}}}' }}\n    spec:\n      project: shop-prod\n      source: {{ repoURL: \
+        https://git.example.com/shop/orders.git, path: deploy, targetRevision: v1.4.0 }}\n      destination: {{ name: \
+        '{{{{cluster}}}}', namespace: shop }}\n"
+    )
+}
+
+/// It was believed that what is deleted is what was generated until now.
+#[test]
+fn what_was_left_behind_goes_with_the_second_step_and_is_told() {
+    let ceiling = "apiVersion: kubectl-gitops.io/v1alpha1\nkind: GitOpsPolicy\nmetadata: { name: default }\nspec: { rules: { blast-radius: { maxDeletions: { prod: 0 } } } }\n";
+    let step = |new: &str, old: &str| {
+        Folder::with(&[
+            ("new.yaml", new),
+            ("there/old.yaml", old),
+            ("there/policy.yaml", ceiling),
+        ])
+    };
+    let both = orders("{ cluster: eu-2 }, { cluster: eu-1 }", "{}");
+    let kept = orders("{ cluster: eu-2 }", "{ applicationsSync: create-update }");
+    let one = orders("{ cluster: eu-2 }", "{}");
+    let first = preview(&step(&kept, &both), &[]);
+    assert!(first.stdout().contains("orphan"), "{}", first.transcript());
+    assert!(
+        first.stderr().contains("0 deleted, 1 left behind"),
+        "{}",
+        first.transcript()
+    );
+    for (folder, arguments) in [
+        (step(&one, &kept), &[][..]),
+        (step(&kept, &kept), &["--delete"]),
+    ] {
+        let second = preview(&folder, arguments);
+        assert_eq!(second.status(), 1, "{}", second.transcript());
+        let text = second.stdout();
+        assert!(
+            text.contains("argocd/orders: deletes what it generated earlier and left behind")
+                && text.contains("Refused by the webhook as it is:"),
+            "{}",
+            second.transcript()
+        );
+    }
 }

@@ -8,18 +8,21 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use argocd::Application;
-use argocd::application_set::{ApplicationSet, ExpansionError, Generated, Limits, Undecided};
+use argocd::application_set::{
+    ApplicationSet, ExpansionError, Generated, GeneratedApplication, Limits, Undecided,
+};
 use serde_json::Value;
 
 use crate::break_glass::claim::inherited;
 use crate::environment::{has_placeholder, place_of_application};
 use crate::evaluate::apply;
 use crate::finding::{Finding, Level, shorten, without_user_info};
-use crate::inventory::{Completeness, Inventory};
+use crate::inventory::Inventory;
 use crate::ratchet::{Denial, Ratchet, condense, is_denied_state, let_pass_as_before, mark_new};
 use crate::registry::RULES;
 use crate::rule::RuleId;
-use crate::subject::{Object, Subject};
+use crate::rules::prod_auto_sync::ROLLING_SYNC;
+use crate::subject::{Object, Subject, SubjectRef};
 
 /// How many findings of each rule and field are kept of one generated Application.
 const FINDINGS_LIMIT: usize = 4;
@@ -49,8 +52,12 @@ pub(crate) struct Child {
     pub(crate) cascades: bool,
     /// What rules find in it, if they were asked.
     pub(crate) findings: Vec<Finding>,
+    /// Where in the ApplicationSet the field of each finding is written.
+    fields: Vec<String>,
     /// What denies it, if it was asked about to be compared with.
     denials: Vec<Denial>,
+    /// Whether `templatePatch` takes away its spec, so that Argo CD leaves it alone.
+    pub(crate) lacks_spec: bool,
 }
 
 /// All that an ApplicationSet generates.
@@ -59,6 +66,8 @@ pub(crate) struct Children {
     pub(crate) known: Vec<Child>,
     /// What is not known here.
     pub(crate) undecided: Vec<Undecided>,
+    /// What more there would be if there were more clusters.
+    open: Vec<Undecided>,
 }
 
 /// Which generated Applications rules are asked about.
@@ -102,9 +111,8 @@ pub(crate) struct Side<'s> {
 }
 
 impl Side<'_> {
-    fn generate(self, ask: Ask<'_>) -> Result<Children, ExpansionError> {
-        // One that takes much must not keep another from being counted.
-        Children::of(self.set, ask, self.inventory, &Limits::default())
+    fn generate(self, ask: Ask<'_>, limits: &Limits) -> Result<Children, ExpansionError> {
+        Children::of(self.set, ask, self.inventory, limits)
     }
 }
 
@@ -116,27 +124,34 @@ pub(crate) struct Generations {
 }
 
 impl Generations {
-    /// Generates both. What rules find afterwards is compared with what they find before, where it would be
-    /// denied.
+    /// Generates both within what is left of one budget. What rules find afterwards is compared with what they
+    /// find before, where it would be denied.
     pub(crate) fn of(
         before: Option<Side<'_>>,
         after: Option<Side<'_>>,
         judged: Judged,
         ratchet: &Ratchet<'_>,
+        limits: &Limits,
     ) -> Self {
-        let children_before = before.map(|side| side.generate(Ask::None));
-        let standing = match (&children_before, judged) {
-            (Some(Ok(children)), Judged::Changed) => children.standing(),
-            _ => Standing::new(),
+        let generate_before = || before.map(|side| side.generate(Ask::None, limits));
+        let (children_before, mut children_after) = match judged {
+            // What is to come is judged first, so that nothing that there was can use up its budget.
+            Judged::All => {
+                let after = after.map(|side| side.generate(Ask::All, limits));
+                (generate_before(), after)
+            }
+            Judged::Changed => {
+                let before = generate_before();
+                let standing = match &before {
+                    Some(Ok(children)) => children.standing(),
+                    _ => Standing::new(),
+                };
+                let after = after.map(|side| side.generate(Ask::Unlike(&standing), limits));
+                (before, after)
+            }
         };
-        let mut children_after = after.map(|side| {
-            side.generate(match judged {
-                Judged::All => Ask::All,
-                Judged::Changed => Ask::Unlike(&standing),
-            })
-        });
         if let (Some(before), Some(Ok(after))) = (before, &mut children_after) {
-            after.compare_with_before(before, ratchet);
+            after.compare_with_before(before, ratchet, limits);
         }
         Generations {
             before: children_before,
@@ -187,12 +202,17 @@ impl Children {
         let mut children = Children {
             known: Vec::with_capacity(expansion.len()),
             undecided: expansion.undecided.clone(),
+            open: Vec::new(),
         };
         // In files there may be clusters that are declared elsewhere.
-        if inventory.completeness == Completeness::Partial {
+        if !inventory.completeness.has_all_clusters() {
             children
                 .undecided
                 .extend_from_slice(&expansion.without_clusters);
+            children.open = expansion.for_other_clusters()?;
+            let environments = &inventory.environments;
+            let open = |one: &Undecided| !environments.rule_out_production(&one.cluster_labels);
+            children.open.retain(open);
         }
         for generated in expansion.applications() {
             match generated? {
@@ -210,7 +230,7 @@ impl Children {
                                 field: "/spec/template".to_owned(),
                                 message: error.to_string(),
                             })?;
-                    let child = Child::new(application, generated.json(), ask, inventory);
+                    let child = Child::new(application, &generated, set, ask, inventory);
                     children.known.push(child);
                 }
             }
@@ -247,14 +267,14 @@ impl Children {
     }
 
     /// Lets pass what each Application would be denied for before the change as well.
-    fn compare_with_before(&mut self, before: Side<'_>, ratchet: &Ratchet<'_>) {
+    fn compare_with_before(&mut self, before: Side<'_>, ratchet: &Ratchet<'_>, limits: &Limits) {
         let is_denied = |child: &&Child| child.findings.iter().any(is_denied_state);
         let denied = self.known.iter().filter(is_denied);
         let denied: HashSet<&str> = denied.map(|child| child.name.as_str()).collect();
         if denied.is_empty() {
             return;
         }
-        let Ok(before) = before.generate(Ask::Named(&denied)) else {
+        let Ok(before) = before.generate(Ask::Named(&denied), limits) else {
             return;
         };
         let known = before.known.into_iter();
@@ -278,32 +298,44 @@ impl Children {
     ) -> Vec<Finding> {
         let mut groups: Groups<'_> = Groups::new();
         for child in &self.known {
-            for finding in &child.findings {
-                let key = (order_of(finding.rule), finding.level, &*finding.field);
+            for (finding, field) in child.findings.iter().zip(&child.fields) {
+                let key = (order_of(finding.rule), finding.level, field.as_str());
                 groups.entry(key).or_default().push((child, finding));
             }
         }
         let mut findings: Vec<(usize, Finding)> = groups
             .into_iter()
-            .map(|((order, ..), group)| (order, self.gather(&group, set)))
+            .map(|((order, _, field), group)| (order, self.gather(&group, field)))
             .collect();
-        let of_templates = judge_templates(&self.undecided, before, ratchet, inventory);
-        let of_templates = of_templates.into_iter();
+        let of_templates = judge_templates(&self.undecided, before, set, ratchet, inventory);
+        // What depends on the cluster, and was not found for those that are known.
+        let is_new = |new: &Finding| {
+            let mut found = findings.iter().map(|(_, finding)| finding);
+            new.level == Level::Undecided
+                && !found.any(|found| (found.rule, &found.field) == (new.rule, &new.field))
+        };
+        let mut of_others = judge_templates(&self.open, &[], set, ratchet, inventory);
+        of_others.retain(is_new);
+        let of_templates = of_templates.into_iter().chain(of_others);
         findings.extend(of_templates.map(|finding| (order_of(finding.rule), finding)));
         findings.sort_by_key(|(order, _)| *order);
         findings.into_iter().map(|(_, finding)| finding).collect()
     }
 
-    fn gather(&self, group: &[(&Child, &Finding)], set: &ApplicationSet<'_>) -> Finding {
+    fn gather(&self, group: &[(&Child, &Finding)], field: &str) -> Finding {
         let (child, first) = group[0];
+        let cluster = shorten(&without_user_info(&child.cluster), NAME_LIMIT);
+        let place = match cluster.as_str() {
+            "" => String::new(),
+            cluster => format!(" on {cluster}"),
+        };
         Finding {
-            field: set.template_field(&first.field).into(),
+            field: field.to_owned().into(),
             message: format!(
-                "{} of {} generated Applications, {} on {}: {}",
+                "{} of {} generated Applications, {}{place}: {}",
                 group.len(),
                 self.known.len(),
                 shorten(&child.name, NAME_LIMIT),
-                shorten(&without_user_info(&child.cluster), NAME_LIMIT),
                 first.message
             ),
             // It would have to be made in the template, where the value may be a placeholder.
@@ -318,9 +350,15 @@ impl Children {
 type Groups<'c> = BTreeMap<(usize, Level, &'c str), Vec<(&'c Child, &'c Finding)>>;
 
 impl Child {
-    fn new(application: Application<'_>, json: &str, ask: Ask<'_>, inventory: &Inventory) -> Self {
+    fn new(
+        application: Application<'_>,
+        generated: &GeneratedApplication,
+        set: &ApplicationSet<'_>,
+        ask: Ask<'_>,
+        inventory: &Inventory,
+    ) -> Self {
         let mut hasher = DefaultHasher::new();
-        json.hash(&mut hasher);
+        generated.json().hash(&mut hasher);
         let fingerprint = hasher.finish();
         let place = place_of_application(&application, inventory);
         let environments = place.environments.iter().map(|belonging| Belongs {
@@ -335,13 +373,18 @@ impl Child {
             fingerprint,
             cascades: application.cascades_deletion(),
             findings: Vec::new(),
+            fields: Vec::new(),
             denials: Vec::new(),
+            lacks_spec: generated.loses_its_spec(&application),
         };
-        if ask.includes(&child.name, fingerprint) {
-            let found = condensed(judge_application(application, inventory));
+        if ask.includes(&child.name, fingerprint) && !child.lacks_spec {
+            let found = condensed(judge_application(application, set, inventory));
             match ask {
                 Ask::Named(_) => child.denials = Denial::all(found),
-                Ask::All | Ask::Unlike(_) | Ask::None => child.findings = found,
+                Ask::All | Ask::Unlike(_) | Ask::None => {
+                    child.fields = fields_of(&found, generated, set);
+                    child.findings = found;
+                }
             }
         }
         child
@@ -362,11 +405,48 @@ fn cluster_of(application: &Application<'_>, inventory: &Inventory) -> String {
     }
 }
 
-fn judge_application(application: Application<'_>, inventory: &Inventory) -> Vec<Finding> {
+/// Where in the ApplicationSet the fields of findings on one of its Applications are written.
+fn fields_of(
+    findings: &[Finding],
+    generated: &GeneratedApplication,
+    set: &ApplicationSet<'_>,
+) -> Vec<String> {
+    if findings.is_empty() {
+        return Vec::new();
+    }
+    let patched = generated.patched(findings.iter().map(|finding| &*finding.field));
+    let field = |(finding, is_patched): (&Finding, bool)| {
+        if is_patched {
+            "/spec/templatePatch".to_owned()
+        } else {
+            field_in_set(&finding.field, generated.entry, set)
+        }
+    };
+    findings.iter().zip(patched).map(field).collect()
+}
+
+/// Where a field of what an entry generates is written.
+fn field_in_set(field: &str, entry: usize, set: &ApplicationSet<'_>) -> String {
+    if field.starts_with(ROLLING_SYNC) {
+        field.to_owned()
+    } else {
+        set.template_field(entry, field)
+    }
+}
+
+fn judge_application(
+    application: Application<'_>,
+    set: &ApplicationSet<'_>,
+    inventory: &Inventory,
+) -> Vec<Finding> {
     let subject = Subject::new(Object::Application(Box::new(application)));
+    let generated = SubjectRef {
+        generated_by: Some(set),
+        ..subject.as_ref()
+    };
     let findings = RULES
         .iter()
-        .flat_map(|rule| apply(*rule, subject.as_ref(), None, inventory));
+        .flat_map(|rule| apply(*rule, generated, None, inventory));
     findings.chain(inherited(&subject.object)).collect()
 }
 
@@ -385,11 +465,12 @@ fn condensed(findings: Vec<Finding>) -> Vec<Finding> {
 fn judge_templates(
     undecided: &[Undecided],
     before: &[Undecided],
+    set: &ApplicationSet<'_>,
     ratchet: &Ratchet<'_>,
     inventory: &Inventory,
 ) -> Vec<Finding> {
     let judge = |undecided: &[Undecided]| -> Vec<Finding> {
-        let judge = |undecided| judge_template(undecided, inventory);
+        let judge = |undecided| judge_template(undecided, set, inventory);
         undecided.iter().flat_map(judge).collect()
     };
     let mut findings = judge(undecided);
@@ -411,7 +492,11 @@ fn judge_templates(
 }
 
 /// Judges the template of what is not known here. A finding that rests on a placeholder is undecided.
-fn judge_template(undecided: &Undecided, inventory: &Inventory) -> Vec<Finding> {
+fn judge_template(
+    undecided: &Undecided,
+    set: &ApplicationSet<'_>,
+    inventory: &Inventory,
+) -> Vec<Finding> {
     let Ok(application) = undecided.template() else {
         return Vec::new();
     };
@@ -427,7 +512,7 @@ fn judge_template(undecided: &Undecided, inventory: &Inventory) -> Vec<Finding> 
         }
         field => is_open(field),
     };
-    let mut findings = judge_application(application, inventory);
+    let mut findings = judge_application(application, set, inventory);
     // A project or cluster whose name is not known yet cannot be missed.
     findings.retain(|finding| !finding.rests_on_absence || !is_name_open(finding));
     for finding in &mut findings {
@@ -440,7 +525,7 @@ fn judge_template(undecided: &Undecided, inventory: &Inventory) -> Vec<Finding> 
             shorten(&undecided.generator, NAME_LIMIT),
             finding.message
         );
-        finding.field = format!("/spec/template{}", finding.field).into();
+        finding.field = field_in_set(&finding.field, undecided.entry, set).into();
         finding.patch = None;
     }
     findings

@@ -4,6 +4,7 @@
 //! enough: nobody leaves production by dropping a label from their own Application.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use argocd::application::ApplicationDestination;
@@ -17,7 +18,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 
 use crate::finding::{shorten, without_user_info};
 use crate::gitops_policy::{Environment, EnvironmentMatch, GitOpsPolicySpec, InvalidPolicy};
-use crate::inventory::{Completeness, Inventory};
+use crate::inventory::Inventory;
 use crate::rule::Scope;
 use crate::subject::{Object, Operation, SubjectRef};
 
@@ -32,15 +33,9 @@ struct CompiledEnvironment {
     matcher: Matcher,
 }
 
-#[derive(Debug)]
-enum Matcher {
-    /// The environment `prod` that holds where the policy names none.
-    BuiltIn,
-    Policy(Box<PolicyMatcher>),
-}
-
-#[derive(Debug)]
-struct PolicyMatcher {
+#[derive(Debug, Default)]
+struct Matcher {
+    words: Words,
     clusters: Option<Selector>,
     applications: Option<Selector>,
     destinations: Vec<Glob>,
@@ -122,6 +117,21 @@ pub enum Evidence {
     OwnLabels,
     /// An Application that an ApplicationSet generates.
     Generated(String),
+    /// Nothing, but the destination means no cluster, or several: it may become any.
+    NoSuchCluster(String),
+    /// The same, but no cluster that comes to be would change it.
+    NotOneCluster(String),
+}
+
+impl Membership {
+    /// Whether it would be another one if a cluster were there that is not.
+    pub(crate) fn rests_on_absence(&self) -> bool {
+        let evidence = match self {
+            Membership::In { evidence, .. } => Some(evidence),
+            Membership::Everywhere | Membership::NotIn | Membership::Unknown { .. } => None,
+        };
+        matches!(evidence, Some(Evidence::NoSuchCluster(_)))
+    }
 }
 
 impl fmt::Display for Evidence {
@@ -142,6 +152,14 @@ impl fmt::Display for Evidence {
             Evidence::OwnLabels => formatter.write_str("its labels"),
             Evidence::Generated(name) => {
                 write!(formatter, "generated Application {}", shorten(name, 30))
+            }
+            Evidence::NoSuchCluster(name) => {
+                let name = shorten(&without_user_info(name), 30);
+                write!(formatter, "there is no cluster {name}, it may become any")
+            }
+            Evidence::NotOneCluster(name) => {
+                let name = shorten(&without_user_info(name), 30);
+                write!(formatter, "{name} is not one cluster, it may be any")
             }
         }
     }
@@ -184,6 +202,63 @@ pub fn place_of_cluster<'i>(cluster: &Cluster, inventory: &'i Inventory) -> Plac
     inventory.environments.place_of(&witness)
 }
 
+/// Which clusters count as production.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ClustersByEnvironment {
+    /// How many cluster Secrets there are.
+    pub count: usize,
+    /// Names of those that are production.
+    pub production: Vec<String>,
+    /// Names of those that belong to no environment of a policy that has others than production; else of
+    /// those of them that look like production by their name or a label.
+    pub unknown: Vec<String>,
+}
+
+impl ClustersByEnvironment {
+    /// Sorts the clusters that are known.
+    pub fn of(inventory: &Inventory) -> Self {
+        let has_others = inventory.environments.0.iter().any(|one| !one.production);
+        let mut sorted = ClustersByEnvironment::default();
+        for cluster in inventory.fleet.clusters.secrets() {
+            sorted.count += 1;
+            let environments = place_of_cluster(cluster, inventory).environments;
+            let name = match cluster.name.as_str() {
+                "" => &cluster.server,
+                _ => &cluster.name,
+            };
+            if environments.iter().any(|belonging| belonging.production) {
+                sorted.production.push(name.clone());
+            } else if environments.is_empty() && (has_others || looks_like_production(cluster)) {
+                sorted.unknown.push(name.clone());
+            }
+        }
+        sorted
+    }
+}
+
+/// Whether people would take a cluster for production by its name, or by a label that tells the environment.
+fn looks_like_production(cluster: &Cluster) -> bool {
+    let is_word = |word: &str| {
+        let word = word.trim_end_matches(|c: char| c.is_ascii_digit());
+        LIKE_PRODUCTION
+            .iter()
+            .any(|like| word.eq_ignore_ascii_case(like))
+    };
+    let is_like = |text: &str| has_word(text, is_word);
+    let tells_environment = |key: &str| {
+        let name = key.rsplit('/').next().unwrap_or(key);
+        TELLS_ENVIRONMENT.contains(&name)
+    };
+    let mut labels = cluster.labels.iter();
+    is_like(&cluster.name) || labels.any(|(key, value)| tells_environment(key) && is_like(value))
+}
+
+/// Words by which people name production.
+const LIKE_PRODUCTION: [&str; 5] = ["prod", "production", "prd", "live", "productive"];
+
+/// Names of labels in which people say which environment it is.
+const TELLS_ENVIRONMENT: [&str; 5] = ["environment", "env", "stage", "tier", "landscape"];
+
 /// The server of the cluster that an Application deploys to, or what its destination says where it means
 /// none.
 pub(crate) fn target_of<'t>(application: &'t Application<'_>, inventory: &'t Inventory) -> &'t str {
@@ -206,8 +281,20 @@ struct Witness<'w> {
     destinations: Vec<&'w str>,
     projects: Vec<&'w str>,
     namespaces: Vec<&'w str>,
-    /// The destination, if its cluster may exist elsewhere.
-    unresolved: Option<&'w str>,
+    unresolved: Unresolved<'w>,
+}
+
+/// What is not known of a destination.
+#[derive(Clone, Copy)]
+enum Unresolved<'w> {
+    /// Nothing: it is one cluster, or none is asked for.
+    Nothing,
+    /// Its cluster may exist elsewhere, or its name is still to be rendered.
+    Elsewhere(&'w str),
+    /// There is no such cluster.
+    Missing(&'w str),
+    /// It can mean no cluster, or means several.
+    Ambiguous(&'w str),
 }
 
 impl Environments {
@@ -218,7 +305,10 @@ impl Environments {
             None => vec![CompiledEnvironment {
                 name: "prod".to_owned(),
                 production: true,
-                matcher: Matcher::BuiltIn,
+                matcher: Matcher {
+                    words: Words(vec!["prod".to_owned(), "production".to_owned()]),
+                    ..Matcher::default()
+                },
             }],
             Some(environments) => environments
                 .iter()
@@ -252,6 +342,10 @@ impl Environments {
                 let mut witness = Witness::of_application(application, inventory);
                 if matches!(subject.operation, Operation::Delete(_)) {
                     witness.add_children(application, inventory);
+                    // Argo CD takes nothing along with an Application whose destination is no cluster.
+                    if !matches!(witness.unresolved, Unresolved::Elsewhere(_)) {
+                        witness.unresolved = Unresolved::Nothing;
+                    }
                 }
                 self.find(holds, &witness)
             }
@@ -278,8 +372,34 @@ impl Environments {
         });
         Place {
             environments: found.collect(),
-            unresolved: witness.unresolved.map(str::to_owned),
+            unresolved: match witness.unresolved {
+                Unresolved::Elsewhere(destination) => Some(destination.to_owned()),
+                _ => None,
+            },
         }
+    }
+
+    /// Whether clusters with these labels, among others, are not production by their labels: each production
+    /// environment that goes by the labels of clusters goes by one of these, which says otherwise.
+    pub(crate) fn rule_out_production(&self, labels: &BTreeMap<String, String>) -> bool {
+        let mut production = self.0.iter().filter(|one| one.production);
+        !labels.is_empty() && production.all(|one| one.matcher.rules_out(labels))
+    }
+
+    /// Whether a namespace by itself is evidence of an environment that a rule holds in.
+    pub(crate) fn know_namespace(&self, name: &str, holds: &Holds) -> bool {
+        self.know(holds, |matcher| matcher.matches_namespace(name))
+    }
+
+    /// Whether a project by itself is evidence of an environment that a rule holds in.
+    pub(crate) fn know_project(&self, name: &str, holds: &Holds) -> bool {
+        self.know(holds, |matcher| matcher.matches_project(name))
+    }
+
+    fn know(&self, holds: &Holds, matches: impl Fn(&Matcher) -> bool) -> bool {
+        let is_relevant = |one: &&CompiledEnvironment| holds.include(&one.name, one.production);
+        let mut relevant = self.0.iter().filter(is_relevant);
+        !matches!(holds, Holds::Everywhere) && relevant.any(|one| matches(&one.matcher))
     }
 
     fn find(&self, holds: &Holds, witness: &Witness<'_>) -> Membership {
@@ -295,12 +415,22 @@ impl Environments {
                 };
             }
         }
+        let for_all_that_is_known = |evidence: fn(String) -> Evidence, name: &str| Membership::In {
+            environment: holds.to_string(),
+            evidence: evidence(name.to_owned()),
+        };
         match witness.unresolved {
-            Some(destination) => Membership::Unknown {
+            Unresolved::Elsewhere(destination) => Membership::Unknown {
                 destination: destination.to_owned(),
                 environments: holds.to_string(),
             },
-            None => Membership::NotIn,
+            Unresolved::Missing(destination) => {
+                for_all_that_is_known(Evidence::NoSuchCluster, destination)
+            }
+            Unresolved::Ambiguous(destination) => {
+                for_all_that_is_known(Evidence::NotOneCluster, destination)
+            }
+            Unresolved::Nothing => Membership::NotIn,
         }
     }
 }
@@ -325,20 +455,32 @@ impl<'w> Witness<'w> {
             .into_iter()
             .filter(|text| !text.is_empty())
             .collect();
-        let may_be_elsewhere = matches!(
-            resolved,
-            Err(DestinationError::NameNotFound(_) | DestinationError::ServerNotFound(_))
-        ) && inventory.completeness == Completeness::Partial;
         // In the template of an ApplicationSet that could not be expanded.
         let placeholder = [name, server, namespace]
             .map(argocd::text::Text::as_str)
             .into_iter()
             .chain([application.spec.project()])
             .find(|text| has_placeholder(text));
+        let written = destinations.first().copied().unwrap_or_default();
+        let unresolved = match (placeholder, resolved) {
+            (Some(text), _) => Unresolved::Elsewhere(text),
+            (None, Ok(_)) => Unresolved::Nothing,
+            (
+                None,
+                Err(DestinationError::NameNotFound(_) | DestinationError::ServerNotFound(_)),
+            ) => {
+                if inventory.completeness.has_all_clusters() {
+                    Unresolved::Missing(written)
+                } else {
+                    Unresolved::Elsewhere(written)
+                }
+            }
+            (None, Err(_)) => Unresolved::Ambiguous(written),
+        };
         let clusters: Vec<&Cluster> = inventory
             .fleet
             .clusters
-            .candidates(&application.spec.destination)
+            .meant(&application.spec.destination)
             .collect();
         for cluster in &clusters {
             destinations.extend([cluster.name.as_str(), cluster.server.as_str()]);
@@ -346,7 +488,7 @@ impl<'w> Witness<'w> {
         Witness {
             labels: Some(Cow::Borrowed(&application.metadata.labels)),
             clusters,
-            unresolved: placeholder.or_else(|| may_be_elsewhere.then(|| destinations[0])),
+            unresolved,
             destinations,
             projects: vec![application.spec.project()],
             namespaces: vec![namespace],
@@ -390,10 +532,12 @@ impl<'w> Witness<'w> {
             let is = |cluster: &Cluster| cluster.name == pattern || cluster.server == pattern;
             all.iter().any(is)
         };
-        let unresolved = match inventory.completeness {
-            Completeness::Complete => None,
-            Completeness::Partial => patterns().find(|text| !text.is_empty() && !is_known(text)),
+        let unresolved = if inventory.completeness.has_all_clusters() {
+            None
+        } else {
+            patterns().find(|text| !text.is_empty() && !is_known(text))
         };
+        let unresolved = unresolved.map_or(Unresolved::Nothing, Unresolved::Elsewhere);
         let known = clusters
             .iter()
             .flat_map(|cluster| [cluster.name.as_str(), cluster.server.as_str()]);
@@ -425,88 +569,112 @@ impl<'w> Witness<'w> {
             destinations: vec![&cluster.name, &cluster.server],
             projects: Vec::new(),
             namespaces: Vec::new(),
-            unresolved: None,
+            unresolved: Unresolved::Nothing,
         }
     }
 }
 
 impl Matcher {
-    fn evidence(&self, witness: &Witness<'_>) -> Option<Evidence> {
-        match self {
-            Matcher::BuiltIn => built_in_evidence(witness),
-            Matcher::Policy(matcher) => matcher.evidence(witness),
+    /// Whether a cluster with these labels, among others, does not belong to it by its labels: it goes by one of
+    /// these, which says otherwise.
+    fn rules_out(&self, labels: &BTreeMap<String, String>) -> bool {
+        let told = ENVIRONMENT_LABELS.into_iter();
+        let mut told = told.filter_map(|key| labels.get(key)).peekable();
+        let by_words = (!self.words.is_empty())
+            .then(|| told.peek().is_some() && !told.any(|value| self.words.include(value)));
+        let by_labels = self.clusters.as_ref().map(|selector| {
+            let mut keys = selector.keys();
+            keys.any(|key| labels.contains_key(key))
+                && !selector.matches(|key| labels.get(key).map(String::as_str))
+        });
+        match (by_words, by_labels) {
+            (None, None) => false,
+            (by_words, by_labels) => by_words.unwrap_or(true) && by_labels.unwrap_or(true),
         }
+    }
+
+    fn matches_namespace(&self, name: &str) -> bool {
+        self.words.are_in(name) || any(&self.namespaces, name)
+    }
+
+    fn matches_project(&self, name: &str) -> bool {
+        self.words.are_in(name) || any(&self.projects, name)
     }
 }
 
-impl PolicyMatcher {
+/// Words by which people name an environment.
+#[derive(Debug, Default)]
+struct Words(Vec<String>);
+
+impl Words {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a text is one of them.
+    fn include(&self, text: &str) -> bool {
+        self.0.iter().any(|word| word.eq_ignore_ascii_case(text))
+    }
+
+    /// Whether one of them is a word of a name, and the word before it does not deny it.
+    fn are_in(&self, name: &str) -> bool {
+        !self.is_empty() && has_word(name, |word| self.include(word))
+    }
+}
+
+fn any(globs: &[Glob], text: &str) -> bool {
+    globs.iter().any(|glob| glob.matches(text))
+}
+
+impl Matcher {
     fn evidence(&self, witness: &Witness<'_>) -> Option<Evidence> {
-        if let Some(selector) = &self.clusters {
-            let selected = |cluster: &&&Cluster| {
-                selector.matches(|key| cluster.labels.get(key).map(String::as_str))
-            };
-            if let Some(cluster) = witness.clusters.iter().find(selected) {
-                return Some(Evidence::ClusterLabels(cluster.name.clone()));
-            }
+        let selected = |cluster: &&&Cluster| {
+            let label = |key: &str| cluster.labels.get(key).map(String::as_str);
+            self.clusters
+                .as_ref()
+                .is_some_and(|selector| selector.matches(label))
+                || ENVIRONMENT_LABELS
+                    .into_iter()
+                    .filter_map(label)
+                    .any(|value| self.words.include(value))
+        };
+        if let Some(cluster) = witness.clusters.iter().find(selected) {
+            return Some(Evidence::ClusterLabels(cluster.name.clone()));
         }
-        if let Some(selector) = &self.applications
-            && witness.labels.is_some()
-            && selector.matches(|key| witness.label(key))
-        {
+        let has_own = self.applications.as_ref().is_some_and(|selector| {
+            witness.labels.is_some() && selector.matches(|key| witness.label(key))
+        });
+        let mut own = ENVIRONMENT_LABELS
+            .into_iter()
+            .filter_map(|key| witness.label(key));
+        if has_own || own.any(|value| self.words.include(value)) {
             return Some(Evidence::OwnLabels);
         }
-        let any = |globs: &[Glob], text: &str| globs.iter().any(|glob| glob.matches(text));
-        let destination = |name: &&&str| any(&self.destinations, name);
+        let destination = |name: &&&str| {
+            any(&self.destinations, name) || !name.contains("://") && self.words.are_in(name)
+        };
         if let Some(name) = witness.destinations.iter().find(destination) {
             return Some(Evidence::Destination((*name).to_owned()));
         }
-        let project = |name: &&&str| any(&self.projects, name);
+        let project = |name: &&&str| self.matches_project(name);
         if let Some(name) = witness.projects.iter().find(project) {
             return Some(Evidence::Project((*name).to_owned()));
         }
-        let namespace = |name: &&&str| any(&self.namespaces, name);
+        let namespace = |name: &&&str| self.matches_namespace(name);
         let namespace = witness.namespaces.iter().find(namespace)?;
         Some(Evidence::Namespace((*namespace).to_owned()))
     }
 }
 
-/// The built-in environment `prod`: a label `environment` or `env` that says so, or a project,
-/// destination name or namespace with `prod` or `production` as a word of its own.
-fn built_in_evidence(witness: &Witness<'_>) -> Option<Evidence> {
-    let says_production = |value: Option<&str>| {
-        let is = |word| value.is_some_and(|value: &str| value.eq_ignore_ascii_case(word));
-        is("prod") || is("production")
-    };
-    let labelled = |label: &dyn Fn(&str) -> bool| ["environment", "env"].into_iter().any(label);
-    for cluster in &witness.clusters {
-        let of_cluster = |key: &str| cluster.labels.get(key).map(String::as_str);
-        if labelled(&|key| says_production(of_cluster(key))) {
-            return Some(Evidence::ClusterLabels(cluster.name.clone()));
-        }
-    }
-    if labelled(&|key| says_production(witness.label(key))) {
-        return Some(Evidence::OwnLabels);
-    }
-    let named = |name: &&&str| !name.contains("://") && names_production(name);
-    if let Some(name) = witness.destinations.iter().find(named) {
-        return Some(Evidence::Destination((*name).to_owned()));
-    }
-    let project = |name: &&&str| names_production(name);
-    if let Some(name) = witness.projects.iter().find(project) {
-        return Some(Evidence::Project((*name).to_owned()));
-    }
-    let namespace = |name: &&&str| names_production(name);
-    let namespace = witness.namespaces.iter().find(namespace)?;
-    Some(Evidence::Namespace((*namespace).to_owned()))
-}
+/// The labels whose value is one of an environment's words.
+const ENVIRONMENT_LABELS: [&str; 2] = ["environment", "env"];
 
-/// Whether `prod` or `production` is a word of a name, and the word before it does not deny it.
-fn names_production(name: &str) -> bool {
+/// Whether one of these words is in a name, and the word before it does not deny it.
+fn has_word(name: &str, is_one: impl Fn(&str) -> bool) -> bool {
     let mut before = "";
     for word in name.split(['-', '_', '.', '/', ':']) {
-        let is = |one: &&str| word.eq_ignore_ascii_case(one);
         let denied = |one: &&str| before.eq_ignore_ascii_case(one);
-        if ["prod", "production"].iter().any(is) && !["non", "pre", "not"].iter().any(denied) {
+        if is_one(word) && !["non", "pre", "not"].iter().any(denied) {
             return true;
         }
         before = word;
@@ -521,18 +689,20 @@ fn compile(index: usize, environment: &Environment) -> Result<CompiledEnvironmen
         projects,
         namespaces,
         applications,
+        words,
     } = &environment.r#match;
     let field = |name: &str| format!("spec.environments[{index}].match.{name}");
     Ok(CompiledEnvironment {
         name: environment.name.clone(),
         production: environment.production,
-        matcher: Matcher::Policy(Box::new(PolicyMatcher {
+        matcher: Matcher {
+            words: Words(words.clone()),
             clusters: compile_selector(&field("clusters"), clusters.as_ref())?,
             applications: compile_selector(&field("applications"), applications.as_ref())?,
             destinations: compile_globs(&field("destinations"), destinations)?,
             projects: compile_globs(&field("projects"), projects)?,
             namespaces: compile_globs(&field("namespaces"), namespaces)?,
-        })),
+        },
     })
 }
 
@@ -586,6 +756,7 @@ mod tests {
 
     #[test]
     fn production_is_a_word_of_its_own() {
+        let words = Words(vec!["prod".to_owned(), "production".to_owned()]);
         for name in [
             "prod",
             "orders-prod",
@@ -596,12 +767,12 @@ mod tests {
             "arn:aws:eks:eu-central-1:111122223333:cluster/prod",
             "preprod-prod",
         ] {
-            assert!(names_production(name), "{name}");
+            assert!(words.are_in(name), "{name}");
         }
         for name in [
             "non-prod", "pre-prod", "not_prod", "preprod", "products", "nonprod", "",
         ] {
-            assert!(!names_production(name), "{name}");
+            assert!(!words.are_in(name), "{name}");
         }
     }
 }

@@ -1,18 +1,19 @@
 //! Judging: all rules on one subject, in a stable order.
 
 use argocd::ApplicationSet;
+use argocd::application_set::Limits;
 use argocd::cluster::ClusterSecret;
 
 use crate::application_sets::{Generations, Judged, Side};
 use crate::break_glass::claim::{Assessment, Generated, Overrides, settle};
 use crate::break_glass::{Claim, Permission, Record, RecordKind};
 use crate::changes::{Changes, cluster_of};
-use crate::environment::{Evidence, Membership, has_placeholder};
+use crate::environment::{Holds, Membership, has_placeholder};
 use crate::fan_out::FanOut;
 use crate::finding::{Finding, Level, Waiver, shorten, without_user_info};
-use crate::gitops_policy::Action;
+use crate::gitops_policy::{Action, GITOPS_POLICY};
 use crate::inventory::Inventory;
-use crate::ratchet::{Denial, Place, Ratchet, is_denied_state, let_pass_as_before};
+use crate::ratchet::{Denial, Place, Ratchet, Target, is_denied_state, let_pass_as_before};
 use crate::registry::RULES;
 use crate::rule::{Context, Findings, Rule, RuleId};
 use crate::rules::{BlastRadius, CascadeDelete};
@@ -119,8 +120,22 @@ impl Verdict {
     }
 }
 
-/// Judges a subject by all rules.
+/// Judges a subject by all rules. That the policy cannot mean what it says is told with every verdict.
 pub fn evaluate(subject: &Subject<'_>, inventory: &Inventory) -> Verdict {
+    let mut verdict = judge_by_policy(subject, inventory);
+    if let Some(flaw) = inventory.policy().flaw() {
+        let mut told = Findings::new(GITOPS_POLICY);
+        told.warn(
+            "/spec/environments",
+            flaw,
+            "say which of them are production",
+        );
+        verdict.findings.extend(told.into_inner());
+    }
+    verdict
+}
+
+fn judge_by_policy(subject: &Subject<'_>, inventory: &Inventory) -> Verdict {
     let Subject { dry_run, now, .. } = *subject;
     let subject = subject.as_ref();
     let overrides = Overrides::of(subject, inventory, now);
@@ -267,14 +282,17 @@ fn judge_what_is_generated(
         _ => None,
     };
     let side = |set| Side { set, inventory };
-    let generations = Generations::of(old.map(side), Some(side(set)), Judged::All, ratchet);
+    let limits = Limits::default();
+    let generate = |old, new| Generations::of(old, new, Judged::All, ratchet, &limits);
+    let generations = generate(old.map(side), Some(side(set)));
     let fills_in_alike = old.is_some_and(|old| set.spec.fills_in_alike(&old.spec));
     let is_unknown = generations.has_unknown() && !fills_in_alike;
     let mut findings = generations.findings(set, ratchet, inventory);
-    let fan_out = FanOut::of_generations(old, Some(set), generations);
+    let fan_out = FanOut::of_generations(old, Some(set), generations, inventory);
     let mut own = judge(subject, Some(&fan_out), inventory);
     if own.iter().any(is_denied_state) {
-        let fan_out_before = FanOut::of_application_set(None, old, inventory);
+        let before = generate(None, old.map(side));
+        let fan_out_before = FanOut::of_generations(None, old, before, inventory);
         compare_with_before(&mut own, subject, Some(&fan_out_before), ratchet, inventory);
     }
     findings.extend(own);
@@ -339,35 +357,36 @@ pub(crate) fn apply(
     if findings.is_empty() {
         return findings;
     }
-    let place = place_of(subject.object, &membership, inventory);
+    let place = place_of(subject.object, &policy.holds, inventory);
     let exemption = policy.exemption(subject, inventory);
     for finding in &mut findings {
         finding.extent.settle(&finding.message, place);
+        if membership.rests_on_absence() {
+            finding.rest_on_absence();
+        }
         temper(finding, policy.action, &membership, exemption);
     }
     findings
 }
 
 /// Where what violates a rule is, which is part of it: nothing bad may be moved elsewhere as it is.
-fn place_of(object: &Object<'_>, membership: &Membership, inventory: &Inventory) -> Place {
+fn place_of(object: &Object<'_>, holds: &Holds, inventory: &Inventory) -> Place {
     match object {
         Object::Application(application) => {
             let destination = &application.spec.destination;
             let Ok(cluster) = inventory.fleet.clusters.resolve(destination) else {
                 return Place::Gone;
             };
-            // On a cluster that several environments share, it is these that tell them apart.
-            let apart = match membership {
-                Membership::In {
-                    evidence: Evidence::Namespace(name) | Evidence::Project(name),
-                    ..
-                } => name,
-                _ => "",
-            };
-            Place::target([cluster.server.as_str(), apart])
+            let environments = &inventory.environments;
+            let (namespace, project) = (&*destination.namespace, application.spec.project());
+            Place::Target(Target::new(
+                &cluster.server,
+                Some(namespace).filter(|name| environments.know_namespace(name, holds)),
+                Some(project).filter(|name| environments.know_project(name, holds)),
+            ))
         }
         Object::ClusterSecret(secret) => match secret.cluster() {
-            Ok(cluster) => Place::target([cluster.server.as_str()]),
+            Ok(cluster) => Place::Target(Target::new(&cluster.server, None, None)),
             Err(_) => Place::Object,
         },
         Object::ApplicationSet(_) | Object::AppProject(_) => Place::Object,

@@ -17,6 +17,13 @@ use crate::rule::RuleId;
 /// The name of the one policy that counts.
 pub const POLICY_NAME: &str = "default";
 
+/// What is found in the policy itself, where it takes effect but cannot mean what it says.
+pub const GITOPS_POLICY: RuleId = RuleId::new("gitops-policy");
+
+/// What is wrong with a policy that has environments, none of which is production.
+pub const NO_PRODUCTION: &str =
+    "none of the environments has `production: true`, so no rule for production holds anywhere";
+
 /// What the policy says.
 #[derive(CustomResource, JsonSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[kube(
@@ -78,11 +85,17 @@ pub struct Environment {
 /// environment by dropping a label.
 #[derive(JsonSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[schemars(extend("x-kubernetes-validations" = [{
-    "rule": "has(self.clusters) || has(self.applications) || size(self.destinations) > 0 || size(self.projects) > 0 || size(self.namespaces) > 0",
+    "rule": "has(self.clusters) || has(self.applications) || size(self.words) > 0 || size(self.destinations) > 0 || size(self.projects) > 0 || size(self.namespaces) > 0",
     "message": "match must say something: without it nothing belongs to the environment",
 }]))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct EnvironmentMatch {
+    /// Words by which people name it, without case: as the value of the label `environment` or `env` of the
+    /// cluster or the Application, and as a word of its own in the destination's name, the project or the
+    /// namespace, unless `non`, `pre` or `not` comes before it. The built-in environment `prod` has `prod` and
+    /// `production`.
+    #[schemars(length(max = 16))]
+    pub words: Vec<String>,
     /// Labels of the destination's cluster Secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clusters: Option<LabelSelector>,
@@ -372,6 +385,9 @@ pub enum InvalidPolicy {
     /// Two environments have one name.
     #[error("spec.environments: the name {0:?} is there twice")]
     RepeatedEnvironment(String),
+    /// An environment to which nothing can belong.
+    #[error("spec.environments[{0}].match: must say something: nothing belongs to the environment")]
+    NothingBelongs(usize),
     /// A rule names an environment that is not there.
     #[error("spec.rules.{rule}.{field}: there is no environment {name:?}")]
     UnknownEnvironment {
@@ -424,13 +440,30 @@ pub enum InvalidPolicy {
     },
 }
 
+impl EnvironmentMatch {
+    fn is_empty(&self) -> bool {
+        *self == EnvironmentMatch::default()
+    }
+}
+
 impl GitOpsPolicySpec {
+    /// What keeps a policy that can be used from meaning what it says, as one sentence.
+    pub fn flaw(&self) -> Option<&'static str> {
+        let mut environments = self.environments.as_ref()?.iter();
+        let has_production = environments.any(|environment| environment.production);
+        (!has_production).then_some(NO_PRODUCTION)
+    }
+
     pub(crate) fn environment_names(&self) -> Result<BTreeSet<&str>, InvalidPolicy> {
         let mut names = BTreeSet::new();
         for environment in self.environments.iter().flatten() {
             if !names.insert(environment.name.as_str()) {
                 return Err(InvalidPolicy::RepeatedEnvironment(environment.name.clone()));
             }
+        }
+        let mut environments = self.environments.iter().flatten();
+        if let Some(index) = environments.position(|environment| environment.r#match.is_empty()) {
+            return Err(InvalidPolicy::NothingBelongs(index));
         }
         Ok(names)
     }
@@ -445,6 +478,26 @@ mod tests {
         let spec: GitOpsPolicySpec = serde_json::from_str("{}").unwrap();
         assert_eq!(spec, GitOpsPolicySpec::default());
         assert_eq!(spec.rules.project_scope.action, Action::Deny);
+    }
+
+    #[test]
+    fn a_policy_with_environments_names_one_that_is_production() {
+        for (json, is_flawed) in [
+            (r"{}", false),
+            (r#"{"environments":null}"#, false),
+            (r#"{"environments":[]}"#, true),
+            (
+                r#"{"environments":[{"name":"live","match":{"projects":["live"]}}]}"#,
+                true,
+            ),
+            (
+                r#"{"environments":[{"name":"live","production":true,"match":{"projects":["live"]}}]}"#,
+                false,
+            ),
+        ] {
+            let spec: GitOpsPolicySpec = serde_json::from_str(json).unwrap();
+            assert_eq!(spec.flaw().is_some(), is_flawed, "{json}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use argocd::application::EnabledField;
-use argocd::application_set::{Checkouts, NoCheckouts};
+use argocd::application_set::{Checkouts, ControllerParameters, NoCheckouts};
 use argocd::{Application, ApplicationSet, Cluster, Fleet};
 
 use crate::break_glass::Terms;
@@ -19,8 +19,22 @@ use crate::subject::Requester;
 pub enum Completeness {
     /// The caches of a webhook: what is not there does not exist.
     Complete,
+    /// The files of a repository, which have every cluster: anything else may be elsewhere.
+    AllClusters,
     /// The files of a repository: it may be elsewhere.
     Partial,
+}
+
+impl Completeness {
+    /// Whether a cluster that is not there does not exist.
+    pub fn has_all_clusters(self) -> bool {
+        self != Completeness::Partial
+    }
+
+    /// Whether a project that is not there does not exist.
+    pub fn has_all_projects(self) -> bool {
+        self == Completeness::Complete
+    }
 }
 
 /// Projects, clusters, ApplicationSets, settings and policy.
@@ -35,6 +49,8 @@ pub struct Inventory {
     pub completeness: Completeness,
     /// Whether the installed CRD knows `automated.enabled`.
     pub enabled_field: EnabledField,
+    /// How the ApplicationSet controller was started.
+    pub application_set_controller: ControllerParameters,
     policy: Arc<GitOpsPolicySpec>,
     pub(crate) environments: Arc<Environments>,
     pub(crate) rules: Arc<RulePolicies>,
@@ -73,6 +89,7 @@ impl Inventory {
             checkouts: Arc::new(NoCheckouts),
             completeness,
             enabled_field,
+            application_set_controller: ControllerParameters::default(),
             policy: Arc::new(policy),
             environments: Arc::new(environments),
             rules: Arc::new(rules),
@@ -88,6 +105,7 @@ impl Inventory {
             checkouts: Arc::clone(&self.checkouts),
             completeness: self.completeness,
             enabled_field: self.enabled_field,
+            application_set_controller: self.application_set_controller,
             policy: Arc::clone(&self.policy),
             environments: Arc::clone(&self.environments),
             rules: Arc::clone(&self.rules),

@@ -47,21 +47,48 @@ pub(crate) enum Place {
     #[default]
     Object,
     /// Where the object deploys, or leads, to.
-    Target(u64),
+    Target(Target),
     /// Where that is does not exist any more, as after a cluster has been moved: what was there may be
     /// wherever it is put.
     Gone,
 }
 
-impl Place {
-    pub(crate) fn target<'t>(parts: impl IntoIterator<Item = &'t str>) -> Self {
-        let mut hasher = KEY.build_hasher();
-        parts.into_iter().for_each(|part| part.hash(&mut hasher));
-        Place::Target(hasher.finish())
+/// A cluster, and what in it is evidence of the environment that the rule holds in. Labels are not among it:
+/// they say what is there, but move nothing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Target {
+    server: u64,
+    namespace: Option<u64>,
+    project: Option<u64>,
+}
+
+impl Target {
+    pub(crate) fn new(server: &str, namespace: Option<&str>, project: Option<&str>) -> Self {
+        let digest = |part: &str| KEY.hash_one(part);
+        Target {
+            server: digest(server),
+            namespace: namespace.map(digest),
+            project: project.map(digest),
+        }
     }
 
+    /// On a cluster that environments share, another namespace is another place. A project that says by its
+    /// name what was known anyway is not.
     fn is_covered_by(self, before: Self) -> bool {
-        self == before || before == Place::Gone
+        let projects = (self.project, before.project);
+        self.server == before.server
+            && self.namespace == before.namespace
+            && !matches!(projects, (Some(own), Some(other)) if own != other)
+    }
+}
+
+impl Place {
+    fn is_covered_by(self, before: Self) -> bool {
+        match (self, before) {
+            (_, Place::Gone) => true,
+            (Place::Target(own), Place::Target(before)) => own.is_covered_by(before),
+            _ => self == before,
+        }
     }
 }
 

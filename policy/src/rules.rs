@@ -8,7 +8,7 @@ mod engine_isolation;
 mod generated_applications;
 mod image_updater;
 mod operation_override;
-mod prod_auto_sync;
+pub(crate) mod prod_auto_sync;
 mod project_scope;
 mod project_too_wide;
 pub(crate) mod replicas_ignored;

@@ -145,6 +145,8 @@ pub struct SubjectRef<'s> {
     pub operation: Operation,
     /// Who asks.
     pub requester: Requester<'s>,
+    /// The ApplicationSet that generates it, where that is being judged.
+    pub generated_by: Option<&'s ApplicationSet<'s>>,
 }
 
 impl<'a> Subject<'a> {
@@ -167,6 +169,7 @@ impl<'a> Subject<'a> {
             old: self.old.as_ref(),
             operation: self.operation,
             requester: self.requester,
+            generated_by: None,
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use argocd::application::EnabledField;
+use argocd::application_set::{ControllerParameters, ParametersConfigMap};
 use argocd::fleet::Parts;
 use argocd::{AppProject, ApplicationSet, Cluster, Fleet};
 use base64::Engine as _;
@@ -447,7 +448,7 @@ fn what_the_sync_policy_keeps_is_not_deleted() {
     let verdict = World::default().update(&old, &new);
     assert_eq!(
         messages(&verdict, "blast-radius"),
-        ["warn creates 1 Application (prod 1)"]
+        ["warn creates 1 Application (prod 1), leaves behind 2 Applications (no environment 2)"]
     );
 }
 
@@ -494,7 +495,7 @@ fn a_generator_that_is_not_known_leaves_its_template_undecided() {
     assert_eq!(
         finding.line(),
         "generated-applications: spec.generators[0]: `oci` is no generator known here; \
-         check how it is spelt; each Application is judged when it is created"
+         check how it is spelt"
     );
     assert_eq!(finding.level, Level::Undecided);
     assert_eq!(
@@ -698,4 +699,444 @@ fn a_fan_out_has_each_application_with_its_place() {
     assert_eq!(affected.project, "addons");
     assert_eq!(affected.environments[0].environment, "prod");
     assert_eq!(fan_out.unchanged, 2);
+}
+
+/// Applications `orders-…`, one for each of these clusters.
+fn orders(clusters: &[&str], patch: &Value) -> Value {
+    let elements: Vec<Value> = clusters
+        .iter()
+        .map(|name| json!({"cluster": name}))
+        .collect();
+    let mut set = addon();
+    set["spec"]["generators"] = json!([{"list": {"elements": elements}}]);
+    set["spec"]["template"]["metadata"]["name"] = json!("orders-{{ .cluster }}");
+    set["spec"]["template"]["spec"]["destination"]["name"] = json!("{{ .cluster }}");
+    json_patch::merge(&mut set, patch);
+    set
+}
+
+fn syncing(applications_sync: &str) -> Value {
+    json!({"spec": {"syncPolicy": {"applicationsSync": applications_sync}}})
+}
+
+fn with_ceiling(prod: u32) -> World {
+    World {
+        policy: json!({"rules": {"blast-radius": {"maxDeletions": {"prod": prod}}}}),
+        ..World::default()
+    }
+}
+
+/// It was believed that what is deleted is what was generated until now.
+#[test]
+fn two_steps_are_no_way_around_the_ceiling() {
+    let world = with_ceiling(0);
+    let both = orders(&["alpha", "omega"], &json!({}));
+    for keeping in ["create-update", "create-only"] {
+        let one_left = orders(&["alpha"], &syncing(keeping));
+        let first = world.update(&both, &one_left);
+        assert_eq!(first.outcome, Outcome::Admitted, "{first:#?}");
+        assert_eq!(
+            messages(&first, "blast-radius"),
+            ["warn leaves behind 1 Application (prod 1)"]
+        );
+        for deleting in ["sync", "create-delete"] {
+            let second = world.update(&one_left, &orders(&["alpha"], &syncing(deleting)));
+            assert_eq!(second.outcome, Outcome::Denied, "{keeping} {deleting}");
+            assert_eq!(
+                messages(&second, "blast-radius"),
+                [
+                    "deny argocd/addon: deletes what it generated earlier and left behind, and nobody knows here what that is"
+                ]
+            );
+        }
+        // Without it in the second step, or with the whole set, the same goes.
+        let gone = world.update(&one_left, &orders(&["alpha"], &json!({})));
+        assert_eq!(gone.outcome, Outcome::Denied, "{gone:#?}");
+        let deletion = delete(&world, &one_left);
+        assert_eq!(deletion.outcome, Outcome::Denied, "{deletion:#?}");
+        // Without a ceiling that is told.
+        let told = World::default().update(&one_left, &orders(&["alpha"], &json!({})));
+        assert_eq!(told.outcome, Outcome::Admitted);
+        assert_eq!(found(&told, "blast-radius")[0].level, Level::Warn);
+        let deletion = delete(&World::default(), &one_left);
+        assert_eq!(
+            found(&deletion, "cascade-delete")[0].level,
+            Level::Undecided
+        );
+    }
+    // What never kept anything deletes what is known.
+    let same = world.update(
+        &orders(&["alpha"], &json!({})),
+        &orders(&["alpha"], &syncing("create-delete")),
+    );
+    assert_eq!(same.outcome, Outcome::Admitted, "{same:#?}");
+}
+
+#[test]
+fn a_set_that_failed_may_have_generated_anything_before() {
+    let twice = json!({"spec": {"template": {"metadata": {"name": "orders"}}}});
+    let failing = orders(&["alpha", "beta"], &twice);
+    let one = orders(&["alpha"], &json!({}));
+    assert_eq!(
+        with_ceiling(0).update(&failing, &one).outcome,
+        Outcome::Denied
+    );
+    assert_eq!(
+        World::default().update(&failing, &one).outcome,
+        Outcome::Admitted
+    );
+}
+
+#[test]
+fn a_generator_that_goes_takes_along_what_nobody_can_count() {
+    let mut both = orders(&["alpha"], &json!({}));
+    both["spec"]["generators"] = json!([both["spec"]["generators"][0], {"pullRequest": {}}]);
+    let one = orders(&["alpha"], &json!({}));
+    assert_eq!(with_ceiling(0).update(&both, &one).outcome, Outcome::Denied);
+    assert_eq!(
+        with_ceiling(0).update(&both, &both).outcome,
+        Outcome::Unchanged
+    );
+}
+
+#[test]
+fn applications_that_are_not_kept_up_to_date_may_be_anywhere() {
+    let world = with_ceiling(0);
+    let ignoring = |pointer: &str| json!({"spec": {"ignoreApplicationDifferences": [{"jsonPointers": [pointer]}]}});
+    let jq = json!({"spec": {"ignoreApplicationDifferences": [{"jqPathExpressions": [".spec.destination | .name"]}]}});
+    for stale in [
+        syncing("create-delete"),
+        ignoring("/spec/destination/name"),
+        ignoring("/spec"),
+        ignoring("/metadata/labels"),
+        jq,
+    ] {
+        let old = orders(&["alpha", "beta"], &stale);
+        let verdict = world.update(&old, &orders(&["alpha"], &stale));
+        assert_eq!(verdict.outcome, Outcome::Denied, "{stale}");
+    }
+    let elsewhere = ignoring("/spec/source/targetRevision");
+    let old = orders(&["alpha", "beta"], &elsewhere);
+    let verdict = world.update(&old, &orders(&["alpha"], &elsewhere));
+    assert_eq!(verdict.outcome, Outcome::Admitted, "{verdict:#?}");
+}
+
+#[test]
+fn a_finalizer_that_was_not_taken_off_still_takes_everything_along() {
+    let preserving = |more: &Value| {
+        let mut set = orders(
+            &["omega"],
+            &json!({"spec": {"syncPolicy": {"preserveResourcesOnDeletion": true}}}),
+        );
+        json_patch::merge(&mut set, more);
+        set
+    };
+    let ignoring = |pointer: &str| json!({"spec": {"ignoreApplicationDifferences": [{"jsonPointers": [pointer]}]}});
+    let world = World::default();
+    assert_eq!(
+        delete(&world, &preserving(&json!({}))).outcome,
+        Outcome::Admitted
+    );
+    for more in [
+        syncing("create-delete"),
+        ignoring("/metadata/finalizers"),
+        ignoring("/metadata"),
+    ] {
+        assert_eq!(
+            delete(&world, &preserving(&more)).outcome,
+            Outcome::Denied,
+            "{more}"
+        );
+    }
+}
+
+/// What `argocd-cmd-params-cm` says of the ApplicationSet controller.
+fn parameters(data: &Value) -> ControllerParameters {
+    let mut prefixed = json!({"data": {}});
+    for (key, value) in data.as_object().unwrap() {
+        prefixed["data"][format!("applicationsetcontroller.{key}")] = value.clone();
+    }
+    let config_map: ParametersConfigMap = serde_json::from_value(prefixed).unwrap();
+    config_map.application_set_controller()
+}
+
+fn judged(inventory: &Inventory, old: Option<&Value>, new: &Value) -> Verdict {
+    let texts = [old.unwrap_or(new).to_string(), new.to_string()];
+    let [old_set, new_set] = [0, 1].map(|index: usize| {
+        Object::ApplicationSet(Box::new(ApplicationSet::from_json(&texts[index]).unwrap()))
+    });
+    let subject = Subject {
+        operation: if old.is_some() {
+            Operation::Update
+        } else {
+            Operation::Create
+        },
+        old: old.map(|_| old_set),
+        ..Subject::new(new_set)
+    };
+    evaluate(&subject, inventory)
+}
+
+#[test]
+fn the_controllers_own_policy_decides_what_goes() {
+    let mut inventory = with_ceiling(0).inventory();
+    let two = |patch: &Value| orders(&["alpha", "omega"], patch);
+    let one = |patch: &Value| orders(&["alpha"], patch);
+    let keeping = syncing("create-only");
+    let step = judged(&inventory, Some(&two(&keeping)), &one(&keeping));
+    assert_eq!(step.outcome, Outcome::Admitted);
+    // The flag holds whatever the ApplicationSet says.
+    inventory.application_set_controller = parameters(&json!({"policy": "sync"}));
+    let step = judged(&inventory, Some(&two(&keeping)), &one(&keeping));
+    assert_eq!(step.outcome, Outcome::Denied, "{step:#?}");
+    inventory.application_set_controller = parameters(&json!({"policy": "create-only"}));
+    let step = judged(&inventory, Some(&two(&json!({}))), &one(&json!({})));
+    assert_eq!(step.outcome, Outcome::Admitted, "{step:#?}");
+    assert_eq!(
+        messages(&step, "blast-radius"),
+        ["warn leaves behind 1 Application (prod 1)"]
+    );
+}
+
+/// It was believed that each ApplicationSet may take as much work as one alone.
+#[test]
+fn all_sets_that_a_label_concerns_share_one_budget() {
+    let mut world = World::default();
+    world.sets = (0..16)
+        .map(|index| {
+            let mut set = addon();
+            set["metadata"]["name"] = json!(format!("addon-{index}"));
+            set["spec"]["template"]["metadata"]["annotations"]["text"] =
+                json!("{{ repeat 2000000 .name }}".to_owned());
+            set
+        })
+        .collect();
+    let old = secret(
+        "alpha",
+        &json!({"environment": "staging", "workload": "true"}),
+    );
+    let new = secret("alpha", &json!({"environment": "staging"}));
+    let alone = World {
+        sets: vec![world.sets[0].clone()],
+        ..World::default()
+    };
+    let messages_of = |world: &World| messages(&world.update_secret(&old, &new), "blast-radius");
+    let too_much = |messages: &[String]| {
+        messages
+            .iter()
+            .filter(|message| message.contains("more work than"))
+            .count()
+    };
+    assert_eq!(
+        too_much(&messages_of(&alone)),
+        0,
+        "{:?}",
+        messages_of(&alone)
+    );
+    let all = messages_of(&world);
+    assert!(too_much(&all) >= 1, "{all:?}");
+}
+
+#[test]
+fn a_set_that_argo_cd_fails_on_is_refused_in_whatever_environments_the_rule_holds() {
+    let world = World {
+        policy: json!({"rules": {"generated-applications": {"environments": ["prod"]}}}),
+        ..World::default()
+    };
+    let twice = orders(
+        &["alpha", "beta"],
+        &json!({"spec": {"template": {"metadata": {"name": "orders"}}}}),
+    );
+    let verdict = world.create(&twice);
+    assert_eq!(
+        found(&verdict, "generated-applications")[0].level,
+        Level::Deny
+    );
+    let elements: Vec<Value> = (0..10_001)
+        .map(|index| json!({"cluster": index.to_string()}))
+        .collect();
+    let mut too_many = orders(&["alpha"], &json!({}));
+    too_many["spec"]["generators"] = json!([{"list": {"elements": elements}}]);
+    let verdict = world.create(&too_many);
+    assert_eq!(
+        found(&verdict, "generated-applications")[0].level,
+        Level::Deny
+    );
+    // Where all is known, the rule holds where it is limited to.
+    let verdict = world.create(&orders(&["alpha"], &json!({})));
+    assert!(
+        found(&verdict, "generated-applications").is_empty(),
+        "{verdict:#?}"
+    );
+}
+
+fn rolling(max_update: &Value) -> Value {
+    let step = |tier: &str, max_update: &Value| json!({"matchExpressions": [{"key": "tier", "operator": "In", "values": [tier]}], "maxUpdate": max_update});
+    let mut set = orders(&["alpha", "omega"], &json!({}));
+    set["spec"]["strategy"] = json!({"type": "RollingSync", "rollingSync": {"steps": [
+        step("alpha", &json!(null)), step("omega", max_update),
+    ]}});
+    set["spec"]["template"]["metadata"]["labels"] = json!({"tier": "{{ .cluster }}"});
+    set
+}
+
+#[test]
+fn a_rolling_sync_syncs_production_by_itself_where_progressive_syncs_are_enabled() {
+    let mut inventory = World::default().inventory();
+    for (data, level) in [
+        (None, Level::Undecided),
+        (Some(json!({})), Level::Warn),
+        (
+            Some(json!({"enable.progressive.syncs": "true"})),
+            Level::Deny,
+        ),
+    ] {
+        inventory.application_set_controller = data.as_ref().map(parameters).unwrap_or_default();
+        let verdict = judged(&inventory, None, &rolling(&json!(1)));
+        let [finding] = found(&verdict, "prod-auto-sync")[..] else {
+            panic!("{verdict:#?}");
+        };
+        assert_eq!(finding.level, level, "{data:?}");
+        assert_eq!(finding.field, "/spec/strategy/rollingSync/steps/1");
+        let verdict = judged(&inventory, None, &rolling(&json!(0)));
+        assert!(found(&verdict, "prod-auto-sync").is_empty(), "{verdict:#?}");
+    }
+    // It is no less a change if nothing else changes.
+    let verdict = judged(
+        &inventory,
+        Some(&rolling(&json!(0))),
+        &rolling(&json!("20%")),
+    );
+    assert_eq!(verdict.outcome, Outcome::Denied, "{verdict:#?}");
+    let verdict = judged(
+        &inventory,
+        Some(&rolling(&json!(1))),
+        &rolling(&json!("20%")),
+    );
+    assert_eq!(verdict.outcome, Outcome::Admitted, "{verdict:#?}");
+}
+
+#[test]
+fn a_patch_that_takes_the_spec_away_is_the_culprit() {
+    let patch =
+        "spec:\n  {{- if eq .cluster \"alpha\" }}\n  syncPolicy: {automated: {}}\n  {{- end }}\n";
+    let set = orders(
+        &["alpha", "omega"],
+        &json!({"spec": {"templatePatch": patch}}),
+    );
+    let verdict = World::default().create(&set);
+    let denials: Vec<_> = verdict.of_level(Level::Deny).collect();
+    let [finding] = denials[..] else {
+        panic!("{verdict:#?}");
+    };
+    assert_eq!(finding.rule.as_str(), "generated-applications");
+    assert_eq!(finding.field, "/spec/templatePatch");
+    assert_eq!(
+        finding.message,
+        "renders to a null `spec` for orders-omega, which takes source and destination away"
+    );
+    assert_eq!(
+        messages(&verdict, "blast-radius"),
+        ["warn creates 1 Application (no environment 1)"]
+    );
+}
+
+#[test]
+fn a_finding_names_the_field_that_is_written() {
+    let fields = |set: &Value, rule: &str| -> Vec<String> {
+        let verdict = World::default().create(set);
+        let found = found(&verdict, rule).into_iter();
+        found.map(|finding| finding.field.to_string()).collect()
+    };
+    // What the patch takes away, replaces or adds is its doing, what it adds to is not.
+    for (patch, field) in [
+        ("spec: {source: null}", "/spec/templatePatch"),
+        (
+            "spec: {source: {repoURL: https://elsewhere.example.com/a}}",
+            "/spec/templatePatch",
+        ),
+        (
+            "metadata: {labels: {repoURL: a}}",
+            "/spec/template/spec/source/repoURL",
+        ),
+    ] {
+        let mut set = orders(&["alpha"], &json!({"spec": {"templatePatch": patch}}));
+        if field != "/spec/templatePatch" {
+            set["spec"]["template"]["spec"]["source"]["repoURL"] =
+                json!("https://elsewhere.example.com/a");
+        }
+        assert_eq!(fields(&set, "project-scope"), [field], "{patch}");
+    }
+    let template = json!({"spec": {"source": {"repoURL": "https://elsewhere.example.com/a"}}});
+    let mut own = orders(&["alpha"], &json!({}));
+    own["spec"]["generators"][0]["list"]["template"] = template;
+    assert_eq!(
+        fields(&own, "project-scope"),
+        ["/spec/generators/0/list/template/spec/source/repoURL"]
+    );
+    // A generator in a generator is named with all that it is in.
+    let selector =
+        json!({"clusters": {"selector": {"matchExpressions": [{"key": "a", "operator": "Is"}]}}});
+    let list = json!({"list": {"elements": [{"a": "b"}]}});
+    for (generators, expected) in [
+        (
+            json!([{"matrix": {"generators": [selector, list]}}]),
+            "/spec/generators/0/matrix/generators/0/clusters/selector",
+        ),
+        (
+            json!([{"matrix": {"generators": [list, selector]}}]),
+            "/spec/generators/0/matrix/generators/1/clusters/selector",
+        ),
+        (
+            json!([list, {"merge": {"mergeKeys": ["a"], "generators": [list, selector]}}]),
+            "/spec/generators/1/merge/generators/1/clusters/selector",
+        ),
+        (
+            json!([{"matrix": {"generators": [list, {"matrix": {"generators": [list, {}]}}]}}]),
+            "/spec/generators/0/matrix/generators/1/matrix/generators/1",
+        ),
+    ] {
+        let mut set = orders(&[], &json!({}));
+        set["spec"]["generators"] = generators;
+        let fields = fields(&set, "generated-applications");
+        assert_eq!(fields, [expected]);
+        assert!(set.pointer(expected).is_some(), "{expected}");
+    }
+}
+
+/// It was believed that a fleet of which some is known is the whole.
+#[test]
+fn what_a_set_does_to_clusters_that_are_not_among_the_files_is_undecided() {
+    let mut set = automated();
+    let judge = |completeness: Completeness, set: &Value| {
+        let mut inventory = World::default().inventory();
+        inventory.completeness = completeness;
+        judged(&inventory, None, set)
+    };
+    let verdict = judge(Completeness::Partial, &set);
+    assert_eq!(verdict.outcome, Outcome::Admitted);
+    assert_eq!(
+        messages(&verdict, "prod-auto-sync"),
+        [
+            "undecided the template of clusters: if {{ .name }} is production, auto-syncs production: an empty `automated` is on, not off"
+        ]
+    );
+    for completeness in [Completeness::AllClusters, Completeness::Complete] {
+        let verdict = judge(completeness, &set);
+        assert!(found(&verdict, "prod-auto-sync").is_empty(), "{verdict:#?}");
+    }
+    // A label that no production cluster has leaves nothing open.
+    set["spec"]["generators"][0]["clusters"]["selector"] =
+        json!({"matchLabels": {"environment": "staging"}});
+    let verdict = judge(Completeness::Partial, &set);
+    assert!(found(&verdict, "prod-auto-sync").is_empty(), "{verdict:#?}");
+    // One that selects none is decided where all are known.
+    set["spec"]["generators"][0]["clusters"]["selector"] = json!({"matchLabels": {"gpu": "true"}});
+    assert!(judge(Completeness::AllClusters, &set).findings.is_empty());
+    let verdict = judge(Completeness::Partial, &set);
+    assert_eq!(
+        verdict.of_level(Level::Undecided).count(),
+        verdict.findings.len()
+    );
+    assert!(!verdict.findings.is_empty());
 }

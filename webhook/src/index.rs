@@ -92,6 +92,8 @@ fn publish(store: &mut Store, webhook: &Webhook) {
     match store.inventory() {
         Ok((inventory, source)) => {
             webhook.metrics.inventory_built(store.sizes(), source);
+            let flaw = inventory.policy().flaw();
+            webhook.metrics.policy_lacks_production(flaw.is_some());
             webhook.metrics.features_detected(store.features());
             webhook.publish(Caches::Synced(Box::new(inventory)));
         }

@@ -292,6 +292,7 @@ pub struct Metrics {
     inventory_builds: Counter,
     inventory_objects: Vec<Gauge>,
     policy_sources: Vec<Gauge>,
+    policy_lacks_production: Gauge,
     features: Vec<Gauge>,
     watches: WatchMetrics,
     events: EventMetrics,
@@ -393,6 +394,12 @@ impl Metrics {
             "Where the policy that counts comes from: one source is 1, the others are 0",
             policy_sources.clone(),
         );
+        let policy_lacks_production = Gauge::default();
+        registry.register(
+            "policy_lacks_production",
+            "1 while no environment of the policy is production, so that no rule for production holds anywhere",
+            policy_lacks_production.clone(),
+        );
         let certificate_expiry = Gauge::default();
         registry.register_with_unit(
             "certificate_expiry_timestamp",
@@ -433,6 +440,7 @@ impl Metrics {
             policy_sources: PolicySource::ALL
                 .map(|source| policy_sources.get_or_create_owned(&[("source", source.as_str())]))
                 .into(),
+            policy_lacks_production,
             features: Features::register(&mut registry),
             watches: WatchMetrics::register(&mut registry),
             events: EventMetrics::register(&mut registry),
@@ -502,6 +510,11 @@ impl Metrics {
         for (gauge, source) in self.policy_sources.iter().zip(PolicySource::ALL) {
             gauge.set(i64::from(source == policy));
         }
+    }
+
+    /// Shows whether the policy has environments of which none is production.
+    pub fn policy_lacks_production(&self, lacks: bool) {
+        self.policy_lacks_production.set(i64::from(lacks));
     }
 
     /// Shows what the installed API has.

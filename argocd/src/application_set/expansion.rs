@@ -1,17 +1,18 @@
 //! From an ApplicationSet to the Applications that it generates.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value;
 
 use super::generators::git::Checkouts;
-use super::generators::{Known, Level, Parameters};
+use super::generators::{GeneratorEntry, Known, Level, Parameters};
 use super::parameters::ParameterSet;
 use super::patch;
 use super::template::{
     Bindings, Language, RenderError, RenderErrorReason, TextTemplate, Tree, size,
 };
-use super::{ApplicationSet, Template};
+use super::{ApplicationSet, PATCH, Template};
 use crate::application::Application;
 use crate::destination::Clusters;
 use crate::go_template::{TemplateError, Work};
@@ -141,6 +142,8 @@ pub struct Undecided {
     template: String,
     /// Whether `templatePatch` may change any of it, which depends on placeholders.
     pub may_be_patched: bool,
+    /// Labels that a cluster must have for which it is generated.
+    pub cluster_labels: BTreeMap<String, String>,
 }
 
 impl Undecided {
@@ -194,6 +197,8 @@ pub struct GeneratedApplication {
     /// The place in `spec.generators` of the entry that it comes from.
     pub entry: usize,
     json: String,
+    /// What it was before `templatePatch`, if there is one.
+    unpatched: Option<Value>,
 }
 
 /// What becomes of one parameter set.
@@ -217,6 +222,44 @@ impl GeneratedApplication {
     /// It is no Application.
     pub fn application(&self) -> Result<Application<'_>, serde_json::Error> {
         Application::from_json(&self.json)
+    }
+
+    /// Which of these fields, given as JSON Pointers, `templatePatch` has added, replaced or taken away. What is
+    /// only added to is written elsewhere, but for the destination, which is judged as a whole.
+    pub fn patched<'f>(&self, fields: impl Iterator<Item = &'f str>) -> Vec<bool> {
+        let patched = self.unpatched.as_ref().map(|unpatched| {
+            let patched: Value = serde_json::from_str(&self.json).unwrap_or_default();
+            (unpatched, patched)
+        });
+        fields
+            .map(|field| {
+                let Some((before, after)) = &patched else {
+                    return false;
+                };
+                match (before.pointer(field), after.pointer(field)) {
+                    (Some(Value::Object(_)), Some(Value::Object(_)))
+                        if field != "/spec/destination" =>
+                    {
+                        false
+                    }
+                    (before, after) => before != after && field != "/metadata/namespace",
+                }
+            })
+            .collect()
+    }
+
+    /// Whether `templatePatch` leaves nothing of the spec but the project, which it cannot take away.
+    pub fn loses_its_spec(&self, application: &Application<'_>) -> bool {
+        let has_more = |spec: &Value| {
+            let mut members = spec.as_object().into_iter().flatten();
+            members.any(|(name, _)| name != "project")
+        };
+        let spec = &application.spec;
+        let unpatched = self.unpatched.as_ref();
+        spec.destination.name.is_empty()
+            && spec.destination.server.is_empty()
+            && spec.sync_source().is_none()
+            && unpatched.is_some_and(|unpatched| has_more(&unpatched["spec"]))
     }
 }
 
@@ -328,7 +371,8 @@ impl ApplicationSet<'_> {
 }
 
 impl ExpansionError {
-    fn below(self, outer: &str) -> Self {
+    /// The same, of something that stands in something else.
+    pub(super) fn below(self, outer: &str) -> Self {
         match self {
             ExpansionError::Fails { field, message } => ExpansionError::Fails {
                 field: format!("{outer}{field}"),
@@ -366,12 +410,10 @@ impl Undecided {
             perhaps_misspelt: false,
             template: in_namespace(template, set).to_string(),
             may_be_patched: !matches!(patch, None | Some(TextTemplate::Literal(_))),
+            cluster_labels: BTreeMap::new(),
         })
     }
 }
-
-/// Where the patch stands.
-const PATCH: &str = "/spec/templatePatch";
 
 fn apply_patch(
     application: &Value,
@@ -437,10 +479,13 @@ impl Expansion<'_> {
                 .sets
                 .iter()
                 .map(move |set| match self.application(entry, set) {
-                    Ok(application) => Ok(Generated::Application(GeneratedApplication {
-                        entry: entry.index,
-                        json: in_namespace(application, self.set).to_string(),
-                    })),
+                    Ok((application, unpatched)) => {
+                        Ok(Generated::Application(GeneratedApplication {
+                            entry: entry.index,
+                            json: in_namespace(application, self.set).to_string(),
+                            unpatched,
+                        }))
+                    }
                     Err(ExpansionError::Undecided { field, lacks }) => {
                         let template = entry.written.clone();
                         let patch = self.patch.as_ref();
@@ -458,10 +503,15 @@ impl Expansion<'_> {
         })
     }
 
-    /// Follows Argo CD 3.5, `RenderTemplateParams` and `renderTemplatePatch`.
-    fn application(&self, entry: &Entry, set: &ParameterSet) -> Result<Value, ExpansionError> {
+    /// Follows Argo CD 3.5, `RenderTemplateParams` and `renderTemplatePatch`. The second is what it was before the
+    /// patch, if there is one.
+    fn application(
+        &self,
+        entry: &Entry,
+        set: &ParameterSet,
+    ) -> Result<(Value, Option<Value>), ExpansionError> {
         let bindings = Bindings::new(set);
-        let mut application = if set.values.is_empty() {
+        let application = if set.values.is_empty() {
             // Without parameters the template is taken as it is, and gets no finalizer either.
             entry.written.clone()
         } else {
@@ -471,10 +521,44 @@ impl Expansion<'_> {
                 .map_err(|error| ExpansionError::render("/spec/template", error))?;
             self.with_finalizer(rendered)
         };
-        if let Some(patch) = &self.patch {
-            application = self.patched(&application, patch, &bindings)?;
+        match &self.patch {
+            Some(patch) => {
+                let patched = self.patched(&application, patch, &bindings)?;
+                Ok((patched, Some(application)))
+            }
+            None => Ok((application, None)),
         }
-        Ok(application)
+    }
+
+    /// The entries whose generators would yield more if there were more clusters, where they yield something: what
+    /// they would generate for one that is not known.
+    ///
+    /// # Errors
+    /// They take more than is left of the work.
+    pub fn for_other_clusters(&self) -> Result<Vec<Undecided>, ExpansionError> {
+        let generators = &self.set.spec.generators;
+        let reads_clusters = |entry: &&Entry| {
+            let entry = generators.get(entry.index);
+            entry.is_some_and(GeneratorEntry::reads_clusters)
+        };
+        let entries = self.entries.iter().filter(reads_clusters);
+        entries
+            .map(|entry| {
+                let template = entry.written.clone();
+                let undecided =
+                    Undecided::of(template, self.patch.as_ref(), self.set, &self.language)?;
+                Ok(Undecided {
+                    entry: entry.index,
+                    generator: "clusters".to_owned(),
+                    lacks: "all clusters that it selects".to_owned(),
+                    cluster_labels: generators
+                        .get(entry.index)
+                        .map(GeneratorEntry::selected_labels)
+                        .unwrap_or_default(),
+                    ..undecided
+                })
+            })
+            .collect()
     }
 
     fn with_finalizer(&self, mut application: Value) -> Value {

@@ -216,6 +216,29 @@ impl GeneratorEntry {
         self.clusters.is_some() || matrix.chain(merge).any(nested)
     }
 
+    /// The generator of the entry whose own template has a field, given as a JSON Pointer.
+    pub(super) fn generator_with(&self, field: &str) -> Option<&str> {
+        let mut generators = self.generators(Level::Top).into_iter();
+        let generator = generators.find(|generator| generator.template().has(field))?;
+        Some(generator.name())
+    }
+
+    /// Labels that each cluster has which a `clusters` generator of the entry selects.
+    pub(super) fn selected_labels(&self) -> BTreeMap<String, String> {
+        let matrix = self.matrix.iter().flat_map(|matrix| &matrix.generators);
+        let merge = self
+            .merge
+            .iter()
+            .filter_map(|merge| merge.generators.first());
+        let nested = matrix.chain(merge).filter_map(|child| child.entry().ok());
+        let mut labels: BTreeMap<String, String> =
+            nested.flat_map(|entry| entry.selected_labels()).collect();
+        let own = self.clusters.iter();
+        labels.extend(own.flat_map(ClusterGenerator::selected_labels));
+        labels.retain(|_, value| !value.contains("{{"));
+        labels
+    }
+
     /// What a child of a matrix or merge yields: exactly one generator's parameters. Its template does
     /// not count.
     fn child_parameters(
@@ -224,14 +247,15 @@ impl GeneratorEntry {
         level: Level,
     ) -> Result<Parameters, ExpansionError> {
         let mut yields = self.yields(known, level)?;
+        // What is wrong with their number is about the child itself.
         match (yields.pop(), yields.is_empty()) {
             (Some(only), true) => Ok(only.parameters),
             (None, _) => Err(ExpansionError::fails(
-                "/generators",
+                "",
                 "child generator generated no parameters",
             )),
             (Some(_), false) => Err(ExpansionError::fails(
-                "/generators",
+                "",
                 "found more than one generator in a child of matrix or merge",
             )),
         }
@@ -335,6 +359,19 @@ fn unknown_generators<'de, D: Deserializer<'de>>(
 }
 
 impl<'g> Generator<'g> {
+    /// The name of its field.
+    fn name(self) -> &'g str {
+        match self {
+            Generator::List(_) => "list",
+            Generator::Clusters(_) => "clusters",
+            Generator::Git(_) => "git",
+            Generator::Outside(name, _) => name,
+            Generator::Unknown(name, _) => name,
+            Generator::Matrix(_) => "matrix",
+            Generator::Merge(_) => "merge",
+        }
+    }
+
     fn template(self) -> &'g Template {
         match self {
             Generator::List(generator) => &generator.template,

@@ -211,7 +211,7 @@ impl Selector {
     }
 
     /// The keys that are asked for.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|requirement| requirement.key.as_str())
     }
 

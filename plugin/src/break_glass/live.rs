@@ -328,7 +328,7 @@ pub(crate) fn object(kind: Kind, json: &str) -> Result<Object<'_>, String> {
             }
             Object::ClusterSecret(Box::new(secret))
         }
-        Kind::RepositorySecret | Kind::Settings | Kind::Policy => {
+        Kind::RepositorySecret | Kind::Settings | Kind::Parameters | Kind::Policy => {
             return Err("it is not judged by any rule".to_owned());
         }
     })

@@ -48,6 +48,11 @@ impl Judge {
         })
     }
 
+    /// What is known of the cluster.
+    pub(crate) fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
     /// Judges an object by its JSON.
     ///
     /// # Errors

@@ -28,7 +28,8 @@ use crate::repository::work_trees::RepositoryArgs;
 /// Reads Applications, ApplicationSets, AppProjects and cluster Secrets from YAML and JSON files and
 /// says what the admission webhook would deny. What is known about projects, clusters, Argo CD's
 /// settings (`argocd-cm`) and the GitOpsPolicy is taken from the same files, and from --policy. A
-/// project or cluster that is in none of them may exist elsewhere: what depends on it is `undecided`.
+/// project or cluster that is in none of them may exist elsewhere: what depends on it is `undecided`. The
+/// last line says which clusters count as production, and names those that look as if they should.
 ///
 /// An ApplicationSet is judged by all Applications that it generates for the known clusters. Its git
 /// generators read the Git work tree that the files are in, if a remote of it or --repository says
@@ -108,6 +109,11 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     policy: Vec<PathBuf>,
 
+    /// The files have every cluster: one that is not there does not exist. Without this, what an
+    /// ApplicationSet would generate for a cluster that is not among them is `undecided`
+    #[arg(long)]
+    all_clusters_known: bool,
+
     #[command(flatten)]
     repository: RepositoryArgs,
 
@@ -117,7 +123,7 @@ pub(crate) struct CheckArgs {
     /// Judge what is in the cluster of the current context
     #[arg(
         long,
-        conflicts_with_all = ["paths", "filenames", "policy", "RepositoryArgs", "ExclusionArgs"]
+        conflicts_with_all = ["paths", "filenames", "policy", "all_clusters_known", "RepositoryArgs", "ExclusionArgs"]
     )]
     live: bool,
 
@@ -174,6 +180,8 @@ struct Checked {
     files: Option<Files>,
     /// What was checked, for people.
     what: String,
+    /// Which clusters count as production, for people; nothing where no cluster is known.
+    production: Option<String>,
 }
 
 /// Which files were checked.
@@ -218,6 +226,9 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitStatus, CommandError> {
         output::print(&pages(report))?;
     }
     output::status(&summary(&checked.what, report.counts, args.strict));
+    if let Some(production) = &checked.production {
+        output::status(production);
+    }
 
     let mut levels = report.findings.iter().map(|located| located.finding.level);
     let denied = levels.any(counts_as_denied);

@@ -82,6 +82,10 @@ pub(crate) struct PreviewArgs {
     #[arg(long)]
     delete: bool,
 
+    /// The files of --against have every cluster: one that is not there does not exist
+    #[arg(long, requires = "against")]
+    all_clusters_known: bool,
+
     #[command(flatten)]
     repository: RepositoryArgs,
 
@@ -172,7 +176,12 @@ impl PreviewArgs {
             }
             given
         };
-        let mut facts = Facts::new(namespace, Completeness::Partial);
+        let completeness = if self.all_clusters_known {
+            Completeness::AllClusters
+        } else {
+            Completeness::Partial
+        };
+        let mut facts = Facts::new(namespace, completeness);
         facts.add(&given.manifests, Source::State);
         for text in &facts.repeated {
             output::warning(text);
@@ -212,8 +221,12 @@ fn or_files(error: CommandError, is_without: bool) -> CommandError {
 }
 
 fn summary(preview: &Preview) -> String {
+    let orphaned = match preview.changes(Change::Orphan) {
+        0 => String::new(),
+        count => format!(", {count} left behind"),
+    };
     format!(
-        "{}: {} created, {} changed, {} deleted; {} denied, {} undecided",
+        "{}: {} created, {} changed, {} deleted{orphaned}; {} denied, {} undecided",
         counted(preview.affected.len(), "Application"),
         preview.changes(Change::Create),
         preview.changes(Change::Change),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use argocd::application_set::ParametersConfigMap;
 use argocd::settings::SettingsConfigMap;
 use argocd::{AppProject, ApplicationSet, ClusterSecret, RepositorySecret};
 use policy::GitOpsPolicy;
@@ -115,6 +116,10 @@ impl Manifest {
                 let config_map: SettingsConfigMap = self.decode()?;
                 Fact::Settings(Box::new(config_map.settings()))
             }
+            Kind::Parameters => {
+                let config_map: ParametersConfigMap = self.decode()?;
+                Fact::Parameters(config_map.application_set_controller())
+            }
             Kind::Policy => self.policy()?,
         };
         Ok(Some(fact))
@@ -127,6 +132,9 @@ impl Manifest {
             )));
         }
         let policy: GitOpsPolicy = self.decode()?;
+        if let Some(flaw) = policy.spec.flaw() {
+            return Err(self.problem(format!("spec.environments: {flaw}")));
+        }
         check_policy(policy.spec)
             .map(Fact::Policy)
             .map_err(|reason| self.problem(reason))

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use argocd::application::EnabledField;
+use argocd::application_set::ParametersConfigMap;
 use argocd::names::{
-    APPLICATION_DEFINITION, GROUP, LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER, SECRET_TYPE_REPOSITORY,
-    SETTINGS_CONFIG_MAP, VERSION,
+    APPLICATION_DEFINITION, GROUP, LABEL_SECRET_TYPE, PARAMETERS_CONFIG_MAP, SECRET_TYPE_CLUSTER,
+    SECRET_TYPE_REPOSITORY, SETTINGS_CONFIG_MAP, VERSION,
 };
 use argocd::settings::SettingsConfigMap;
 use argocd::{AppProject, ApplicationSet, ClusterSecret, RepositorySecret};
@@ -65,14 +66,16 @@ impl Facts {
     ) -> Result<(Self, Vec<String>), AccessError> {
         let reader = Reader { server, namespace };
         let projects = demand.meet(reader.projects().await)?;
-        let (application_sets, clusters, repositories, settings, policy, definition) = tokio::try_join!(
-            reader.application_sets(demand),
-            reader.secrets(Kind::ClusterSecret, SECRET_TYPE_CLUSTER, demand),
-            reader.secrets(Kind::RepositorySecret, SECRET_TYPE_REPOSITORY, demand),
-            reader.settings(),
-            reader.policy("the verdicts are those of a cluster without a GitOpsPolicy"),
-            reader.definition(),
-        )?;
+        let (application_sets, clusters, repositories, settings, parameters, policy, definition) =
+            tokio::try_join!(
+                reader.application_sets(demand),
+                reader.secrets(Kind::ClusterSecret, SECRET_TYPE_CLUSTER, demand),
+                reader.secrets(Kind::RepositorySecret, SECRET_TYPE_REPOSITORY, demand),
+                reader.settings(),
+                reader.parameters(),
+                reader.policy("the verdicts are those of a cluster without a GitOpsPolicy"),
+                reader.definition(),
+            )?;
         let fleet = [&projects, &clusters, &repositories];
         let completeness = if fleet.iter().all(|list| list.lacks.is_none()) {
             Completeness::Complete
@@ -93,6 +96,7 @@ impl Facts {
             lacking.push(list.lacks);
         }
         facts.objects.extend(settings.known);
+        facts.objects.extend(parameters);
         facts.objects.extend(policy.known);
         lacking.extend([settings.lacks, policy.lacks, definition.lacks]);
         // Secrets are listed twice.
@@ -234,6 +238,16 @@ impl Reader<'_> {
         Perhaps::or_if_forbidden(settings, None, consequence)
     }
 
+    /// Where they may not be read, what depends on them says so.
+    async fn parameters(&self) -> Result<Option<Stated>, AccessError> {
+        let objects = self.own(resource_of(Kind::Parameters));
+        let read = |json: &str| stated(Kind::Parameters, &objects.resource, json);
+        match self.server.get(&objects, PARAMETERS_CONFIG_MAP, read).await {
+            Err(error) if error.is_forbidden() => Ok(None),
+            parameters => parameters,
+        }
+    }
+
     async fn policy(&self, consequence: &str) -> Result<Perhaps<Option<Stated>>, AccessError> {
         let objects = of_all_namespaces(resource_of(Kind::Policy));
         let read = |json: &str| stated(Kind::Policy, &objects.resource, json);
@@ -268,7 +282,7 @@ pub(crate) fn resource_of(kind: Kind) -> ApiResource {
         Kind::ApplicationSet => of_argo_cd("ApplicationSet", "applicationsets"),
         Kind::AppProject => of_argo_cd("AppProject", "appprojects"),
         Kind::ClusterSecret | Kind::RepositorySecret => resource("", "v1", "Secret", "secrets"),
-        Kind::Settings => resource("", "v1", "ConfigMap", "configmaps"),
+        Kind::Settings | Kind::Parameters => resource("", "v1", "ConfigMap", "configmaps"),
         Kind::Policy => resource(
             "kubectl-gitops.io",
             VERSION,
@@ -365,6 +379,10 @@ fn fact(kind: Kind, json: &str) -> Result<Fact, String> {
         Kind::Settings => {
             let config_map: SettingsConfigMap = serde_json::from_str(json).map_err(form)?;
             Fact::Settings(Box::new(config_map.settings()))
+        }
+        Kind::Parameters => {
+            let config_map: ParametersConfigMap = serde_json::from_str(json).map_err(form)?;
+            Fact::Parameters(config_map.application_set_controller())
         }
         Kind::Policy => {
             // It holds no secrets, and whoever wrote it needs to know what is wrong with it.

@@ -132,7 +132,7 @@ fn verdict(affected: &Affected) -> Cell {
 fn style_of_change(change: Change) -> Style {
     match change {
         Change::Create => GREEN,
-        Change::Change => YELLOW,
+        Change::Change | Change::Orphan => YELLOW,
         Change::Delete => RED,
     }
 }
@@ -145,6 +145,10 @@ fn with_notes(mut text: String, preview: &Preview) -> String {
             not_known.application_set, not_known.generator, not_known.entry, not_known.lacks
         )
     });
+    let uncounted = preview
+        .uncounted
+        .iter()
+        .map(|uncounted| format!("{}: {}", uncounted.application_set, uncounted.reason));
     let failing = preview.not_expanded.iter().map(|not_expanded| {
         let field = dotted(not_expanded.error.field());
         format!(
@@ -167,6 +171,7 @@ fn with_notes(mut text: String, preview: &Preview) -> String {
         )
     });
     note(&mut text, "Not known here, what it takes:", not_known);
+    note(&mut text, "Not listed here, and gone with it:", uncounted);
     note(&mut text, "ApplicationSets that generate nothing:", failing);
     note(&mut text, "Refused by the webhook as it is:", refused);
     text

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use argocd::names::{
-    LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER, SECRET_TYPE_REPOSITORY, SETTINGS_CONFIG_MAP,
+    LABEL_SECRET_TYPE, PARAMETERS_CONFIG_MAP, SECRET_TYPE_CLUSTER, SECRET_TYPE_REPOSITORY,
+    SETTINGS_CONFIG_MAP,
 };
 use argocd::yaml::{Document, Lines};
 use base64::Engine as _;
@@ -22,6 +23,8 @@ pub(crate) enum Kind {
     ClusterSecret,
     RepositorySecret,
     Settings,
+    /// `argocd-cmd-params-cm`.
+    Parameters,
     Policy,
 }
 
@@ -61,6 +64,9 @@ impl Kind {
             }
             ("v1", "ConfigMap") if reference.name.as_deref() == Some(SETTINGS_CONFIG_MAP) => {
                 Some(Kind::Settings)
+            }
+            ("v1", "ConfigMap") if reference.name.as_deref() == Some(PARAMETERS_CONFIG_MAP) => {
+                Some(Kind::Parameters)
             }
             _ => None,
         }

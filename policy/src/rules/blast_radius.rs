@@ -2,9 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use argocd::application_set::ExpansionError;
 
-use crate::fan_out::{Affected, Change, FanOut, NotExpanded};
+use crate::fan_out::{Affected, Change, FanOut, NotExpanded, Uncounted, UncountedReason};
 use crate::finding::{Level, shorten};
-use crate::inventory::Completeness;
 use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};
 use crate::subject::Object;
 
@@ -19,8 +18,16 @@ declare_rule! {
     /// `rules.blast-radius.maxDeletions` has a number for each environment that is limited. Without it
     /// nothing is denied.
     ///
-    /// Only what is known now counts: ApplicationSets with the clusters that there are. What was generated
-    /// before an ApplicationSet failed, or by a generator that is not worked out, is not counted.
+    /// Only what is known now counts: ApplicationSets with the clusters that there are, and what a generator
+    /// yields that is worked out here. An Application that is no longer generated, and stays as
+    /// `applicationsSync` or the controller's `--policy` says, is left behind and told as that.
+    ///
+    /// Where a change deletes Applications that cannot be counted, it says so, and any number in
+    /// `maxDeletions` denies it: an ApplicationSet that deletes again what it had left behind, whose earlier
+    /// Applications are not known because Argo CD failed on it, or that loses a generator which is not worked
+    /// out. Where an ApplicationSet did not update what it generated (`create-delete`, or
+    /// `ignoreApplicationDifferences` on the destination, the project or labels), nobody knows where its
+    /// Applications are, and each that goes counts for every environment.
     ///
     /// ## Why
     ///
@@ -135,8 +142,9 @@ impl Rule for BlastRadius {
         };
         let ceilings = &context.inventory.policy().rules.blast_radius.max_deletions;
         check_ceilings(fan_out, ceilings, field, findings);
+        report_uncounted(fan_out, !ceilings.is_empty(), field, findings);
         // In files what is new to them may be there already.
-        if context.inventory.completeness == Completeness::Partial {
+        if !context.inventory.completeness.has_all_projects() {
             return;
         }
         if let Some(message) = summary(fan_out) {
@@ -159,24 +167,66 @@ fn report_not_expanded(
     field: &'static str,
     findings: &mut Findings,
 ) {
+    if let Some(more) = fan_out.not_expanded.len().checked_sub(NAMED + 1) {
+        let message = format!(
+            "{} more ApplicationSets are not worked out either",
+            more + 1
+        );
+        findings.warn(field, message, "correct them first");
+    }
+    let mut told = fan_out.not_expanded.iter().collect::<Vec<_>>();
+    // What decides comes first.
+    told.sort_by_key(|not_expanded| !takes_too_much(&not_expanded.error));
     for NotExpanded {
         application_set,
         error,
-    } in &fan_out.not_expanded
+    } in told.into_iter().take(NAMED)
     {
         let message = format!(
             "ApplicationSet {}: {}",
             shorten(application_set, 40),
             shorten(&error.to_string(), 60)
         );
-        let takes_too_much = matches!(
-            error,
-            ExpansionError::TooMuch { .. } | ExpansionError::TooMuchWork
-        );
-        if has_ceiling && takes_too_much {
+        if has_ceiling && takes_too_much(error) {
             findings.deny(field, message, "split the ApplicationSet first");
         } else {
             findings.warn(field, message, "correct it first");
+        }
+    }
+}
+
+/// How many ApplicationSets are told by name.
+const NAMED: usize = 4;
+
+fn takes_too_much(error: &ExpansionError) -> bool {
+    matches!(
+        error,
+        ExpansionError::TooMuch { .. } | ExpansionError::TooMuchWork
+    )
+}
+
+/// Deletions that cannot be counted, so that nobody can say that they keep to a ceiling.
+fn report_uncounted(
+    fan_out: &FanOut,
+    has_ceiling: bool,
+    field: &'static str,
+    findings: &mut Findings,
+) {
+    for Uncounted {
+        application_set,
+        reason,
+    } in fan_out.uncounted.iter().take(NAMED)
+    {
+        let field = match reason {
+            UncountedReason::LeftBehind => "/spec/syncPolicy/applicationsSync",
+            UncountedReason::NotKnown => field,
+        };
+        let message = format!("{}: {reason}", shorten(application_set, 40));
+        let fix = "see which Applications it owns";
+        if has_ceiling {
+            findings.deny(field, message, fix);
+        } else {
+            findings.warn(field, message, fix);
         }
     }
 }
@@ -189,10 +239,8 @@ fn check_ceilings(
 ) {
     for (environment, ceiling) in ceilings {
         let belongs = |affected: &&Affected| {
-            affected
-                .environments
-                .iter()
-                .any(|belongs| belongs.environment == *environment)
+            let mut environments = affected.environments.iter();
+            affected.may_differ || environments.any(|own| own.environment == *environment)
         };
         let deleted: Vec<&Affected> = fan_out
             .of(Change::Delete)
@@ -221,6 +269,7 @@ fn summary(fan_out: &FanOut) -> Option<String> {
         (Change::Create, "creates"),
         (Change::Change, "changes"),
         (Change::Delete, "deletes"),
+        (Change::Orphan, "leaves behind"),
     ]
     .into_iter()
     .filter_map(|(change, verb)| {

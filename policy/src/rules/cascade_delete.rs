@@ -18,7 +18,9 @@ declare_rule! {
     /// The same for an ApplicationSet that generates Applications for production, unless it preserves
     /// their resources (`syncPolicy.preserveResourcesOnDeletion: true`) or leaves the Applications
     /// where they are (`kubectl delete --cascade=orphan`). What depends on something that is not known
-    /// here, such as pull requests or a Git repository, is not counted, and only warned of.
+    /// here, such as pull requests or a Git repository, is not counted, and only warned of; and so is what
+    /// an ApplicationSet left behind that does not delete, or where its Applications are if it does not update
+    /// them.
     ///
     /// The deletion of any other Application passes, and so does one without that finalizer, one that
     /// was asked for already, and what the garbage collector or the removal of a namespace brings
@@ -191,8 +193,11 @@ fn check_application_set(set: &ApplicationSet<'_>, context: &Context<'_>, findin
         return;
     }
     // Nothing that is known is in production, and not everything is known.
-    if fan_out.is_before_unknown && *context.membership == Membership::Everywhere {
-        if !set.spec.preserves_resources_on_deletion() {
+    if fan_out.is_anything_unknown() && *context.membership == Membership::Everywhere {
+        let keeps_resources = set.spec.preserves_resources_on_deletion()
+            && fan_out.uncounted.is_empty()
+            && fan_out.affected.iter().all(|affected| !affected.cascades);
+        if !keeps_resources {
             let message = "may delete Applications that are not known here, and all they deploy";
             findings.undecided(FIELD, message, FIX);
         }

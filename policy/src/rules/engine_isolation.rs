@@ -1,5 +1,5 @@
 use crate::environment::{
-    Belonging, Evidence, Place, place_of_application, place_of_cluster, target_of,
+    Belonging, Evidence, Holds, Place, place_of_application, place_of_cluster, target_of,
 };
 use crate::finding::{shorten, without_user_info};
 use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};
@@ -125,13 +125,21 @@ impl Rule for EngineIsolation {
             Object::Application(application) => {
                 let place = place_of_application(application, inventory);
                 let target = target_of(application, inventory);
-                report(&place, own, target, field_of_application, findings);
+                let namespace = &*application.spec.destination.namespace;
+                // On a cluster that environments share, another namespace is another place.
+                let apart = |environment: &str| {
+                    let holds = Holds::In(vec![environment.to_owned()]);
+                    let is_evidence = inventory.environments.know_namespace(namespace, &holds);
+                    is_evidence.then(|| format!("namespace {namespace}"))
+                };
+                report(&place, own, target, apart, field_of_application, findings);
             }
             Object::ClusterSecret(secret) => {
                 // What cannot be read is no cluster to Argo CD.
                 if let Ok(cluster) = secret.cluster() {
                     let place = place_of_cluster(&cluster, inventory);
-                    report(&place, own, &cluster.server, field_of_secret, findings);
+                    let server = &cluster.server;
+                    report(&place, own, server, |_| None, field_of_secret, findings);
                 }
             }
             Object::AppProject(_) | Object::ApplicationSet(_) => {}
@@ -143,6 +151,7 @@ fn report(
     place: &Place<'_>,
     own: &str,
     target: &str,
+    apart: impl Fn(&str) -> Option<String>,
     field: impl Fn(&Evidence) -> &'static str,
     findings: &mut Findings,
 ) {
@@ -172,7 +181,11 @@ fn report(
                 ),
                 "give it to the Argo CD of its environment",
             )
-            .extend_to([*environment, target])
+            .extend_to(
+                [(*environment).to_owned(), target.to_owned()]
+                    .into_iter()
+                    .chain(apart(environment)),
+            )
             .extent
             .be_wherever();
     }
@@ -180,7 +193,10 @@ fn report(
 
 fn field_of_application(evidence: &Evidence) -> &'static str {
     match evidence {
-        Evidence::ClusterLabels(_) | Evidence::Destination(_) => "/spec/destination",
+        Evidence::ClusterLabels(_)
+        | Evidence::Destination(_)
+        | Evidence::NoSuchCluster(_)
+        | Evidence::NotOneCluster(_) => "/spec/destination",
         Evidence::Project(_) => "/spec/project",
         Evidence::Namespace(_) => "/spec/destination/namespace",
         Evidence::OwnLabels | Evidence::Generated(_) => "/metadata/labels",

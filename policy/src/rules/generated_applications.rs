@@ -11,7 +11,8 @@ declare_rule! {
     /// Denies an ApplicationSet on which Argo CD fails with the clusters that there are now: a template
     /// that does not compile, a missing key under `missingkey=error`, a parameter that is no string without
     /// `goTemplate`, two Applications of one name, a matrix of three generators; and one that generates
-    /// names which the API server refuses, as a misspelt parameter does. Also one that would
+    /// names which the API server refuses, as a misspelt parameter does, or whose `templatePatch` takes the
+    /// whole spec of an Application away, as `spec:` with nothing below it does. Also one that would
     /// generate more than 10,000 Applications, or whose templates take more work than is spent on an
     /// answer: nobody can say what is in it.
     ///
@@ -21,7 +22,9 @@ declare_rule! {
     /// What depends on something that is not known is `undecided`: pull requests, an SCM provider, a
     /// plugin, a Git repository that is not at hand, a function with another result each time, a
     /// generator that a later Argo CD has or that is misspelt in a file. The template is then judged by
-    /// the other rules as far as it has no placeholders, and each Application when it is created.
+    /// the other rules as far as it has no placeholders, and each Application when it is created. Where not
+    /// all clusters are known (`check` without `--all-clusters-known`), so is the template of a `clusters`
+    /// generator, unless its selector has a label by which no production cluster is selected.
     ///
     /// ## Why
     ///
@@ -130,6 +133,7 @@ impl Rule for GeneratedApplications {
             report(error, findings);
         }
         report_names(fan_out, findings);
+        report_without_spec(fan_out, findings);
         for part in not_known {
             report_not_known(part, findings);
         }
@@ -141,7 +145,7 @@ fn report_not_known(part: &NotKnown, findings: &mut Findings) {
     let (message, fix) = if part.perhaps_misspelt {
         (
             format!("`{generator}` is no generator known here"),
-            "check how it is spelt; each Application is judged when it is created",
+            "check how it is spelt",
         )
     } else {
         (
@@ -149,7 +153,11 @@ fn report_not_known(part: &NotKnown, findings: &mut Findings) {
                 "{generator} cannot be judged without {}",
                 shorten(&part.lacks, 80)
             ),
-            "each Application is judged when it is created",
+            match part.generator.as_str() {
+                "git" => "have its work tree at hand, or see --repository",
+                "clusters" => "add the Secrets of clusters, or say --all-clusters-known",
+                _ => "write project and destination without placeholders",
+            },
         )
     };
     findings.undecided(format!("/spec/generators/{}", part.entry), message, fix);
@@ -173,6 +181,27 @@ fn report_names(fan_out: &FanOut, findings: &mut Findings) {
                 "use lower case, digits, '-' and '.', and parameters that there are",
             )
             .extend_to(refused.iter().map(|affected| affected.name.as_str()));
+    }
+}
+
+/// What Argo CD finds invalid and leaves alone, while it goes on with the others.
+fn report_without_spec(fan_out: &FanOut, findings: &mut Findings) {
+    let names = &fan_out.without_spec;
+    if let Some(first) = names.first() {
+        let and_more = match names.len() {
+            1 => String::new(),
+            count => format!(" and {} more", count - 1),
+        };
+        findings
+            .deny(
+                "/spec/templatePatch",
+                format!(
+                    "renders to a null `spec` for {}{and_more}, which takes source and destination away",
+                    shorten(first, 50)
+                ),
+                "leave `spec` out of it where it has nothing to say",
+            )
+            .extend_to(names);
     }
 }
 

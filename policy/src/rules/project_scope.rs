@@ -210,7 +210,7 @@ fn report(
 ) {
     let field = condition.field.clone();
     let short = |text: &str| shorten(text, 60);
-    let elsewhere = completeness == Completeness::Partial;
+    let elsewhere = !completeness.has_all_projects();
     let finding = match &condition.problem {
         Problem::ProjectNotFound { project } if elsewhere => findings
             .undecided(
@@ -271,7 +271,9 @@ fn report(
         | Problem::HydrateToBranchMissing => {
             findings.deny(field, "Argo CD needs this field", "set it")
         }
-        Problem::Destination(error) => report_destination(field, error, elsewhere, findings),
+        Problem::Destination(error) => {
+            report_destination(field, error, !completeness.has_all_clusters(), findings)
+        }
         Problem::DestinationNotPermitted {
             cluster,
             namespace,

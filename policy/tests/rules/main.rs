@@ -1568,3 +1568,94 @@ proptest! {
         }
     }
 }
+
+/// It was believed that a destination which means no cluster belongs nowhere.
+#[test]
+fn a_destination_that_is_not_one_cluster_counts_as_production() {
+    let world = World {
+        more_clusters: vec![
+            Cluster {
+                server: "https://one.example.com".to_owned(),
+                ..cluster("twin", "staging")
+            },
+            Cluster {
+                server: "https://two.example.com".to_owned(),
+                ..cluster("twin", "staging")
+            },
+        ],
+        ..World::default()
+    };
+    for destination in [
+        json!({"name": "gone"}),
+        json!({"name": null, "server": "https://gone.example.com"}),
+        json!({"name": "twin"}),
+        json!({"server": "https://alpha.example.com"}),
+        json!({"name": null}),
+    ] {
+        let patch = json!({"spec": {"destination": destination, "syncPolicy": {"automated": {}}}});
+        let found = world.judge(&app(&patch));
+        let denies = |line: &String| line.starts_with("deny prod-auto-sync");
+        assert!(found.iter().any(denies), "{destination}: {found:#?}");
+    }
+    // So does it where a rule is limited to environments by their names.
+    let limited =
+        World::with_policy(json!({"rules": {"prod-auto-sync": {"environments": ["prod"]}}}));
+    let found = limited.judge(&app(&json!({"spec": {
+        "destination": {"name": "gone"}, "syncPolicy": {"automated": {}},
+    }})));
+    assert!(
+        found
+            .iter()
+            .any(|line| line.starts_with("deny prod-auto-sync")),
+        "{found:#?}"
+    );
+    // In files the cluster may be elsewhere, unless they have all.
+    for (completeness, level) in [
+        (Completeness::Partial, "undecided"),
+        (Completeness::AllClusters, "deny"),
+    ] {
+        let world = World {
+            completeness,
+            ..World::default()
+        };
+        let found = world.judge(&app(&json!({"spec": {
+            "destination": {"name": "gone"}, "syncPolicy": {"automated": {}},
+        }})));
+        let start = format!("{level} prod-auto-sync");
+        assert!(
+            found.iter().any(|line| line.starts_with(&start)),
+            "{found:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_policy_without_production_is_told_with_every_verdict() {
+    let live =
+        json!([{"name": "live", "match": {"clusters": {"matchLabels": {"environment": "prod"}}}}]);
+    let world = World::with_policy(json!({"environments": live}));
+    let expected = "warn gitops-policy: spec.environments: none of the environments has `production: true`, \
+        so no rule for production holds anywhere; say which of them are production";
+    assert_eq!(world.judge(&app(&json!({}))), [expected]);
+    let same = app(&json!({}));
+    let verdict = world.judge_update(&same, &same, CONTROLLER);
+    assert_eq!(verdict.outcome, Outcome::Unchanged);
+    assert_eq!(lines(&verdict), [expected]);
+}
+
+#[test]
+fn an_environment_to_which_nothing_can_belong_is_a_mistake() {
+    let spec = json!({"environments": [{"name": "prod", "production": true, "match": {}}]});
+    let spec: GitOpsPolicySpec = serde_json::from_value(spec).unwrap();
+    let nothing = Fleet::new(Parts::default());
+    let policy = Inventory::new(
+        nothing,
+        Completeness::Complete,
+        EnabledField::Supported,
+        spec,
+    );
+    assert_eq!(
+        policy.unwrap_err().to_string(),
+        "spec.environments[0].match: must say something: nothing belongs to the environment"
+    );
+}

@@ -685,3 +685,147 @@ fn however_much_is_wrong_nothing_is_left_out_of_the_comparison() {
     let verdict = update_set(&world, &old, &touched);
     assert_eq!(verdict.outcome, Outcome::Admitted, "{:#?}", lines(&verdict));
 }
+
+/// It was believed that the first piece of evidence tells where an Application is.
+#[test]
+fn a_truthful_label_makes_nothing_worse() {
+    let world = World {
+        more_clusters: vec![cluster("shared", "")],
+        ..World::default()
+    };
+    for evidence in [
+        json!({"project": "shop-prod"}),
+        json!({"destination": {"name": "shared", "namespace": "toys-prod"}}),
+    ] {
+        let at = |patch: &Value| {
+            let mut app = app(&json!({"spec": {
+                "destination": {"name": "shared"}, "syncPolicy": {"automated": {}},
+            }}));
+            json_patch::merge(&mut app, &json!({"spec": evidence}));
+            json_patch::merge(&mut app, patch);
+            app
+        };
+        let (bare, labelled) = (
+            at(&json!({})),
+            at(&json!({"metadata": {"labels": {"environment": "prod"}}})),
+        );
+        // Nor does taking it off again, as it is production all the same.
+        for (old, new) in [(&bare, &labelled), (&labelled, &bare)] {
+            let verdict = world.judge_update(old, new, PERSON);
+            assert!(
+                !denied(&verdict).contains(&"prod-auto-sync"),
+                "{:#?}",
+                lines(&verdict)
+            );
+        }
+    }
+    // Neither does a project that says by its name what the namespace said.
+    let of = |project: &str| {
+        app(&json!({"spec": {
+            "project": project,
+            "destination": {"name": "shared", "namespace": "toys-prod"},
+            "syncPolicy": {"automated": {}},
+        }}))
+    };
+    let verdict = world.judge_update(&of("shop"), &of("shop-prod"), PERSON);
+    assert!(
+        !denied(&verdict).contains(&"prod-auto-sync"),
+        "{:#?}",
+        lines(&verdict)
+    );
+}
+
+#[test]
+fn no_other_evidence_hides_a_move() {
+    let world = World {
+        more_clusters: vec![cluster("shared", "")],
+        ..World::default()
+    };
+    let at = |patch: &Value| {
+        let mut app = app(&json!({"spec": {
+            "destination": {"name": "shared"}, "syncPolicy": {"automated": {}},
+        }}));
+        json_patch::merge(&mut app, patch);
+        app
+    };
+    let labelled = |patch: &Value| {
+        let mut app = at(&json!({"metadata": {"labels": {"environment": "prod"}}}));
+        json_patch::merge(&mut app, patch);
+        app
+    };
+    let namespace = |name: &str| json!({"spec": {"destination": {"namespace": name}}});
+    let project = |name: &str| json!({"spec": {"project": name}});
+    let both = |project: &str, namespace: &str| json!({"spec": {"project": project, "destination": {"namespace": namespace}}});
+    for (old, new) in [
+        (
+            labelled(&namespace("toys-prod")),
+            labelled(&namespace("payments-prod")),
+        ),
+        (
+            at(&namespace("toys-prod")),
+            labelled(&namespace("payments-prod")),
+        ),
+        (
+            labelled(&namespace("toys-prod")),
+            labelled(&namespace("payments")),
+        ),
+        (
+            labelled(&namespace("toys")),
+            labelled(&namespace("payments-prod")),
+        ),
+        (
+            labelled(&project("shop-prod")),
+            labelled(&project("bank-prod")),
+        ),
+        (
+            at(&both("shop-prod", "toys-prod")),
+            at(&both("shop-prod", "payments-prod")),
+        ),
+        (
+            at(&both("shop-prod", "toys-prod")),
+            at(&both("bank-prod", "toys-prod")),
+        ),
+    ] {
+        let verdict = world.judge_update(&old, &new, PERSON);
+        assert!(
+            denied(&verdict).contains(&"prod-auto-sync"),
+            "{new}: {:#?}",
+            lines(&verdict)
+        );
+    }
+}
+
+#[test]
+fn an_engine_follows_no_move_either() {
+    let world = World {
+        more_clusters: vec![cluster("shared", "")],
+        ..World::with_policy(json!({
+            "engine": {"environment": "staging"},
+            "environments": [
+                {"name": "staging", "match": {"words": ["staging"]}},
+                {"name": "prod", "production": true, "match": {"words": ["prod"]}},
+            ],
+        }))
+    };
+    let at = |namespace: &str, label: &Value| {
+        app(&json!({
+            "metadata": {"labels": {"environment": label}},
+            "spec": {"destination": {"name": "shared", "namespace": namespace}},
+        }))
+    };
+    let (none, prod) = (json!(null), json!("prod"));
+    let is_denied = |old: &Value, new: &Value| {
+        let verdict = world.judge_update(old, new, PERSON);
+        denied(&verdict).contains(&"engine-isolation")
+    };
+    assert!(is_denied(
+        &at("toys-prod", &prod),
+        &at("payments-prod", &prod)
+    ));
+    assert!(is_denied(
+        &at("toys-prod", &none),
+        &at("payments-prod", &none)
+    ));
+    assert!(!is_denied(&at("toys-prod", &none), &at("toys-prod", &prod)));
+    assert!(!is_denied(&at("toys-prod", &prod), &at("toys-prod", &none)));
+}

@@ -66,6 +66,18 @@ impl Installation {
         })
     }
 
+    /// The same with the policy of the overlay as it is, so that its Argo CD drives one environment only.
+    pub async fn start_as_it_is(overlay: Overlay) -> Result<Self> {
+        let control_plane = ControlPlane::start().await?;
+        prepare_fleet(&control_plane, "").await?;
+        install_as_it_is(&control_plane, overlay).await?;
+        let webhook = serve(&control_plane).await?;
+        Ok(Self {
+            webhook,
+            control_plane,
+        })
+    }
+
     /// The same, with a webhook that goes by a clock which a test sets.
     pub async fn start_with_clock(overlay: Overlay, living: &str) -> Result<(Self, TestClock)> {
         let control_plane = ControlPlane::start().await?;
@@ -104,10 +116,14 @@ impl Installation {
 
 /// All but the webhook itself.
 async fn prepare(control_plane: &ControlPlane, overlay: Overlay, living: &str) -> Result<()> {
+    prepare_fleet(control_plane, living).await?;
+    install(control_plane, overlay).await
+}
+
+async fn prepare_fleet(control_plane: &ControlPlane, living: &str) -> Result<()> {
     let crds = spawn_blocking(argo_cd_crds).await??;
     control_plane.install_crds(&crds).await?;
-    create_fleet(control_plane, living).await?;
-    install(control_plane, overlay).await
+    create_fleet(control_plane, living).await
 }
 
 /// Argo CD's namespace, the clusters and projects of `fleet/`, who may write there, and what else there is.
@@ -124,8 +140,23 @@ async fn create_fleet(control_plane: &ControlPlane, living: &str) -> Result<()> 
     Ok(())
 }
 
-/// Applies the manifests as they are, in the order that their README says.
+/// Applies the manifests, but for an Argo CD that drives all environments: most tests have one for a fleet of two.
 pub async fn install(control_plane: &ControlPlane, overlay: Overlay) -> Result<()> {
+    install_as_it_is(control_plane, overlay).await?;
+    let patch = r#"{"spec": {"engine": null, "environments": null}}"#;
+    let patch = [
+        "patch",
+        "gitopspolicy",
+        "default",
+        "--type=merge",
+        "--patch",
+        patch,
+    ];
+    succeed(control_plane.admin().kubectl(patch)).await
+}
+
+/// Applies the manifests as they are, in the order that their README says.
+async fn install_as_it_is(control_plane: &ControlPlane, overlay: Overlay) -> Result<()> {
     let admin = control_plane.admin();
     let apply = |folder: PathBuf| admin.kubectl(["apply", "-k"]).arguments([folder]);
     let crd = "crd/gitopspolicies.kubectl-gitops.io";

@@ -278,7 +278,8 @@ impl Store {
             Stated::Given(spec) => match self.with_policy((*spec).clone()) {
                 Ok(inventory) => {
                     self.policy.set_last_good(Some(spec));
-                    self.tell(PolicySource::Given, String::new());
+                    let flaw = inventory.policy().flaw().unwrap_or_default();
+                    self.tell(PolicySource::Given, flaw.to_owned());
                     return Ok((inventory, PolicySource::Given));
                 }
                 Err(error) => (PolicySource::Invalid, crate::chain(&error)),
@@ -342,6 +343,14 @@ impl Store {
             );
         } else {
             info!(policy, "policy");
+        }
+        if let Some((PolicySource::Given, flaw)) = &now
+            && !flaw.is_empty()
+        {
+            error!(
+                policy,
+                flaw, "the GitOpsPolicy counts, but cannot mean what it says"
+            );
         }
         self.told = now;
     }

@@ -465,3 +465,34 @@ async fn it_judges_without_the_right_to_know_of_the_image_updaters_own_kind() {
     })
     .await;
 }
+
+/// It was believed that a policy without production needs no telling.
+#[tokio::test]
+async fn a_policy_without_production_is_told_in_metric_and_warning() {
+    let policy = |production: bool| {
+        json!({
+            "apiVersion": "kubectl-gitops.io/v1alpha1", "kind": "GitOpsPolicy",
+            "metadata": {"name": "default", "resourceVersion": "1"},
+            "spec": {"environments": [{
+                "name": "live", "production": production, "match": {"projects": ["nobodys"]},
+            }]},
+        })
+    };
+    let server = ApiServer::new().with(POLICY, vec![policy(false)]);
+    let policies = server.events(POLICY);
+    let watching = watch(server);
+    synced(&watching.webhook).await;
+    let lacks = || metric(&watching.webhook, "gitops_webhook_policy_lacks_production");
+    assert_eq!(lacks(), 1);
+    let response = ask(&watching.webhook, create("Application", &application()))
+        .await
+        .response();
+    let warnings = response["warnings"].to_string();
+    assert!(
+        warnings.contains("none of the environments has `production: true`"),
+        "{warnings}"
+    );
+    let mended = event("MODIFIED", &policy(true));
+    policies.unbounded_send(Ok(mended.into())).unwrap();
+    until("the policy is mended", async || lacks() == 0).await;
+}

@@ -69,6 +69,23 @@ impl ClusterGenerator {
         })
     }
 
+    /// Labels that each cluster has which is selected.
+    pub(super) fn selected_labels(&self) -> impl Iterator<Item = (String, String)> {
+        let pairs = self.selector.match_labels.iter();
+        let labels = pairs.map(|(key, value)| (key.clone(), value.clone()));
+        let only = self
+            .selector
+            .match_expressions
+            .iter()
+            .filter_map(|expression| {
+                match (expression.operator.as_str(), expression.values.as_slice()) {
+                    ("In", [value]) => Some((expression.key.clone(), value.clone())),
+                    _ => None,
+                }
+            });
+        labels.chain(only)
+    }
+
     fn set(
         &self,
         values: Map<String, Value>,

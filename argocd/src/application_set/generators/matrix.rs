@@ -11,6 +11,9 @@ use crate::application_set::parameters::ParameterSet;
 use crate::application_set::template::{Bindings, Tree};
 use crate::text::null_as_default;
 
+/// Where the first generator stands.
+const FIRST: &str = "/matrix/generators/0";
+
 /// Where the second generator stands.
 const SECOND: &str = "/matrix/generators/1";
 
@@ -39,7 +42,11 @@ impl MatrixGenerator {
             ));
         };
         let level = level.below();
-        let first = match first.entry()?.child_parameters(known, level)? {
+        let first = first
+            .entry()
+            .and_then(|entry| entry.child_parameters(known, level))
+            .map_err(|error| error.below(FIRST))?;
+        let first = match first {
             Parameters::Sets(sets) => sets,
             undecided @ Parameters::Undecided(_) => return Ok(undecided),
         };
@@ -79,7 +86,7 @@ impl Second {
             .generator_tree(written)
             .map_err(|error| ExpansionError::render(SECOND, error))?;
         Ok(if tree.is_constant() {
-            Second::Constant(child(written)?.child_parameters(known, level)?)
+            Second::Constant(second_parameters(written, known, level)?)
         } else {
             Second::Template(tree)
         })
@@ -98,11 +105,21 @@ impl Second {
                     .language
                     .render(tree, &Bindings::new(first))
                     .map_err(|error| ExpansionError::render(SECOND, error))?;
-                let parameters = child(&rendered)?.child_parameters(known, level)?;
+                let parameters = second_parameters(&rendered, known, level)?;
                 Ok(Cow::Owned(parameters))
             }
         }
     }
+}
+
+fn second_parameters(
+    second: &Value,
+    known: &Known<'_>,
+    level: Level,
+) -> Result<Parameters, ExpansionError> {
+    child(second)
+        .and_then(|entry| entry.child_parameters(known, level))
+        .map_err(|error| error.below(SECOND))
 }
 
 fn combine(
@@ -133,8 +150,7 @@ impl Child {
 
 fn child(written: &Value) -> Result<GeneratorEntry, ExpansionError> {
     if !written.is_object() {
-        return Err(ExpansionError::fails("/generators", "expected an object"));
+        return Err(ExpansionError::fails("", "expected an object"));
     }
-    GeneratorEntry::deserialize(written)
-        .map_err(|error| ExpansionError::fails("/generators", error))
+    GeneratorEntry::deserialize(written).map_err(|error| ExpansionError::fails("", error))
 }

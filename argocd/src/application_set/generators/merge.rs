@@ -46,8 +46,12 @@ impl MergeGenerator {
             ));
         }
         let mut children = Vec::with_capacity(self.generators.len());
-        for written in &self.generators {
-            match written.entry()?.child_parameters(known, level.below())? {
+        for (index, written) in self.generators.iter().enumerate() {
+            let parameters = written
+                .entry()
+                .and_then(|entry| entry.child_parameters(known, level.below()))
+                .map_err(|error| error.below(&format!("/merge/generators/{index}")))?;
+            match parameters {
                 Parameters::Sets(sets) => children.push(sets),
                 undecided @ Parameters::Undecided(_) => return Ok(undecided),
             }

@@ -9,6 +9,7 @@ use super::{ARGOCD_NAMESPACE, CheckArgs, Checked, Files, Scope, each_once, tell}
 use crate::error::CommandError;
 use crate::facts::{Facts, Source};
 use crate::output::{self, counted};
+use crate::production::production;
 use crate::report::Report;
 use crate::repository::Repository;
 use crate::repository::work_trees::WorkTrees;
@@ -22,7 +23,12 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
     let judged = Repository::read(&paths, &exclusions, namespace);
     let unread_files = given.problems.iter().chain(&judged.problems);
 
-    let mut facts = Facts::new(namespace, Completeness::Partial);
+    let completeness = if args.all_clusters_known {
+        Completeness::AllClusters
+    } else {
+        Completeness::Partial
+    };
+    let mut facts = Facts::new(namespace, completeness);
     facts.add(&judged.manifests, Source::Judged);
     facts.add(&given.manifests, Source::Given);
     for text in &facts.repeated {
@@ -40,6 +46,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
         problems,
         is_complete: true,
         what: what(&judged, &report),
+        production: production(&inventory),
         files: Some(Files {
             count: judged.files,
             overlays: overlays(&judged),

@@ -1,6 +1,7 @@
 //! What is in a cluster.
 
 use jiff::Timestamp;
+use policy::gitops_policy::POLICY_NAME;
 
 use super::{ARGOCD_NAMESPACE, CheckArgs, Checked, Scope, each_once};
 use crate::break_glass::overruled::Judge;
@@ -9,6 +10,7 @@ use crate::error::CommandError;
 use crate::facts::Facts;
 use crate::facts::live::{reference_of, resource_of};
 use crate::output::{self, counted};
+use crate::production::production;
 use crate::progress::Progress;
 use crate::report::{Judged, Report};
 use crate::repository::manifest::Kind;
@@ -20,6 +22,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
     let Read {
         listed,
         unread_facts,
+        production,
     } = block_on(read(args))?;
     let report = Report::of_cluster(listed.made);
     // An object may be a fact and judged as well.
@@ -29,6 +32,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
         is_complete: listed.left_out.is_empty(),
         files: None,
         what: args.scope.what(report.counts.objects, &listed.left_out),
+        production,
         report,
     })
 }
@@ -36,6 +40,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
 struct Read {
     listed: Listed<Judged>,
     unread_facts: Vec<Problem>,
+    production: Option<String>,
 }
 
 async fn read(args: &CheckArgs) -> Result<Read, CommandError> {
@@ -47,6 +52,10 @@ async fn read(args: &CheckArgs) -> Result<Read, CommandError> {
         output::warning(text);
     }
     let judge = Judge::new(&facts, Timestamp::now())?;
+    if let Some(flaw) = judge.inventory().policy().flaw() {
+        let what = format!("gitopspolicy/{POLICY_NAME}: spec.environments: {flaw}");
+        return Err(CommandError::new(what));
+    }
     let progress = Progress::new("judging", None);
     let mut count = 0;
     let read = |kind, json: &str| {
@@ -57,6 +66,7 @@ async fn read(args: &CheckArgs) -> Result<Read, CommandError> {
     Ok(Read {
         listed: args.scope.selection().list(&server, read).await?,
         unread_facts: facts.take_problems(),
+        production: production(judge.inventory()),
     })
 }
 

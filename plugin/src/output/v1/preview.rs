@@ -17,6 +17,9 @@ pub(in crate::output) struct Preview<'p> {
     applications: Vec<GeneratedApplication<'p>>,
     /// Parts of ApplicationSets of which nothing can be said.
     not_known: Vec<Unknown<'p>>,
+    /// ApplicationSets with which Applications go that are not known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_counted: Vec<NotCounted<'p>>,
     /// ApplicationSets that generate nothing, as Argo CD fails on them or they are too much.
     failing: Vec<Failing<'p>>,
     /// Objects that the webhook refuses for what they delete.
@@ -30,7 +33,7 @@ struct GeneratedApplication<'p> {
     name: &'p str,
     /// `namespace/name`.
     application_set: &'p str,
-    /// `create`, `change` or `delete`.
+    /// `create`, `change`, `delete` or `orphan`: no longer generated, but left where it is.
     change: &'static str,
     /// The cluster's name, or what the destination says where it means none.
     cluster: &'p str,
@@ -73,6 +76,14 @@ struct Unknown<'p> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+struct NotCounted<'p> {
+    /// `namespace/name`.
+    application_set: &'p str,
+    message: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Failing<'p> {
     /// `namespace/name`.
     application_set: &'p str,
@@ -95,8 +106,15 @@ struct Summary {
     created: usize,
     changed: usize,
     deleted: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    orphaned: usize,
     denied: usize,
     undecided: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl<'p> Preview<'p> {
@@ -110,6 +128,14 @@ impl<'p> Preview<'p> {
                 .map(GeneratedApplication::new)
                 .collect(),
             not_known: preview.not_known.iter().map(Unknown::new).collect(),
+            not_counted: preview
+                .uncounted
+                .iter()
+                .map(|uncounted| NotCounted {
+                    application_set: &uncounted.application_set,
+                    message: uncounted.reason.to_string(),
+                })
+                .collect(),
             failing: preview.not_expanded.iter().map(Failing::new).collect(),
             refused: preview.refused.iter().map(Refusal::new).collect(),
             summary: Summary {
@@ -117,6 +143,7 @@ impl<'p> Preview<'p> {
                 created: preview.changes(Change::Create),
                 changed: preview.changes(Change::Change),
                 deleted: preview.changes(Change::Delete),
+                orphaned: preview.changes(Change::Orphan),
                 denied: preview.count(Verdict::Denied),
                 undecided: preview.count(Verdict::Undecided),
             },
