@@ -335,18 +335,24 @@ impl<'w> Witness<'w> {
             .into_iter()
             .chain([application.spec.project()])
             .find(|text| has_placeholder(text));
+        let described = [name, server]
+            .into_iter()
+            .find_map(|text| inventory.fleet.clusters.no_destination(text));
         let clusters: Vec<&Cluster> = inventory
             .fleet
             .clusters
             .candidates(&application.spec.destination)
+            // What cannot be read has labels all the same.
+            .chain(described.filter(|_| resolved.is_err()))
             .collect();
         for cluster in &clusters {
             destinations.extend([cluster.name.as_str(), cluster.server.as_str()]);
         }
+        let is_unresolved = may_be_elsewhere && clusters.is_empty();
         Witness {
             labels: Some(Cow::Borrowed(&application.metadata.labels)),
             clusters,
-            unresolved: placeholder.or_else(|| may_be_elsewhere.then(|| destinations[0])),
+            unresolved: placeholder.or_else(|| is_unresolved.then(|| destinations[0])),
             destinations,
             projects: vec![application.spec.project()],
             namespaces: vec![namespace],

@@ -11,6 +11,7 @@ mod old_violations;
 mod operations;
 mod outage;
 mod refusals;
+mod resumed;
 mod server_side_diff;
 mod support;
 mod unguarded;
