@@ -253,16 +253,26 @@ pub struct SyncSource<'a> {
 }
 
 impl<'a> SourceHydrator<'a> {
-    /// Where the rendered manifests are synced from (Argo CD 3.5, `SourceHydrator.GetSyncSource`).
-    fn sync_source(&self) -> ApplicationSource<'a> {
+    /// The repository that is rendered, and the one that the outcome is written to and synced from,
+    /// which may be the same.
+    pub fn repositories(&self) -> impl Iterator<Item = &str> {
+        let both = [&self.dry_source.repo_url, self.sync_repository()];
+        both.into_iter().map(Text::as_str)
+    }
+
+    fn sync_repository(&self) -> &Text<'a> {
         let own = &self.sync_source.repo_url;
-        let repository = if own.is_empty() {
+        if own.is_empty() {
             &self.dry_source.repo_url
         } else {
             own
-        };
+        }
+    }
+
+    /// Where the rendered manifests are synced from (Argo CD 3.5, `SourceHydrator.GetSyncSource`).
+    fn sync_source(&self) -> ApplicationSource<'a> {
         ApplicationSource {
-            repo_url: repository.clone(),
+            repo_url: self.sync_repository().clone(),
             path: self.sync_source.path.clone(),
             target_revision: self.sync_source.target_branch.clone(),
             ..ApplicationSource::default()
@@ -518,14 +528,17 @@ impl<'a> Application<'a> {
         finalizers.iter().any(is_one)
     }
 
-    /// Whether a revision is one of those that Argo CD resolved the spec to at its last
-    /// comparison.
-    pub fn has_compared(&self, revision: &str) -> bool {
-        let sync = &self.status.sync;
-        sync.revision == revision || sync.revisions.iter().any(|own| *own == revision)
+    /// The revisions that Argo CD resolved the spec to at its last comparison.
+    pub fn compared_revisions(&self) -> impl Iterator<Item = &str> {
+        let SyncStatus {
+            revision,
+            revisions,
+        } = &self.status.sync;
+        std::iter::once(revision).chain(revisions).map(Text::as_str)
     }
 
-    /// The operation that the status says is under way, if it says so.
+    /// The operation that the status says is under way, if it says so (Argo CD 3.5,
+    /// `isOperationInProgress`).
     pub fn running_operation(&self) -> Option<&OperationState<'a>> {
         let state = self.status.operation_state.as_ref()?;
         (!matches!(state.phase.as_str(), "Succeeded" | "Failed" | "Error")).then_some(state)

@@ -5,6 +5,7 @@
 //! (see [`config`]).
 
 pub mod config;
+mod pem;
 mod secret_string;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use self::config::{ClusterConfig, ConfigError};
 use self::secret_string::SecretString;
 use crate::kubernetes::Metadata;
 use crate::names::{IN_CLUSTER_SERVER, LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER};
-use crate::text::object;
+use crate::text::{is_there, object};
 
 /// A cluster as Applications and projects see it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -32,6 +33,10 @@ pub struct Cluster {
     /// Whether Argo CD cannot read the Secret's `config`. The cluster is no destination then, but
     /// ApplicationSets still see it.
     pub has_unreadable_config: bool,
+    /// Why it is not known which cluster it is, where that is so. Its labels are known all the same.
+    pub unknown: Option<UnknownValues>,
+    /// Name of the Secret.
+    pub secret_name: String,
     /// Labels of the Secret.
     pub labels: BTreeMap<String, String>,
     /// Annotations of the Secret.
@@ -42,6 +47,24 @@ pub struct Cluster {
     pub namespaces: Vec<String>,
     /// Whether Argo CD manages cluster-scoped resources although it is limited to namespaces.
     pub cluster_resources: bool,
+}
+
+/// Why values of a Secret in a file are not known, although they will be there in the cluster.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum UnknownValues {
+    /// SOPS has encrypted them.
+    Encrypted,
+    /// A controller makes the Secret from an object of this kind.
+    MadeFrom(&'static str),
+}
+
+impl fmt::Display for UnknownValues {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UnknownValues::Encrypted => formatter.write_str("encrypted by SOPS"),
+            UnknownValues::MadeFrom(kind) => write!(formatter, "made from the {kind}"),
+        }
+    }
 }
 
 impl Cluster {
@@ -64,6 +87,11 @@ pub struct ClusterSecret<'a> {
     pub metadata: Metadata<'a>,
     #[serde(borrow, deserialize_with = "data")]
     data: ClusterData<'a>,
+    /// Whether SOPS has left its own data in the manifest. No API server stores it.
+    #[serde(rename = "sops", deserialize_with = "is_there")]
+    has_sops: bool,
+    #[serde(skip)]
+    made_from: Option<&'static str>,
 }
 
 /// As any object, but without what is there in its place in the error.
@@ -101,7 +129,7 @@ struct ClusterData<'a> {
 /// A Secret that cannot be read as a cluster.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ClusterSecretError {
-    /// A value of `data` is not base64 or not text. Which value it is, not what it holds.
+    /// A value of `data` is not base64. Which value it is, not what it holds.
     #[error("data.{0} is not base64 of a text")]
     Encoding(&'static str),
     /// `config` is not what Argo CD can read.
@@ -120,12 +148,42 @@ impl ClusterSecret<'_> {
         self.data == other.data
     }
 
-    /// The cluster that it describes (Argo CD 3.5, `db.SecretToCluster`).
+    /// The same as one that a controller makes from an object of this kind: what is not there is not
+    /// known.
+    #[must_use]
+    pub fn made_from(self, kind: &'static str) -> Self {
+        ClusterSecret {
+            made_from: Some(kind),
+            ..self
+        }
+    }
+
+    /// Why what it logs in with is not known, where that is so.
+    pub fn unknown_config(&self) -> Option<UnknownValues> {
+        self.unknown(&self.data.config)
+    }
+
+    fn unknown(&self, value: &SecretString<'_>) -> Option<UnknownValues> {
+        match self.made_from {
+            Some(kind) if value.is_empty() => Some(UnknownValues::MadeFrom(kind)),
+            _ if self.is_encrypted(value) => Some(UnknownValues::Encrypted),
+            _ => None,
+        }
+    }
+
+    fn is_encrypted(&self, value: &SecretString<'_>) -> bool {
+        self.has_sops && value.is_encrypted_by_sops()
+    }
+
+    /// The cluster that it describes (Argo CD 3.5, `db.SecretToCluster`). What is not known of it is empty.
     ///
     /// # Errors
     /// A value other than `config` is not base64.
     pub fn cluster(&self) -> Result<Cluster, ClusterSecretError> {
         let plain = |name, value: &SecretString<'_>| {
+            if self.is_encrypted(value) {
+                return Ok(String::new());
+            }
             decode(value)
                 .map(|text| text.to_string())
                 .ok_or(ClusterSecretError::Encoding(name))
@@ -136,7 +194,11 @@ impl ClusterSecret<'_> {
             name: plain("name", &self.data.name)?,
             server_with_slashes: (server != written).then_some(written),
             server,
-            has_unreadable_config: self.config().is_err(),
+            has_unreadable_config: self.unknown_config().is_none() && self.config().is_err(),
+            unknown: [&self.data.name, &self.data.server, &self.data.project]
+                .into_iter()
+                .find_map(|value| self.unknown(value)),
+            secret_name: self.metadata.name.to_string(),
             labels: to_owned(self.metadata.labels.iter()),
             annotations: to_owned(self.metadata.annotations.iter()),
             project: plain("project", &self.data.project)?,
@@ -161,12 +223,13 @@ impl ClusterSecret<'_> {
     }
 }
 
-/// The comma-separated list of `data.namespaces`.
+/// The comma-separated list of `data.namespaces`, without what is empty in it.
 pub fn split_namespaces(list: &str) -> Vec<String> {
-    if list.is_empty() {
-        return Vec::new();
-    }
-    list.split(',').map(|item| item.trim().to_owned()).collect()
+    let items = list.split(',').map(str::trim);
+    items
+        .filter(|item| !item.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn to_owned<'e>(entries: impl Iterator<Item = (&'e str, &'e str)>) -> BTreeMap<String, String> {
@@ -175,13 +238,20 @@ fn to_owned<'e>(entries: impl Iterator<Item = (&'e str, &'e str)>) -> BTreeMap<S
         .collect()
 }
 
-/// The text behind a value of `data`. It is wiped when dropped, as it may be a credential.
+/// The text behind a value of `data`. It is wiped when dropped, as it may be a credential. Each byte that is
+/// no UTF-8 is a replacement character, as where Go reads JSON.
 fn decode(value: &SecretString<'_>) -> Option<Zeroizing<String>> {
-    let mut bytes = value.decode()?;
-    String::from_utf8(std::mem::take(&mut *bytes))
-        .map(Zeroizing::new)
-        .map_err(|error| drop(Zeroizing::new(error.into_bytes())))
-        .ok()
+    let bytes = value.decode()?;
+    let replaced: usize = bytes.utf8_chunks().map(|chunk| chunk.invalid().len()).sum();
+    // Nothing is moved as it grows.
+    let length = bytes.len() + replaced * char::REPLACEMENT_CHARACTER.len_utf8();
+    let mut text = Zeroizing::new(String::with_capacity(length));
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        let invalid = chunk.invalid().iter();
+        text.extend(invalid.map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    Some(text)
 }
 
 #[cfg(test)]
@@ -213,6 +283,8 @@ mod tests {
     assert_does_not_implement!(
         ClusterSecret<'static>: Clone, fmt::Display, serde::Serialize
     );
+    assert_does_not_implement!(config::SecretText: Clone, fmt::Display, serde::Serialize, AsRef<str>);
+    assert_does_not_implement!(config::OtherField: Clone, fmt::Display, serde::Serialize);
     assert_does_not_implement!(config::Arguments: Clone, fmt::Display, serde::Serialize);
     assert_does_not_implement!(config::ExecProviderConfig: Clone, fmt::Display, serde::Serialize);
     assert_does_not_implement!(ClusterConfig: Clone, fmt::Display, serde::Serialize);
@@ -243,10 +315,98 @@ mod tests {
         assert!(secret.config().unwrap().bearer_token);
     }
 
+    /// Items that are empty were believed to be a namespace without a name, so that the cluster was
+    /// limited to it.
+    #[test]
+    fn empty_items_are_no_namespaces() {
+        for (list, namespaces) in [
+            ("", &[][..]),
+            (" ", &[]),
+            (",", &[]),
+            (" , ,\t", &[]),
+            ("a,", &["a"]),
+            (", a ,,b\n", &["a", "b"]),
+        ] {
+            assert_eq!(split_namespaces(list), namespaces, "{list:?}");
+        }
+    }
+
+    fn in_base64(name: &[u8], config: &[u8]) -> String {
+        let [name, config] = [name, config].map(|value| BASE64_STANDARD.encode(value));
+        format!(r#"{{"metadata":{{"name":"a"}},"data":{{"name":"{name}","config":"{config}"}}}}"#)
+    }
+
+    /// Such a Secret was believed to be no cluster to Argo CD.
+    #[test]
+    fn bytes_that_are_no_text_are_replaced() {
+        let json = in_base64(
+            b"a\xffb",
+            b"{\"bearerToken\":\"\xff\",\"execProviderConfig\":{\"args\":[\"\xe2\x82|\"]}}",
+        );
+        let secret: ClusterSecret<'_> = serde_json::from_str(&json).unwrap();
+        assert_eq!(secret.cluster().unwrap().name, "a\u{fffd}b");
+        let config = secret.config().unwrap();
+        assert!(config.bearer_token);
+        let exec = config.exec.unwrap();
+        assert_eq!(
+            exec.args.expose().collect::<Vec<_>>(),
+            ["\u{fffd}\u{fffd}|"]
+        );
+        // Outside of a string it is no JSON to Go either.
+        let json = in_base64(b"", b"\xff{}");
+        let secret: ClusterSecret<'_> = serde_json::from_str(&json).unwrap();
+        assert!(secret.config().is_err());
+    }
+
+    #[test]
+    fn encrypted_values_are_not_known_and_labels_are() {
+        const ENCRYPTED: &str = "ENC[AES256_GCM,data:AA==,iv:AA==,tag:AA==,type:str]";
+        let secret = |name: &str, config: &str, sops: &str| {
+            format!(
+                r#"{{"metadata":{{"name":"a","labels":{{"environment":"prod"}}}},"data":{{"name":"{name}","server":"aA==","config":"{config}"}}{sops}}}"#
+            )
+        };
+        let sops = r#","sops":{"version":"3.9.0"}"#;
+        let in_base64 = BASE64_STANDARD.encode(ENCRYPTED);
+        for encrypted in [ENCRYPTED, &in_base64] {
+            let json = secret(encrypted, encrypted, sops);
+            let secret: ClusterSecret<'_> = serde_json::from_str(&json).unwrap();
+            let cluster = secret.cluster().unwrap();
+            assert_eq!(cluster.unknown, Some(UnknownValues::Encrypted));
+            assert_eq!((&*cluster.name, &*cluster.server), ("", "h"));
+            assert_eq!(cluster.labels["environment"], "prod");
+            assert!(!cluster.has_unreadable_config);
+            assert_eq!(secret.unknown_config(), Some(UnknownValues::Encrypted));
+        }
+        // What goes by names is known where only the rest is encrypted.
+        let json = secret("YQ==", ENCRYPTED, sops);
+        let partly: ClusterSecret<'_> = serde_json::from_str(&json).unwrap();
+        assert_eq!(partly.cluster().unwrap().unknown, None);
+        assert_eq!(partly.unknown_config(), Some(UnknownValues::Encrypted));
+        // Without what SOPS leaves beside it, it is what will be in the cluster.
+        for sops in ["", r#","sops":null"#] {
+            let json = secret("YQ==", &in_base64, sops);
+            let applied: ClusterSecret<'_> = serde_json::from_str(&json).unwrap();
+            assert_eq!(applied.unknown_config(), None);
+            assert!(applied.cluster().unwrap().has_unreadable_config);
+        }
+    }
+
+    #[test]
+    fn of_a_secret_that_is_made_only_what_is_written_is_known() {
+        let json = r#"{"metadata":{"name":"a"},"data":{"name":"YQ=="}}"#;
+        let secret: ClusterSecret<'_> = serde_json::from_str(json).unwrap();
+        let secret = secret.made_from("ExternalSecret");
+        let made = Some(UnknownValues::MadeFrom("ExternalSecret"));
+        let cluster = secret.cluster().unwrap();
+        assert_eq!((&*cluster.name, cluster.unknown), ("a", made));
+        assert_eq!(secret.unknown_config(), made);
+    }
+
     #[test]
     fn nothing_prints_what_a_secret_holds() {
         let config = format!(
-            r#"{{"bearerToken":"{TOKEN}","username":"{TOKEN}","password":"{TOKEN}","proxyUrl":"{TOKEN}://{TOKEN}:{TOKEN}@h","execProviderConfig":{{"command":"sh -c {TOKEN}","args":["{TOKEN}"],"env":{{"A":"{TOKEN}"}},"apiVersion":"client.authentication.k8s.io/v1"}}}}"#
+            r#"{{"{TOKEN}":"{TOKEN}","bearerToken":"{TOKEN}","username":"{TOKEN}","password":"{TOKEN}","proxyUrl":"{TOKEN}://{TOKEN}:{TOKEN}@h","execProviderConfig":{{"command":"sh -c {TOKEN}","args":["{TOKEN}"],"env":{{"A":"{TOKEN}"}},"config":{{"{TOKEN}":"{TOKEN}"}},"installHint":"{TOKEN}","apiVersion":"client.authentication.k8s.io/v1"}}}}"#
         );
         let json = secret(&config);
         let secret: ClusterSecret<'_> = serde_json::from_str(&json).unwrap();

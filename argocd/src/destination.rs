@@ -79,10 +79,29 @@ impl Clusters {
         self.secrets.iter()
     }
 
+    /// The cluster Secret that has a name or server, but is no destination: Argo CD cannot read its
+    /// `config`, or not everything is known of it.
+    pub fn no_destination(&self, name_or_server: &str) -> Option<&Cluster> {
+        let server = name_or_server.trim_end_matches('/');
+        let is_meant = |cluster: &&Cluster| {
+            (cluster.has_unreadable_config || cluster.unknown.is_some())
+                && (!cluster.name.is_empty() && cluster.name == name_or_server
+                    || !cluster.server.is_empty() && cluster.server == server)
+        };
+        self.secrets.iter().find(is_meant)
+    }
+
+    /// The clusters of Secrets of which it is not known which clusters they are.
+    pub fn unknown(&self) -> impl Iterator<Item = &Cluster> {
+        let secrets = self.secrets.iter();
+        secrets.filter(|cluster| cluster.unknown.is_some())
+    }
+
     /// The clusters of Secrets that are destinations.
     fn known(&self) -> impl Iterator<Item = &Cluster> {
         self.secrets.iter().filter(|cluster| {
             !cluster.has_unreadable_config
+                && cluster.unknown.is_none()
                 && (self.in_cluster_enabled || cluster.server != IN_CLUSTER_SERVER)
         })
     }

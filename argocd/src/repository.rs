@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 
 use crate::fleet::ScopedRepository;
-use crate::text::{Text, object};
+use crate::text::{Text, is_there, object};
 
 /// A Secret with the label that makes it a repository.
 ///
@@ -17,6 +17,9 @@ use crate::text::{Text, object};
 pub struct RepositorySecret<'a> {
     #[serde(borrow, deserialize_with = "object")]
     data: RepositoryData<'a>,
+    /// Whether SOPS has left its own data in the manifest. No API server stores it.
+    #[serde(rename = "sops", deserialize_with = "is_there")]
+    has_sops: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -40,11 +43,16 @@ impl fmt::Debug for RepositorySecret<'_> {
 pub struct RepositorySecretError(&'static str);
 
 impl RepositorySecret<'_> {
-    /// The repository, if it belongs to a project (Argo CD 3.5, `secretToRepository`).
+    /// The repository, if it belongs to a project (Argo CD 3.5, `secretToRepository`). Nothing is known of
+    /// one whose values SOPS has encrypted.
     ///
     /// # Errors
     /// The project is not base64, or it is not empty and the URL is not.
     pub fn scoped(&self) -> Result<Option<ScopedRepository>, RepositorySecretError> {
+        let RepositoryData { url, project } = &self.data;
+        if self.has_sops && (is_encrypted(url) || is_encrypted(project)) {
+            return Ok(None);
+        }
         let project = decode("project", &self.data.project)?;
         if project.is_empty() {
             return Ok(None);
@@ -52,6 +60,12 @@ impl RepositorySecret<'_> {
         let url = decode("url", &self.data.url)?;
         Ok(Some(ScopedRepository { url, project }))
     }
+}
+
+/// Whether a value is what SOPS leaves in its place, as it stands or in base64.
+fn is_encrypted(value: &str) -> bool {
+    let decoded = BASE64_STANDARD.decode(value);
+    value.starts_with("ENC[") || decoded.is_ok_and(|bytes| bytes.starts_with(b"ENC["))
 }
 
 fn decode(name: &'static str, value: &str) -> Result<String, RepositorySecretError> {
@@ -90,6 +104,20 @@ mod tests {
         assert_eq!(scoped(&json!({"url": url})), Ok(None));
         assert_eq!(scoped(&json!({"url": "*"})), Ok(None));
         assert_eq!(scoped(&json!(null)), Ok(None));
+    }
+
+    #[test]
+    fn nothing_is_known_of_what_sops_has_encrypted() {
+        const ENCRYPTED: &str = "ENC[AES256_GCM,data:AA==,iv:AA==,tag:AA==,type:str]";
+        for value in [ENCRYPTED, &base64(ENCRYPTED)] {
+            for (url, project) in [(value, value), ("Zw==", value), (value, "Zw==")] {
+                let secret =
+                    json!({"data": {"url": url, "project": project}, "sops": {"mac": "x"}});
+                let text = secret.to_string();
+                let secret: RepositorySecret<'_> = serde_json::from_str(&text).unwrap();
+                assert_eq!(secret.scoped(), Ok(None));
+            }
+        }
     }
 
     #[test]

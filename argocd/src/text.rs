@@ -275,6 +275,11 @@ where
     Ok(objects.map(|objects| objects.into_iter().map(|Members(object)| object).collect()))
 }
 
+/// For a field of which it matters only that it is there; `null` is not.
+pub(crate) fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Option::<IgnoredAny>::deserialize(deserializer).map(|value| value.is_some())
+}
+
 /// For a list of strings. Go reads a `null` in it as an empty string.
 pub(crate) fn strings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let strings: Option<Vec<Option<String>>> = Option::deserialize(deserializer)?;

@@ -374,6 +374,7 @@ fn cluster_auth(input: &Value) -> Value {
         }
         Login::Exec(exec) => {
             answer["has_exec"] = true.into();
+            answer["aws_auth"] = exec.is_aws_login().into();
             answer["exec_command"] = exec.command.as_str().into();
             answer["exec_args"] = exec.args.expose().collect();
         }

@@ -3,7 +3,7 @@
 //! Facts come from files ([`files`]) or from a cluster ([`live`]). Nothing that logs in anywhere is
 //! among them.
 
-mod files;
+pub(crate) mod files;
 pub(crate) mod live;
 
 use std::collections::BTreeMap;

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use argocd::ApplicationSet;
 use argocd::application_set::Checkouts;
-use argocd::{ApplicationSet, ClusterSecret};
 use policy::evaluate::judge_fan_out;
 use policy::fan_out::{Affected, Change, NotExpanded, NotKnown, Uncounted};
 use policy::{FanOut, Finding, Inventory, Level, Object, Operation, Propagation, Subject};
@@ -198,8 +198,7 @@ impl Gathering {
             let set: ApplicationSet<'_> = manifest.decode()?;
             Object::ApplicationSet(Box::new(set))
         } else {
-            let secret: ClusterSecret<'_> = manifest.decode()?;
-            Object::ClusterSecret(Box::new(secret))
+            Object::ClusterSecret(Box::new(manifest.cluster_secret()?))
         };
         let subject = Subject {
             operation: match intent {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use argocd::{AppProject, Application, ApplicationSet, ClusterSecret};
+use argocd::{AppProject, Application, ApplicationSet};
 use jiff::Timestamp;
 use policy::{Finding, Inventory, Level, Object, Subject, evaluate};
 
@@ -137,10 +137,7 @@ fn judge(
             let project: AppProject = manifest.decode()?;
             Object::AppProject(Box::new(project))
         }
-        Kind::ClusterSecret => {
-            let secret: ClusterSecret<'_> = manifest.decode()?;
-            Object::ClusterSecret(Box::new(secret))
-        }
+        Kind::ClusterSecret => Object::ClusterSecret(Box::new(manifest.cluster_secret()?)),
         Kind::RepositorySecret | Kind::Settings | Kind::Parameters | Kind::Policy => {
             return Ok(Vec::new());
         }

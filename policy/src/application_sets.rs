@@ -214,11 +214,12 @@ impl Children {
             let open = |one: &Undecided| !environments.rule_out_production(&one.cluster_labels);
             children.open.retain(open);
         }
+        let mut told: HashSet<Undecided> = children.undecided.iter().cloned().collect();
         for generated in expansion.applications() {
             match generated? {
                 // One of a kind says all that the others would.
                 Generated::Undecided(undecided) => {
-                    if !children.undecided.contains(&undecided) {
+                    if told.insert(undecided.clone()) {
                         children.undecided.push(undecided);
                     }
                 }
@@ -252,11 +253,14 @@ impl Children {
 
     /// Whether a generator is not worked out here that was not there before.
     pub(crate) fn has_more_undecided_than(&self, before: &Self) -> bool {
-        let known_before = |undecided: &Undecided| {
-            let mut others = before.undecided.iter();
-            others.any(|other| other.generator == undecided.generator)
-        };
-        !self.undecided.iter().all(known_before)
+        let known_before: HashSet<&str> = before.undecided_generators().collect();
+        let mut now = self.undecided_generators();
+        now.any(|generator| !known_before.contains(generator))
+    }
+
+    fn undecided_generators(&self) -> impl Iterator<Item = &str> {
+        let undecided = self.undecided.iter();
+        undecided.map(|undecided| undecided.generator.as_str())
     }
 
     fn standing(&self) -> Standing {
@@ -282,7 +286,7 @@ impl Children {
             known.map(|child| (child.name, child.denials)).collect();
         for child in &mut self.known {
             if let Some(before) = before.remove(&child.name) {
-                let_pass_as_before(&mut child.findings, before, ratchet);
+                let_pass_as_before(&mut child.findings, &before, ratchet);
             }
         }
     }
@@ -380,7 +384,7 @@ impl Child {
         if ask.includes(&child.name, fingerprint) && !child.lacks_spec {
             let found = condensed(judge_application(application, set, inventory));
             match ask {
-                Ask::Named(_) => child.denials = Denial::all(found),
+                Ask::Named(_) => child.denials = Denial::all(&found),
                 Ask::All | Ask::Unlike(_) | Ask::None => {
                     child.fields = fields_of(&found, generated, set);
                     child.findings = found;
@@ -475,7 +479,7 @@ fn judge_templates(
     };
     let mut findings = judge(undecided);
     if findings.iter().any(is_denied_state) {
-        let_pass_as_before(&mut findings, Denial::all(judge(before)), ratchet);
+        let_pass_as_before(&mut findings, &Denial::all(&judge(before)), ratchet);
     }
     if findings
         .iter()

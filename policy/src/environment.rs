@@ -18,7 +18,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 
 use crate::finding::{shorten, without_user_info};
 use crate::gitops_policy::{Environment, EnvironmentMatch, GitOpsPolicySpec, InvalidPolicy};
-use crate::inventory::Inventory;
+use crate::inventory::{Completeness, Inventory};
 use crate::rule::Scope;
 use crate::subject::{Object, Operation, SubjectRef};
 
@@ -461,10 +461,16 @@ impl<'w> Witness<'w> {
             .into_iter()
             .chain([application.spec.project()])
             .find(|text| has_placeholder(text));
+        let described = [name, server]
+            .into_iter()
+            .find_map(|text| inventory.fleet.clusters.no_destination(text));
+        let is_described = described.is_some() && inventory.completeness != Completeness::Complete;
         let written = destinations.first().copied().unwrap_or_default();
-        let unresolved = match (placeholder, resolved) {
+        let unresolved = match (placeholder, &resolved) {
             (Some(text), _) => Unresolved::Elsewhere(text),
             (None, Ok(_)) => Unresolved::Nothing,
+            // Its Secret is there, and has labels, though not everything of it can be read.
+            (None, Err(_)) if is_described => Unresolved::Nothing,
             (
                 None,
                 Err(DestinationError::NameNotFound(_) | DestinationError::ServerNotFound(_)),
@@ -481,6 +487,7 @@ impl<'w> Witness<'w> {
             .fleet
             .clusters
             .meant(&application.spec.destination)
+            .chain(described.filter(|_| resolved.is_err()))
             .collect();
         for cluster in &clusters {
             destinations.extend([cluster.name.as_str(), cluster.server.as_str()]);

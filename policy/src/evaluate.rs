@@ -208,7 +208,7 @@ fn compare_with_before(
         .filter(denies)
         .flat_map(|rule| apply(*rule, before, fan_out_before, inventory))
         .collect();
-    let_pass_as_before(findings, Denial::all(found), ratchet);
+    let_pass_as_before(findings, &Denial::all(&found), ratchet);
 }
 
 /// A dry run that is denied would hold up more than what it is about: with server-side diff Argo CD then
@@ -364,7 +364,7 @@ pub(crate) fn apply(
         if membership.rests_on_absence() {
             finding.rest_on_absence();
         }
-        temper(finding, policy.action, &membership, exemption);
+        temper(finding, policy.action, &membership, exemption, inventory);
     }
     findings
 }
@@ -394,7 +394,13 @@ fn place_of(object: &Object<'_>, holds: &Holds, inventory: &Inventory) -> Place 
 }
 
 /// Lowers the level of a finding to what the policy, the missing facts and exemptions leave of it.
-fn temper(finding: &mut Finding, action: Action, membership: &Membership, exemption: Option<&str>) {
+fn temper(
+    finding: &mut Finding,
+    action: Action,
+    membership: &Membership,
+    exemption: Option<&str>,
+    inventory: &Inventory,
+) {
     if action == Action::Warn && finding.level == Level::Deny {
         finding.level = Level::Warn;
     }
@@ -406,14 +412,13 @@ fn temper(finding: &mut Finding, action: Action, membership: &Membership, exempt
         if finding.level == Level::Deny {
             finding.level = Level::Undecided;
         }
-        let destination = shorten(&without_user_info(destination), 40);
         let message = &finding.message;
-        finding.message = if has_placeholder(&destination) {
+        finding.message = if has_placeholder(destination) {
+            let destination = shorten(&without_user_info(destination), 40);
             format!("if {destination} is {environments}, {message}")
         } else {
-            format!(
-                "cluster {destination} is not among the files: if it is {environments}, {message}"
-            )
+            let absence = inventory.absence(destination).message;
+            format!("{absence}: if it is {environments}, {message}")
         };
     }
     if let Some(reason) = exemption {

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::break_glass::BREAK_GLASS;
-use crate::ratchet::Extent;
+use crate::ratchet::{Extent, Limits};
 use crate::registry;
 use crate::rule::{Occasion, RuleId};
 
@@ -108,8 +108,8 @@ impl Finding {
     }
 
     /// Says what keeps it from going further, and would let it if it went away.
-    pub(crate) fn narrow_by<I: IntoIterator<Item: AsRef<str>>>(&mut self, parts: I) -> &mut Self {
-        self.extent.narrow(parts);
+    pub(crate) fn narrow_by(&mut self, limits: &Limits) -> &mut Self {
+        self.extent.narrow(limits);
         self
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use argocd::cluster::config::ARGOCD_K8S_AUTH;
 use argocd::kubernetes::InvalidSelector;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::CustomResource;
@@ -248,7 +249,7 @@ pub enum Require {
 }
 
 /// Settings of `cluster-credentials`.
-#[derive(JsonSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[derive(JsonSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ClusterCredentialsSettings {
     /// What happens to a finding.
@@ -261,6 +262,17 @@ pub struct ClusterCredentialsSettings {
     pub exempt: Vec<Exemption>,
     /// Commands that `execProviderConfig` may run, exactly as written there.
     pub allow_exec: Vec<String>,
+}
+
+impl Default for ClusterCredentialsSettings {
+    fn default() -> Self {
+        ClusterCredentialsSettings {
+            action: Action::default(),
+            environments: None,
+            exempt: Vec::new(),
+            allow_exec: vec![ARGOCD_K8S_AUTH.to_owned()],
+        }
+    }
 }
 
 /// Settings of `blast-radius`.

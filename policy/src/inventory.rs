@@ -1,5 +1,6 @@
 //! Everything a rule may know beyond the object itself.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use argocd::{Application, ApplicationSet, Cluster, Fleet};
 use crate::break_glass::Terms;
 use crate::break_glass::terms::Writer;
 use crate::environment::Environments;
+use crate::finding::{shorten, without_user_info};
 use crate::gitops_policy::{ControllerDryRun, GitOpsPolicySpec, InvalidPolicy};
 use crate::rule_policy::RulePolicies;
 use crate::subject::Requester;
@@ -51,10 +53,20 @@ pub struct Inventory {
     pub enabled_field: EnabledField,
     /// How the ApplicationSet controller was started.
     pub application_set_controller: ControllerParameters,
+    /// Where cluster Secrets stand, by their names, if they are in files.
+    pub cluster_places: Arc<BTreeMap<String, String>>,
     policy: Arc<GitOpsPolicySpec>,
     pub(crate) environments: Arc<Environments>,
     pub(crate) rules: Arc<RulePolicies>,
     terms: Arc<Terms>,
+}
+
+/// That no cluster is known which a destination means.
+pub(crate) struct Absence {
+    /// Why.
+    pub(crate) message: String,
+    /// What to do about it.
+    pub(crate) fix: &'static str,
 }
 
 impl fmt::Debug for Inventory {
@@ -90,6 +102,7 @@ impl Inventory {
             completeness,
             enabled_field,
             application_set_controller: ControllerParameters::default(),
+            cluster_places: Arc::default(),
             policy: Arc::new(policy),
             environments: Arc::new(environments),
             rules: Arc::new(rules),
@@ -106,10 +119,66 @@ impl Inventory {
             completeness: self.completeness,
             enabled_field: self.enabled_field,
             application_set_controller: self.application_set_controller,
+            cluster_places: Arc::clone(&self.cluster_places),
             policy: Arc::clone(&self.policy),
             environments: Arc::clone(&self.environments),
             rules: Arc::clone(&self.rules),
             terms: Arc::clone(&self.terms),
+        }
+    }
+
+    /// Why no cluster is known that a destination means, by its name or server.
+    pub(crate) fn absence(&self, name_or_server: &str) -> Absence {
+        let shown = shorten(&without_user_info(name_or_server), 60);
+        let clusters = &self.fleet.clusters;
+        let secret = |cluster: &Cluster| {
+            let name = shorten(&cluster.secret_name, 40);
+            match self.cluster_places.get(&cluster.secret_name) {
+                Some(place) => format!("{name} ({})", shorten(place, 60)),
+                None => name,
+            }
+        };
+        if let Some(found) = clusters.no_destination(name_or_server) {
+            let secret = secret(found);
+            let (message, fix) = match found.unknown {
+                Some(why) => (
+                    format!(
+                        "the Secret {secret} of cluster {shown} is {why}, and not all of it is known"
+                    ),
+                    "judge what it becomes",
+                ),
+                None => (
+                    format!(
+                        "Argo CD cannot read the config of the Secret {secret} of cluster {shown}"
+                    ),
+                    "write its config as Argo CD documents it",
+                ),
+            };
+            return Absence { message, fix };
+        }
+        if self.completeness.has_all_clusters() {
+            return Absence {
+                message: format!("Argo CD knows no cluster {shown}"),
+                fix: "use the name or server of a cluster Secret",
+            };
+        }
+        let mut unknown = clusters.unknown();
+        let perhaps = unknown.next().map(|first| {
+            let others = match unknown.count() {
+                0 => String::new(),
+                others => format!(" or of {others} more"),
+            };
+            format!(
+                ", unless it is that of the Secret {}{others}",
+                secret(first)
+            )
+        });
+        Absence {
+            message: format!(
+                "cluster {shown} is not among the files{}",
+                perhaps.unwrap_or_default()
+            ),
+            fix: "add its Secret with --policy",
         }
     }
 

@@ -4,9 +4,10 @@
 //! time. So what an update would be denied for is compared with what the old object would be denied
 //! for now: findings, not objects, as a rewrite changes text that means the same.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use crate::break_glass::{BREAK_GLASS, Override};
 use crate::finding::{Finding, Level, Waiver};
@@ -17,7 +18,7 @@ use crate::rule::RuleId;
 ///
 /// Of the object's values only digests are kept, by a key that nobody knows: they can be compared, but
 /// neither printed nor imitated, and thousands of them take little.
-#[derive(Clone, Default, PartialEq)]
+#[derive(Clone, Default, Eq, Hash, PartialEq)]
 pub(crate) struct Extent {
     violates: Violates,
     narrows: Digests,
@@ -27,10 +28,20 @@ pub(crate) struct Extent {
     pub(crate) is_new: bool,
 }
 
-/// In their order, each once.
-type Digests = Box<[u64]>;
+/// In their order, each once. Many findings may share them.
+type Digests = Arc<[u64]>;
 
-#[derive(Clone, Default, PartialEq)]
+/// What keeps several findings from going further.
+#[derive(Clone)]
+pub(crate) struct Limits(Digests);
+
+impl Limits {
+    pub(crate) fn new<I: IntoIterator<Item: AsRef<str>>>(parts: I) -> Self {
+        Limits(digests(parts))
+    }
+}
+
+#[derive(Clone, Default, Eq, Hash, PartialEq)]
 enum Violates {
     /// The rule has not said so; what its message says counts.
     #[default]
@@ -41,7 +52,7 @@ enum Violates {
 }
 
 /// Where a violation is.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub(crate) enum Place {
     /// In the object itself.
     #[default]
@@ -55,7 +66,7 @@ pub(crate) enum Place {
 
 /// A cluster, and what in it is evidence of the environment that the rule holds in. Labels are not among it:
 /// they say what is there, but move nothing.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Target {
     server: u64,
     namespace: Option<u64>,
@@ -114,8 +125,8 @@ impl Extent {
         self.violates = Violates::Said(digests(parts));
     }
 
-    pub(crate) fn narrow<I: IntoIterator<Item: AsRef<str>>>(&mut self, parts: I) {
-        self.narrows = digests(parts);
+    pub(crate) fn narrow(&mut self, limits: &Limits) {
+        self.narrows = Arc::clone(&limits.0);
     }
 
     pub(crate) fn be_unjudged(&mut self) {
@@ -135,12 +146,18 @@ impl Extent {
         self.place = place;
     }
 
-    /// Takes in what another one of its kind says.
-    pub(crate) fn absorb(&mut self, other: &Self) {
-        if let (Violates::Said(own), Violates::Said(others)) = (&self.violates, &other.violates) {
-            let all = own.iter().chain(others).copied();
-            self.violates = Violates::Said(in_order(all.collect()));
-        }
+    /// Takes in what others of its kind say.
+    fn absorb(&mut self, others: &[Self]) {
+        let Violates::Said(own) = &self.violates else {
+            return;
+        };
+        let said = others.iter().filter_map(|other| match &other.violates {
+            Violates::Said(digests) => Some(digests),
+            Violates::Unsaid | Violates::Unjudged => None,
+        });
+        let all = std::iter::once(own).chain(said);
+        let all = all.flat_map(|digests| digests.iter().copied()).collect();
+        self.violates = Violates::Said(in_order(all));
     }
 
     fn is_no_worse_than(&self, before: &Self) -> bool {
@@ -154,8 +171,8 @@ impl Extent {
         }
     }
 
-    fn is_the_same_as(&self, before: &Self) -> bool {
-        self == before && self.violates != Violates::Unjudged
+    fn is_judged(&self) -> bool {
+        self.violates != Violates::Unjudged
     }
 }
 
@@ -235,7 +252,7 @@ impl Ratchet<'_> {
 }
 
 /// What denied the old object, as much of it as is compared.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Denial {
     rule: RuleId,
     path: u64,
@@ -244,40 +261,82 @@ pub(crate) struct Denial {
 
 impl Denial {
     /// The denials of states among findings.
-    pub(crate) fn all(findings: Vec<Finding>) -> Vec<Self> {
-        let denials = findings.into_iter().filter(is_denied_state);
-        denials
-            .map(|finding| Denial {
-                rule: finding.rule,
-                path: path(&finding),
-                extent: finding.extent,
-            })
-            .collect()
+    pub(crate) fn all(findings: &[Finding]) -> Vec<Self> {
+        let denials = findings.iter().filter(|finding| is_denied_state(finding));
+        denials.map(Denial::of).collect()
+    }
+
+    fn of(finding: &Finding) -> Self {
+        Denial {
+            rule: finding.rule,
+            path: path(finding),
+            extent: finding.extent.clone(),
+        }
     }
 }
+
+/// How many pairs of a denial and another one before are compared. More are never as before: an object can
+/// hold tens of thousands on either side. The very same are not counted, as they need no comparison.
+const COMPARED: usize = 1_000_000;
 
 /// Lets denials pass, with a warning, that the old object had as well. Each old one covers one.
 pub(crate) fn let_pass_as_before(
     findings: &mut [Finding],
-    mut before: Vec<Denial>,
+    before: &[Denial],
     ratchet: &Ratchet<'_>,
 ) {
+    let mut left: HashMap<&Denial, usize> = HashMap::new();
+    for denial in before {
+        *left.entry(denial).or_default() += 1;
+    }
+    let mut others = Vec::new();
     for finding in findings.iter_mut().filter(|new| is_denied_state(new)) {
-        let path = path(finding);
-        let is_about_it = |old: &Denial| old.rule == finding.rule && old.path == path;
-        let same = |old: &Denial| is_about_it(old) && finding.extent.is_the_same_as(&old.extent);
-        let no_worse =
-            |old: &Denial| is_about_it(old) && finding.extent.is_no_worse_than(&old.extent);
-        let place = match ratchet.comparison(finding.rule) {
-            Comparison::NoWorse => {
-                let place = before.iter().position(same);
-                place.or_else(|| before.iter().position(no_worse))
+        let comparison = ratchet.comparison(finding.rule);
+        if comparison == Comparison::Nothing || !finding.extent.is_judged() {
+            continue;
+        }
+        let denial = Denial::of(finding);
+        match left.get_mut(&denial) {
+            Some(left @ 1..) => {
+                *left -= 1;
+                finding.waive(Waiver::Ratchet, "as before");
             }
-            Comparison::Same => before.iter().position(same),
-            Comparison::Nothing => None,
+            _ if comparison == Comparison::NoWorse => others.push((denial, finding)),
+            _ => {}
+        }
+    }
+    if others.is_empty() {
+        return;
+    }
+    let mut alike = Alike::new();
+    for denial in before {
+        if let Some(left @ 1..) = left.remove(denial) {
+            let alike = alike.entry((denial.rule, denial.path)).or_default();
+            alike.push((&denial.extent, left));
+        }
+    }
+    let_pass_no_worse(others, alike);
+}
+
+/// By rule and field what is left of before, with how many of each.
+type Alike<'b> = HashMap<(RuleId, u64), Vec<(&'b Extent, usize)>>;
+
+/// Lets pass what goes no further than something of the same rule and field that is left of before.
+fn let_pass_no_worse(findings: Vec<(Denial, &mut Finding)>, mut alike: Alike<'_>) {
+    let mut compared = 0;
+    for (denial, finding) in findings {
+        let Some(alike) = alike.get_mut(&(denial.rule, denial.path)) else {
+            continue;
         };
+        let affordable = alike.len().min(COMPARED - compared);
+        let no_worse = |(before, _): &(&Extent, usize)| denial.extent.is_no_worse_than(before);
+        let place = alike[..affordable].iter().position(no_worse);
+        compared += place.map_or(affordable, |place| place + 1);
         if let Some(place) = place {
-            before.swap_remove(place);
+            alike[place].1 -= 1;
+            if alike[place].1 == 0 {
+                alike.swap_remove(place);
+            }
             finding.waive(Waiver::Ratchet, "as before");
         }
     }
@@ -301,15 +360,23 @@ pub(crate) fn mark_new(findings: &mut [Finding], before: &[Finding]) {
 /// At most as many findings of each rule in each place as `limit`. The last of them stands for what is left
 /// out as well, when it is compared.
 pub(crate) fn condense(findings: Vec<Finding>, limit: usize) -> Vec<Finding> {
-    let mut kept: Vec<Finding> = Vec::with_capacity(findings.len());
+    let mut kept: Vec<Finding> = Vec::new();
+    // How many of a kind are kept, and where the last of them is.
+    let mut places: HashMap<(RuleId, Level, u64), (usize, usize)> = HashMap::new();
+    let mut left_out: HashMap<usize, Vec<Extent>> = HashMap::new();
     for finding in findings {
-        let key = |finding: &Finding| (finding.rule, finding.level, path(finding));
-        let wanted = key(&finding);
-        let mut alike = kept.iter_mut().filter(|kept| key(kept) == wanted);
-        match alike.nth(limit - 1) {
-            Some(last) => last.extent.absorb(&finding.extent),
-            None => kept.push(finding),
+        let kind = (finding.rule, finding.level, path(&finding));
+        let (count, last) = places.entry(kind).or_default();
+        if *count < limit {
+            *count += 1;
+            *last = kept.len();
+            kept.push(finding);
+        } else {
+            left_out.entry(*last).or_default().push(finding.extent);
         }
+    }
+    for (last, extents) in left_out {
+        kept[last].extent.absorb(&extents);
     }
     kept
 }

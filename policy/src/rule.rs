@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use argocd::Application;
 use serde::{Serialize, Serializer};
 
 use crate::break_glass::VERB;
@@ -158,6 +159,17 @@ pub struct Context<'c> {
     pub fan_out: Option<&'c FanOut>,
     /// Whether the subject belongs to the environments that the rule holds in.
     pub membership: &'c Membership,
+}
+
+impl Context<'_> {
+    /// Whether Argo CD would go on with an operation that somebody else has written into the status as
+    /// running. On an update it is Argo CD's own parts that write it there. They create no Application with
+    /// one, so that it comes from Git or from a person, whoever hands it on.
+    pub(crate) fn resumes_what_others_wrote(&self, application: &Application<'_>) -> bool {
+        let by_argo_cd = self.subject.operation == Operation::Update
+            && self.inventory.is_argo_cd(self.subject.requester);
+        !by_argo_cd && application.running_operation().is_some()
+    }
 }
 
 /// What a rule finds, before the policy is applied.

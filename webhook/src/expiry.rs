@@ -342,9 +342,12 @@ fn violations(
         ..Subject::new(object)
     };
     let mut findings = evaluate(&subject, inventory).findings;
-    // What an ApplicationSet generates from what is not known here may be violated, and cannot be told.
+    // What an ApplicationSet generates from what is not known here may be violated, and cannot be told. An
+    // operation that runs at the moment is Argo CD's own.
     findings.retain(|finding| {
-        written.names(finding.rule) && matches!(finding.level, Level::Deny | Level::Undecided)
+        written.names(finding.rule)
+            && !finding.is_deed()
+            && matches!(finding.level, Level::Deny | Level::Undecided)
     });
     findings
 }

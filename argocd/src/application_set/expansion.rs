@@ -128,7 +128,7 @@ impl From<TemplateError> for ExpansionError {
 }
 
 /// An entry of `generators` whose Applications are not known here.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Undecided {
     /// The place of the entry in `spec.generators`.
     pub entry: usize,

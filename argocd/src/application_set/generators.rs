@@ -105,6 +105,17 @@ pub(super) enum Parameters {
     Undecided(Outside),
 }
 
+impl Parameters {
+    /// Whether there are some, which do not change with others of the same generator.
+    fn are_apart(&self, generator: Generator<'_>) -> bool {
+        let is_flat_list = match generator {
+            Generator::Clusters(clusters) => clusters.is_flat_list(),
+            _ => false,
+        };
+        !is_flat_list && !matches!(self, Parameters::Sets(sets) if sets.is_empty())
+    }
+}
+
 /// What parameters depend on that is not known here.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Outside {
@@ -200,10 +211,23 @@ impl GeneratorEntry {
             if let (Some(selector), Parameters::Sets(sets)) = (&selector, &mut parameters) {
                 retain_selected(sets, selector, known)?;
             }
-            yields.push(Yield {
-                template: generator.template().clone(),
+            let template = generator.template();
+            let lacks = match generator {
+                Generator::Clusters(clusters) => clusters.lacks(known)?,
+                _ => None,
+            };
+            let all = match lacks {
+                None => vec![parameters],
+                // A child of others yields one thing, known or not.
+                Some(outside) if level != Level::Top || !parameters.are_apart(generator) => {
+                    vec![Parameters::Undecided(outside)]
+                }
+                Some(outside) => vec![parameters, Parameters::Undecided(outside)],
+            };
+            yields.extend(all.into_iter().map(|parameters| Yield {
+                template: template.clone(),
                 parameters,
-            });
+            }));
         }
         Ok(yields)
     }

@@ -4,6 +4,8 @@
 //! Kubernetes' `strategicpatch`. Of an Application's lists only `metadata.finalizers` is merged; all
 //! others are replaced.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use super::schema::{APPLICATION, Mismatch, Names, Schema};
@@ -100,7 +102,8 @@ fn merge(
         Some(other) => return Err(PatchError::Directive(other.to_string())),
     }
     if let Some(Value::Array(kept)) = patch.remove(RETAIN_KEYS) {
-        original.retain(|key, _| kept.iter().any(|name| name == key));
+        let kept: HashSet<&str> = kept.iter().filter_map(Value::as_str).collect();
+        original.retain(|key, _| kept.contains(key.as_str()));
     }
     for (key, value) in patch {
         if key.starts_with(SET_ORDER) {
@@ -139,9 +142,8 @@ fn merge_member(
         }
         (Some(Value::Array(items)), Value::Array(added)) => match inner {
             Some(Schema::MergedList) => {
-                let new = added.into_iter().filter(|item| !items.contains(item));
-                let new: Vec<Value> = new.collect();
-                items.extend(new);
+                let known: HashSet<Value> = items.iter().cloned().collect();
+                items.extend(added.into_iter().filter(|item| !known.contains(item)));
             }
             Some(_) => *items = added,
             None => return Err(PatchError::FreeForm(key)),
@@ -155,6 +157,7 @@ fn merge_member(
 
 fn delete_from(list: Option<&mut Value>, deleted: &Value) {
     if let (Some(Value::Array(items)), Value::Array(deleted)) = (list, deleted) {
+        let deleted: HashSet<&Value> = deleted.iter().collect();
         items.retain(|item| !deleted.contains(item));
     }
 }

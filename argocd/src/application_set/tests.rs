@@ -91,6 +91,41 @@ fn an_empty_selector_includes_the_cluster_that_argo_cd_runs_in() {
     assert_eq!(names(&expand(&selected, &fleet).unwrap()), ["a"]);
 }
 
+/// They were believed to be few, but each element is kept by the values of all of them.
+#[test]
+fn merge_keys_count_for_each_element() {
+    let many = 9_000;
+    let elements: Vec<Value> = (0..many).map(|id| json!({"id": id.to_string()})).collect();
+    let list = json!({"list": {"elements": elements}});
+    let merged = |keys: Vec<String>| {
+        let merge = json!({"mergeKeys": keys, "generators": [list, list]});
+        let set = named(false, "{{id}}", &json!([{"merge": merge}]));
+        expand(&set, &fleet(Vec::new())).map(|applications| applications.len())
+    };
+    assert_eq!(merged(vec!["id".to_owned()]), Ok(many));
+    let keys = (0..many).map(|key| format!("key-{key}"));
+    let keys = keys.chain(["id".to_owned()]).collect();
+    assert_eq!(merged(keys), Err(ExpansionError::TooMuchWork));
+}
+
+/// Finalizers that are there already were searched for one by one.
+#[test]
+fn finalizers_of_a_template_patch_are_looked_up() {
+    let many = 100_000;
+    let finalizers: Vec<String> = (0..many).map(|number| number.to_string()).collect();
+    let set = set(&json!({
+        "generators": [{"list": {"elements": [{"a": "b"}]}}],
+        "template": {
+            "metadata": {"name": "a", "finalizers": finalizers},
+            "spec": {"project": "p", "destination": {}, "source": {"repoURL": "r", "path": "p"}},
+        },
+        "templatePatch": json!({"metadata": {"finalizers": finalizers}}).to_string(),
+    }));
+    let patched = expand(&set, &fleet(Vec::new())).unwrap();
+    let patched = patched[0]["metadata"]["finalizers"].as_array();
+    assert_eq!(patched.map(Vec::len), Some(many));
+}
+
 #[test]
 fn that_cluster_has_no_metadata_and_stops_a_go_template_that_reads_it() {
     let fleet = fleet(Vec::new());

@@ -1,16 +1,17 @@
 //! `config` of a cluster Secret: which credentials it holds and which of them Argo CD uses.
 //!
 //! Only the kinds of credentials are kept. Their values are looked at once, to see whether they
-//! are empty, and are never part of a type here; but for the arguments of a command, which do not
-//! print themselves and are wiped when dropped.
+//! are empty, and are never part of a type here; but for texts of which nobody can say what they are,
+//! as the arguments of a command: these do not print themselves and are wiped when dropped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+use super::pem;
 use super::secret_string::SecretString;
 use crate::go_json::{Members, Spelling, fold};
 
@@ -40,6 +41,38 @@ pub struct ClusterConfig {
     pub proxy_user_info: bool,
     /// Names that only Go would accept, and names that come twice.
     pub irregular_names: Vec<IrregularName>,
+    /// What Argo CD knows no field for and ignores.
+    pub other_fields: Vec<OtherField>,
+}
+
+/// A text that may be a secret. It prints nothing, is wiped when dropped, and cannot be cloned.
+#[derive(Default, Eq, PartialEq)]
+pub struct SecretText(Zeroizing<String>);
+
+impl SecretText {
+    fn new(text: &str) -> Self {
+        SecretText(Zeroizing::new(text.to_owned()))
+    }
+
+    /// The text, which is not to be printed.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SecretText(not shown)")
+    }
+}
+
+/// A member of `config`, or of an object in it, that is none of its fields.
+#[derive(Debug, Eq, PartialEq)]
+pub struct OtherField {
+    /// Its name, which may be anything.
+    pub name: SecretText,
+    /// Its value, as JSON.
+    pub json: SecretText,
 }
 
 /// `tlsClientConfig`.
@@ -57,6 +90,12 @@ pub struct TlsClientConfig {
     pub key_data: bool,
     /// `caData` is there.
     pub ca_data: bool,
+    /// `caData` holds a certificate in PEM.
+    pub ca_data_is_usable: bool,
+    /// `certData` holds a certificate in PEM.
+    pub cert_data_is_usable: bool,
+    /// `keyData` holds a key in PEM.
+    pub key_data_is_usable: bool,
 }
 
 /// `awsAuthConfig`: a signed request to AWS in place of a credential.
@@ -94,12 +133,25 @@ pub struct ExecProviderConfig {
     pub command: String,
     /// Its arguments.
     pub args: Arguments,
-    /// The names of the environment variables that are set, and whether to something. They are in
-    /// the order of their names.
-    pub env: BTreeMap<String, bool>,
+    /// The environment variables that are set, if only to nothing, in the order of their names.
+    pub env: BTreeMap<String, SecretText>,
     /// API version of the answer.
     pub api_version: String,
+    /// What people are told where the command is not there.
+    pub install_hint: SecretText,
+    /// What the command is told of the cluster: free JSON.
+    pub config: Option<SecretText>,
 }
+
+impl ExecProviderConfig {
+    /// Whether it logs in as `awsAuthConfig` does, by Argo CD's own plugin.
+    pub fn is_aws_login(&self) -> bool {
+        self.command == ARGOCD_K8S_AUTH && self.args.expose().next() == Some("aws")
+    }
+}
+
+/// Argo CD's own exec plugin. It gets short-lived credentials from the cloud that it is run in.
+pub const ARGOCD_K8S_AUTH: &str = "argocd-k8s-auth";
 
 impl fmt::Debug for ExecProviderConfig {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -112,12 +164,12 @@ impl fmt::Debug for ExecProviderConfig {
 
 /// Arguments of a command, which may hold secrets.
 #[derive(Default, Eq, PartialEq)]
-pub struct Arguments(Vec<Zeroizing<String>>);
+pub struct Arguments(Vec<SecretText>);
 
 impl Arguments {
     /// The arguments, which are not to be printed.
     pub fn expose(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|argument| argument.as_str())
+        self.0.iter().map(SecretText::expose)
     }
 }
 
@@ -149,11 +201,52 @@ pub enum Irregularity {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ConfigError {
     /// Not JSON, or followed by something.
-    #[error("it is not one JSON object")]
-    Syntax,
+    #[error("it is not one JSON object, see {0}")]
+    Syntax(SyntaxError),
     /// A field of a wrong type.
     #[error("{0} has the wrong type")]
     Type(&'static str),
+}
+
+/// Where JSON ends to be JSON.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SyntaxError {
+    /// The line, from 1.
+    pub line: usize,
+    /// The character in it, from 1.
+    pub column: usize,
+    /// What stands there, if it is a punctuation mark: anything else may be part of a secret.
+    pub mark: Option<char>,
+    /// Whether the text ends there.
+    pub is_end: bool,
+}
+
+impl SyntaxError {
+    fn new(json: &str, error: &serde_json::Error) -> Self {
+        let line = json.split('\n').nth(error.line().saturating_sub(1));
+        let before = error.column().saturating_sub(1);
+        let rest = line.and_then(|line| line.get(before..)).unwrap_or_default();
+        let text = line.and_then(|line| line.get(..before)).unwrap_or_default();
+        SyntaxError {
+            line: error.line(),
+            column: text.chars().count() + 1,
+            mark: rest.chars().next().filter(char::is_ascii_punctuation),
+            is_end: error.is_eof(),
+        }
+    }
+}
+
+impl fmt::Display for SyntaxError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "line {}, column {}", self.line, self.column)?;
+        match self.mark {
+            _ if self.is_end => formatter.write_str(", where it ends"),
+            Some('#' | '/') => formatter.write_str(", a comment"),
+            Some('\'') => formatter.write_str(", a single quote"),
+            Some(mark) => write!(formatter, ", a {mark}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// How Argo CD logs in (Argo CD 3.5, `Cluster.RawRestConfig`).
@@ -186,6 +279,12 @@ pub enum LoginError {
     /// A CA that would not be used.
     #[error("caData and insecure exclude each other")]
     InsecureWithCa,
+    /// A CA that cannot be read.
+    #[error("tlsClientConfig.caData holds no certificate in PEM")]
+    CaData,
+    /// A client certificate, or its key, that cannot be read.
+    #[error("tlsClientConfig.certData and keyData are no certificate and key in PEM")]
+    ClientCertificate,
     /// An exec plugin of an API version that is gone.
     #[error("execProviderConfig.apiVersion is not one that Kubernetes knows")]
     ExecVersion,
@@ -201,14 +300,18 @@ impl ClusterConfig {
         if json.is_empty() {
             return Ok(config);
         }
-        let members: Members<'_> = serde_json::from_str(json).map_err(|_| ConfigError::Syntax)?;
+        let members: Members<'_> = serde_json::from_str(json)
+            .map_err(|error| ConfigError::Syntax(SyntaxError::new(json, &error)))?;
+        let mut noted = Noted::default();
         let mut names = Names::new("");
         for (name, value) in members.0.into_iter().flatten() {
-            if let Some(field) = names.field(&name, &CONFIG_FIELDS) {
-                config.apply(field, value, &mut names.irregular)?;
+            match names.field(&name, &CONFIG_FIELDS, &mut noted) {
+                Some(field) => config.apply(field, value, &mut noted)?,
+                None => noted.add_other(&name, value),
             }
         }
-        config.irregular_names = names.irregular;
+        config.irregular_names = noted.irregular;
+        config.other_fields = noted.others;
         Ok(config)
     }
 
@@ -217,7 +320,7 @@ impl ClusterConfig {
         &mut self,
         field: &'static str,
         value: &RawValue,
-        irregular: &mut Vec<IrregularName>,
+        noted: &mut Noted,
     ) -> Result<(), ConfigError> {
         match field {
             "username" => set(&mut self.username, is_set(field, value)?),
@@ -232,9 +335,9 @@ impl ClusterConfig {
                     self.proxy_user_info = has_user_info(&url);
                 }
             }
-            "tlsClientConfig" => self.tls.merge(value, irregular)?,
-            "awsAuthConfig" => merge_pointer(&mut self.aws, field, value, irregular)?,
-            "execProviderConfig" => merge_pointer(&mut self.exec, field, value, irregular)?,
+            "tlsClientConfig" => self.tls.merge(value, noted)?,
+            "awsAuthConfig" => merge_pointer(&mut self.aws, field, value, noted)?,
+            "execProviderConfig" => merge_pointer(&mut self.exec, field, value, noted)?,
             _ => {}
         }
         Ok(())
@@ -243,7 +346,7 @@ impl ClusterConfig {
     /// Which of the credentials Argo CD uses.
     ///
     /// # Errors
-    /// No client can be built from it.
+    /// No client can be built from it (client-go 0.36, `transport.TLSConfigFor`).
     pub fn login(&self, in_cluster: bool) -> Result<Login<'_>, LoginError> {
         if in_cluster {
             return Ok(Login::InCluster);
@@ -253,6 +356,16 @@ impl ClusterConfig {
         }
         if self.tls.insecure && self.tls.ca_data {
             return Err(LoginError::InsecureWithCa);
+        }
+        if self.tls.ca_data && !self.tls.ca_data_is_usable {
+            return Err(LoginError::CaData);
+        }
+        // One without the other is not looked at.
+        if self.tls.cert_data
+            && self.tls.key_data
+            && !(self.tls.cert_data_is_usable && self.tls.key_data_is_usable)
+        {
+            return Err(LoginError::ClientCertificate);
         }
         if let Some(aws) = &self.aws {
             return Ok(Login::Aws(aws));
@@ -265,7 +378,7 @@ impl ClusterConfig {
                 _ => Err(LoginError::ExecVersion),
             };
         }
-        if self.bearer_token && (self.username || self.password) {
+        if self.bearer_token && self.username {
             return Err(LoginError::TwoCredentials);
         }
         Ok(Login::Static {
@@ -317,87 +430,108 @@ const EXEC_FIELDS: [&str; 7] = [
     "config",
 ];
 
+/// What is noted on the way: names that are not as documented, and members that are no fields.
+#[derive(Default)]
+struct Noted {
+    irregular: Vec<IrregularName>,
+    others: Vec<OtherField>,
+}
+
+impl Noted {
+    fn add_other(&mut self, name: &str, value: &RawValue) {
+        self.others.push(OtherField {
+            name: SecretText::new(name),
+            json: SecretText::new(value.get()),
+        });
+    }
+}
+
 /// The names of one object, as they are met.
 struct Names {
     path: &'static str,
-    seen: Vec<&'static str>,
-    irregular: Vec<IrregularName>,
+    seen: BTreeSet<&'static str>,
 }
 
 impl Names {
     fn new(path: &'static str) -> Self {
         Names {
             path,
-            seen: Vec::new(),
-            irregular: Vec::new(),
+            seen: BTreeSet::new(),
         }
     }
 
-    fn field(&mut self, name: &str, fields: &[&'static str]) -> Option<&'static str> {
+    fn field(
+        &mut self,
+        name: &str,
+        fields: &[&'static str],
+        noted: &mut Noted,
+    ) -> Option<&'static str> {
         let (field, spelling) = fold(name, fields)?;
-        if spelling == Spelling::Other {
-            self.note(field, Irregularity::Spelling);
-        }
-        if self.seen.contains(&field) {
-            self.note(field, Irregularity::Repeated);
-        }
-        self.seen.push(field);
-        Some(field)
-    }
-
-    fn note(&mut self, field: &str, kind: Irregularity) {
-        let field = match self.path {
-            "" => field.to_owned(),
-            path => format!("{path}.{field}"),
+        let mut note = |kind| {
+            let field = match self.path {
+                "" => field.to_owned(),
+                path => format!("{path}.{field}"),
+            };
+            noted.irregular.push(IrregularName { field, kind });
         };
-        self.irregular.push(IrregularName { field, kind });
+        if spelling == Spelling::Other {
+            note(Irregularity::Spelling);
+        }
+        if !self.seen.insert(field) {
+            note(Irregularity::Repeated);
+        }
+        Some(field)
     }
 }
 
 /// An object of `config` into which later ones of the same name are merged.
 trait Merge {
-    fn merge(
-        &mut self,
-        value: &RawValue,
-        irregular: &mut Vec<IrregularName>,
-    ) -> Result<(), ConfigError>;
+    fn merge(&mut self, value: &RawValue, noted: &mut Noted) -> Result<(), ConfigError>;
 }
 
 fn merge_members<'v>(
     path: &'static str,
     fields: &[&'static str],
     value: &'v RawValue,
-    irregular: &mut Vec<IrregularName>,
+    noted: &mut Noted,
     mut apply: impl FnMut(&'static str, &'v RawValue) -> Result<(), ConfigError>,
 ) -> Result<(), ConfigError> {
     let members: Members<'v> = read(path, value)?;
     let mut names = Names::new(path);
     for (name, value) in members.0.into_iter().flatten() {
-        if let Some(field) = names.field(&name, fields) {
-            apply(field, value)?;
+        match names.field(&name, fields, noted) {
+            Some(field) => apply(field, value)?,
+            None => noted.add_other(&name, value),
         }
     }
-    irregular.append(&mut names.irregular);
     Ok(())
 }
 
 impl Merge for TlsClientConfig {
-    fn merge(
-        &mut self,
-        value: &RawValue,
-        irregular: &mut Vec<IrregularName>,
-    ) -> Result<(), ConfigError> {
+    fn merge(&mut self, value: &RawValue, noted: &mut Noted) -> Result<(), ConfigError> {
         merge_members(
             "tlsClientConfig",
             &TLS_FIELDS,
             value,
-            irregular,
+            noted,
             |field, value| {
                 match field {
                     "insecure" => set(&mut self.insecure, read(field, value)?),
-                    "certData" => self.cert_data = is_set_bytes(field, value)?,
-                    "keyData" => self.key_data = is_set_bytes(field, value)?,
-                    "caData" => self.ca_data = is_set_bytes(field, value)?,
+                    "certData" => {
+                        let data = bytes(field, value)?;
+                        self.cert_data = !data.is_empty();
+                        self.cert_data_is_usable = pem::has_certificate(&data);
+                    }
+                    "keyData" => {
+                        let data = bytes(field, value)?;
+                        self.key_data = !data.is_empty();
+                        self.key_data_is_usable = pem::has_private_key(&data);
+                    }
+                    "caData" => {
+                        let data = bytes(field, value)?;
+                        self.ca_data = !data.is_empty();
+                        self.ca_data_is_usable = pem::has_certificate_authority(&data);
+                    }
                     _ => is_set(field, value).map(drop)?,
                 }
                 Ok(())
@@ -407,16 +541,12 @@ impl Merge for TlsClientConfig {
 }
 
 impl Merge for AwsAuthConfig {
-    fn merge(
-        &mut self,
-        value: &RawValue,
-        irregular: &mut Vec<IrregularName>,
-    ) -> Result<(), ConfigError> {
+    fn merge(&mut self, value: &RawValue, noted: &mut Noted) -> Result<(), ConfigError> {
         merge_members(
             "awsAuthConfig",
             &AWS_FIELDS,
             value,
-            irregular,
+            noted,
             |field, value| {
                 let target = match field {
                     "clusterName" => &mut self.cluster_name,
@@ -431,16 +561,12 @@ impl Merge for AwsAuthConfig {
 }
 
 impl Merge for ExecProviderConfig {
-    fn merge(
-        &mut self,
-        value: &RawValue,
-        irregular: &mut Vec<IrregularName>,
-    ) -> Result<(), ConfigError> {
+    fn merge(&mut self, value: &RawValue, noted: &mut Noted) -> Result<(), ConfigError> {
         merge_members(
             "execProviderConfig",
             &EXEC_FIELDS,
             value,
-            irregular,
+            noted,
             |field, value| {
                 match field {
                     "command" => set(&mut self.command, read(field, value)?),
@@ -449,7 +575,7 @@ impl Merge for ExecProviderConfig {
                         let args: Option<Vec<&RawValue>> = read(field, value)?;
                         let args = args.into_iter().flatten();
                         self.args = args
-                            .map(|value| Ok(secret(field, value)?.expose()))
+                            .map(|value| Ok(SecretText(secret(field, value)?.expose())))
                             .collect::<Result<_, _>>()
                             .map(Arguments)?;
                     }
@@ -459,14 +585,20 @@ impl Merge for ExecProviderConfig {
                             return Ok(());
                         };
                         for (name, value) in members {
-                            let is_set = !secret(field, value)?.is_empty();
-                            self.env.insert(name.to_string(), is_set);
+                            let value = SecretText(secret(field, value)?.expose());
+                            self.env.insert(name.to_string(), value);
                         }
                     }
-                    "installHint" => is_set(field, value).map(drop)?,
+                    "installHint" => {
+                        let hint = secret(field, value)?;
+                        let hint = (!hint.is_null()).then(|| SecretText(hint.expose()));
+                        set(&mut self.install_hint, hint);
+                    }
                     "provideClusterInfo" => read::<Option<bool>>(field, value).map(drop)?,
-                    // `config` is free JSON.
-                    _ => {}
+                    _ => {
+                        let is_null = value.get() == "null";
+                        self.config = (!is_null).then(|| SecretText::new(value.get()));
+                    }
                 }
                 Ok(())
             },
@@ -479,13 +611,13 @@ fn merge_pointer<T: Merge + Default>(
     target: &mut Option<T>,
     field: &'static str,
     value: &RawValue,
-    irregular: &mut Vec<IrregularName>,
+    noted: &mut Noted,
 ) -> Result<(), ConfigError> {
     if read::<Members<'_>>(field, value)?.0.is_none() {
         *target = None;
         return Ok(());
     }
-    target.get_or_insert_default().merge(value, irregular)
+    target.get_or_insert_default().merge(value, noted)
 }
 
 /// Go leaves a plain field as it was when the document says `null`.
@@ -513,10 +645,10 @@ fn is_set(field: &'static str, value: &RawValue) -> Result<Option<bool>, ConfigE
     Ok((!secret.is_null()).then(|| !secret.is_empty()))
 }
 
-/// Whether a Go `[]byte`, written as base64, holds anything; `null` clears it.
-fn is_set_bytes(field: &'static str, value: &RawValue) -> Result<bool, ConfigError> {
+/// A Go `[]byte`, written as base64; `null` clears it.
+fn bytes(field: &'static str, value: &RawValue) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
     let bytes = secret(field, value)?.decode();
-    Ok(!bytes.ok_or(ConfigError::Type(field))?.is_empty())
+    bytes.ok_or(ConfigError::Type(field))
 }
 
 #[cfg(test)]
@@ -574,12 +706,104 @@ mod tests {
         let error = ClusterConfig::parse(r#"{"bearerToken":["hunter2"]}"#).unwrap_err();
         assert_eq!(error, ConfigError::Type("bearerToken"));
         assert!(!format!("{error} {error:?}").contains("hunter2"));
-        assert_eq!(ClusterConfig::parse("{} x"), Err(ConfigError::Syntax));
+        let token = r#"{"bearerToken":hunter2}"#;
+        let error = ClusterConfig::parse(token).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn what_is_no_json_is_told_with_its_place() {
+        let told = |json: &str| ClusterConfig::parse(json).unwrap_err().to_string();
+        for (json, place) in [
+            (
+                "{\n  \"a\": \"é\", # optional\n  \"b\": 1}",
+                "line 2, column 13, a comment",
+            ),
+            ("{\n  // optional\n}", "line 2, column 3, a comment"),
+            (
+                r#"{"awsAuthConfig":{"clusterName":"x1",},}"#,
+                "line 1, column 38, a }",
+            ),
+            ("{'awsAuthConfig':{}}", "line 1, column 2, a single quote"),
+            ("{\n", "line 2, column 1, where it ends"),
+            (r#"{"a":"#, "line 1, column 5, where it ends"),
+            ("{} x", "line 1, column 4"),
+            ("{a: 1}", "line 1, column 2"),
+        ] {
+            let expected = format!("it is not one JSON object, see {place}");
+            assert_eq!(told(json), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn argo_cds_own_plugin_logs_in_to_aws_as_its_own_field_does() {
+        let exec = |config: &str| parse(config).exec.unwrap().is_aws_login();
+        assert!(exec(
+            r#"{"execProviderConfig":{"command":"argocd-k8s-auth","args":["aws","--cluster-name","a"]}}"#
+        ));
+        for other in [
+            r#"{"execProviderConfig":{"command":"argocd-k8s-auth","args":["gcp"]}}"#,
+            r#"{"execProviderConfig":{"command":"argocd-k8s-auth"}}"#,
+            r#"{"execProviderConfig":{"command":"aws","args":["aws"]}}"#,
+        ] {
+            assert!(!exec(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_field_is_kept_apart() {
+        let config = parse(
+            r#"{"a":1,"tlsClientConfig":{"b":"x"},"awsAuthConfig":{"c":null},"execProviderConfig":{"d":[],"config":{"e":1}}}"#,
+        );
+        let names: Vec<&str> = config
+            .other_fields
+            .iter()
+            .map(|field| field.name.expose())
+            .collect();
+        assert_eq!(names, ["a", "b", "c", "d"]);
+        let exec = config.exec.unwrap();
+        assert_eq!(exec.config.unwrap().expose(), r#"{"e":1}"#);
+        let cleared = parse(r#"{"execProviderConfig":{"config":{},"config":null}}"#);
+        assert_eq!(cleared.exec.unwrap().config, None);
+    }
+
+    /// Whatever was there was believed to be used.
+    #[test]
+    fn no_client_is_built_from_what_is_no_pem() {
+        let login = |tls: &str| {
+            let config = format!(r#"{{"bearerToken":"t","tlsClientConfig":{tls}}}"#);
+            let config = parse(&config);
+            config.login(false).map(drop)
+        };
+        assert_eq!(login(r#"{"caData":"Y2E="}"#), Err(LoginError::CaData));
+        assert_eq!(
+            login(r#"{"certData":"YQ==","keyData":"YQ=="}"#),
+            Err(LoginError::ClientCertificate)
+        );
+        assert_eq!(login(r#"{"certData":"YQ=="}"#), Ok(()));
+        assert_eq!(login(r#"{"keyData":"YQ=="}"#), Ok(()));
+        assert_eq!(login(r#"{"caData":""}"#), Ok(()));
+        let in_cluster = parse(r#"{"tlsClientConfig":{"caData":"Y2E="}}"#);
+        assert_eq!(in_cluster.login(true), Ok(Login::InCluster));
+    }
+
+    #[test]
+    fn a_password_without_a_name_is_no_second_credential() {
+        let login = |config: &str| parse(config).login(false).map(drop);
+        assert_eq!(login(r#"{"bearerToken":"t","password":"p"}"#), Ok(()));
+        assert_eq!(
+            login(r#"{"bearerToken":"t","username":"u"}"#),
+            Err(LoginError::TwoCredentials)
+        );
     }
 
     #[test]
     fn the_environment_is_known_by_name() {
-        let exec = |config: &str| parse(config).exec.unwrap().env;
+        let exec = |config: &str| {
+            let env = parse(config).exec.unwrap().env.into_iter();
+            env.map(|(name, value)| (name, !value.expose().is_empty()))
+                .collect::<BTreeMap<_, _>>()
+        };
         let env = |entries: &[(&str, bool)]| {
             let entries = entries.iter();
             entries

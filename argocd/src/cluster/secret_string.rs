@@ -73,6 +73,12 @@ impl<'a> SecretString<'a> {
         text
     }
 
+    /// Whether it is what SOPS leaves in the place of a value, as it stands or in base64.
+    pub(super) fn is_encrypted_by_sops(&self) -> bool {
+        let is_marked = |text: &[u8]| text.starts_with(b"ENC[") && text.ends_with(b"]");
+        is_marked(self.expose().as_bytes()) || self.decode().is_some_and(|bytes| is_marked(&bytes))
+    }
+
     /// The bytes that the text is the base64 of; line breaks in it count for nothing, as in Go.
     /// `None` if it is not base64.
     pub(super) fn decode(&self) -> Option<Zeroizing<Vec<u8>>> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use argocd::application_set::ParametersConfigMap;
 use argocd::settings::SettingsConfigMap;
-use argocd::{AppProject, ApplicationSet, ClusterSecret, RepositorySecret};
+use argocd::{AppProject, ApplicationSet, RepositorySecret};
 use policy::GitOpsPolicy;
 use policy::gitops_policy::POLICY_NAME;
 
@@ -44,6 +44,17 @@ impl Facts {
             .filter_map(|(identity, manifest)| Some((identity, manifest.fact().transpose()?)));
         self.objects.extend(read);
     }
+}
+
+/// Where cluster Secrets stand in files, by their names.
+pub(crate) fn cluster_places<'m>(
+    manifests: impl IntoIterator<Item = &'m Manifest>,
+) -> BTreeMap<String, String> {
+    let secrets = manifests.into_iter();
+    secrets
+        .filter(|manifest| manifest.kind == Kind::ClusterSecret)
+        .filter_map(|manifest| Some((manifest.reference.name.clone()?, manifest.place())))
+        .collect()
 }
 
 impl Facts {
@@ -101,8 +112,7 @@ impl Manifest {
                 Fact::ApplicationSet(Arc::new(set.into_owned()))
             }
             Kind::ClusterSecret => {
-                let secret: ClusterSecret<'_> = self.decode()?;
-                let cluster = secret.cluster();
+                let cluster = self.cluster_secret()?.cluster();
                 Fact::Cluster(Box::new(
                     cluster.map_err(|error| self.problem(chain(&error)))?,
                 ))

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use argocd::ClusterSecret;
 use argocd::names::{
     LABEL_SECRET_TYPE, PARAMETERS_CONFIG_MAP, SECRET_TYPE_CLUSTER, SECRET_TYPE_REPOSITORY,
     SETTINGS_CONFIG_MAP,
@@ -10,7 +11,7 @@ use argocd::yaml::{Document, Lines};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::problem::Problem;
 
@@ -62,6 +63,12 @@ impl Kind {
             ("v1", "Secret") if label == Some(SECRET_TYPE_REPOSITORY) => {
                 Some(Kind::RepositorySecret)
             }
+            _ if SecretTemplate::of(reference).is_some_and(|template| {
+                reference.is_in(namespace) && template.makes_cluster(object)
+            }) =>
+            {
+                Some(Kind::ClusterSecret)
+            }
             ("v1", "ConfigMap") if reference.name.as_deref() == Some(SETTINGS_CONFIG_MAP) => {
                 Some(Kind::Settings)
             }
@@ -70,6 +77,82 @@ impl Kind {
             }
             _ => None,
         }
+    }
+}
+
+/// Where an object of another kind has the Secret that a controller makes from it.
+#[derive(Clone, Copy, Debug)]
+struct SecretTemplate {
+    kind: &'static str,
+    pointer: &'static str,
+    /// Where it has the Secret's name, if that is not the object's own.
+    name: &'static str,
+}
+
+const SECRET_TEMPLATES: [(&str, SecretTemplate); 3] = [
+    (
+        "external-secrets.io",
+        SecretTemplate {
+            kind: "ExternalSecret",
+            pointer: "/spec/target/template",
+            name: "/spec/target/name",
+        },
+    ),
+    (
+        "external-secrets.io",
+        SecretTemplate {
+            kind: "ClusterExternalSecret",
+            pointer: "/spec/externalSecretSpec/target/template",
+            name: "/spec/externalSecretSpec/target/name",
+        },
+    ),
+    (
+        "bitnami.com",
+        SecretTemplate {
+            kind: "SealedSecret",
+            pointer: "/spec/template",
+            name: "/spec/template/metadata/name",
+        },
+    ),
+];
+
+impl SecretTemplate {
+    fn of(reference: &ObjectReference) -> Option<Self> {
+        let (group, _) = reference.api_version.split_once('/')?;
+        let mut all = SECRET_TEMPLATES.into_iter();
+        let found =
+            all.find(|(own, template)| *own == group && template.kind == reference.kind.as_str());
+        found.map(|(_, template)| template)
+    }
+
+    fn makes_cluster(self, object: &Value) -> bool {
+        let labels = object.pointer(&format!("{}/metadata/labels", self.pointer));
+        let label = labels.and_then(|labels| labels.get(LABEL_SECRET_TYPE));
+        label.and_then(Value::as_str) == Some(SECRET_TYPE_CLUSTER)
+    }
+
+    /// The Secret, with those of its values that are written as they will be.
+    fn secret(self, object: &Value) -> Value {
+        let text = |pointer| object.pointer(pointer).and_then(Value::as_str);
+        let template = object.pointer(self.pointer);
+        let part = |pointer| {
+            let part = template.and_then(|template| template.pointer(pointer));
+            part.filter(|part| part.is_object()).cloned()
+        };
+        let mut values = Map::new();
+        if let Some(Value::Object(data)) = part("/data") {
+            let is_whole = |value: &Value| value.as_str().is_some_and(|text| !text.contains("{{"));
+            values.extend(data.into_iter().filter(|(_, value)| is_whole(value)));
+        }
+        json!({
+            "metadata": {
+                "name": text(self.name).or_else(|| text("/metadata/name")),
+                "namespace": text("/metadata/namespace"),
+                "labels": part("/metadata/labels"),
+                "annotations": part("/metadata/annotations"),
+            },
+            "stringData": values,
+        })
     }
 }
 
@@ -103,7 +186,12 @@ impl ObjectReference {
     }
 
     fn display_name(&self) -> &str {
-        self.name.as_deref().unwrap_or("(no name)")
+        match self.name.as_deref() {
+            None => "(no name)",
+            // What SOPS leaves in the place of a name tells nobody anything.
+            Some(name) if name.starts_with("ENC[") => "(encrypted name)",
+            Some(name) => name,
+        }
     }
 
     /// `application/NAME`.
@@ -136,6 +224,8 @@ pub(crate) struct Manifest {
     plain_text: Vec<String>,
     /// The folder of a kustomization that changes the object before it is applied.
     pub(crate) overlay: Option<Arc<str>>,
+    /// Where the file has the Secret, if it is one that a controller makes.
+    template: Option<SecretTemplate>,
 }
 
 impl Manifest {
@@ -152,12 +242,27 @@ impl Manifest {
     /// A field of the object as the file has it: what stands in a Secret's `data` may have been
     /// written in `stringData`.
     pub(crate) fn field_in_file(&self, field: &str) -> String {
+        if let Some(template) = self.template {
+            return format!("{}{field}", template.pointer);
+        }
         match field.strip_prefix("/data/") {
             Some(rest) if self.plain_text.iter().any(|key| key == first_token(rest)) => {
                 format!("/stringData/{rest}")
             }
             _ => field.to_owned(),
         }
+    }
+
+    /// Reads a cluster Secret.
+    ///
+    /// # Errors
+    /// A field has another type than a Secret's.
+    pub(crate) fn cluster_secret(&self) -> Result<ClusterSecret<'_>, Problem> {
+        let secret: ClusterSecret<'_> = self.decode()?;
+        Ok(match self.template {
+            Some(template) => secret.made_from(template.kind),
+            None => secret,
+        })
     }
 
     /// Reads the object as a type.
@@ -233,6 +338,10 @@ pub(super) fn collect(
             continue;
         };
         if let Some(kind) = Kind::of(&value, &reference, namespace) {
+            let template = SecretTemplate::of(&reference);
+            if let Some(template) = template {
+                value = template.secret(&value);
+            }
             let plain_text = admit(&mut value, kind, namespace);
             manifests.push(Manifest {
                 kind,
@@ -243,6 +352,7 @@ pub(super) fn collect(
                 pointer,
                 plain_text,
                 overlay: None,
+                template,
             });
         }
     }

@@ -1,9 +1,14 @@
-use argocd::cluster::ClusterSecretError;
-use argocd::cluster::config::{ClusterConfig, ExecProviderConfig, Irregularity, has_user_info};
-
+use argocd::Cluster;
+use argocd::cluster::config::{
+    ARGOCD_K8S_AUTH, ClusterConfig, ExecProviderConfig, Irregularity, has_user_info,
+};
+use argocd::cluster::{ClusterSecretError, UnknownValues};
 use zeroize::Zeroizing;
 
 use crate::finding::shorten;
+use crate::possible_credential::{
+    Doubt, Suspect, among_arguments, has_form_of_credential, in_json,
+};
 use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};
 use crate::subject::Object;
 
@@ -12,8 +17,8 @@ declare_rule! {
     ///
     /// Denies a cluster Secret that holds a bearer token, a user name and password (in its `config`,
     /// or in the URL of the server or the proxy) or a client key,
-    /// that runs an exec plugin which the policy does not list, that gives an exec plugin an
-    /// environment variable which may be a credential, or that does not verify the
+    /// that runs an exec plugin which the policy does not list, that gives an exec plugin an argument,
+    /// an environment variable or a `config` which may be a credential, or that does not verify the
     /// server's certificate. What counts is what the Secret holds, whether Argo CD would use it or
     /// not: a token beside `awsAuthConfig` is ignored by Argo CD and still readable by everybody
     /// who may read the Secret.
@@ -32,6 +37,21 @@ declare_rule! {
     /// `GOOGLE_CLOUD_PROJECT`. Any other with a value is denied, also of a command that the policy
     /// lists. Some of them, such as `PATH`, would moreover decide which program is run.
     ///
+    /// Nor can anybody tell what an argument is, or a member of the free `execProviderConfig.config`.
+    /// Of a flag or member whose name speaks of a password, a secret, a token, a key and the like,
+    /// any value is denied, unless the name says that it is only about one (`--token-file`,
+    /// `secretName`). Names of clusters, regions, roles, identities, addresses and files may have any
+    /// value that does not look like a credential; everything else must be plain words, small numbers,
+    /// paths, UUIDs or ARNs, as subcommands are. Fields that Argo CD does not know are looked into,
+    /// too, as they stay readable.
+    ///
+    /// `argocd-k8s-auth`, Argo CD's own plugin, is listed where the policy lists nothing: it gets
+    /// short-lived credentials from the cloud that Argo CD runs in. `argocd-k8s-auth aws` is the same
+    /// as `awsAuthConfig` and needs no listing.
+    ///
+    /// In a file, values that SOPS has encrypted, and those of a Secret that a controller makes from an
+    /// `ExternalSecret` or a `SealedSecret`, cannot be judged: that is undecided. Its labels count.
+    ///
     /// ## Why
     ///
     /// Such a token has no expiry and usually the rights of an administrator. Whoever reads the
@@ -40,11 +60,12 @@ declare_rule! {
     /// ## How to fix
     ///
     /// On EKS use `awsAuthConfig` with an access entry for the role: Argo CD then signs a request
-    /// with its own AWS identity, and the Secret holds nothing that is worth stealing. Elsewhere
-    /// use an exec plugin for short-lived credentials, such as `argocd-k8s-auth gcp` or `azure`,
-    /// and list its command in the policy under `rules.cluster-credentials.allowExec`. What the
-    /// plugin needs in its environment belongs in the environment of Argo CD's own pods, or in a
-    /// file there; a cluster whose plugin needs another harmless variable can be exempted.
+    /// with its own AWS identity, and the Secret holds nothing that is worth stealing. On GKE and
+    /// AKS use workload identity, with `argocd-k8s-auth gcp` or `azure`. Elsewhere use another exec
+    /// plugin for short-lived credentials, and list its command in the policy under
+    /// `rules.cluster-credentials.allowExec`. What the plugin needs belongs in the environment of
+    /// Argo CD's own pods, or in a file there; a cluster whose plugin needs another harmless
+    /// variable or argument can be exempted.
     ///
     /// ## Denied
     ///
@@ -91,6 +112,22 @@ declare_rule! {
     ///       "apiVersion": "client.authentication.k8s.io/v1beta1"}}
     /// ```
     ///
+    /// ```yaml
+    /// apiVersion: v1
+    /// kind: Secret
+    /// metadata:
+    ///   name: cluster-staging-eu
+    ///   namespace: argocd
+    ///   labels: { argocd.argoproj.io/secret-type: cluster }
+    /// stringData:
+    ///   name: staging-eu
+    ///   server: https://staging-eu.example.com
+    ///   config: |
+    ///     {"execProviderConfig": {
+    ///       "command": "argocd-k8s-auth", "args": ["azure", "--client-secret", "example"],
+    ///       "apiVersion": "client.authentication.k8s.io/v1beta1"}}
+    /// ```
+    ///
     /// ## Admitted
     ///
     /// ```yaml
@@ -105,6 +142,23 @@ declare_rule! {
     ///   server: https://ABCDEF.gr7.eu-central-1.eks.amazonaws.com
     ///   config: '{"awsAuthConfig": {"clusterName": "staging-eu", "roleARN": "arn:aws:iam::111122223333:role/argocd"}, "tlsClientConfig": {"insecure": false}}'
     /// ```
+    ///
+    /// ```yaml
+    /// apiVersion: v1
+    /// kind: Secret
+    /// metadata:
+    ///   name: cluster-staging-eu
+    ///   namespace: argocd
+    ///   labels: { argocd.argoproj.io/secret-type: cluster }
+    /// stringData:
+    ///   name: staging-eu
+    ///   server: https://staging-eu.example.com
+    ///   config: |
+    ///     {"execProviderConfig": {
+    ///       "command": "argocd-k8s-auth", "args": ["azure"],
+    ///       "env": {"AAD_LOGIN_METHOD": "workloadidentity"},
+    ///       "apiVersion": "client.authentication.k8s.io/v1beta1"}}
+    /// ```
     pub struct ClusterCredentials {
         id: "cluster-credentials",
         summary: "no long-lived credentials in cluster Secrets",
@@ -115,7 +169,75 @@ declare_rule! {
 }
 
 const CONFIG: &str = "/data/config";
-const FIX: &str = "use awsAuthConfig, which holds no credential";
+
+/// Whose cluster it is, by which Argo CD can log in without a stored credential.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Provider {
+    /// EKS, or not known.
+    Amazon,
+    Google,
+    Microsoft,
+}
+
+impl Provider {
+    fn of(cluster: &Cluster, config: &ClusterConfig) -> Self {
+        let exec = config.exec.as_ref();
+        let is_called = |word: &str| {
+            let names = [cluster.name.as_str(), cluster.server.as_str()];
+            let words = |name: &str| {
+                let mut words = name.split(|c: char| !c.is_ascii_alphabetic());
+                words.any(|own| own.eq_ignore_ascii_case(word))
+            };
+            names.into_iter().any(words)
+        };
+        let runs = |command: &str, argument: &str, variable: &str| {
+            exec.is_some_and(|exec| {
+                let own = exec.command.rsplit('/').next().unwrap_or_default();
+                own == command
+                    || own == ARGOCD_K8S_AUTH && exec.args.expose().next() == Some(argument)
+                    || exec.env.keys().any(|name| name.starts_with(variable))
+            })
+        };
+        let is_at = |domain: &str| cluster.server.contains(domain);
+        if config.aws.is_some() || is_at(".eks.amazonaws.com") || is_at("arn:aws") {
+            Provider::Amazon
+        } else if is_at(".azmk8s.io") || runs("kubelogin", "azure", "AAD_") {
+            Provider::Microsoft
+        } else if is_at(".gke.goog")
+            || runs("gke-gcloud-auth-plugin", "gcp", "CLOUDSDK_")
+            || runs("gcloud", "gcp", "GOOGLE_")
+        {
+            Provider::Google
+        } else if is_called("aks") || runs("az", "azure", "AZURE_") {
+            Provider::Microsoft
+        } else if is_called("gke") {
+            Provider::Google
+        } else {
+            Provider::Amazon
+        }
+    }
+
+    /// What to do in place of storing a credential.
+    fn advice(self) -> &'static str {
+        match self {
+            Provider::Amazon => "use awsAuthConfig, which holds no credential",
+            Provider::Google => "use workload identity: argocd-k8s-auth gcp holds no credential",
+            Provider::Microsoft => {
+                "use workload identity: argocd-k8s-auth azure holds no credential"
+            }
+        }
+    }
+
+    /// What to do in place of running a command that is not listed.
+    fn advice_on_command(self, command: &str) -> &'static str {
+        match self {
+            _ if command == ARGOCD_K8S_AUTH => "list the command in allowExec",
+            Provider::Amazon => "use awsAuthConfig, or list the command in allowExec",
+            Provider::Google => "use argocd-k8s-auth gcp, or list the command in allowExec",
+            Provider::Microsoft => "use argocd-k8s-auth azure, or list the command in allowExec",
+        }
+    }
+}
 
 /// Environment variables that by their name hold no credential, but a region, a profile, an
 /// identity, or the path of a file in Argo CD's own pods.
@@ -148,25 +270,45 @@ impl Rule for ClusterCredentials {
         let Object::ClusterSecret(secret) = context.subject.object else {
             return;
         };
-        match secret.cluster() {
-            Ok(cluster) if has_user_info(&cluster.server) => {
-                findings.deny("/data/server", "the URL holds a user name or password", FIX);
-            }
-            Ok(_) => {}
+        let cluster = match secret.cluster() {
+            Ok(cluster) => cluster,
             Err(error) => return unreadable(error, findings),
-        }
-        match secret.config() {
-            Ok(config) => {
-                let allowed = &context
-                    .inventory
-                    .policy()
-                    .rules
-                    .cluster_credentials
-                    .allow_exec;
-                check_config(&config, allowed, findings);
+        };
+        let unknown = secret.unknown_config();
+        let config = match secret.config() {
+            _ if unknown.is_some() => ClusterConfig::default(),
+            Ok(config) => config,
+            Err(error) => {
+                check_server(&cluster, Provider::Amazon, findings);
+                return unreadable(error, findings);
             }
-            Err(error) => unreadable(error, findings),
+        };
+        let provider = Provider::of(&cluster, &config);
+        check_server(&cluster, provider, findings);
+        if let Some(unknown) = unknown {
+            let (message, fix) = match unknown {
+                UnknownValues::Encrypted => (
+                    "its values are encrypted by SOPS and cannot be judged here".to_owned(),
+                    "judge it decrypted: sops -d FILE | kubectl gitops check -",
+                ),
+                UnknownValues::MadeFrom(kind) => (
+                    format!("this {kind} makes a cluster Secret whose values are not known here"),
+                    "judge the Secret in its cluster: kubectl gitops check --live",
+                ),
+            };
+            findings.undecided(CONFIG, message, fix);
+            return;
         }
+        let rules = &context.inventory.policy().rules;
+        let allowed = &rules.cluster_credentials.allow_exec;
+        check_config(&config, provider, allowed, findings);
+    }
+}
+
+fn check_server(cluster: &Cluster, provider: Provider, findings: &mut Findings) {
+    if has_user_info(&cluster.server) {
+        let message = "the URL holds a user name or password";
+        findings.deny("/data/server", message, provider.advice());
     }
 }
 
@@ -185,7 +327,13 @@ fn unreadable(error: ClusterSecretError, findings: &mut Findings) {
     findings.deny(field, message, "write it as Argo CD documents it");
 }
 
-fn check_config(config: &ClusterConfig, allowed: &[String], findings: &mut Findings) {
+fn check_config(
+    config: &ClusterConfig,
+    provider: Provider,
+    allowed: &[String],
+    findings: &mut Findings,
+) {
+    let advice = provider.advice();
     for name in &config.irregular_names {
         let message = match name.kind {
             Irregularity::Spelling => {
@@ -210,7 +358,7 @@ fn check_config(config: &ClusterConfig, allowed: &[String], findings: &mut Findi
     };
     if config.bearer_token {
         findings
-            .deny(CONFIG, format!("holds a bearer token{unused}"), FIX)
+            .deny(CONFIG, format!("holds a bearer token{unused}"), advice)
             .extend_to(credential("bearerToken", unused));
     }
     if config.username || config.password {
@@ -218,7 +366,7 @@ fn check_config(config: &ClusterConfig, allowed: &[String], findings: &mut Findi
             .deny(
                 CONFIG,
                 format!("holds a user name and password{unused}"),
-                FIX,
+                advice,
             )
             .extend_to(credential("username", unused));
     }
@@ -230,11 +378,21 @@ fn check_config(config: &ClusterConfig, allowed: &[String], findings: &mut Findi
         );
     }
     if config.tls.key_data {
-        findings.deny(CONFIG, "holds a client key (tlsClientConfig.keyData)", FIX);
+        findings.deny(
+            CONFIG,
+            "holds a client key (tlsClientConfig.keyData)",
+            advice,
+        );
     }
     if let Some(exec) = &config.exec {
-        check_exec(exec, allowed, findings);
+        check_exec(exec, provider, allowed, findings);
     }
+    let others: Vec<Suspect> = config
+        .other_fields
+        .iter()
+        .flat_map(|field| in_json(field.name.expose(), field.json.expose(), Doubt::Passes))
+        .collect();
+    report("what Argo CD does not read", &others, "a field", findings);
     if config.tls.insecure {
         findings.deny(
             CONFIG,
@@ -259,20 +417,50 @@ fn command_line(exec: &ExecProviderConfig) -> Zeroizing<String> {
     line
 }
 
-fn check_exec(exec: &ExecProviderConfig, allowed: &[String], findings: &mut Findings) {
-    if !allowed.contains(&exec.command) {
+fn check_exec(
+    exec: &ExecProviderConfig,
+    provider: Provider,
+    allowed: &[String],
+    findings: &mut Findings,
+) {
+    if !allowed.contains(&exec.command) && !exec.is_aws_login() {
         findings
             .deny(
                 CONFIG,
                 format!("runs {} in Argo CD's pods", program(&exec.command)),
-                "use awsAuthConfig, or list the command in allowExec",
+                provider.advice_on_command(&exec.command),
             )
+            // Its arguments are told with it.
             .extend_to([command_line(exec).as_str()]);
+    } else {
+        let arguments = among_arguments(exec.args.expose());
+        report(
+            "execProviderConfig.args",
+            &arguments,
+            "an argument",
+            findings,
+        );
     }
-    let set = exec.env.iter().filter(|(_, is_set)| **is_set);
-    let suspects = set.map(|(name, _)| name.as_str());
-    let suspects: Vec<&str> = suspects
-        .filter(|name| !HARMLESS_VARIABLES.contains(name))
+    let members = exec.config.as_ref().map_or_else(Vec::new, |config| {
+        in_json("config", config.expose(), Doubt::Counts)
+    });
+    report("execProviderConfig.config", &members, "a value", findings);
+    if has_form_of_credential(exec.install_hint.expose()) {
+        findings.deny(
+            CONFIG,
+            "execProviderConfig.installHint looks like a credential",
+            "leave it out",
+        );
+    }
+    let suspects: Vec<&str> = exec
+        .env
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.expose()))
+        .filter(|(name, value)| {
+            let is_harmless = HARMLESS_VARIABLES.contains(name) && !has_form_of_credential(value);
+            !value.is_empty() && !is_harmless
+        })
+        .map(|(name, _)| name)
         .collect();
     if let Some(first) = suspects.first() {
         let more = match suspects.len() - 1 {
@@ -290,6 +478,31 @@ fn check_exec(exec: &ExecProviderConfig, allowed: &[String], findings: &mut Find
             )
             .extend_to(suspects.iter().map(|name| format!("variable {name}")));
     }
+}
+
+/// Says that some of what is in a field may be credentials. None of their values is told.
+fn report(place: &str, suspects: &[Suspect], unnamed: &str, findings: &mut Findings) {
+    let Some(first) = suspects.first() else {
+        return;
+    };
+    let name = first.name.as_deref().unwrap_or(unnamed);
+    let more = match suspects.len() - 1 {
+        0 => String::new(),
+        others => format!(" and {others} more"),
+    };
+    // A credential may be replaced by another one, and not joined by one.
+    let all = suspects.iter().enumerate().map(|(index, suspect)| {
+        let name = suspect.name.clone();
+        let name = name.unwrap_or_else(|| format!("{unnamed} {index}"));
+        format!("{place} {name}")
+    });
+    findings
+        .deny(
+            CONFIG,
+            format!("{place} has {name}{more}, which may be a credential"),
+            "keep it in Argo CD's own pods, as a file or as an identity",
+        )
+        .extend_to(all);
 }
 
 /// The name of a variable, where it is one: a value may have slipped into its place.

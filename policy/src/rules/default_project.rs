@@ -54,13 +54,13 @@ declare_rule! {
 }
 
 /// What is deployed without a project of its own: where that is, is part of any finding.
-fn repositories<'s>(spec: &'s ApplicationSpec<'_>) -> impl Iterator<Item = &'s str> {
-    let sources: &[ApplicationSource<'_>] = match spec.effective_sources() {
-        Sources::Several(sources) => sources,
-        Sources::Single(source) => source.map_or(&[], std::slice::from_ref),
-        Sources::Hydrator(_) => &[],
-    };
-    sources.iter().map(|source| source.repo_url.as_str())
+fn repositories<'s>(spec: &'s ApplicationSpec<'_>) -> Vec<&'s str> {
+    let of = |source: &'s ApplicationSource<'_>| source.repo_url.as_str();
+    match spec.effective_sources() {
+        Sources::Several(sources) => sources.iter().map(of).collect(),
+        Sources::Single(source) => source.map(of).into_iter().collect(),
+        Sources::Hydrator(hydrator) => hydrator.repositories().collect(),
+    }
 }
 
 impl Rule for DefaultProject {

@@ -1,7 +1,7 @@
 use crate::environment::{
     Belonging, Evidence, Holds, Place, place_of_application, place_of_cluster, target_of,
 };
-use crate::finding::{shorten, without_user_info};
+use crate::finding::shorten;
 use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};
 use crate::subject::Object;
 
@@ -125,6 +125,14 @@ impl Rule for EngineIsolation {
             Object::Application(application) => {
                 let place = place_of_application(application, inventory);
                 let target = target_of(application, inventory);
+                if let (None, Some(destination)) = (others(&place, own).next(), &place.unresolved) {
+                    let absence = inventory.absence(destination);
+                    findings.undecided(
+                        "/spec/destination",
+                        format!("{}, it may belong elsewhere", absence.message),
+                        absence.fix,
+                    );
+                }
                 let namespace = &*application.spec.destination.namespace;
                 // On a cluster that environments share, another namespace is another place.
                 let apart = |environment: &str| {
@@ -155,21 +163,11 @@ fn report(
     field: impl Fn(&Evidence) -> &'static str,
     findings: &mut Findings,
 ) {
-    let is_other = |belonging: &&Belonging<'_>| belonging.environment != own;
-    let mut others = place.environments.iter().filter(is_other).peekable();
-    if let (None, Some(destination)) = (others.peek(), &place.unresolved) {
-        let cluster = shorten(&without_user_info(destination), 60);
-        findings.undecided(
-            "/spec/destination",
-            format!("cluster {cluster} is not among the files, it may belong elsewhere"),
-            "add its Secret with --policy",
-        );
-    }
     for Belonging {
         environment,
         evidence,
         ..
-    } in others
+    } in others(place, own)
     {
         findings
             .deny(
@@ -189,6 +187,12 @@ fn report(
             .extent
             .be_wherever();
     }
+}
+
+/// The environments that are not the engine's own.
+fn others<'p>(place: &'p Place<'_>, own: &str) -> impl Iterator<Item = &'p Belonging<'p>> {
+    let all = place.environments.iter();
+    all.filter(move |belonging| belonging.environment != own)
 }
 
 fn field_of_application(evidence: &Evidence) -> &'static str {

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use argocd::Application;
 use argocd::application::{Sources, SyncOperation};
 use argocd::revision::is_commit;
@@ -10,12 +12,18 @@ declare_rule! {
     /// ## What it does
     ///
     /// Denies an `operation` on a production Application that syncs something other than its spec:
-    /// another source, or another revision. A full commit, or the version of a chart, is fine where
+    /// another source, only some of several sources, another revision, or literal manifests. A full
+    /// commit, or the version of a chart, is fine where
     /// Argo CD's own components ask for it on an Application that is there, or where the status says
     /// that Argo CD resolved the spec to it at its last comparison: that is what an ordinary sync
-    /// asks for. The status can be written by whoever may patch the Application, so this stops
-    /// mistakes and short cuts, not somebody who is determined. Literal manifests are refused
-    /// everywhere, by `project-scope`.
+    /// asks for. The status can be written by whoever may create or patch the Application, so this
+    /// stops mistakes and short cuts, not somebody who is determined.
+    ///
+    /// Of several sources `source` alone would sync the first one, and with `prune` remove what the
+    /// others deployed; it passes beside `sources` that equal the spec's. A running
+    /// `status.operationState` that comes from anybody but Argo CD is denied, as Argo CD goes on
+    /// with what it says in place of the spec. Literal manifests and such a status are refused
+    /// outside of production as well, by `project-scope`; here they are whatever that is set to.
     ///
     /// An operation that waits on an Application is judged again when the Application moves to
     /// another destination, project or environment.
@@ -91,9 +99,23 @@ impl Rule for OperationOverride {
         let Object::Application(application) = context.subject.object else {
             return;
         };
+        if context.resumes_what_others_wrote(application) {
+            findings.deny(
+                "/status/operationState",
+                "Argo CD would go on with this operation in place of the spec",
+                "leave it to Argo CD, and set operation instead",
+            );
+        }
         let Some(sync) = application.operation.as_ref().and_then(|o| o.sync.as_ref()) else {
             return;
         };
+        if !sync.manifests.is_empty() {
+            findings.deny(
+                "/operation/sync/manifests",
+                "applies literal manifests to production in place of the spec's source",
+                "commit them, then sync the Application as it is",
+            );
+        }
         check_sources(application, sync, findings);
         check_revisions(context, application, sync, findings);
     }
@@ -103,10 +125,16 @@ fn check_sources(application: &Application<'_>, sync: &SyncOperation<'_>, findin
     let spec = &application.spec;
     let differs = "syncs another source than the spec's to production";
     let fix = "sync the Application as it is, or change its spec";
-    if let Some(source) = &sync.source
-        && spec.sync_source().is_none_or(|own| *own != *source)
-    {
-        findings.deny("/operation/sync/source", differs, fix);
+    if let Some(source) = &sync.source {
+        if spec.sync_source().is_none_or(|own| *own != *source) {
+            findings.deny("/operation/sync/source", differs, fix);
+        } else if spec.sync_sources().len() > 1 && sync.sources.is_empty() {
+            findings.deny(
+                "/operation/sync/source",
+                "syncs the first of several sources alone to production",
+                "leave it out, so that all of them are synced",
+            );
+        }
     }
     if !sync.sources.is_empty() && spec.sync_sources() != sync.sources {
         findings.deny("/operation/sync/sources", differs, fix);
@@ -114,16 +142,36 @@ fn check_sources(application: &Application<'_>, sync: &SyncOperation<'_>, findin
 }
 
 /// Whose word a resolved revision is.
-fn is_resolved(context: &Context<'_>, revision: &str, pinned: bool) -> bool {
-    let Some(Object::Application(old)) = context.subject.old else {
-        // What Argo CD itself starts, it starts on an Application that is there. A new one comes from
-        // Git or from a person.
-        return false;
-    };
-    // Only what the object said before this request counts: a status that comes along with the
-    // operation is its writer's word.
-    pinned
-        && (context.inventory.is_argo_cd(context.subject.requester) || old.has_compared(revision))
+enum Resolved<'s> {
+    /// Nobody's. What Argo CD itself starts, it starts on an Application that is there; a new one comes
+    /// from Git or from a person.
+    Nothing,
+    /// Argo CD itself asks.
+    Anything,
+    /// That of the status, as it was before this request: one that comes along with the operation is its
+    /// writer's word.
+    Compared(HashSet<&'s str>),
+}
+
+impl<'s> Resolved<'s> {
+    fn of(context: &Context<'s>) -> Self {
+        let Some(Object::Application(old)) = context.subject.old else {
+            return Resolved::Nothing;
+        };
+        if context.inventory.is_argo_cd(context.subject.requester) {
+            Resolved::Anything
+        } else {
+            Resolved::Compared(old.compared_revisions().collect())
+        }
+    }
+
+    fn includes(&self, revision: &str) -> bool {
+        match self {
+            Resolved::Nothing => false,
+            Resolved::Anything => true,
+            Resolved::Compared(revisions) => revisions.contains(revision),
+        }
+    }
 }
 
 fn check_revisions(
@@ -137,6 +185,7 @@ fn check_revisions(
         Sources::Several(sources) => sources.iter().map(|s| s.target_revision.as_str()).collect(),
         Sources::Single(source) => source.iter().map(|s| s.target_revision.as_str()).collect(),
     };
+    let resolved = Resolved::of(context);
     let single = [(
         "/operation/sync/revision".to_owned(),
         sync.revision.as_str(),
@@ -154,7 +203,7 @@ fn check_revisions(
         let pinned = is_commit(revision) || is_chart(application, index);
         if names_same(revision, target)
             || revision.is_empty()
-            || is_resolved(context, revision, pinned)
+            || pinned && resolved.includes(revision)
         {
             continue;
         }

@@ -1,14 +1,16 @@
+use std::collections::HashSet;
+
 use argocd::Application;
-use argocd::application::{ApplicationSource, SyncOperation};
+use argocd::application::SyncOperation;
 use argocd::conditions::{Condition, Problem, conditions, repository_condition};
 use argocd::destination::DestinationError;
 use argocd::project::Permissions;
 
 use crate::environment::target_of;
 use crate::finding::{Finding, shorten, without_user_info};
-use crate::inventory::Completeness;
+use crate::inventory::{Absence, Inventory};
 use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};
-use crate::subject::{Object, Operation};
+use crate::subject::Object;
 
 declare_rule! {
     /// ## What it does
@@ -21,7 +23,8 @@ declare_rule! {
     /// The sources of an `operation` are judged like the spec's, and literal manifests in it, as
     /// `argocd app sync --local` sends them, are denied: Argo CD itself checks neither, so whoever
     /// may patch an Application could deploy anything through it. For the same reason nobody but
-    /// Argo CD may write a running `status.operationState`.
+    /// Argo CD may write a running `status.operationState`, and nobody at all may create an
+    /// Application with one: Argo CD goes on with what it says, whatever `operation` says.
     ///
     /// ## Why
     ///
@@ -132,11 +135,9 @@ impl Rule for ProjectScope {
         let fleet = &inventory.fleet;
         let target = target_of(application, inventory);
         for condition in conditions(application, fleet) {
-            report(&condition, target, inventory.completeness, findings);
+            report(&condition, target, inventory, findings);
         }
-        let by_argo_cd = inventory.is_argo_cd(context.subject.requester);
-        let is_update = context.subject.operation == Operation::Update;
-        if is_update && !by_argo_cd && application.running_operation().is_some() {
+        if context.resumes_what_others_wrote(application) {
             findings.deny(
                 "/status/operationState",
                 "Argo CD would go on with this operation, whatever the project permits",
@@ -147,9 +148,9 @@ impl Rule for ProjectScope {
             return;
         };
         if let Some(permissions) = fleet.project(application.spec.project()) {
-            for condition in operation_conditions(sync, application, permissions) {
-                report(&condition, target, inventory.completeness, findings);
-            }
+            operation_conditions(sync, application, permissions, |condition| {
+                report(&condition, target, inventory, findings);
+            });
         }
         // No project permits what is in no repository, so it does not matter which one it is.
         if !sync.manifests.is_empty() {
@@ -164,17 +165,20 @@ impl Rule for ProjectScope {
 
 /// What the project does not permit of the sources that an operation brings along. Argo CD checks the
 /// spec's own before it syncs, so that a copy of them, which every ordinary sync has, adds nothing.
-fn operation_conditions<'o>(
-    sync: &'o SyncOperation<'_>,
-    application: &'o Application<'_>,
-    permissions: &'o Permissions,
-) -> impl Iterator<Item = Condition> + 'o {
+fn operation_conditions(
+    sync: &SyncOperation<'_>,
+    application: &Application<'_>,
+    permissions: &Permissions,
+    mut report: impl FnMut(Condition),
+) {
     let spec = &application.spec;
-    let own = spec.sync_source();
-    let is_own = move |source: &ApplicationSource<'_>| {
-        let mut all = own.as_deref().into_iter().chain(spec.sync_sources());
-        all.any(|own| own.repo_url == source.repo_url)
-    };
+    let first = spec.sync_source();
+    let own: HashSet<&str> = first
+        .as_deref()
+        .into_iter()
+        .chain(spec.sync_sources())
+        .map(|source| source.repo_url.as_str())
+        .collect();
     let single = sync
         .source
         .iter()
@@ -186,10 +190,11 @@ fn operation_conditions<'o>(
         .map(|(index, source)| (format!("/operation/sync/sources/{index}/repoURL"), source));
     single
         .chain(several)
-        .filter(move |(_, source)| !is_own(source))
-        .filter_map(move |(field, source)| {
+        .filter(|(_, source)| !own.contains(source.repo_url.as_str()))
+        .filter_map(|(field, source)| {
             repository_condition(&source.repo_url, &field, spec.project(), permissions)
         })
+        .for_each(&mut report);
 }
 
 /// Texts of problems have all values in full; but one cluster can be given by name or by server.
@@ -202,15 +207,10 @@ fn extent(problem: &Problem, target: &str) -> String {
     }
 }
 
-fn report(
-    condition: &Condition,
-    target: &str,
-    completeness: Completeness,
-    findings: &mut Findings,
-) {
+fn report(condition: &Condition, target: &str, inventory: &Inventory, findings: &mut Findings) {
     let field = condition.field.clone();
     let short = |text: &str| shorten(text, 60);
-    let elsewhere = !completeness.has_all_projects();
+    let elsewhere = !inventory.completeness.has_all_projects();
     let finding = match &condition.problem {
         Problem::ProjectNotFound { project } if elsewhere => findings
             .undecided(
@@ -271,9 +271,7 @@ fn report(
         | Problem::HydrateToBranchMissing => {
             findings.deny(field, "Argo CD needs this field", "set it")
         }
-        Problem::Destination(error) => {
-            report_destination(field, error, !completeness.has_all_clusters(), findings)
-        }
+        Problem::Destination(error) => report_destination(field, error, inventory, findings),
         Problem::DestinationNotPermitted {
             cluster,
             namespace,
@@ -295,29 +293,18 @@ fn report(
 fn report_destination<'f>(
     field: String,
     error: &DestinationError,
-    elsewhere: bool,
+    inventory: &Inventory,
     findings: &'f mut Findings,
 ) -> &'f mut Finding {
     match error {
         DestinationError::ServerNotFound(cluster) | DestinationError::NameNotFound(cluster) => {
-            let cluster = shorten(&without_user_info(cluster), 60);
-            if elsewhere {
-                findings
-                    .undecided(
-                        field,
-                        format!("cluster {cluster} is not among the files"),
-                        "add its Secret with --policy",
-                    )
-                    .rest_on_absence()
+            let Absence { message, fix } = inventory.absence(cluster);
+            let finding = if inventory.completeness.has_all_clusters() {
+                findings.deny(field, message, fix)
             } else {
-                findings
-                    .deny(
-                        field,
-                        format!("Argo CD knows no cluster {cluster}"),
-                        "use the name or server of a cluster Secret",
-                    )
-                    .rest_on_absence()
-            }
+                findings.undecided(field, message, fix)
+            };
+            finding.rest_on_absence()
         }
         DestinationError::NameAmbiguous { name, servers } => findings.deny(
             field,

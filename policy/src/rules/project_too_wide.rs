@@ -4,6 +4,7 @@ use argocd::{AppProject, Cluster};
 
 use crate::environment::{Belonging, Membership, place_of_cluster};
 use crate::finding::{Finding, Level, shorten};
+use crate::ratchet::Limits;
 use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};
 use crate::subject::{Object, Operation};
 
@@ -164,7 +165,7 @@ impl Report {
         what: &str,
         fix: &'static str,
         width: &[String],
-        limits: &[String],
+        limits: &Limits,
     ) -> &'f mut Finding {
         let message = format!("{what}{}", self.place);
         let finding = match self.level {
@@ -211,7 +212,7 @@ fn check_source_repos(spec: &AppProjectSpec, report: &Report, findings: &mut Fin
     }
     let excluded = spec.source_repos.iter();
     let excluded = excluded.filter(|pattern| pattern.starts_with('!'));
-    let limits: Vec<String> = excluded.cloned().collect();
+    let limits = Limits::new(excluded);
     for index in boundless {
         let pattern = &spec.source_repos[index];
         let (other, width) = if pattern.starts_with('!') {
@@ -238,7 +239,7 @@ fn check_destinations(spec: &AppProjectSpec, report: &Report, findings: &mut Fin
     let written = |item: &ProjectDestination| format!("{item:?}");
     let items = spec.destinations.iter().enumerate();
     let excluded = items.clone().filter(|(_, item)| item.excludes());
-    let limits: Vec<String> = excluded.map(|(_, item)| written(item)).collect();
+    let limits = Limits::new(excluded.map(|(_, item)| written(item)));
     for (index, item) in items.filter(|(_, item)| item.permits_any_cluster()) {
         let field = format!("/spec/destinations/{index}");
         let fix = "list the clusters it needs";
@@ -248,13 +249,14 @@ fn check_destinations(spec: &AppProjectSpec, report: &Report, findings: &mut Fin
 }
 
 fn check_kinds(spec: &AppProjectSpec, report: &Report, findings: &mut Findings) {
+    let limits = Limits::new([""; 0]);
     let items = spec.cluster_resource_whitelist.iter().enumerate();
     for (index, item) in items.filter(|(_, item)| item.permits_any_kind()) {
         let field = format!("/spec/clusterResourceWhitelist/{index}");
         let fix = "list the kinds it needs";
         let what = "permits any cluster-scoped kind";
         let width = [format!("{item:?}")];
-        report.add(findings, field, what, fix, &width, &[]);
+        report.add(findings, field, what, fix, &width, &limits);
     }
 }
 

@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod break_glass;
+mod credentials;
+mod large;
+mod operations;
 mod ratchet;
 
 use std::collections::BTreeMap;
@@ -592,6 +595,7 @@ fn an_operation_by_hand_is_judged() {
     deny operation-override: operation.sync.source: syncs another source than the spec's to production; sync the Application as it is, or change its spec
     deny operation-override: operation.sync.sources: syncs another source than the spec's to production; sync the Application as it is, or change its spec
     deny project-scope: operation.sync.manifests: literal manifests come from no repository that the AppProject permits; commit them, then sync the Application as it is
+    deny operation-override: operation.sync.manifests: applies literal manifests to production in place of the spec's source; commit them, then sync the Application as it is
     ");
 }
 
@@ -635,13 +639,17 @@ fn an_operation_is_compared_with_the_sources_that_count() {
     };
     for (spec, sync) in [
         (several(), json!({"sources": [source("a"), source("b")]})),
-        (several(), json!({"source": source("a")})),
+        (
+            several(),
+            json!({"source": source("a"), "sources": [source("a"), source("b")]}),
+        ),
         (hydrated(), json!({"source": source("a")})),
     ] {
         assert_eq!(judged(spec, sync.clone()), Outcome::Admitted, "{sync}");
     }
     for (spec, sync) in [
         (several(), json!({"source": source("ignored")})),
+        (several(), json!({"source": source("a")})),
         (several(), json!({"sources": [source("a")]})),
         (hydrated(), json!({"source": source("ignored")})),
         (
@@ -1468,7 +1476,7 @@ fn cluster_credentials_are_named_by_kind_never_by_value() {
     deny cluster-credentials: data.config: bearerToken is there more than once, and the last one counts; write it once, as Argo CD documents it
     deny cluster-credentials: data.config: holds a bearer token; use awsAuthConfig, which holds no credential
     ");
-    insta::assert_snapshot!(judge_secret(&secret("{"), json!({})), @"deny cluster-credentials: data.config: Argo CD cannot read it: it is not one JSON object; write it as Argo CD documents it");
+    insta::assert_snapshot!(judge_secret(&secret("{"), json!({})), @"deny cluster-credentials: data.config: Argo CD cannot read it: it is not one JSON object, see line 1, column 1, where it ends; write it as Argo CD documents it");
     let mut not_base64 = secret("{}");
     not_base64["data"]["config"] = json!("{}");
     insta::assert_snapshot!(judge_secret(&not_base64, json!({})), @"deny cluster-credentials: data.config: is not base64 of a text; write it as Argo CD documents it");
@@ -1477,10 +1485,11 @@ fn cluster_credentials_are_named_by_kind_never_by_value() {
 #[test]
 fn exec_plugins_pass_where_the_policy_lists_them() {
     let exec = secret(
-        &json!({"execProviderConfig": {"command": "argocd-k8s-auth", "args": ["gcp"]}}).to_string(),
+        &json!({"execProviderConfig": {"command": "aws", "args": ["eks", "get-token"]}})
+            .to_string(),
     );
     assert!(!judge_secret(&exec, json!({})).is_empty());
-    let allowed = json!({"rules": {"cluster-credentials": {"allowExec": ["argocd-k8s-auth"]}}});
+    let allowed = json!({"rules": {"cluster-credentials": {"allowExec": ["aws"]}}});
     assert_eq!(judge_secret(&exec, allowed), "");
 }
 

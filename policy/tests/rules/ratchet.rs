@@ -229,7 +229,7 @@ fn an_operation_is_done_anew_each_time() {
     let again = json!({"operation": {"sync": {"manifests": ["{}", "{}"]}}});
     assert_eq!(
         denied(&update(&app(&manifests), &app(&again))),
-        ["project-scope"]
+        ["project-scope", "operation-override"]
     );
 }
 

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Known, Template};
+use super::{Known, Outside, Template};
 use crate::application_set::expansion::ExpansionError;
 use crate::application_set::parameters::ParameterSet;
 use crate::cluster::Cluster;
 use crate::go_template::sanitize_name;
-use crate::kubernetes::LabelSelector;
+use crate::kubernetes::{LabelSelector, Selector};
 use crate::names::{IN_CLUSTER_NAME, IN_CLUSTER_SERVER, LABEL_SECRET_TYPE};
 use crate::text::{null_as_default, object, string_map};
 
@@ -33,18 +33,14 @@ impl ClusterGenerator {
     ///
     /// The cluster that Argo CD runs in takes part without a Secret, if nothing is selected.
     pub(super) fn sets(&self, known: &Known<'_>) -> Result<Vec<ParameterSet>, ExpansionError> {
-        let mut selector = self.selector.clone();
-        // Argo CD puts its own value there, which all that are listed have.
-        selector.match_labels.remove(LABEL_SECRET_TYPE);
-        let selector = selector
-            .compile()
-            .map_err(|error| ExpansionError::fails("/clusters/selector", error))?;
+        let selector = self.compiled()?;
         let count = 1 + known.clusters.secrets().count();
         known.spend(count.saturating_mul(1 + selector.cost()).saturating_mul(16))?;
         // Of several with one name, the last one listed counts.
         let selected: BTreeMap<&str, &Cluster> = known
             .clusters
             .secrets()
+            .filter(|cluster| cluster.unknown.is_none())
             .filter(|cluster| selector.matches(|key| label(cluster, key)))
             .map(|cluster| (cluster.name.as_str(), cluster))
             .collect();
@@ -84,6 +80,42 @@ impl ClusterGenerator {
                 }
             });
         labels.chain(only)
+    }
+
+    /// What is lacking where it selects clusters of which not everything is known, but their labels.
+    pub(super) fn lacks(&self, known: &Known<'_>) -> Result<Option<Outside>, ExpansionError> {
+        if known.clusters.unknown().next().is_none() {
+            return Ok(None);
+        }
+        let selector = self.compiled()?;
+        let is_selected = |cluster: &&Cluster| selector.matches(|key| label(cluster, key));
+        let mut selected = known.clusters.unknown().filter(is_selected);
+        Ok(selected.next().map(|first| {
+            let more = match selected.count() {
+                0 => String::new(),
+                others => format!(" and {others} more"),
+            };
+            let why = first.unknown.map(|why| format!(" ({why})"));
+            let why = why.unwrap_or_default();
+            Outside {
+                generator: "clusters".to_owned(),
+                lacks: format!("the values of Secret {}{why}{more}", first.secret_name),
+                perhaps_misspelt: false,
+            }
+        }))
+    }
+
+    pub(super) fn is_flat_list(&self) -> bool {
+        self.flat_list
+    }
+
+    fn compiled(&self) -> Result<Selector, ExpansionError> {
+        let mut selector = self.selector.clone();
+        // Argo CD puts its own value there, which all that are listed have.
+        selector.match_labels.remove(LABEL_SECRET_TYPE);
+        selector
+            .compile()
+            .map_err(|error| ExpansionError::fails("/clusters/selector", error))
     }
 
     fn set(

@@ -57,9 +57,9 @@ impl MergeGenerator {
             }
         }
         let mut children = children.into_iter();
-        let mut base = self.by_key(children.next().unwrap_or_default())?;
+        let mut base = self.by_key(children.next().unwrap_or_default(), known)?;
         for overriding in children {
-            for (key, other) in self.by_key(overriding)? {
+            for (key, other) in self.by_key(overriding, known)? {
                 if let Some(set) = base.get_mut(&key) {
                     *set = combine(set, &other, known)?;
                     known.admit(0, set)?;
@@ -74,8 +74,12 @@ impl MergeGenerator {
     fn by_key(
         &self,
         sets: Vec<ParameterSet>,
+        known: &Known<'_>,
     ) -> Result<BTreeMap<String, ParameterSet>, ExpansionError> {
         let names: BTreeSet<&String> = self.merge_keys.iter().collect();
+        // Each set is looked up, and kept, by all of them.
+        let of_one = names.iter().map(|name| name.len() + 8).sum::<usize>();
+        known.spend(of_one.saturating_mul(sets.len()))?;
         let mut by_key = BTreeMap::new();
         for set in sets {
             let key: BTreeMap<&String, &Value> = names

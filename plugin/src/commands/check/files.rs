@@ -7,6 +7,7 @@ use policy::Completeness;
 
 use super::{ARGOCD_NAMESPACE, CheckArgs, Checked, Files, Scope, each_once, tell};
 use crate::error::CommandError;
+use crate::facts::files::cluster_places;
 use crate::facts::{Facts, Source};
 use crate::output::{self, counted};
 use crate::production::production;
@@ -39,6 +40,8 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
         .inspect_err(|_| tell(&each_once(unread_files.clone())))?;
     let work_trees = Arc::new(WorkTrees::of(&paths, &args.repository).map_err(CommandError::new)?);
     inventory.checkouts = Arc::clone(&work_trees) as _;
+    let secrets = judged.manifests.iter().chain(&given.manifests);
+    inventory.cluster_places = Arc::new(cluster_places(secrets));
     let report = Report::of(&judged.manifests, &inventory);
     work_trees.warn_of_unknown_remotes();
     let problems = each_once(unread_files.chain(facts.problems()).chain(&report.problems));

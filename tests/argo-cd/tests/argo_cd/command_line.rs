@@ -82,7 +82,8 @@ async fn local_manifests_are_refused_and_another_revision_is_left_to_argo_cds_ow
         &format!(
             "error setting app operation: error updating application \"{LOCAL}\": {DENIES}project-scope: \
              operation.sync.manifests: literal manifests come from no repository that the AppProject permits; \
-             commit them, then sync the Application as it is"
+             commit them, then sync the Application as it is | operation-override: operation.sync.manifests: applies \
+             literal manifests to production in place of the spec's source; commit them, then sync the Application as it is"
         ),
     )
     .await?;

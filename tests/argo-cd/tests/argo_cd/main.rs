@@ -13,6 +13,7 @@ mod operations;
 mod outage;
 mod redis;
 mod refusals;
+mod resumed;
 mod server_side_diff;
 mod support;
 mod unguarded;

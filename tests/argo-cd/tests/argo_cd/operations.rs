@@ -90,7 +90,10 @@ async fn anything_but_the_spec_is_refused_on_production() -> Result<()> {
             ),
             (
                 json!({"manifests": [MANIFEST]}),
-                LITERAL,
+                &format!(
+                    "{LITERAL} | operation-override: operation.sync.manifests: applies literal manifests to production \
+                     in place of the spec's source; commit them, then sync the Application as it is"
+                ),
             ),
             (
                 json!({"revision": "main"}),

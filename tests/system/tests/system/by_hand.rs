@@ -219,3 +219,31 @@ async fn the_running_operation_is_argo_cds_to_write() -> Result<()> {
         .admitted();
     Ok(())
 }
+
+/// Whoever hands it on: it comes from Git or from a caller of Argo CD's API.
+#[tokio::test]
+async fn no_application_is_created_with_a_running_operation() -> Result<()> {
+    let installation = shared().await?;
+    for writer in [
+        Writer::Developer,
+        Writer::Server,
+        Writer::ApplicationController,
+    ] {
+        let session = Session::of(&writer.log_in(installation).await?).await?;
+        let name = format!("state-created-{writer}");
+        let mut application = Base::Production.with(&name, "{}")?;
+        application["operation"] = json!({"sync": {}});
+        application["status"] = json!({"operationState": {
+            "phase": "Running", "startedAt": "2026-01-01T00:00:00Z",
+            "operation": {"sync": {"manifests": ["{}"]}},
+        }});
+
+        let message = session.create(&application).await?.refusal();
+
+        for rule in ["project-scope", "operation-override"] {
+            let field = format!("{rule}: status.operationState: ");
+            assert!(message.contains(&field), "{writer}: {message}");
+        }
+    }
+    Ok(())
+}
