@@ -1,6 +1,8 @@
 //! `kubectl gitops check` on cluster Secrets as they stand in repositories: copied from documentation,
 //! encrypted, or made by a controller.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use insta::assert_snapshot;

@@ -147,16 +147,22 @@ fn what_narrows_a_project_is_read_once_for_all_that_is_wide_in_it() {
     });
     let half = |index: usize| index.is_multiple_of(2);
     let repositories = list(
-        |index| match half(index) {
-            true => json!("*"),
-            false => json!(format!("!https://git.example.com/{index}")),
+        |index| {
+            if half(index) {
+                json!("*")
+            } else {
+                json!(format!("!https://git.example.com/{index}"))
+            }
         },
         false,
     );
     let destinations = list(
-        |index| match half(index) {
-            true => json!({"server": "*", "namespace": format!("shop-{index}")}),
-            false => json!({"server": format!("!https://{index}.example.com"), "namespace": "*"}),
+        |index| {
+            if half(index) {
+                json!({"server": "*", "namespace": format!("shop-{index}")})
+            } else {
+                json!({"server": format!("!https://{index}.example.com"), "namespace": "*"})
+            }
         },
         false,
     );
