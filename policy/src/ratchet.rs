@@ -15,14 +15,13 @@ use crate::finding::{Finding, Level, Waiver};
 use crate::rule::RuleId;
 
 /// How far a violation goes. An update makes it no worse if everything that violates now did before, at the
-/// same place, and everything that narrowed it before still does.
+/// same place.
 ///
 /// Of the object's values only digests are kept, by a key that nobody knows: they can be compared, but
 /// neither printed nor imitated, and thousands of them take little.
 #[derive(Clone, Default, PartialEq)]
 pub(crate) struct Extent {
     violates: Violates,
-    narrows: Digests,
     place: Place,
     is_wherever: bool,
 }
@@ -36,6 +35,12 @@ enum Violates {
     #[default]
     Unsaid,
     Said(Digests),
+    /// The rule has compared it with the old object itself.
+    Compared {
+        is_no_worse: bool,
+        /// How it is written.
+        written: Digests,
+    },
     /// It was not judged, so that it cannot be told.
     Unjudged,
 }
@@ -87,8 +92,17 @@ impl Extent {
         self.violates = Violates::Said(digests(parts));
     }
 
-    pub(crate) fn narrow<I: IntoIterator<Item: AsRef<str>>>(&mut self, parts: I) {
-        self.narrows = digests(parts);
+    /// Whether it goes no further than what the old object permits, by the rule's own comparison. How it is
+    /// written counts only where nothing but the very same passes.
+    pub(crate) fn compare<I: IntoIterator<Item: AsRef<str>>>(
+        &mut self,
+        is_no_worse: bool,
+        written: I,
+    ) {
+        self.violates = Violates::Compared {
+            is_no_worse,
+            written: digests(written),
+        };
     }
 
     pub(crate) fn be_unjudged(&mut self) {
@@ -119,16 +133,26 @@ impl Extent {
     fn is_no_worse_than(&self, before: &Self) -> bool {
         match (&self.violates, &before.violates) {
             (Violates::Said(own), Violates::Said(others)) => {
-                is_within(own, others)
-                    && is_within(&before.narrows, &self.narrows)
-                    && self.place.is_covered_by(before.place)
+                is_within(own, others) && self.place.is_covered_by(before.place)
             }
+            (Violates::Compared { is_no_worse, .. }, Violates::Compared { .. }) => *is_no_worse,
             _ => false,
         }
     }
 
     fn is_the_same_as(&self, before: &Self) -> bool {
-        self == before && self.violates != Violates::Unjudged
+        match (&self.violates, &before.violates) {
+            (
+                Violates::Compared {
+                    is_no_worse,
+                    written,
+                },
+                Violates::Compared {
+                    written: before, ..
+                },
+            ) => *is_no_worse && written == before,
+            (violates, _) => self == before && *violates != Violates::Unjudged,
+        }
     }
 }
 

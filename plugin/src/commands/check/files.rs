@@ -21,6 +21,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
     let unread_files = given.problems.iter().chain(&judged.problems);
 
     let mut facts = Facts::new(namespace, Completeness::Partial);
+    args.version.apply(&mut facts);
     facts.add(&judged.manifests, Source::Judged);
     facts.add(&given.manifests, Source::Given);
     for text in &facts.repeated {

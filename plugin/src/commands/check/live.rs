@@ -46,6 +46,7 @@ async fn read(args: &CheckArgs) -> Result<Read, CommandError> {
     for text in &lacking {
         output::warning(text);
     }
+    args.version.apply(&mut facts);
     let judge = Judge::new(&facts, Timestamp::now())?;
     let progress = Progress::new("judging", None);
     let mut count = 0;
