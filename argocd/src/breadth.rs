@@ -1,32 +1,42 @@
-//! How wide a project is: which of its patterns permit what nobody thought of.
+//! How wide a project is: which of its entries permit what nobody thought of.
 //!
-//! A pattern is asked about a repository, a cluster and a kind that cannot exist. That sees through
-//! every way to write "everything": `*`, `**`, `https://**`, `?*`, and lists that only exclude.
+//! Whether a pattern permits anything whatever is asked of its language, not of its spelling, by
+//! repositories, clusters and kinds that nobody has heard of ([`probes`]): it does if it matches a good
+//! part of those of one shape. That sees through every way to write "everything": `*`, `**`, `https://**`,
+//! `[!u]*`, `{a*,*}`, and many entries that permit a part each.
+//!
+//! What is excluded makes no difference to that as long as anything of it is left: what excludes is a list
+//! of what somebody did think of.
+
+mod probes;
+mod reach;
 
 use crate::cluster::Cluster;
 use crate::project::{
-    AppProjectSpec, ClusterResourceRestrictionItem, Negatable, Permissions, ProjectDestination,
+    AppProjectSpec, ClusterPattern, ClusterResourceRestrictionItem, DestinationPattern, Negatable,
+    Permissions, ProjectDestination, ResourceScope, SourcePattern, permit_source,
 };
 
-/// Repositories of each sort that Argo CD reads. Names under `.invalid` are nobody's (RFC 2606).
-const REPOSITORIES: [&str; 7] = [
-    "https://unheard-of.invalid",
-    "https://unheard-of.invalid/charts",
-    "https://unheard-of.invalid/some/repository",
-    "https://unheard-of.invalid/some/other/repository",
-    "git@unheard-of.invalid:some/repository",
-    "oci://unheard-of.invalid/some/artifact",
-    "unheard-of.invalid/charts",
-];
-const CLUSTER_NAME: &str = "unheard-of";
-const CLUSTER_SERVER: &str = "https://unheard-of.invalid";
-const NAMESPACE: &str = "unheard-of";
-const GROUP: &str = "unheard-of.invalid";
-const KIND: &str = "UnheardOf";
+use self::probes::PROBES;
+pub use self::reach::Reach;
 
 /// How many bytes the patterns of a project may have that are more than a text with `*` behind it.
-/// Each is tried on each cluster, and takes its length times that of the name.
-const COSTLY_LIMIT: usize = 16 << 10;
+/// Each is tried on hundreds of texts, and takes its length times that of the text.
+const COSTLY_LIMIT: usize = 8 << 10;
+
+/// What matches one in so many of a shape permits anything.
+const ONE_IN: usize = 8;
+
+/// What of a list permits anything whatever.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Breadth {
+    /// Nothing.
+    Bounded,
+    /// These entries, by their places. There may be more than were asked for.
+    Entries(Vec<usize>),
+    /// No entry by itself, but all of them together.
+    Together,
+}
 
 impl AppProjectSpec {
     /// What argocd-server creates the project `default` with where it is not there (Argo CD 3.5,
@@ -59,7 +69,8 @@ impl AppProjectSpec {
         let of_kinds = self
             .cluster_resource_whitelist
             .iter()
-            .flat_map(|item| [&item.group, &item.kind]);
+            .chain(&self.cluster_resource_blacklist)
+            .flat_map(|item| [&item.group, &item.kind, &item.name]);
         let patterns = self
             .source_repos
             .iter()
@@ -71,132 +82,152 @@ impl AppProjectSpec {
         };
         patterns.filter(is_costly).map(String::len).sum::<usize>() > COSTLY_LIMIT
     }
+}
 
-    /// The places of the entries of `sourceRepos` that permit any repository whatever. An exclusion
+impl Permissions {
+    /// What of `sourceRepos` permits any repository whatever; at most so many entries. An exclusion
     /// permits what it does not exclude.
-    pub fn boundless_source_repos(&self) -> impl Iterator<Item = usize> {
-        let all = Permissions::new(self);
-        let permitted: Vec<&str> = REPOSITORIES
-            .into_iter()
-            .filter(|repository| all.permits_source(repository))
-            .collect();
-        let is_boundless = move |pattern: &String| {
-            !permitted.is_empty() && {
-                let alone = Permissions::new(&AppProjectSpec {
-                    source_repos: vec![pattern.clone()],
-                    ..AppProjectSpec::default()
-                });
-                permitted
-                    .iter()
-                    .any(|repository| alone.permits_source(repository))
-            }
-        };
-        let places = self.source_repos.iter().enumerate();
-        places
-            .filter(move |(_, pattern)| is_boundless(pattern))
-            .map(|(index, _)| index)
-    }
-
-    /// Which clusters can be deployed to, in some namespace, compiled.
-    pub fn reach(&self) -> Reach {
-        let excludes = |item: &ProjectDestination| {
-            item.name.starts_with('!')
-                || item.server.starts_with('!') && item.permits_any_namespace()
-        };
-        let items = self.destinations.iter();
-        Reach(
-            items
-                .map(|item| (item.clusters(), excludes(item)))
-                .collect(),
-        )
-    }
-}
-
-/// The clusters that a project lets its Applications go to.
-#[derive(Clone, Debug)]
-pub struct Reach(Vec<(ClusterPattern, bool)>);
-
-impl Reach {
-    /// Whether a cluster is among them. Only what shuts it out of every namespace counts as shutting
-    /// it out.
-    pub fn includes(&self, cluster: &Cluster) -> bool {
-        let mut included = false;
-        for (pattern, excludes_others) in &self.0 {
-            if pattern.matches(cluster) {
-                included = true;
-            } else if *excludes_others {
-                return false;
-            }
+    pub fn breadth_of_sources(&self, most: usize) -> Breadth {
+        let all = || PROBES.repositories.iter().flatten();
+        let is_left = |url: &String| permit_source(&self.sources, url);
+        if !all().chain(&PROBES.sparse_repositories).any(is_left) {
+            return Breadth::Bounded;
         }
-        included
+        let matches = |pattern: &SourcePattern, url: &String| match pattern {
+            SourcePattern::Include(glob) => glob.matches(url),
+            pattern => pattern.permits_the_rest(),
+        };
+        breadth(&self.sources, &PROBES.repositories, matches, most)
+    }
+
+    /// What of `destinations` permits any cluster whatever, in some namespace; at most so many entries.
+    pub fn breadth_of_destinations(&self, most: usize) -> Breadth {
+        let items = &self.destinations;
+        let by_name = |one: &DestinationPattern, name: &String| one.name.matches(name);
+        let by_server = |one: &DestinationPattern, server: &String| one.server.matches(server);
+        let of_names = breadth(items, &PROBES.names, by_name, most);
+        let of_servers = breadth(items, &PROBES.servers, by_server, most);
+        let breadth = of_names.and(of_servers, most);
+        if breadth == Breadth::Bounded || self.leaves_no_cluster() {
+            return Breadth::Bounded;
+        }
+        breadth
+    }
+
+    /// Whether an entry of `destinations`, by its place, is about a cluster, in some namespace: by its name or
+    /// by its server.
+    pub fn entry_is_about(&self, index: usize, cluster: &Cluster) -> bool {
+        self.destinations.get(index).is_some_and(|item| {
+            let matches = item.matches_of(cluster, false);
+            matches.name || matches.server
+        })
+    }
+
+    /// Whether nothing is left of clusters that nobody has heard of.
+    fn leaves_no_cluster(&self) -> bool {
+        let reach = self.reach();
+        let names = PROBES.names.iter().flatten();
+        let servers = PROBES.servers.iter().flatten();
+        let pairs = names.zip(servers);
+        let sparse = PROBES.sparse_clusters.iter();
+        let mut all = pairs.chain(sparse.map(|[name, server]| (name, server)));
+        !all.any(|(name, server)| {
+            reach.includes(&Cluster {
+                name: name.clone(),
+                server: server.clone(),
+                ..Cluster::default()
+            })
+        })
+    }
+
+    /// What of `clusterResourceWhitelist` permits any kind whatever, under any name; at most so many
+    /// entries.
+    pub fn breadth_of_cluster_resources(&self, most: usize) -> Breadth {
+        let lists = &self.resources;
+        let is_left = |[group, kind, name]: &[String; 3]| {
+            lists.permit(group, kind, ResourceScope::Cluster { name })
+        };
+        if !PROBES.resources.iter().flatten().any(is_left) {
+            return Breadth::Bounded;
+        }
+        let matches = |one: &ClusterPattern, [group, kind, name]: &[String; 3]| {
+            one.matches(group, kind, name)
+        };
+        breadth(&lists.cluster_whitelist, &PROBES.resources, matches, most)
     }
 }
 
-/// The clusters that one destination of a project is about.
-#[derive(Clone, Debug)]
-pub struct ClusterPattern {
-    name: Negatable,
-    server: Negatable,
+impl Breadth {
+    fn and(self, other: Self, most: usize) -> Self {
+        match (self, other) {
+            (Breadth::Entries(some), Breadth::Entries(others)) => {
+                let mut all: Vec<usize> = some.into_iter().chain(others).collect();
+                all.sort_unstable();
+                all.dedup();
+                all.truncate(most);
+                Breadth::Entries(all)
+            }
+            (Breadth::Entries(some), _) | (_, Breadth::Entries(some)) => Breadth::Entries(some),
+            (Breadth::Together, _) | (_, Breadth::Together) => Breadth::Together,
+            (Breadth::Bounded, Breadth::Bounded) => Breadth::Bounded,
+        }
+    }
 }
 
-impl ClusterPattern {
-    /// Whether a cluster is one of them: by its name or by its server.
-    pub fn matches(&self, cluster: &Cluster) -> bool {
-        let is = |pattern: &Negatable, text: &str| !text.is_empty() && pattern.matches(text);
-        is(&self.name, &cluster.name) || is(&self.server, &cluster.server)
+/// Which entries match a good part of the texts of some shape.
+fn breadth<E, T>(
+    entries: &[E],
+    shapes: &[Vec<T>],
+    matches: impl Fn(&E, &T) -> bool,
+    most: usize,
+) -> Breadth {
+    let is_much = |count: usize, shape: &[T]| count * ONE_IN >= shape.len();
+    let together = shapes.iter().any(|shape| {
+        let is_matched = |text: &&T| entries.iter().any(|entry| matches(entry, text));
+        is_much(shape.iter().filter(is_matched).count(), shape)
+    });
+    if !together {
+        return Breadth::Bounded;
+    }
+    let is_wide = |(_, entry): &(usize, &E)| {
+        shapes.iter().any(|shape| {
+            let count = shape.iter().filter(|text| matches(entry, text)).count();
+            is_much(count, shape)
+        })
+    };
+    let wide = entries.iter().enumerate().filter(is_wide);
+    let wide: Vec<usize> = wide.map(|(index, _)| index).take(most).collect();
+    if wide.is_empty() {
+        Breadth::Together
+    } else {
+        Breadth::Entries(wide)
     }
 }
 
 impl ProjectDestination {
-    /// Whether it permits any cluster whatever.
-    pub fn permits_any_cluster(&self) -> bool {
-        matches(&self.name, CLUSTER_NAME) || matches(&self.server, CLUSTER_SERVER)
-    }
-
     /// Whether it permits any namespace whatever.
     pub fn permits_any_namespace(&self) -> bool {
-        matches(&self.namespace, NAMESPACE)
+        let pattern = Negatable::new(&self.namespace);
+        PROBES.namespaces.iter().any(|shape| {
+            let matched = shape.iter().filter(|text| pattern.matches(text)).count();
+            matched * ONE_IN >= shape.len()
+        })
     }
-
-    /// Whether it takes something away from what others permit.
-    pub fn excludes(&self) -> bool {
-        [&self.name, &self.server, &self.namespace]
-            .iter()
-            .any(|pattern| pattern.starts_with('!'))
-    }
-
-    /// Which clusters it permits, in some namespace.
-    pub fn clusters(&self) -> ClusterPattern {
-        ClusterPattern {
-            name: Negatable::new(&self.name),
-            server: Negatable::new(&self.server),
-        }
-    }
-}
-
-impl ClusterResourceRestrictionItem {
-    /// Whether it permits any kind whatever, under any name.
-    pub fn permits_any_kind(&self) -> bool {
-        matches(&self.group, GROUP)
-            && matches(&self.kind, KIND)
-            && (self.name.is_empty() || matches(&self.name, NAMESPACE))
-    }
-}
-
-fn matches(pattern: &str, text: &str) -> bool {
-    Negatable::new(pattern).matches(text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::project::ProjectReading;
 
-    fn boundless(patterns: &[&str]) -> Vec<usize> {
+    const MOST: usize = 8;
+
+    fn sources(patterns: &[&str]) -> Breadth {
         let spec = AppProjectSpec {
             source_repos: patterns.iter().map(|&pattern| pattern.to_owned()).collect(),
             ..AppProjectSpec::default()
         };
-        spec.boundless_source_repos().collect()
+        Permissions::new(&spec).breadth_of_sources(MOST)
     }
 
     fn destination(server: &str, name: &str, namespace: &str) -> ProjectDestination {
@@ -205,6 +236,22 @@ mod tests {
             name: name.to_owned(),
             namespace: namespace.to_owned(),
         }
+    }
+
+    fn permissions(destinations: &[ProjectDestination], reading: ProjectReading) -> Permissions {
+        let spec = AppProjectSpec {
+            destinations: destinations.to_vec(),
+            ..AppProjectSpec::default()
+        };
+        Permissions::read(&spec, reading)
+    }
+
+    fn clusters(destinations: &[ProjectDestination]) -> Breadth {
+        permissions(destinations, ProjectReading::UpTo35).breadth_of_destinations(MOST)
+    }
+
+    fn first() -> Breadth {
+        Breadth::Entries(vec![0])
     }
 
     #[test]
@@ -223,23 +270,83 @@ mod tests {
             "ssh://**",
             "!https://git.example.com/**",
             "!*",
+            "*/*",
+            "*/*/*",
+            "?*/**",
+            "[!u]**",
+            "https://*.com/**",
+            "https://*:443/**",
+            "h**",
+            "**e**",
         ] {
-            assert_eq!(boundless(&[pattern]), [0], "{pattern}");
+            assert_eq!(sources(&[pattern]), first(), "{pattern}");
         }
         let bounded = [
             "https://git.example.com/**",
             "https://*.example.com/**",
             "https://*/platform/gitops.git",
             "git@git.example.com:*",
+            "https://g*/**",
+            "https://*git*/**",
+            "https://git.example.com/shop-[!a]*",
+            "{https://git.example.com/*}",
+            "*@git.example.com:**",
+            "!**",
+            "[",
             "",
         ];
-        assert_eq!(boundless(&bounded), [] as [usize; 0]);
+        for pattern in bounded {
+            assert_eq!(sources(&[pattern]), Breadth::Bounded, "{pattern}");
+        }
+        assert_eq!(sources(&bounded[..8]), Breadth::Bounded);
         assert_eq!(
-            boundless(&[bounded[0], "!https://git.example.com/old/**"]),
-            [1]
+            sources(&[bounded[0], "!https://git.example.com/old/**"]),
+            Breadth::Entries(vec![1])
         );
-        // Nothing is left of it.
-        assert_eq!(boundless(&["*", "!**"]), [] as [usize; 0]);
+    }
+
+    #[test]
+    fn what_is_excluded_leaves_it_as_wide_until_nothing_is_left() {
+        let letters = |letters: &str| -> Vec<String> {
+            letters
+                .chars()
+                .map(|letter| format!("!**{letter}**"))
+                .collect()
+        };
+        for exclusions in [
+            vec!["!**unheard-of.invalid**".to_owned()],
+            letters("aeiou"),
+            letters("abcdefghijklm"),
+            vec!["!https://**".to_owned()],
+            vec!["!*".to_owned()],
+        ] {
+            let patterns: Vec<&str> = std::iter::once("*")
+                .chain(exclusions.iter().map(String::as_str))
+                .collect();
+            let found = sources(&patterns);
+            assert!(
+                matches!(&found, Breadth::Entries(entries) if entries.contains(&0)),
+                "{patterns:?}"
+            );
+        }
+        assert_eq!(sources(&["*", "!**"]), Breadth::Bounded);
+        assert_eq!(sources(&["https://**", "!**"]), Breadth::Bounded);
+    }
+
+    #[test]
+    fn many_that_permit_a_part_each_permit_everything_together() {
+        let letters = || ('a'..='z').chain('0'..='9');
+        let each: Vec<String> = letters().map(|one| format!("https://{one}**")).collect();
+        let patterns: Vec<&str> = each.iter().map(String::as_str).collect();
+        assert_eq!(sources(&patterns), Breadth::Together);
+        let each: Vec<ProjectDestination> = letters()
+            .map(|one| destination("", &format!("{one}*"), "web"))
+            .collect();
+        assert_eq!(clusters(&each), Breadth::Together);
+        assert_eq!(clusters(&each[..3]), Breadth::Bounded);
+        let one = each.iter().map(|item| item.name.as_str());
+        let alternatives = format!("{{{}}}", one.collect::<Vec<_>>().join(","));
+        assert_eq!(clusters(&[destination("", &alternatives, "web")]), first());
     }
 
     #[test]
@@ -251,41 +358,98 @@ mod tests {
             ("https://prod", "**"),
             ("!https://prod", ""),
             ("", "!prod"),
+            ("", "[!u]*"),
+            ("", "?*"),
+            ("", "{a*,*}"),
+            ("", "{a,{b,{c*,[!c]*}}}"),
+            ("", "*-*"),
+            ("", "*[0-9]"),
+            ("", "*/*"),
+            ("", "[a-z]*"),
+            ("", "[0-9]*"),
+            ("*/*", ""),
+            ("*.*", ""),
+            ("https://*:6443", ""),
+            ("https://*.com", ""),
+            ("https://[!1]*", ""),
+            ("https://[0-9]*", ""),
+            ("h*", ""),
         ] {
-            assert!(
-                destination(server, name, "web").permits_any_cluster(),
-                "{server} {name}"
-            );
+            let item = destination(server, name, "web");
+            assert_eq!(clusters(&[item]), first(), "{server} {name}");
         }
         for (server, name) in [
             ("https://prod", "prod-*"),
             ("https://*.example.com", ""),
+            ("https://10.0.*", ""),
+            ("", "*-prod"),
+            ("", "*prod*"),
+            ("", "p*"),
+            ("", "[ps]*"),
+            ("", "eu-[0-9]"),
+            ("", "["),
             ("", ""),
         ] {
-            assert!(
-                !destination(server, name, "*").permits_any_cluster(),
-                "{server} {name}"
-            );
+            let item = destination(server, name, "*");
+            assert_eq!(clusters(&[item]), Breadth::Bounded, "{server} {name}");
         }
-        for namespace in ["*", "**", "!kube-system"] {
-            assert!(destination("", "prod", namespace).permits_any_namespace());
+        for namespace in [
+            "*",
+            "**",
+            "!kube-system",
+            "[!u]*",
+            "?*",
+            "{a*,*}",
+            "!*-unheard-of*",
+        ] {
+            let item = destination("", "prod", namespace);
+            assert!(item.permits_any_namespace(), "{namespace}");
         }
-        assert!(!destination("", "prod", "web-*").permits_any_namespace());
+        for namespace in ["web-*", "*-web", "[w]*", ""] {
+            let item = destination("", "prod", namespace);
+            assert!(!item.permits_any_namespace(), "{namespace}");
+        }
+    }
+
+    #[test]
+    fn exclusions_leave_any_cluster_as_it_is_until_none_is_left() {
+        let everything = || destination("*", "", "*");
+        for exclusion in [
+            destination("", "!prod", "*"),
+            destination("", "!unheard-of*", "*"),
+            destination("!https://*.invalid", "", "*"),
+            destination("!https://prod", "", "web"),
+            destination("*", "", "!*-*"),
+        ] {
+            let Breadth::Entries(entries) = clusters(&[everything(), exclusion.clone()]) else {
+                panic!("{exclusion:?}");
+            };
+            assert!(entries.contains(&0));
+        }
+        for exclusion in [
+            destination("", "!*", "*"),
+            destination("*", "", "!*"),
+            destination("!*", "", "?*"),
+        ] {
+            let mut items = vec![everything(), exclusion.clone()];
+            if exclusion.namespace == "?*" {
+                items[0].namespace = "?*".to_owned();
+            }
+            assert_eq!(clusters(&items), Breadth::Bounded, "{exclusion:?}");
+        }
+    }
+
+    fn reaches(items: &[ProjectDestination], reading: ProjectReading) -> bool {
+        permissions(items, reading).reach().includes(&Cluster {
+            name: "prod".to_owned(),
+            server: "https://prod".to_owned(),
+            ..Cluster::default()
+        })
     }
 
     #[test]
     fn what_is_excluded_everywhere_is_not_reached() {
-        let reaches = |items: &[ProjectDestination]| {
-            let spec = AppProjectSpec {
-                destinations: items.to_vec(),
-                ..AppProjectSpec::default()
-            };
-            spec.reach().includes(&Cluster {
-                name: "prod".to_owned(),
-                server: "https://prod".to_owned(),
-                ..Cluster::default()
-            })
-        };
+        let reaches = |items: &[ProjectDestination]| reaches(items, ProjectReading::UpTo35);
         let everything = destination("*", "", "*");
         assert!(reaches(std::slice::from_ref(&everything)));
         assert!(!reaches(&[
@@ -304,22 +468,108 @@ mod tests {
         assert!(!reaches(&[destination("", "staging", "*")]));
     }
 
+    /// An exclusion of a single namespace, of which it was believed that it shuts out the cluster.
+    #[test]
+    fn a_cluster_is_reached_by_the_namespaces_that_are_left() {
+        let reaches = |items: &[ProjectDestination]| reaches(items, ProjectReading::UpTo35);
+        let excluded = |namespace: &str| destination("!https://prod", "", namespace);
+        let everything = || destination("*", "", "*");
+        assert!(reaches(&[everything(), excluded("unheard-of")]));
+        assert!(reaches(&[everything(), excluded("[!u]*"), excluded("un*")]));
+        assert!(!reaches(&[
+            everything(),
+            excluded("[!u]*"),
+            excluded("u*"),
+            excluded("")
+        ]));
+        assert!(!reaches(&[destination("*", "", "shop"), excluded("sh*")]));
+        assert!(reaches(&[
+            destination("*", "", "shop-*"),
+            excluded("shop-[a-z]*")
+        ]));
+        assert!(!reaches(&[
+            destination("*", "", "shop-*"),
+            excluded("shop-"),
+            excluded("shop-?*"),
+        ]));
+        assert!(!reaches(&[
+            everything(),
+            destination("https://prod", "", "!**")
+        ]));
+        assert!(!reaches(&[destination("*", "", "[")]));
+    }
+
+    #[test]
+    fn since_argo_cd_3_6_a_name_is_excluded_in_its_namespaces_only() {
+        let items = [destination("*", "", "*"), destination("", "!prod", "other")];
+        assert!(!reaches(&items, ProjectReading::UpTo35));
+        assert!(reaches(&items, ProjectReading::Since36));
+        let everywhere = [destination("*", "", "*"), destination("", "!prod", "*")];
+        assert!(!reaches(&everywhere, ProjectReading::Since36));
+    }
+
     #[test]
     fn kinds_without_a_name_of_their_own_are_everything() {
         let permits = |group: &str, kind: &str, name: &str| {
-            ClusterResourceRestrictionItem {
+            let item = ClusterResourceRestrictionItem {
                 group: group.to_owned(),
                 kind: kind.to_owned(),
                 name: name.to_owned(),
-            }
-            .permits_any_kind()
+            };
+            let spec = AppProjectSpec {
+                cluster_resource_whitelist: vec![item],
+                ..AppProjectSpec::default()
+            };
+            Permissions::new(&spec).breadth_of_cluster_resources(MOST) == first()
         };
-        assert!(permits("*", "*", ""));
+        for (group, kind) in [
+            ("*", "*"),
+            ("**", "?*"),
+            ("*", "[^a]*"),
+            ("[^u]*", "*"),
+            ("*", "[A-Z]*"),
+            ("*.*", "*[a-z]"),
+            ("?*", "*"),
+        ] {
+            assert!(permits(group, kind, ""), "{group} {kind}");
+        }
         assert!(permits("*", "*", "*"));
-        assert!(permits("**", "?*", ""));
-        assert!(!permits("*", "Namespace", ""));
-        assert!(!permits("rbac.authorization.k8s.io", "*", ""));
+        assert!(permits("*", "*", "[^u]*"));
+        for (group, kind) in [
+            ("*", "Namespace"),
+            ("*", "Cluster*"),
+            ("rbac.authorization.k8s.io", "*"),
+            ("*.k8s.io", "*"),
+            ("", "*"),
+            // As Go has it, these are letters, or nothing.
+            ("*", "{A*,*}"),
+            ("*", "[!a]*"),
+            ("*", "*/*"),
+            ("*", "!Namespace"),
+        ] {
+            assert!(!permits(group, kind, ""), "{group} {kind}");
+        }
         assert!(!permits("*", "*", "shop-*"));
+    }
+
+    #[test]
+    fn a_blacklist_leaves_any_kind_as_it_is_until_none_is_left() {
+        let breadth = |denied: (&str, &str)| {
+            let item = |(group, kind): (&str, &str)| ClusterResourceRestrictionItem {
+                group: group.to_owned(),
+                kind: kind.to_owned(),
+                name: String::new(),
+            };
+            let spec = AppProjectSpec {
+                cluster_resource_whitelist: vec![item(("*", "*"))],
+                cluster_resource_blacklist: vec![item(denied)],
+                ..AppProjectSpec::default()
+            };
+            Permissions::new(&spec).breadth_of_cluster_resources(MOST)
+        };
+        assert_eq!(breadth(("*", "Unheard*")), first());
+        assert_eq!(breadth(("rbac.*", "*")), first());
+        assert_eq!(breadth(("*", "*")), Breadth::Bounded);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::application::EnabledField;
 use crate::names::VERSION;
+use crate::project::ProjectReading;
 
 /// Why a definition tells nothing.
 #[derive(Debug, thiserror::Error)]
@@ -45,8 +46,17 @@ struct VersionSchema<'a> {
     open_api: &'a RawValue,
 }
 
-impl EnabledField {
-    /// Whether the definition of Application, in JSON, has `spec.syncPolicy.automated.enabled`.
+/// What the definition of Application says of the Argo CD that is installed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct InstalledApi {
+    /// Whether `spec.syncPolicy.automated.enabled` is kept.
+    pub enabled_field: EnabledField,
+    /// How AppProjects are read. Their own definition is the same in 3.5 and 3.6.
+    pub project_reading: ProjectReading,
+}
+
+impl InstalledApi {
+    /// Reads the definition of Application, in JSON.
     ///
     /// # Errors
     /// It is no definition, or has no schema.
@@ -57,17 +67,43 @@ impl EnabledField {
         let schema = version
             .and_then(|version| version.schema)
             .ok_or(DefinitionError::NoSchema)?;
-        let path = ["spec", "syncPolicy", "automated", "enabled"];
-        Ok(if keeps(schema.open_api, &path)? {
-            EnabledField::Supported
-        } else {
-            EnabledField::Dropped
+        let enabled = ["spec", "syncPolicy", "automated", "enabled"];
+        // 3.6.0 is the first version with this field.
+        let of_3_6 = ["spec", "source", "directory", "disableExtensionFilter"];
+        Ok(InstalledApi {
+            enabled_field: match field(schema.open_api, &enabled)? {
+                Field::Defined | Field::KeptUndefined => EnabledField::Supported,
+                Field::Dropped => EnabledField::Dropped,
+            },
+            project_reading: match field(schema.open_api, &of_3_6)? {
+                Field::Defined => ProjectReading::Since36,
+                // A schema that keeps everything tells nothing.
+                Field::KeptUndefined | Field::Dropped => ProjectReading::UpTo35,
+            },
         })
     }
 }
 
-/// Whether an object with this schema keeps a field, rather than dropping it as it is stored.
-fn keeps(schema: &RawValue, path: &[&str]) -> Result<bool, serde_json::Error> {
+impl EnabledField {
+    /// Whether the definition of Application, in JSON, has `spec.syncPolicy.automated.enabled`.
+    ///
+    /// # Errors
+    /// It is no definition, or has no schema.
+    pub fn of_definition(json: &str) -> Result<Self, DefinitionError> {
+        InstalledApi::of_definition(json).map(|installed| installed.enabled_field)
+    }
+}
+
+/// What becomes of a field of an object as it is stored.
+enum Field {
+    /// It is in the schema.
+    Defined,
+    /// It is not, but the schema keeps what it does not know.
+    KeptUndefined,
+    Dropped,
+}
+
+fn field(schema: &RawValue, path: &[&str]) -> Result<Field, serde_json::Error> {
     #[derive(Deserialize)]
     struct Schema<'a> {
         // Only one branch is looked at, in what is one of the largest definitions there are.
@@ -76,13 +112,14 @@ fn keeps(schema: &RawValue, path: &[&str]) -> Result<bool, serde_json::Error> {
         #[serde(rename = "x-kubernetes-preserve-unknown-fields", default)]
         preserves_unknown_fields: bool,
     }
-    let [field, rest @ ..] = path else {
-        return Ok(true);
+    let [name, rest @ ..] = path else {
+        return Ok(Field::Defined);
     };
     let schema: Schema<'_> = serde_json::from_str(schema.get())?;
-    match schema.properties.get(*field) {
-        Some(property) => keeps(property, rest),
-        None => Ok(schema.preserves_unknown_fields),
+    match schema.properties.get(*name) {
+        Some(property) => field(property, rest),
+        None if schema.preserves_unknown_fields => Ok(Field::KeptUndefined),
+        None => Ok(Field::Dropped),
     }
 }
 
@@ -114,6 +151,28 @@ mod tests {
         );
         let open = json!({"x-kubernetes-preserve-unknown-fields": true});
         assert_eq!(read(&open), EnabledField::Supported);
+    }
+
+    fn project_reading(source: &Value) -> ProjectReading {
+        let spec = json!({"properties": {"source": source}});
+        let definition = json!({"spec": {"versions": [{
+            "name": "v1alpha1",
+            "schema": {"openAPIV3Schema": {"properties": {"spec": spec}}},
+        }]}});
+        let installed = InstalledApi::of_definition(&definition.to_string()).unwrap();
+        installed.project_reading
+    }
+
+    #[test]
+    fn the_definition_tells_how_projects_are_read() {
+        let directory =
+            |fields: Value| json!({"properties": {"directory": {"properties": fields}}});
+        let new = directory(json!({"exclude": {}, "disableExtensionFilter": {"type": "boolean"}}));
+        assert_eq!(project_reading(&new), ProjectReading::Since36);
+        let old = directory(json!({"exclude": {}}));
+        assert_eq!(project_reading(&old), ProjectReading::UpTo35);
+        let open = json!({"x-kubernetes-preserve-unknown-fields": true});
+        assert_eq!(project_reading(&open), ProjectReading::UpTo35);
     }
 
     #[test]

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use crate::cluster::Cluster;
 use crate::destination::Clusters;
-use crate::project::{AppProject, AppProjectSpec, Permissions, ProjectDestination};
-use crate::settings::Settings;
+use crate::project::{
+    AppProject, AppProjectSpec, Permissions, ProjectDestination, ProjectMetadata, ProjectReading,
+};
+use crate::settings::{GlobalProject, Settings};
 
 /// A repository Secret that belongs to a project.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -32,6 +34,97 @@ pub struct Parts {
     pub settings: Settings,
 }
 
+/// A project as Argo CD puts it together: with what belongs to it, and with global projects.
+#[derive(Clone, Debug)]
+pub struct EffectiveProject {
+    /// Its own name and labels.
+    pub metadata: ProjectMetadata,
+    /// What it says, all in all.
+    pub spec: AppProjectSpec,
+    /// How much of each list there was when something had been added, in that order.
+    added: Vec<(Origin, Lengths)>,
+}
+
+/// Where an entry of a project comes from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Origin {
+    /// It is written in the project.
+    Own,
+    /// A Secret of a repository or a cluster that belongs to the project.
+    Scoped,
+    /// The global project of this name.
+    Global(String),
+}
+
+/// A list of a project in which entries are told by their places.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum List {
+    /// `sourceRepos`.
+    SourceRepos,
+    /// `destinations`.
+    Destinations,
+    /// `clusterResourceWhitelist`.
+    ClusterResourceWhitelist,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Lengths {
+    source_repos: usize,
+    destinations: usize,
+    cluster_resource_whitelist: usize,
+}
+
+impl Lengths {
+    fn of(spec: &AppProjectSpec) -> Self {
+        Lengths {
+            source_repos: spec.source_repos.len(),
+            destinations: spec.destinations.len(),
+            cluster_resource_whitelist: spec.cluster_resource_whitelist.len(),
+        }
+    }
+
+    fn of_list(self, list: List) -> usize {
+        match list {
+            List::SourceRepos => self.source_repos,
+            List::Destinations => self.destinations,
+            List::ClusterResourceWhitelist => self.cluster_resource_whitelist,
+        }
+    }
+}
+
+impl EffectiveProject {
+    fn new(project: &AppProject) -> Self {
+        EffectiveProject {
+            metadata: project.metadata.clone(),
+            spec: project.spec.clone(),
+            added: vec![(Origin::Own, Lengths::of(&project.spec))],
+        }
+    }
+
+    fn note(&mut self, origin: Origin) {
+        self.added.push((origin, Lengths::of(&self.spec)));
+    }
+
+    /// Where an entry of a list comes from, and its place there.
+    pub fn origin(&self, list: List, index: usize) -> (&Origin, usize) {
+        let mut start = 0;
+        for (origin, lengths) in &self.added {
+            let end = lengths.of_list(list);
+            if index < end {
+                return (origin, index - start);
+            }
+            start = end;
+        }
+        (&Origin::Own, index)
+    }
+
+    /// Whether a global project of this name is part of it.
+    pub fn includes_global(&self, name: &str) -> bool {
+        let is = |origin: &Origin| matches!(origin, Origin::Global(global) if global == name);
+        self.added.iter().any(|(origin, _)| is(origin))
+    }
+}
+
 /// What Argo CD's controllers know, ready to be asked.
 #[derive(Clone, Debug)]
 pub struct Fleet {
@@ -42,6 +135,7 @@ pub struct Fleet {
     /// `argocd-cm`.
     pub settings: Settings,
     projects: BTreeMap<String, Permissions>,
+    reading: ProjectReading,
     /// What it is made of, to make another one of.
     parts: Arc<Parts>,
 }
@@ -50,22 +144,18 @@ impl Fleet {
     /// Puts the parts together as Argo CD does (Argo CD 3.5, `GetAppProjectByName`): project-scoped
     /// repositories and clusters widen their project, then global projects do.
     pub fn new(parts: Parts) -> Self {
-        let own: BTreeMap<&str, &AppProject> = parts
-            .projects
-            .iter()
-            .filter(|project| {
-                let namespace = &project.metadata.namespace;
-                namespace.is_empty() || *namespace == parts.control_plane_namespace
-            })
-            .map(|project| (project.metadata.name.as_str(), project))
-            .collect();
+        Fleet::read_by(parts, ProjectReading::UpTo35)
+    }
+
+    /// The same with projects as a version of Argo CD reads them.
+    pub fn read_by(parts: Parts, reading: ProjectReading) -> Self {
+        let own = parts.own_projects();
         let projects = own
             .values()
             .map(|project| {
-                let mut spec = project.spec.clone();
-                add_scoped(&mut spec, &project.metadata.name, &parts);
-                add_global(&mut spec, project, &own, &parts.settings);
-                (project.metadata.name.clone(), Permissions::new(&spec))
+                let effective = parts.effective(project, &own);
+                let permissions = Permissions::read(&effective.spec, reading);
+                (project.metadata.name.clone(), permissions)
             })
             .collect();
         Fleet {
@@ -73,6 +163,7 @@ impl Fleet {
             control_plane_namespace: parts.control_plane_namespace.clone(),
             settings: parts.settings.clone(),
             projects,
+            reading,
             parts: Arc::new(parts),
         }
     }
@@ -93,12 +184,39 @@ impl Fleet {
             parts.clusters.remove(index);
         }
         parts.clusters.extend(new);
-        Fleet::new(parts)
+        Fleet::read_by(parts, self.reading)
     }
 
     /// What a project permits, or `None` if there is no such project.
     pub fn project(&self, name: &str) -> Option<&Permissions> {
         self.projects.get(name)
+    }
+
+    /// How projects are read.
+    pub fn project_reading(&self) -> ProjectReading {
+        self.reading
+    }
+
+    /// A project as it would be put together if it were as given.
+    pub fn effective(&self, project: &AppProject) -> EffectiveProject {
+        self.parts.effective(project, &self.parts.own_projects())
+    }
+
+    /// All other projects that a project, as given, is part of as a global project, put together with it.
+    pub fn widened_by(&self, project: &AppProject) -> Vec<EffectiveProject> {
+        let name = &project.metadata.name;
+        let is_global = |global: &GlobalProject| global.project_name == *name;
+        let is_read = self.parts.is_own(project);
+        if !is_read || !self.settings.global_projects.iter().any(is_global) {
+            return Vec::new();
+        }
+        let mut own = self.parts.own_projects();
+        own.insert(name, project);
+        let others = own.values().filter(|other| other.metadata.name != *name);
+        others
+            .map(|other| self.parts.effective(other, &own))
+            .filter(|other| other.includes_global(name))
+            .collect()
     }
 
     /// The names of all projects.
@@ -111,6 +229,32 @@ impl Fleet {
         self.clusters
             .iter()
             .filter(move |cluster| cluster.project == project)
+    }
+}
+
+impl Parts {
+    /// Projects of other namespaces are never read.
+    fn is_own(&self, project: &AppProject) -> bool {
+        let namespace = &project.metadata.namespace;
+        namespace.is_empty() || *namespace == self.control_plane_namespace
+    }
+
+    fn own_projects(&self) -> BTreeMap<&str, &AppProject> {
+        let own = self.projects.iter().filter(|project| self.is_own(project));
+        own.map(|project| (project.metadata.name.as_str(), project))
+            .collect()
+    }
+
+    fn effective(
+        &self,
+        project: &AppProject,
+        projects: &BTreeMap<&str, &AppProject>,
+    ) -> EffectiveProject {
+        let mut effective = EffectiveProject::new(project);
+        add_scoped(&mut effective.spec, &project.metadata.name, self);
+        effective.note(Origin::Scoped);
+        add_global(&mut effective, projects, &self.settings);
+        effective
     }
 }
 
@@ -141,8 +285,7 @@ fn add_scoped(spec: &mut AppProjectSpec, project: &str, parts: &Parts) {
 }
 
 fn add_global(
-    spec: &mut AppProjectSpec,
-    project: &AppProject,
+    project: &mut EffectiveProject,
     projects: &BTreeMap<&str, &AppProject>,
     settings: &Settings,
 ) {
@@ -155,13 +298,15 @@ fn add_global(
         let Ok(selector) = &global.selector else {
             return;
         };
-        if !selector.matches(|key| project.metadata.labels.get(key).map(String::as_str)) {
+        let labels = &project.metadata.labels;
+        if !selector.matches(|key| labels.get(key).map(String::as_str)) {
             continue;
         }
         let Some(wider) = projects.get(global.project_name.as_str()) else {
             return;
         };
-        spec.merge(&wider.spec);
+        project.spec.merge(&wider.spec);
+        project.note(Origin::Global(global.project_name.clone()));
     }
 }
 

@@ -20,7 +20,7 @@ use std::iter::Peekable;
 use std::str::Chars;
 
 /// A compiled pattern.
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Clone, Eq, Hash, PartialEq)]
 pub struct Glob {
     /// The plain text that it starts with. Nearly all patterns are nothing else, or have a single
     /// `*` behind it.
@@ -28,7 +28,7 @@ pub struct Glob {
     rest: Rest,
 }
 
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Clone, Eq, Hash, PartialEq)]
 enum Rest {
     /// Nothing may follow.
     End,
@@ -50,21 +50,21 @@ pub enum Separators {
 }
 
 /// What a wildcard matches.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Wildcard {
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Wildcard {
     Anything,
     AnythingButSlash,
 }
 
 impl Wildcard {
-    fn matches(self, character: char) -> bool {
+    pub(crate) fn matches(self, character: char) -> bool {
         self == Wildcard::Anything || character != '/'
     }
 }
 
 /// One step on the way through a pattern; steps are referred to by their place.
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum Step {
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Step {
     Literal(char),
     One(Wildcard),
     /// Any number of characters, then the next step.
@@ -108,6 +108,19 @@ impl Glob {
     /// Whether the pattern does not compile, and so matches nothing.
     pub fn is_malformed(&self) -> bool {
         self.rest == Rest::Malformed
+    }
+
+    /// The whole pattern as steps, or `None` if it does not compile.
+    pub(crate) fn steps(&self) -> Option<Vec<Step>> {
+        let mut steps: Vec<Step> = self.prefix.chars().map(Step::Literal).collect();
+        let behind = steps.len();
+        match &self.rest {
+            Rest::End => steps.push(Step::Match),
+            Rest::Star(wildcard) => steps.extend([Step::Many(*wildcard), Step::Match]),
+            Rest::Steps(rest) => steps.extend(rest.iter().map(|step| step.moved_by(behind))),
+            Rest::Malformed => return None,
+        }
+        Some(steps)
     }
 
     /// Whether the whole text matches.
@@ -249,8 +262,8 @@ fn class(characters: &mut Peekable<Chars<'_>>) -> Option<Step> {
 }
 
 /// The steps that can be reached, each once.
-struct Reached {
-    places: Vec<usize>,
+pub(crate) struct Reached {
+    pub(crate) places: Vec<usize>,
     flags: Vec<bool>,
     /// Places still to be looked at. A stack of our own: braces can be nested as deep as a pattern
     /// is long.
@@ -258,7 +271,7 @@ struct Reached {
 }
 
 impl Reached {
-    fn new(steps: &[Step]) -> Self {
+    pub(crate) fn new(steps: &[Step]) -> Self {
         Reached {
             places: Vec::new(),
             flags: vec![false; steps.len()],
@@ -266,14 +279,14 @@ impl Reached {
         }
     }
 
-    fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         for place in self.places.drain(..) {
             self.flags[place] = false;
         }
     }
 
     /// Adds a step and all that are reached from it without a character.
-    fn add(&mut self, place: usize, steps: &[Step]) {
+    pub(crate) fn add(&mut self, place: usize, steps: &[Step]) {
         self.pending.push(place);
         while let Some(place) = self.pending.pop() {
             if std::mem::replace(&mut self.flags[place], true) {
@@ -291,8 +304,19 @@ impl Reached {
 }
 
 impl Step {
+    /// The same where all places are further on by so many steps.
+    pub(crate) fn moved_by(&self, distance: usize) -> Self {
+        match self {
+            Step::Either(places) => {
+                Step::Either(places.iter().map(|place| place + distance).collect())
+            }
+            Step::Jump(place) => Step::Jump(place + distance),
+            step => step.clone(),
+        }
+    }
+
     /// Whether it is a step over just this character.
-    fn takes(&self, character: char) -> bool {
+    pub(crate) fn takes(&self, character: char) -> bool {
         match self {
             Step::Literal(literal) => *literal == character,
             Step::One(wildcard) => wildcard.matches(character),

@@ -29,6 +29,7 @@ pub mod go_json;
 pub mod go_template;
 pub mod kubernetes;
 pub mod names;
+mod overlap;
 pub mod path_glob;
 pub mod project;
 pub mod repository;

@@ -12,15 +12,17 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+use crate::glob::{Step, Wildcard};
+
 /// A compiled pattern.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct PathGlob {
     /// `None` if the pattern is malformed.
     chunks: Option<Box<[Chunk]>>,
 }
 
 /// What stands between two stars.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 struct Chunk {
     /// Whether there is a star before it.
     star: bool,
@@ -28,7 +30,7 @@ struct Chunk {
 }
 
 /// What one character matches.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 enum Item {
     Literal(char),
     /// Anything but a slash.
@@ -51,6 +53,20 @@ impl PathGlob {
     /// Whether the pattern is malformed, and so matches nothing.
     pub fn is_malformed(&self) -> bool {
         self.chunks.is_none()
+    }
+
+    /// The pattern as steps, or `None` if it is malformed. On texts of ASCII characters without a slash
+    /// they match what [`PathGlob::matches`] does.
+    pub(crate) fn steps(&self) -> Option<Vec<Step>> {
+        let mut steps = Vec::new();
+        for chunk in self.chunks.as_deref()? {
+            if chunk.star {
+                steps.push(Step::Many(Wildcard::AnythingButSlash));
+            }
+            steps.extend(chunk.items.iter().map(Item::step));
+        }
+        steps.push(Step::Match);
+        Some(steps)
     }
 
     /// Whether the whole text matches.
@@ -102,6 +118,17 @@ impl Chunk {
 }
 
 impl Item {
+    fn step(&self) -> Step {
+        match self {
+            Item::Literal(literal) => Step::Literal(*literal),
+            Item::One => Step::One(Wildcard::AnythingButSlash),
+            Item::Class { excludes, ranges } => Step::Class {
+                excludes: *excludes,
+                ranges: ranges.as_slice().into(),
+            },
+        }
+    }
+
     /// Where what it matches ends, if it matches at a byte.
     fn match_at(&self, text: &str, at: usize) -> Option<usize> {
         // A byte within a character counts as a character that is none.

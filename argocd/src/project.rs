@@ -5,9 +5,13 @@
 //! result, with every pattern compiled, because a project is read on every admission and written
 //! hardly ever.
 
+mod comparison;
+mod destinations;
 mod dotnet;
+mod refusal;
 mod resources;
 mod source_namespace;
+mod sources;
 
 use std::collections::BTreeMap;
 
@@ -15,12 +19,15 @@ use serde::Deserialize;
 
 use crate::cluster::Cluster;
 use crate::git_url;
-use crate::glob::{Glob, Separators};
 use crate::text::{null_as_default, object, objects, optional_objects, string_map, strings};
 
-use self::resources::ResourceLists;
+pub(crate) use self::destinations::{DestinationPattern, Effect, Matches, Negatable, permit};
+pub use self::refusal::{DestinationRefusal, Difference, SourceRefusal};
+pub(crate) use self::resources::{ClusterPattern, ResourceLists};
 pub use self::resources::{ClusterResourceRestrictionItem, GroupKind, ResourceScope};
 use self::source_namespace::NamespacePattern;
+pub use self::sources::is_unparsable;
+pub(crate) use self::sources::{SourcePattern, permit as permit_source};
 
 /// An AppProject, the part that is read.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -137,38 +144,77 @@ pub struct ProjectDestination {
     pub namespace: String,
 }
 
+/// How Argo CD reads a project where its versions differ.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum ProjectReading {
+    /// Argo CD 3.5 and older: a destination that excludes by `name` does so in every namespace, and `//`
+    /// among `sourceNamespaces` permits every one (until the last patches of 3.3, 3.4 and 3.5, which no
+    /// definition tells from those before).
+    #[default]
+    UpTo35,
+    /// Argo CD 3.6 and newer: an exclusion holds only where the entry's own namespace matches, and `//`
+    /// permits no namespace.
+    Since36,
+}
+
+impl ProjectReading {
+    /// The first version that reads a project in this way, or the last one.
+    pub fn versions(self) -> &'static str {
+        match self {
+            ProjectReading::UpTo35 => "Argo CD up to 3.5",
+            ProjectReading::Since36 => "Argo CD 3.6",
+        }
+    }
+}
+
 /// What an AppProject permits, compiled.
 #[derive(Clone, Debug)]
 pub struct Permissions {
-    sources: Vec<SourcePattern>,
-    destinations: Vec<DestinationPattern>,
+    pub(crate) sources: Vec<SourcePattern>,
+    /// The entries of `sources` as they are written.
+    source_texts: Vec<Box<str>>,
+    pub(crate) destinations: Vec<DestinationPattern>,
+    destination_texts: Vec<ProjectDestination>,
     source_namespaces: Vec<NamespacePattern>,
     permit_only_project_scoped_clusters: bool,
-    resources: ResourceLists,
+    pub(crate) resources: ResourceLists,
+    pub(crate) reading: ProjectReading,
 }
 
 impl Permissions {
-    /// Compiles what a project says. Global projects and project-scoped objects are already in
-    /// `spec`.
+    /// Compiles what a project says, as Argo CD 3.5 reads it. Global projects and project-scoped objects
+    /// are already in `spec`.
     pub fn new(spec: &AppProjectSpec) -> Self {
+        Permissions::read(spec, ProjectReading::UpTo35)
+    }
+
+    /// The same as a version of Argo CD reads it.
+    pub fn read(spec: &AppProjectSpec, reading: ProjectReading) -> Self {
         Permissions {
             sources: spec
                 .source_repos
                 .iter()
                 .map(|pattern| SourcePattern::new(pattern))
                 .collect(),
+            source_texts: spec
+                .source_repos
+                .iter()
+                .map(|text| text.as_str().into())
+                .collect(),
             destinations: spec
                 .destinations
                 .iter()
                 .map(DestinationPattern::new)
                 .collect(),
+            destination_texts: spec.destinations.clone(),
             source_namespaces: spec
                 .source_namespaces
                 .iter()
-                .map(|pattern| NamespacePattern::new(pattern))
+                .map(|pattern| NamespacePattern::new(pattern, reading))
                 .collect(),
             permit_only_project_scoped_clusters: spec.permit_only_project_scoped_clusters,
             resources: ResourceLists::new(spec),
+            reading,
         }
     }
 
@@ -177,16 +223,7 @@ impl Permissions {
     /// An exclusion that hits decides at once; one that does not hit *permits*, as if it were
     /// `*`. A list of exclusions alone therefore permits everything else.
     pub fn permits_source(&self, repository: &str) -> bool {
-        let url = git_url::normalize(repository);
-        let mut permitted = false;
-        for pattern in &self.sources {
-            match pattern {
-                SourcePattern::Exclude(glob) if glob.matches(&url) => return false,
-                SourcePattern::Everything | SourcePattern::Exclude(_) => permitted = true,
-                SourcePattern::Include(glob) => permitted |= glob.matches(&url),
-            }
-        }
-        permitted
+        sources::permit(&self.sources, &git_url::normalize(repository))
     }
 
     /// Whether a cluster and namespace may be deployed to (Argo CD 3.5,
@@ -205,22 +242,8 @@ impl Permissions {
     }
 
     fn lists_destination(&self, cluster: &Cluster, namespace: &str) -> bool {
-        let mut permitted = false;
-        for item in &self.destinations {
-            let name = !cluster.name.is_empty() && item.name.matches(&cluster.name);
-            let server = !cluster.server.is_empty() && item.server.matches(&cluster.server);
-            let in_namespace = item.namespace.matches(namespace);
-            if (server || name) && in_namespace {
-                permitted = true;
-            } else if (!name && item.name.excludes)
-                || (!server && item.server.excludes && in_namespace)
-                || (!in_namespace && item.namespace.excludes && server)
-            {
-                // Unlike the others, an exclusion by name holds in every namespace.
-                return false;
-            }
-        }
-        permitted
+        let items = self.destinations.iter();
+        permit(items.map(|item| item.effect_on(cluster, namespace, self.reading)))
     }
 
     /// Whether Applications of a namespace other than the control plane's may use the project
@@ -238,77 +261,13 @@ impl Permissions {
     }
 }
 
-#[derive(Clone, Debug)]
-enum SourcePattern {
-    Everything,
-    Include(Glob),
-    Exclude(Glob),
-}
-
-impl SourcePattern {
-    /// What counts is what is left once the pattern is normalised: ` *`, `ssh://*` and `*.git`
-    /// also are `*`, which stands for everything, and ` !a` excludes.
-    fn new(pattern: &str) -> Self {
-        let normalized = match pattern.strip_prefix('!') {
-            Some(excluded) => format!("!{}", git_url::normalize(excluded)),
-            None => git_url::normalize(pattern),
-        };
-        let glob = |pattern| Glob::new(pattern, Separators::Slash);
-        match normalized.strip_prefix('!') {
-            Some(excluded) => SourcePattern::Exclude(glob(excluded)),
-            None if normalized == "*" => SourcePattern::Everything,
-            None => SourcePattern::Include(glob(&normalized)),
-        }
-    }
-}
-
-#[derive(Clone, Debug)]
-struct DestinationPattern {
-    server: Negatable,
-    name: Negatable,
-    namespace: Negatable,
-}
-
-impl DestinationPattern {
-    fn new(destination: &ProjectDestination) -> Self {
-        DestinationPattern {
-            server: Negatable::new(&destination.server),
-            name: Negatable::new(&destination.name),
-            namespace: Negatable::new(&destination.namespace),
-        }
-    }
-}
-
-/// A glob that a leading `!` turns round.
-#[derive(Clone, Debug)]
-pub(crate) struct Negatable {
-    excludes: bool,
-    glob: Glob,
-}
-
-impl Negatable {
-    pub(crate) fn new(pattern: &str) -> Self {
-        let (excludes, pattern) = match pattern.strip_prefix('!') {
-            Some(excluded) => (true, excluded),
-            None => (false, pattern),
-        };
-        Negatable {
-            excludes,
-            glob: Glob::new(pattern, Separators::None),
-        }
-    }
-
-    pub(crate) fn matches(&self, text: &str) -> bool {
-        self.glob.matches(text) != self.excludes
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use proptest::sample::select;
 
     use super::*;
+    use crate::glob::{Glob, Separators};
 
     fn permits(repositories: &[&str], url: &str) -> bool {
         Permissions::new(&AppProjectSpec {

@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use argocd::application::EnabledField;
 use argocd::application_set::ControllerParameters;
+use argocd::definition::InstalledApi;
 use argocd::fleet::{Fleet, Parts, ScopedRepository};
+use argocd::project::ProjectReading;
 use argocd::settings::Settings;
 use argocd::{AppProject, ApplicationSet, Cluster};
 use policy::gitops_policy::POLICY_NAME;
@@ -41,7 +43,7 @@ pub(crate) struct Facts {
     /// The namespace that Argo CD runs in.
     namespace: String,
     completeness: Completeness,
-    enabled_field: EnabledField,
+    installed: InstalledApi,
     objects: BTreeMap<Identity, Result<Fact, Problem>>,
     /// Whether a policy that there is would be among them.
     pub(crate) knows_policy: bool,
@@ -67,11 +69,16 @@ impl Facts {
         Facts {
             namespace: namespace.to_owned(),
             completeness,
-            enabled_field: EnabledField::default(),
+            installed: InstalledApi::default(),
             objects: BTreeMap::new(),
             knows_policy: true,
             repeated: Vec::new(),
         }
+    }
+
+    /// Judges as another version of Argo CD does than the one that is there, or than 3.5.
+    pub(crate) fn read_projects_by(&mut self, reading: ProjectReading) {
+        self.installed.project_reading = reading;
     }
 
     /// The ApplicationSet of a name.
@@ -144,8 +151,9 @@ impl Facts {
                 Err(_) => {}
             }
         }
-        let fleet = Fleet::new(parts);
-        let mut inventory = Inventory::new(fleet, self.completeness, self.enabled_field, policy)
+        let fleet = Fleet::read_by(parts, self.installed.project_reading);
+        let enabled_field = self.installed.enabled_field;
+        let mut inventory = Inventory::new(fleet, self.completeness, enabled_field, policy)
             .map_err(CommandError::new)?;
         inventory.application_sets = application_sets.into();
         inventory.application_set_controller = application_set_controller;

@@ -12,6 +12,7 @@
 //! words for kubectl when it is called `kubectl_complete-gitops`.
 
 mod argocd_namespace;
+mod argocd_version;
 mod break_glass;
 mod cli;
 mod cluster_access;

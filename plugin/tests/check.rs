@@ -1299,3 +1299,40 @@ fn a_policy_without_production_is_refused() {
         run.transcript()
     );
 }
+
+/// A destination that excludes by name excludes less since Argo CD 3.6.
+#[test]
+fn projects_are_read_by_the_version_of_argo_cd_that_is_named() {
+    let project = "\
+apiVersion: argoproj.io/v1alpha1
+kind: AppProject
+metadata: { name: shop, namespace: argocd }
+spec:
+  sourceRepos: [https://git.example.com/shop/services.git]
+  destinations:
+    - { server: https://kubernetes.default.svc, namespace: cart }
+    - { name: \"!in-cluster\", namespace: kube-system }
+";
+    let folder = Folder::with(&[("app.yaml", GOOD), ("project.yaml", project)]);
+    let denied = |arguments: &[&str]| {
+        let ran = folder.run(&[&["check", "-o", "json"], arguments].concat());
+        let shown = ran.stdout();
+        assert!(
+            shown.contains("the upgrade makes the project wider")
+                || shown.contains("wider than it was"),
+            "{shown}"
+        );
+        shown.contains("\"deny\"")
+    };
+    assert!(denied(&[]));
+    assert!(denied(&["--argocd-version", "3.5.7"]));
+    assert!(!denied(&["--argocd-version", "v3.6.1"]));
+    let ran = folder.run(&["check", "--argocd-version", "newest"]);
+    assert_eq!(ran.status(), 2);
+    assert!(
+        ran.stderr()
+            .contains("expected a version of Argo CD such as 3.6"),
+        "{}",
+        ran.stderr()
+    );
+}

@@ -9,9 +9,10 @@ use std::fmt;
 
 use argocd::application::ApplicationDestination;
 use argocd::destination::DestinationError;
+use argocd::fleet::EffectiveProject;
 use argocd::glob::{Glob, Separators};
 use argocd::kubernetes::{LabelSelector, LabelSelectorRequirement, Selector};
-use argocd::project::ProjectDestination;
+use argocd::project::{Permissions, ProjectDestination};
 use argocd::text::StringMap;
 use argocd::{AppProject, Application, Cluster, Fleet};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
@@ -354,12 +355,46 @@ impl Environments {
                 // What cannot be read may be anything, so the rule is asked.
                 Err(_) => Membership::Everywhere,
             },
-            Object::AppProject(project) => {
-                self.find(holds, &Witness::of_project(project, inventory))
-            }
+            Object::AppProject(project) => self.membership_of_project(project, holds, inventory),
             // Where an ApplicationSet belongs depends on what it generates; see `FanOut::membership`.
             Object::ApplicationSet(_) => Membership::NotIn,
         }
+    }
+
+    /// A project belongs wherever it, or one that it widens as a global project, lets Applications go.
+    fn membership_of_project(
+        &self,
+        project: &AppProject,
+        holds: &Holds,
+        inventory: &Inventory,
+    ) -> Membership {
+        let fleet = &inventory.fleet;
+        let own = self.membership_of_effective(&fleet.effective(project), holds, inventory);
+        if matches!(own, Membership::In { .. }) {
+            return own;
+        }
+        let mut unknown = own;
+        for other in fleet.widened_by(project) {
+            match self.membership_of_effective(&other, holds, inventory) {
+                found @ Membership::In { .. } => return found,
+                found @ Membership::Unknown { .. } => unknown = found,
+                Membership::Everywhere | Membership::NotIn => {}
+            }
+        }
+        unknown
+    }
+
+    /// Where a project belongs by itself, as it is put together.
+    pub(crate) fn membership_of_effective(
+        &self,
+        project: &EffectiveProject,
+        holds: &Holds,
+        inventory: &Inventory,
+    ) -> Membership {
+        if matches!(holds, Holds::Everywhere) {
+            return Membership::Everywhere;
+        }
+        self.find(holds, &Witness::of_project(project, inventory))
     }
 
     fn place_of(&self, witness: &Witness<'_>) -> Place<'_> {
@@ -517,16 +552,18 @@ impl<'w> Witness<'w> {
 
     /// A project belongs wherever it lets Applications go. What it excludes is no evidence, and a
     /// pattern counts as the text that it is: `prod-*` speaks of production without any such cluster.
-    fn of_project(project: &'w AppProject, inventory: &'w Inventory) -> Self {
-        let AppProject { metadata, spec } = project;
+    fn of_project(project: &'w EffectiveProject, inventory: &'w Inventory) -> Self {
+        let EffectiveProject { metadata, spec, .. } = project;
         let is_scoped = |cluster: &Cluster| cluster.project == metadata.name;
         // Nobody can say that it does not.
         let reaches_all = spec.is_beyond_measure();
-        let reach = spec.reach();
+        let permissions = Permissions::read(spec, inventory.fleet.project_reading());
+        let reach = (!reaches_all).then(|| permissions.reach());
         let may_reach = |cluster: &Cluster| {
             reaches_all
                 || is_scoped(cluster)
-                || !spec.permit_only_project_scoped_clusters && reach.includes(cluster)
+                || !spec.permit_only_project_scoped_clusters
+                    && reach.as_ref().is_some_and(|reach| reach.includes(cluster))
         };
         let all = &inventory.fleet.clusters;
         let clusters: Vec<&Cluster> = all.iter().filter(|cluster| may_reach(cluster)).collect();

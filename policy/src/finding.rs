@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::break_glass::BREAK_GLASS;
-use crate::ratchet::{Extent, Limits};
+use crate::ratchet::Extent;
 use crate::registry;
 use crate::rule::{Occasion, RuleId};
 
@@ -107,9 +107,14 @@ impl Finding {
         self
     }
 
-    /// Says what keeps it from going further, and would let it if it went away.
-    pub(crate) fn narrow_by(&mut self, limits: &Limits) -> &mut Self {
-        self.extent.narrow(limits);
+    /// Says whether it goes no further than in the old object, by a comparison of the rule's own, and how
+    /// it is written.
+    pub(crate) fn compare<I: IntoIterator<Item: AsRef<str>>>(
+        &mut self,
+        is_no_worse: bool,
+        written: I,
+    ) -> &mut Self {
+        self.extent.compare(is_no_worse, written);
         self
     }
 
@@ -191,6 +196,19 @@ pub fn shorten(text: &str, limit: usize) -> String {
     short
 }
 
+/// The same, but that what gives way is in the middle: URLs often differ only at their ends.
+pub(crate) fn shorten_middle(text: &str, limit: usize) -> String {
+    let count = text.chars().count();
+    if count <= limit {
+        return shorten(text, limit);
+    }
+    let kept = limit.saturating_sub(1);
+    let start: String = text.chars().take(kept / 2).collect();
+    let end: String = text.chars().skip(count - (kept - kept / 2)).collect();
+    let whole = format!("{start}…{end}");
+    shorten(&whole, limit)
+}
+
 /// Whether a character shows as itself, and leaves those around it where they are. Control characters do not, nor do the
 /// marks that reorder a text, break a line, or have no width.
 pub fn is_printed(c: char) -> bool {
@@ -252,6 +270,14 @@ mod tests {
             assert_eq!(without_user_info(url), shown);
         }
         assert_eq!(without_user_info("git@h:a/b"), "git@h:a/b");
+    }
+
+    #[test]
+    fn the_ends_of_a_long_text_can_be_seen() {
+        let url = "https://git.example.com/shop/some/long/path/orders";
+        assert_eq!(shorten_middle(url, 60), url);
+        assert_eq!(shorten_middle(url, 21), "https://gi…ath/orders");
+        assert_eq!(shorten_middle("a\nb", 5), "a b");
     }
 
     #[test]

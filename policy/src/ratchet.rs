@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState};
+use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
 use std::sync::{Arc, LazyLock};
 
 use crate::break_glass::{BREAK_GLASS, Override};
@@ -14,14 +14,13 @@ use crate::finding::{Finding, Level, Waiver};
 use crate::rule::RuleId;
 
 /// How far a violation goes. An update makes it no worse if everything that violates now did before, at the
-/// same place, and everything that narrowed it before still does.
+/// same place.
 ///
 /// Of the object's values only digests are kept, by a key that nobody knows: they can be compared, but
 /// neither printed nor imitated, and thousands of them take little.
 #[derive(Clone, Default, Eq, Hash, PartialEq)]
 pub(crate) struct Extent {
     violates: Violates,
-    narrows: Digests,
     place: Place,
     is_wherever: bool,
     /// Whether it is undecided, and was not before.
@@ -31,24 +30,36 @@ pub(crate) struct Extent {
 /// In their order, each once. Many findings may share them.
 type Digests = Arc<[u64]>;
 
-/// What keeps several findings from going further.
-#[derive(Clone)]
-pub(crate) struct Limits(Digests);
-
-impl Limits {
-    pub(crate) fn new<I: IntoIterator<Item: AsRef<str>>>(parts: I) -> Self {
-        Limits(digests(parts))
-    }
-}
-
 #[derive(Clone, Default, Eq, Hash, PartialEq)]
 enum Violates {
     /// The rule has not said so; what its message says counts.
     #[default]
     Unsaid,
     Said(Digests),
+    /// The rule has compared it with the old object itself.
+    Compared(Compared),
     /// It was not judged, so that it cannot be told.
     Unjudged,
+}
+
+/// What a rule says that has compared two objects itself. It is the very same as another that is written alike.
+#[derive(Clone, Eq)]
+struct Compared {
+    is_no_worse: bool,
+    /// How it is written.
+    written: Digests,
+}
+
+impl PartialEq for Compared {
+    fn eq(&self, other: &Self) -> bool {
+        self.written == other.written
+    }
+}
+
+impl Hash for Compared {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.written.hash(state);
+    }
 }
 
 /// Where a violation is.
@@ -125,8 +136,17 @@ impl Extent {
         self.violates = Violates::Said(digests(parts));
     }
 
-    pub(crate) fn narrow(&mut self, limits: &Limits) {
-        self.narrows = Arc::clone(&limits.0);
+    /// Whether it goes no further than what the old object permits, by the rule's own comparison. How it is
+    /// written counts only where nothing but the very same passes.
+    pub(crate) fn compare<I: IntoIterator<Item: AsRef<str>>>(
+        &mut self,
+        is_no_worse: bool,
+        written: I,
+    ) {
+        self.violates = Violates::Compared(Compared {
+            is_no_worse,
+            written: digests(written),
+        });
     }
 
     pub(crate) fn be_unjudged(&mut self) {
@@ -153,7 +173,7 @@ impl Extent {
         };
         let said = others.iter().filter_map(|other| match &other.violates {
             Violates::Said(digests) => Some(digests),
-            Violates::Unsaid | Violates::Unjudged => None,
+            Violates::Unsaid | Violates::Compared(_) | Violates::Unjudged => None,
         });
         let all = std::iter::once(own).chain(said);
         let all = all.flat_map(|digests| digests.iter().copied()).collect();
@@ -163,16 +183,20 @@ impl Extent {
     fn is_no_worse_than(&self, before: &Self) -> bool {
         match (&self.violates, &before.violates) {
             (Violates::Said(own), Violates::Said(others)) => {
-                is_within(own, others)
-                    && is_within(&before.narrows, &self.narrows)
-                    && self.place.is_covered_by(before.place)
+                is_within(own, others) && self.place.is_covered_by(before.place)
             }
+            (Violates::Compared(compared), Violates::Compared(_)) => compared.is_no_worse,
             _ => false,
         }
     }
 
-    fn is_judged(&self) -> bool {
-        self.violates != Violates::Unjudged
+    /// Whether it can be told at all that it goes no further than something before.
+    fn may_be_as_before(&self) -> bool {
+        match &self.violates {
+            Violates::Unjudged => false,
+            Violates::Compared(compared) => compared.is_no_worse,
+            Violates::Unsaid | Violates::Said(_) => true,
+        }
     }
 }
 
@@ -292,7 +316,7 @@ pub(crate) fn let_pass_as_before(
     let mut others = Vec::new();
     for finding in findings.iter_mut().filter(|new| is_denied_state(new)) {
         let comparison = ratchet.comparison(finding.rule);
-        if comparison == Comparison::Nothing || !finding.extent.is_judged() {
+        if comparison == Comparison::Nothing || !finding.extent.may_be_as_before() {
             continue;
         }
         let denial = Denial::of(finding);

@@ -53,6 +53,7 @@ mod tests {
     use argocd::Fleet;
     use argocd::application::EnabledField;
     use argocd::fleet::Parts;
+    use argocd::settings::Settings;
     use base64::Engine as _;
     use serde_json::{Value, json};
 
@@ -104,6 +105,12 @@ mod tests {
                 .map(|project| serde_json::from_value(project.clone()).unwrap())
                 .collect(),
             clusters: ["staging-eu", "prod-eu"].map(cluster).to_vec(),
+            settings: of_kind("ConfigMap")
+                .first()
+                .map_or_else(Settings::default, |settings| {
+                    let data = serde_json::from_value(settings["data"].clone()).unwrap();
+                    Settings::from_config_map(&data)
+                }),
             ..Parts::default()
         };
         let policy = of_kind("GitOpsPolicy")

@@ -11,7 +11,7 @@ use crate::environment::Membership;
 use crate::fan_out::FanOut;
 use crate::finding::{Finding, Level};
 use crate::inventory::Inventory;
-use crate::ratchet::{Extent, condense};
+use crate::ratchet::Extent;
 use crate::subject::{Operation, SubjectRef};
 
 /// The name of a rule: its only identity, in messages, metrics, policies and annotations.
@@ -189,11 +189,6 @@ impl Findings {
 
     pub(crate) fn into_inner(self) -> Vec<Finding> {
         self.found
-    }
-
-    /// Keeps as many of one kind, of which the last is compared for those that are left out too.
-    pub(crate) fn condense(&mut self, limit: usize) {
-        self.found = condense(std::mem::take(&mut self.found), limit);
     }
 
     /// Something that is to be refused.

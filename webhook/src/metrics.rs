@@ -254,13 +254,20 @@ pub struct InventorySizes {
 pub struct Features {
     /// Application keeps `spec.syncPolicy.automated.enabled`, as since Argo CD 3.1.
     pub automated_enabled: bool,
+    /// Application has `directory.disableExtensionFilter`, as since Argo CD 3.6: AppProjects are read as
+    /// that version does.
+    pub disable_extension_filter: bool,
     /// There is the kind `ImageUpdater`, as since version 1.0 of the image updater. Nothing while that
     /// is not known.
     pub image_updater: Option<bool>,
 }
 
 impl Features {
-    const NAMES: [&str; 2] = ["automated.enabled", "ImageUpdater"];
+    const NAMES: [&str; 3] = [
+        "automated.enabled",
+        "directory.disableExtensionFilter",
+        "ImageUpdater",
+    ];
 
     fn register(registry: &mut Registry) -> Vec<Gauge> {
         let gauges = Family::<Labels<1>, Gauge>::default();
@@ -275,8 +282,12 @@ impl Features {
     }
 
     /// Which are there for certain, in the order of `NAMES`.
-    fn present(self) -> [bool; 2] {
-        [self.automated_enabled, self.image_updater == Some(true)]
+    fn present(self) -> [bool; 3] {
+        [
+            self.automated_enabled,
+            self.disable_extension_filter,
+            self.image_updater == Some(true),
+        ]
     }
 }
 

@@ -48,12 +48,12 @@ pub enum ResourceScope<'r> {
 
 /// The lists of a project, compiled.
 #[derive(Clone, Debug)]
-pub(super) struct ResourceLists {
+pub(crate) struct ResourceLists {
     /// `None` is every kind, an empty list is none.
     namespace_whitelist: Option<Vec<KindPattern>>,
     namespace_blacklist: Vec<KindPattern>,
-    cluster_whitelist: Vec<ClusterPattern>,
-    cluster_blacklist: Vec<ClusterPattern>,
+    pub(crate) cluster_whitelist: Vec<ClusterPattern>,
+    pub(crate) cluster_blacklist: Vec<ClusterPattern>,
 }
 
 impl ResourceLists {
@@ -73,7 +73,7 @@ impl ResourceLists {
         }
     }
 
-    pub(super) fn permit(&self, group: &str, kind: &str, scope: ResourceScope<'_>) -> bool {
+    pub(crate) fn permit(&self, group: &str, kind: &str, scope: ResourceScope<'_>) -> bool {
         match scope {
             ResourceScope::Namespaced => {
                 let listed =
@@ -91,10 +91,10 @@ impl ResourceLists {
     }
 }
 
-#[derive(Clone, Debug)]
-struct KindPattern {
-    group: PathGlob,
-    kind: PathGlob,
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct KindPattern {
+    pub(crate) group: PathGlob,
+    pub(crate) kind: PathGlob,
 }
 
 impl KindPattern {
@@ -105,16 +105,16 @@ impl KindPattern {
         }
     }
 
-    fn matches(&self, group: &str, kind: &str) -> bool {
+    pub(crate) fn matches(&self, group: &str, kind: &str) -> bool {
         self.kind.matches(kind) && self.group.matches(group)
     }
 }
 
-#[derive(Clone, Debug)]
-struct ClusterPattern {
-    kind: KindPattern,
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct ClusterPattern {
+    pub(crate) kind: KindPattern,
     /// `None` is any name.
-    name: Option<PathGlob>,
+    pub(crate) name: Option<PathGlob>,
 }
 
 impl ClusterPattern {
@@ -125,7 +125,7 @@ impl ClusterPattern {
         }
     }
 
-    fn matches(&self, group: &str, kind: &str, name: &str) -> bool {
+    pub(crate) fn matches(&self, group: &str, kind: &str, name: &str) -> bool {
         self.kind.matches(group, kind) && self.name.as_ref().is_none_or(|glob| glob.matches(name))
     }
 }

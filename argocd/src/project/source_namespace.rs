@@ -4,7 +4,7 @@ use fancy_regex::{Regex, RegexBuilder};
 
 use crate::glob::{Glob, Separators};
 
-use super::dotnet;
+use super::{ProjectReading, dotnet};
 
 /// How often a regular expression of a project may try again before it counts as not matching.
 /// Namespace names have 63 characters at most, so an expression that needs more is pathological.
@@ -21,10 +21,13 @@ pub(super) struct NamespacePattern {
 }
 
 impl NamespacePattern {
-    pub(super) fn new(pattern: &str) -> Self {
+    /// `//` is the empty expression, which matches every namespace, and no expression since Argo CD 3.6
+    /// (`MatchStringInList`).
+    pub(super) fn new(pattern: &str, reading: ProjectReading) -> Self {
         let expression = pattern
             .strip_prefix('/')
-            .and_then(|rest| rest.strip_suffix('/'));
+            .and_then(|rest| rest.strip_suffix('/'))
+            .filter(|expression| reading == ProjectReading::UpTo35 || !expression.is_empty());
         NamespacePattern {
             expression: expression.and_then(compile),
             glob: Glob::new(pattern, Separators::None),
@@ -55,7 +58,14 @@ mod tests {
     use super::*;
 
     fn matches(pattern: &str, namespace: &str) -> bool {
-        NamespacePattern::new(pattern).matches(namespace)
+        NamespacePattern::new(pattern, ProjectReading::UpTo35).matches(namespace)
+    }
+
+    #[test]
+    fn the_empty_expression_matches_every_namespace_until_it_matches_none() {
+        let matches = |reading| NamespacePattern::new("//", reading).matches("web");
+        assert!(matches(ProjectReading::UpTo35));
+        assert!(!matches(ProjectReading::Since36));
     }
 
     #[test]
@@ -90,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_runaway_expression_does_not_match() {
-        let pattern = NamespacePattern::new(r"/^(a|aa)+\1$/");
+        let pattern = NamespacePattern::new(r"/^(a|aa)+\1$/", ProjectReading::Since36);
         let namespace = format!("{}b", "a".repeat(60));
         assert!(!pattern.matches(&namespace));
         // It ends at the limit, not because it has been tried to its end.

@@ -12,6 +12,7 @@ use clap::ValueHint;
 use clap::builder::ArgPredicate;
 use policy::{Level, RuleId, registry};
 
+use crate::argocd_version::ArgoCdVersion;
 use crate::break_glass::target::parse_name;
 use crate::cluster_access::ClusterArgs;
 use crate::error::{CommandError, chain};
@@ -129,6 +130,9 @@ pub(crate) struct CheckArgs {
 
     #[command(flatten)]
     scope: Scope,
+
+    #[command(flatten)]
+    version: ArgoCdVersion,
 
     /// Count what is undecided as denied
     #[arg(long)]

@@ -8,6 +8,7 @@ use policy::Completeness;
 use policy::fan_out::Change;
 
 use crate::argocd_namespace::ArgoCdNamespace;
+use crate::argocd_version::ArgoCdVersion;
 use crate::cluster_access::{ClusterArgs, block_on};
 use crate::error::{CommandError, chain};
 use crate::exit_status::ExitStatus;
@@ -95,6 +96,9 @@ pub(crate) struct PreviewArgs {
     #[command(flatten)]
     namespace: ArgoCdNamespace,
 
+    #[command(flatten)]
+    version: ArgoCdVersion,
+
     /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
     output: PreviewFormat,
@@ -113,7 +117,8 @@ pub(crate) fn run(args: &PreviewArgs) -> Result<ExitStatus, CommandError> {
                 .hinted("a cluster Secret has the label argocd.argoproj.io/secret-type: cluster"),
         );
     }
-    let known = args.known(&exclusions)?;
+    let mut known = args.known(&exclusions)?;
+    args.version.apply(&mut known.facts);
     let work_trees =
         Arc::new(WorkTrees::of(&args.filenames, &args.repository).map_err(CommandError::new)?);
     let intent = if args.delete {

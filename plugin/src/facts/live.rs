@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use argocd::application::EnabledField;
 use argocd::application_set::ParametersConfigMap;
+use argocd::definition::InstalledApi;
 use argocd::names::{
     APPLICATION_DEFINITION, GROUP, LABEL_SECRET_TYPE, PARAMETERS_CONFIG_MAP, SECRET_TYPE_CLUSTER,
     SECRET_TYPE_REPOSITORY, SETTINGS_CONFIG_MAP, VERSION,
@@ -89,7 +89,7 @@ impl Facts {
             format!("there is no AppProject in namespace {namespace}: name Argo CD's by --argocd-namespace")
         });
         facts.knows_policy = policy.lacks.is_none();
-        facts.enabled_field = definition.known;
+        facts.installed = definition.known;
         let mut lacking = vec![no_project];
         for list in [projects, application_sets, clusters, repositories] {
             facts.objects.extend(list.known);
@@ -255,21 +255,21 @@ impl Reader<'_> {
         Perhaps::or_if_forbidden(policy, None, consequence)
     }
 
-    async fn definition(&self) -> Result<Perhaps<EnabledField>, AccessError> {
+    async fn definition(&self) -> Result<Perhaps<InstalledApi>, AccessError> {
         let objects = of_all_namespaces(resource(
             "apiextensions.k8s.io",
             "v1",
             "CustomResourceDefinition",
             "customresourcedefinitions",
         ));
-        let read = |json: &str| EnabledField::of_definition(json).unwrap_or_default();
-        let field = self
+        let read = |json: &str| InstalledApi::of_definition(json).unwrap_or_default();
+        let installed = self
             .server
             .get(&objects, APPLICATION_DEFINITION, read)
             .await;
         Perhaps::or_if_forbidden(
-            field.map(Option::unwrap_or_default),
-            EnabledField::default(),
+            installed.map(Option::unwrap_or_default),
+            InstalledApi::default(),
             "`automated.enabled: false` is taken to be kept, as by Argo CD 3.1 and newer",
         )
     }

@@ -5,12 +5,14 @@ mod break_glass;
 mod credentials;
 mod large;
 mod operations;
+mod projects;
 mod ratchet;
 
 use std::collections::BTreeMap;
 
 use argocd::application::EnabledField;
 use argocd::fleet::Parts;
+use argocd::project::ProjectReading;
 use argocd::settings::Settings;
 use argocd::{Application, Cluster, Fleet};
 use policy::{
@@ -37,6 +39,8 @@ struct World {
     completeness: Completeness,
     enabled_field: EnabledField,
     more_clusters: Vec<Cluster>,
+    more_projects: Vec<Value>,
+    reading: ProjectReading,
 }
 
 impl Default for World {
@@ -47,6 +51,8 @@ impl Default for World {
             completeness: Completeness::Complete,
             enabled_field: EnabledField::Supported,
             more_clusters: Vec::new(),
+            more_projects: Vec::new(),
+            reading: ProjectReading::default(),
         }
     }
 }
@@ -70,9 +76,14 @@ impl World {
             }))
             .unwrap()
         };
+        let more = self.more_projects.iter().cloned();
+        let more_projects = more.map(|project| serde_json::from_value(project).unwrap());
         let parts = Parts {
             control_plane_namespace: "argocd".to_owned(),
-            projects: vec![project("shop"), project("default")],
+            projects: [project("shop"), project("default")]
+                .into_iter()
+                .chain(more_projects)
+                .collect(),
             clusters: [cluster("alpha", "staging"), cluster("omega", "prod")]
                 .into_iter()
                 .chain(self.more_clusters.iter().cloned())
@@ -82,7 +93,7 @@ impl World {
         };
         let policy: GitOpsPolicySpec = serde_json::from_value(self.policy.clone()).unwrap();
         Inventory::new(
-            Fleet::new(parts),
+            Fleet::read_by(parts, self.reading),
             self.completeness,
             self.enabled_field,
             policy,
@@ -161,7 +172,7 @@ fn each_violation_is_one_line_and_they_come_in_a_stable_order() {
     });
     insta::assert_snapshot!(World::default().judge(&bad).join("\n"), @"
     deny project-scope: spec.source.repoURL: AppProject default does not permit https://github.com/else/where; use a repository of its sourceRepos
-    deny project-scope: spec.destination: AppProject default does not permit namespace 'kube-system' on https://omega.example.com; use one of its destinations
+    deny project-scope: spec.destination: AppProject default does not permit namespace 'kube-system' on https://omega.example.com, but 'shop' there; use one of its destinations
     deny default-project: spec.project: an empty project means `default`, which permits everything unless cut down; name your team's AppProject for this environment
     deny prod-auto-sync: spec.syncPolicy.automated: auto-syncs production (labels of cluster omega): an empty `automated` is on, not off; remove `automated` or set `enabled: false` in it
     deny replicas-ignored: spec.ignoreDifferences: an autoscaler's replicas are overwritten by every sync; ignore /spec/replicas and set RespectIgnoreDifferences=true
@@ -514,7 +525,7 @@ fn ambiguous_destinations_are_denied() {
     insta::assert_snapshot!(all.join("\n"), @"
     deny project-scope: spec.destination: both name and server are set; remove one of them
     deny project-scope: spec.destination: neither name nor server is set; set one of them
-    deny project-scope: spec.destination: AppProject shop does not permit namespace 'kube-system' on omega; use one of its destinations
+    deny project-scope: spec.destination: AppProject shop does not permit namespace 'kube-system' on omega, but 'shop' there; use one of its destinations
     ");
 }
 

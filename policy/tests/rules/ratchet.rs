@@ -261,6 +261,27 @@ fn an_exemption_that_no_longer_covers_is_no_excuse() {
 }
 
 #[test]
+fn a_destination_may_be_narrowed_while_it_is_still_too_wide() {
+    let wide = |namespace: &str| {
+        json!({
+            "metadata": {"name": "shop-prod", "namespace": "argocd"},
+            "spec": {"sourceRepos": ["https://git.example.com/shop/*"], "destinations": [{"server": "*", "namespace": namespace}]},
+        })
+    };
+    let (old, new) = (wide("*").to_string(), wide("shop-*").to_string());
+    let project = |json| Object::AppProject(Box::new(serde_json::from_str(json).unwrap()));
+    let subject = Subject {
+        old: Some(project(&old)),
+        operation: Operation::Update,
+        ..Subject::new(project(&new))
+    };
+    assert_eq!(
+        evaluate(&subject, &World::default().inventory()).outcome,
+        Outcome::Admitted
+    );
+}
+
+#[test]
 fn a_project_may_become_narrower_in_steps_and_not_wider() {
     let wide = |repositories: Value, destinations: Value| {
         json!({

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use argocd::Fleet;
 use argocd::application::EnabledField;
+use argocd::definition::InstalledApi;
 use argocd::fleet::Parts;
+use argocd::project::ProjectReading;
 use kube::runtime::watcher::Event;
 use policy::gitops_policy::{InvalidPolicy, POLICY_NAME};
 use policy::{Completeness, GitOpsPolicySpec, Inventory};
@@ -291,20 +293,26 @@ impl Store {
     }
 
     fn with_policy(&self, policy: GitOpsPolicySpec) -> Result<Inventory, InvalidPolicy> {
-        let fleet = Fleet::new(Parts {
+        let installed = self.installed_api();
+        let parts = Parts {
             control_plane_namespace: self.argocd_namespace.clone(),
             projects: self.projects.readable().cloned().collect(),
             clusters: self.clusters.readable().cloned().collect(),
             repositories: self.repositories.readable().flatten().cloned().collect(),
             settings: self.settings.readable().next().cloned().unwrap_or_default(),
-        });
-        let mut inventory =
-            Inventory::new(fleet, Completeness::Complete, self.enabled_field(), policy)?;
+        };
+        let fleet = Fleet::read_by(parts, installed.project_reading);
+        let mut inventory = Inventory::new(
+            fleet,
+            Completeness::Complete,
+            installed.enabled_field,
+            policy,
+        )?;
         inventory.application_sets = self.application_sets.readable().cloned().collect();
         Ok(inventory)
     }
 
-    fn enabled_field(&self) -> EnabledField {
+    fn installed_api(&self) -> InstalledApi {
         let read = self.application_definition.readable().next();
         read.copied().unwrap_or_default()
     }
@@ -312,8 +320,10 @@ impl Store {
     /// What the installed API has. That is said once all of it is known, and whenever it changes.
     pub fn features(&mut self) -> Features {
         let image_updater = &self.image_updater_definition;
+        let installed = self.installed_api();
         let features = Features {
-            automated_enabled: self.enabled_field() == EnabledField::Supported,
+            automated_enabled: installed.enabled_field == EnabledField::Supported,
+            disable_extension_filter: installed.project_reading == ProjectReading::Since36,
             image_updater: image_updater
                 .complete
                 .then_some(!image_updater.objects.is_empty()),
@@ -323,7 +333,9 @@ impl Store {
         {
             info!(
                 automated_enabled = features.automated_enabled,
-                image_updater, "features of the installed API"
+                disable_extension_filter = features.disable_extension_filter,
+                image_updater,
+                "features of the installed API"
             );
         }
         features

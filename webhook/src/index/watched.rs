@@ -8,9 +8,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use argocd::application::EnabledField;
 use argocd::cluster::ClusterSecret;
-use argocd::definition::DefinitionError;
+use argocd::definition::{DefinitionError, InstalledApi};
 use argocd::fleet::ScopedRepository;
 use argocd::settings::{Settings, SettingsConfigMap};
 use argocd::{AppProject, ApplicationSet, Cluster, RepositorySecret};
@@ -293,13 +292,12 @@ impl Watchable for PolicyObject {
     }
 }
 
-/// The CustomResourceDefinition of Application, of which is kept whether it knows
-/// `spec.syncPolicy.automated.enabled`.
+/// The CustomResourceDefinition of Application, of which is kept what it says of the installed Argo CD.
 #[derive(Debug)]
 pub struct ApplicationDefinition;
 
 impl Watchable for ApplicationDefinition {
-    type Content = EnabledField;
+    type Content = InstalledApi;
     type Scope = ClusterResourceScope;
     const GROUP: &'static str = "apiextensions.k8s.io";
     const VERSION: &'static str = "v1";
@@ -307,8 +305,8 @@ impl Watchable for ApplicationDefinition {
     const PLURAL: &'static str = "customresourcedefinitions";
     const WATCHED: WatchedKind = WatchedKind::ApplicationDefinition;
 
-    fn read(json: &str) -> Result<EnabledField, Unreadable> {
-        EnabledField::of_definition(json).map_err(|error| match error {
+    fn read(json: &str) -> Result<InstalledApi, Unreadable> {
+        InstalledApi::of_definition(json).map_err(|error| match error {
             DefinitionError::Form(error) => error.into(),
             DefinitionError::NoSchema => Unreadable::Value(error.to_string()),
         })

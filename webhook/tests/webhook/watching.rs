@@ -431,6 +431,33 @@ async fn that_automated_sync_can_be_switched_off_counts_once_argo_cd_has_been_up
 }
 
 #[tokio::test]
+async fn projects_are_read_as_the_installed_argo_cd_does() {
+    let enabled = json!({"properties": {"enabled": {"type": "boolean"}}});
+    let old = application_definition(&enabled);
+    let mut shop = project("team-shop", "web-*");
+    let everywhere =
+        json!([{"server": "*", "namespace": "*"}, {"name": "!staging", "namespace": "kube-*"}]);
+    shop["spec"]["destinations"] = everywhere;
+    let server = ApiServer::new()
+        .with(APPLICATION_DEFINITION, vec![old])
+        .with(PROJECTS, vec![shop]);
+    let definitions = server.events(APPLICATION_DEFINITION);
+    let watching = watch(server);
+    synced(&watching.webhook).await;
+    assert!(!allows(&watching.webhook, &application()).await);
+    let mut new = application_definition(&enabled);
+    let spec = &mut new["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+    spec["properties"]["source"]["properties"]["directory"]["properties"]["disableExtensionFilter"] =
+        json!({"type": "boolean"});
+    let upgraded = event("MODIFIED", &new);
+    definitions.unbounded_send(Ok(upgraded.into())).unwrap();
+    until("the exclusion holds in its namespaces only", async || {
+        allows(&watching.webhook, &application()).await
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_image_updaters_own_kind_is_noticed_as_it_comes_and_goes() {
     let server = ApiServer::new();
     let definitions = server.events(IMAGE_UPDATER_DEFINITION);

@@ -30,6 +30,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
         Completeness::Partial
     };
     let mut facts = Facts::new(namespace, completeness);
+    args.version.apply(&mut facts);
     facts.add(&judged.manifests, Source::Judged);
     facts.add(&given.manifests, Source::Given);
     for text in &facts.repeated {

@@ -51,6 +51,7 @@ async fn read(args: &CheckArgs) -> Result<Read, CommandError> {
     for text in &lacking {
         output::warning(text);
     }
+    args.version.apply(&mut facts);
     let judge = Judge::new(&facts, Timestamp::now())?;
     if let Some(flaw) = judge.inventory().policy().flaw() {
         let what = format!("gitopspolicy/{POLICY_NAME}: spec.environments: {flaw}");
