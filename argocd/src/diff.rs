@@ -6,17 +6,16 @@
 
 mod jq;
 mod managed_fields;
-mod paths;
 mod pointer;
 
 use serde_json::Value;
 
 pub use self::jq::JqError;
-use self::jq::JqPath;
+use self::jq::{Conditions, JqPath, Undecided};
 use crate::application::IgnoreDifference;
 use crate::glob::{Glob, Separators};
-use crate::settings::{Customizations, InvalidCustomization};
-use crate::text::Text;
+use crate::go_template::Work;
+use crate::settings::{Customizations, IgnoredFields, InvalidCustomization};
 
 /// Why Argo CD, or we, cannot compare. Argo CD then compares nothing of the whole Application.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -33,7 +32,10 @@ pub enum ComparisonError {
         #[source]
         source: JqError,
     },
-    /// There is more of it than is judged in bounded time.
+    /// A jq path leaves nothing to compare.
+    #[error("a jq path expression deletes the whole object")]
+    NothingLeft,
+    /// There is more of it than is judged. Argo CD goes on.
     #[error("there are more than {limit} {what}")]
     TooMuch {
         /// Of what.
@@ -41,6 +43,9 @@ pub enum ComparisonError {
         /// The most that are judged.
         limit: usize,
     },
+    /// It takes more work than may be spent on it. Argo CD goes on.
+    #[error("it takes more work than is spent on it")]
+    TooMuchWork,
 }
 
 /// How many entries, and how many pointers, paths and managers in all of them, are judged. Who may
@@ -49,25 +54,48 @@ const ENTRY_LIMIT: usize = 256;
 const FIELD_LIMIT: usize = 1_024;
 /// The longest pattern or pointer, in bytes. A longer one matches nothing that exists.
 const TEXT_LIMIT: usize = 512;
-/// How many jq programs, as opposed to plain paths, are run; further ones are left out.
-const PROGRAM_LIMIT: usize = 8;
+/// What is spent on each byte of a jq path that is compiled.
+const COMPILATION: u64 = 64;
+/// What is spent on each byte of a pattern or pointer that is tried.
+const TRIAL: u64 = 2;
+
+impl IgnoreRules {
+    /// The work that is spent on what one Application ignores.
+    pub const WORK: u64 = 4 << 20;
+}
 
 /// What an Application ignores, its own entries and the system's, ready to be applied.
 #[derive(Clone, Debug)]
-pub struct IgnoredDifferences<'r> {
-    entries: Vec<Entry<'r>>,
-    customizations: &'r Customizations,
+pub struct IgnoreRules {
+    own: Vec<IgnoreRule>,
+    system: Customizations,
 }
 
+/// Fields of some objects that are ignored.
 #[derive(Clone, Debug)]
-struct Entry<'r> {
+pub(crate) struct IgnoreRule {
     group: Glob,
     kind: Glob,
-    name: &'r str,
-    namespace: &'r str,
-    pointers: Vec<&'r str>,
+    name: String,
+    namespace: String,
+    pointers: Vec<String>,
     jq_paths: Vec<JqPath>,
-    managers: Vec<&'r str>,
+    managers: Vec<String>,
+    /// The one `group/kind` that the managers are trusted with, if it is not all that match.
+    managers_of: Option<String>,
+    /// What trying it takes.
+    cost: u64,
+}
+
+/// Whether a difference is hidden.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Hidden {
+    /// It does not count.
+    Yes,
+    /// It counts.
+    No,
+    /// A jq path may hide it that is not worked out here.
+    Undecided,
 }
 
 /// Group, kind, namespace and name of an object.
@@ -96,129 +124,255 @@ impl Identity {
     }
 }
 
-impl<'r> IgnoredDifferences<'r> {
-    /// Reads `spec.ignoreDifferences` together with the system-wide customizations.
+impl IgnoreRules {
+    /// Reads `spec.ignoreDifferences` together with the system-wide customizations, which have been
+    /// compiled before. Compiling the Application's own jq paths is taken off the work.
     ///
     /// # Errors
     /// A customization cannot be read, or a jq path does not compile: one is enough to fail the
-    /// comparison of every object, whatever object it is for.
+    /// comparison of every object, whatever object it is for. There is too much of it.
     pub fn new(
-        own: &'r [IgnoreDifference<'_>],
-        customizations: &'r Customizations,
+        own: &[IgnoreDifference<'_>],
+        customizations: &Customizations,
+        work: &Work,
     ) -> Result<Self, ComparisonError> {
-        if let Some(invalid) = customizations.invalid() {
-            return Err(invalid.clone().into());
-        }
+        customizations.rules()?;
         check_size(own)?;
-        let mut programs = Programs(0);
-        let mut entries = Vec::with_capacity(own.len());
+        let mut rules = Vec::with_capacity(own.len());
         for entry in own {
-            entries.push(Entry {
-                group: glob(&entry.group),
-                kind: glob(&entry.kind),
-                name: &entry.name,
-                namespace: &entry.namespace,
-                pointers: entry.json_pointers.iter().map(Text::as_str).collect(),
-                jq_paths: programs.compile(entry.jq_path_expressions.iter().map(Text::as_str))?,
-                managers: entry
-                    .managed_fields_managers
-                    .iter()
-                    .map(Text::as_str)
-                    .collect(),
-            });
+            let texts = |texts: &[crate::text::Text<'_>]| {
+                texts.iter().map(|text| text.as_str().to_owned()).collect()
+            };
+            let fields = IgnoredFields {
+                json_pointers: texts(&entry.json_pointers),
+                jq_path_expressions: texts(&entry.jq_path_expressions),
+                managed_fields_managers: texts(&entry.managed_fields_managers),
+            };
+            let length: usize = fields.jq_path_expressions.iter().map(String::len).sum();
+            work.spend((length as u64).saturating_mul(COMPILATION))
+                .map_err(|_| ComparisonError::TooMuchWork)?;
+            let mut rule = IgnoreRule::new(&entry.group, &entry.kind, fields)?;
+            entry.name.as_str().clone_into(&mut rule.name);
+            entry.namespace.as_str().clone_into(&mut rule.namespace);
+            rules.push(rule);
         }
-        for customization in customizations.iter() {
-            let fields = &customization.fields;
-            let expressions = fields.jq_path_expressions.iter().map(String::as_str);
-            entries.push(Entry {
-                group: glob(&customization.group),
-                kind: glob(&customization.kind),
-                name: "",
-                namespace: "",
-                pointers: fields.json_pointers.iter().map(String::as_str).collect(),
-                jq_paths: programs.compile(expressions)?,
-                // Looked up by the exact kind; see `managers`.
-                managers: Vec::new(),
-            });
-        }
-        Ok(IgnoredDifferences {
-            entries,
-            customizations,
+        Ok(IgnoreRules {
+            own: rules,
+            system: customizations.clone(),
         })
     }
 
-    /// What applies to objects of one kind, whatever their name.
-    #[must_use]
-    pub fn of_kind(mut self, group: &str, kind: &str) -> Self {
-        self.entries
-            .retain(|entry| entry.group.matches(group) && entry.kind.matches(kind));
-        self
-    }
-
-    /// Names and namespaces of the objects that entries are limited to; empty where they are not.
-    pub fn names(&self) -> impl Iterator<Item = (&'r str, &'r str)> {
-        self.entries
+    fn rules(&self) -> impl Iterator<Item = &IgnoreRule> {
+        self.own
             .iter()
-            .map(|entry| (entry.name, entry.namespace))
+            .chain(self.system.rules().unwrap_or_default())
     }
 
-    /// Takes out of both objects what does not count.
-    pub fn normalize(&self, desired: &mut Value, live: &mut Value) {
+    /// Names and namespaces of the objects of a kind that entries are limited to; empty where they
+    /// are not.
+    pub fn names<'r>(
+        &'r self,
+        group: &'r str,
+        kind: &'r str,
+    ) -> impl Iterator<Item = (&'r str, &'r str)> {
+        self.own
+            .iter()
+            .filter(move |rule| rule.group.matches(group) && rule.kind.matches(kind))
+            .map(|rule| (rule.name.as_str(), rule.namespace.as_str()))
+    }
+
+    /// Takes out of both objects what does not count, and what that needs off the work. Whether
+    /// that is all is [`Hidden::Undecided`] where a jq path is not worked out here.
+    ///
+    /// # Errors
+    /// Nothing remains of either, on which Argo CD fails.
+    pub fn normalize(
+        &self,
+        desired: &mut Value,
+        live: &mut Value,
+        work: &Work,
+    ) -> Result<bool, ComparisonError> {
         managed_fields::normalize(desired, live, &self.managers(&Identity::of(desired)));
-        for object in [desired, live] {
-            let identity = Identity::of(object);
-            for entry in self.entries.iter().filter(|e| e.applies_to(&identity)) {
-                for pointer in &entry.pointers {
-                    pointer::remove(object, pointer);
-                }
-                for path in &entry.jq_paths {
-                    path.delete_from(object);
-                }
+        let desired_is_known = self.patch(desired, Conditions::AsTheyAre, work);
+        let live_is_known = self.patch(live, Conditions::AsTheyAre, work);
+        if desired.is_null() && live.is_null() {
+            return Err(ComparisonError::NothingLeft);
+        }
+        Ok(desired_is_known && live_is_known)
+    }
+
+    /// Applies pointers and jq paths, and says whether all of them were. Argo CD undoes all of it
+    /// where something else than an object comes out.
+    fn patch(&self, object: &mut Value, conditions: Conditions, work: &Work) -> bool {
+        let identity = Identity::of(object);
+        let before = object.clone();
+        let mut all = true;
+        for rule in self.rules() {
+            if work.spend(rule.cost).is_err() {
+                return false;
+            }
+            if !rule.applies_to(&identity) {
+                continue;
+            }
+            for pointer in &rule.pointers {
+                pointer::remove(object, pointer);
+            }
+            for path in &rule.jq_paths {
+                all &= delete(path, object, conditions, work).is_ok();
             }
         }
+        if !matches!(object, Value::Null | Value::Object(_)) {
+            *object = before;
+        }
+        all
     }
 
-    /// Whether a difference at a place, in objects that are equal otherwise, is hidden.
-    pub fn hides(&self, pointer: &str, desired: &Value, live: &Value) -> bool {
-        let (mut desired, mut live) = (desired.clone(), live.clone());
-        self.normalize(&mut desired, &mut live);
-        desired.pointer(pointer) == live.pointer(pointer)
+    /// Whether a difference at a place, in objects that are equal otherwise, is hidden. A field that
+    /// is not desired is left alone by Argo CD, unless it was applied before (gitops-engine,
+    /// `ThreeWayDiff`).
+    ///
+    /// # Errors
+    /// Argo CD fails on the comparison.
+    pub fn hides(
+        &self,
+        pointer: &str,
+        desired: &Value,
+        live: &Value,
+        work: &Work,
+    ) -> Result<Hidden, ComparisonError> {
+        let (mut new, mut old) = (desired.clone(), live.clone());
+        let mut known = self.normalize(&mut new, &mut old, work)?;
+        let at = |object: &Value| {
+            object
+                .pointer(pointer)
+                .filter(|value| !value.is_null())
+                .cloned()
+        };
+        let counts = match (at(&new), at(&old)) {
+            (Some(new), old) => Some(new) != old,
+            (None, Some(_)) => last_applied(&old).is_some_and(|mut applied| {
+                known &= self.patch(&mut applied, Conditions::AsTheyAre, work);
+                at(&applied).is_some()
+            }),
+            (None, None) => false,
+        };
+        // An ignore that applies to one side only makes a difference elsewhere.
+        let elsewhere = || {
+            let rest = |object: &Value| {
+                let mut rest = object.clone();
+                pointer::remove(&mut rest, pointer);
+                rest
+            };
+            is_part(&rest(desired), live) && !is_part(&rest(&new), &old)
+        };
+        Ok(match (counts || elsewhere(), known) {
+            (false, _) => Hidden::Yes,
+            (true, true) => Hidden::No,
+            (true, false) => Hidden::Undecided,
+        })
+    }
+
+    /// Whether a place may be ignored in an object that has something else in it than this one: a jq
+    /// path looks at what is there, or is not worked out here.
+    pub fn may_hide(&self, pointer: &str, object: &Value, work: &Work) -> bool {
+        let mut left = object.clone();
+        let known = self.patch(&mut left, Conditions::Either, work);
+        !known || left.pointer(pointer).is_none()
     }
 
     fn managers(&self, object: &Identity) -> Vec<&str> {
-        let own = self
-            .entries
-            .iter()
-            .filter(|entry| entry.applies_to(object))
-            .flat_map(|entry| entry.managers.iter().copied());
-        let system = self
-            .customizations
-            .managers(&object.group, &object.kind)
-            .map(String::as_str);
-        own.chain(system).collect()
+        let key = format!("{}/{}", object.group, object.kind);
+        let are_trusted = |rule: &&IgnoreRule| match &rule.managers_of {
+            Some(only) => *only == key || only == "*/*",
+            None => rule.applies_to(object),
+        };
+        let rules = self.rules().filter(are_trusted);
+        rules
+            .flat_map(|rule| &rule.managers)
+            .map(String::as_str)
+            .collect()
     }
 }
 
-/// Compiles jq paths and counts the programs among them.
-struct Programs(usize);
-
-impl Programs {
-    fn compile<'e>(
-        &mut self,
-        expressions: impl Iterator<Item = &'e str>,
-    ) -> Result<Vec<JqPath>, ComparisonError> {
-        expressions
-            .map(|expression| {
-                let may_run = self.0 < PROGRAM_LIMIT;
-                let path =
-                    JqPath::compile(expression, may_run).map_err(|source| ComparisonError::Jq {
-                        expression: expression.to_owned(),
-                        source,
-                    })?;
-                self.0 += usize::from(path.is_program());
-                Ok(path)
+impl IgnoreRule {
+    fn new(group: &str, kind: &str, fields: IgnoredFields) -> Result<Self, ComparisonError> {
+        let compile = |expression: &String| {
+            JqPath::compile(expression).map_err(|source| ComparisonError::Jq {
+                expression: expression.clone(),
+                source,
             })
-            .collect()
+        };
+        let jq_paths = fields.jq_path_expressions.iter().map(compile);
+        let jq_paths = jq_paths.collect::<Result<_, _>>()?;
+        let pointers: usize = fields.json_pointers.iter().map(String::len).sum();
+        let length = group.len() + kind.len() + pointers + 1;
+        Ok(IgnoreRule {
+            group: Glob::new(group, Separators::None),
+            kind: Glob::new(kind, Separators::None),
+            name: String::new(),
+            namespace: String::new(),
+            pointers: fields.json_pointers,
+            jq_paths,
+            managers: fields.managed_fields_managers,
+            managers_of: None,
+            cost: (length as u64).saturating_mul(TRIAL),
+        })
+    }
+
+    /// What a customization ignores, under its key in the settings: `group/kind`, or only a kind.
+    ///
+    /// Unlike pointers and jq paths, field managers are looked up by exactly that key, then for all
+    /// kinds (Argo CD 3.5, `ignoreDifferencesConfig`).
+    pub(crate) fn of_all_applications(
+        key: &str,
+        fields: IgnoredFields,
+    ) -> Result<Self, ComparisonError> {
+        let (group, kind) = key.split_once('/').unwrap_or(("", key));
+        let mut rule = IgnoreRule::new(group, kind, fields)?;
+        rule.managers_of = Some(key.to_owned());
+        Ok(rule)
+    }
+
+    fn applies_to(&self, object: &Identity) -> bool {
+        self.group.matches(&object.group)
+            && self.kind.matches(&object.kind)
+            && (self.name.is_empty() || self.name == object.name)
+            && (self.namespace.is_empty() || self.namespace == object.namespace)
+    }
+}
+
+fn delete(
+    path: &JqPath,
+    object: &mut Value,
+    conditions: Conditions,
+    work: &Work,
+) -> Result<(), Undecided> {
+    let before = work.left();
+    let mut left = before;
+    let outcome = path.delete_from(object, conditions, &mut left);
+    let spent = work.spend(before.saturating_sub(left));
+    outcome.and(spent.map_err(|_| Undecided))
+}
+
+/// What a live object says that it was made of.
+fn last_applied(live: &Value) -> Option<Value> {
+    let annotations = live.pointer("/metadata/annotations")?;
+    let text = annotations.get("kubectl.kubernetes.io/last-applied-configuration")?;
+    serde_json::from_str(text.as_str()?).ok()
+}
+
+/// Whether all that is desired is there.
+fn is_part(desired: &Value, live: &Value) -> bool {
+    match (desired, live) {
+        (Value::Null, _) => true,
+        (Value::Object(desired), Value::Object(live)) => desired.iter().all(|(name, value)| {
+            value.is_null() || live.get(name).is_some_and(|live| is_part(value, live))
+        }),
+        (Value::Array(desired), Value::Array(live)) => {
+            let mut pairs = desired.iter().zip(live);
+            desired.len() == live.len() && pairs.all(|(desired, live)| is_part(desired, live))
+        }
+        _ => desired == live,
     }
 }
 
@@ -246,17 +400,4 @@ fn check_size(entries: &[IgnoreDifference<'_>]) -> Result<(), ComparisonError> {
         return too_much("bytes in a pattern or pointer", TEXT_LIMIT);
     }
     Ok(())
-}
-
-fn glob(pattern: &str) -> Glob {
-    Glob::new(pattern, Separators::None)
-}
-
-impl Entry<'_> {
-    fn applies_to(&self, object: &Identity) -> bool {
-        self.group.matches(&object.group)
-            && self.kind.matches(&object.kind)
-            && (self.name.is_empty() || self.name == object.name)
-            && (self.namespace.is_empty() || self.namespace == object.namespace)
-    }
 }

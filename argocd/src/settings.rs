@@ -1,10 +1,13 @@
 //! Argo CD's settings in the ConfigMap `argocd-cm`: the part that decides on scope and diffs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::diff::{ComparisonError, IgnoreRule};
+use crate::go_json;
 use crate::kubernetes::{InvalidSelector, LabelSelector, Selector};
 use crate::text::{null_as_default, object, objects};
 use crate::yaml;
@@ -79,39 +82,26 @@ struct GlobalProjectEntry {
 struct GlobalProjectEntries(#[serde(deserialize_with = "objects")] Vec<GlobalProjectEntry>);
 
 /// The differences that `argocd-cm` ignores everywhere: `resource.customizations`, and
-/// `resource.customizations.ignoreDifferences.*`.
-#[derive(Clone, Debug, Default)]
-pub struct Customizations {
-    all: Vec<Customization>,
-    invalid: Option<InvalidCustomization>,
-}
+/// `resource.customizations.ignoreDifferences.*`. They are compiled once, and clones share them.
+#[derive(Clone, Debug)]
+pub struct Customizations(Arc<Result<Vec<IgnoreRule>, ComparisonError>>);
 
-/// What is ignored in one kind of object.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Customization {
-    /// Glob on the group.
-    pub group: String,
-    /// Glob on the kind.
-    pub kind: String,
-    /// Whether the key names the group, if only an empty one. Field managers need that.
-    names_group: bool,
-    /// What is ignored.
-    pub fields: IgnoredFields,
+impl Default for Customizations {
+    /// None.
+    fn default() -> Self {
+        Customizations(Arc::new(Ok(Vec::new())))
+    }
 }
 
 /// What one customization ignores.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "camelCase", default)]
-pub struct IgnoredFields {
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct IgnoredFields {
     /// JSON Pointers.
-    #[serde(deserialize_with = "null_as_default")]
-    pub json_pointers: Vec<String>,
+    pub(crate) json_pointers: Vec<String>,
     /// jq paths.
-    #[serde(deserialize_with = "null_as_default")]
-    pub jq_path_expressions: Vec<String>,
+    pub(crate) jq_path_expressions: Vec<String>,
     /// Field managers.
-    #[serde(deserialize_with = "null_as_default")]
-    pub managed_fields_managers: Vec<String>,
+    pub(crate) managed_fields_managers: Vec<String>,
 }
 
 /// A customization that Argo CD cannot read; it then compares nothing at all.
@@ -123,7 +113,7 @@ pub struct InvalidCustomization {
 }
 
 const LEGACY: &str = "resource.customizations";
-const IGNORE_DIFFERENCES: &str = "resource.customizations.ignoreDifferences.";
+const COMPARE_OPTIONS: &str = "resource.compareoptions";
 
 impl Settings {
     /// Reads the data of `argocd-cm`.
@@ -160,89 +150,181 @@ fn with_texts(value: Value) -> Value {
     }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct LegacyCustomization {
-    #[serde(deserialize_with = "null_as_default")]
-    ignore_differences: String,
-}
-
 impl Customizations {
     /// Follows Argo CD 3.5, `SettingsManager.GetResourceOverrides`.
     fn new(data: &BTreeMap<String, String>) -> Self {
-        let mut customizations = Customizations::default();
-        if let Some(text) = data.get(LEGACY) {
-            customizations.add_legacy(text);
+        Customizations(Arc::new(rules(data)))
+    }
+
+    /// What is ignored.
+    ///
+    /// # Errors
+    /// A customization cannot be read, or a jq path in it does not compile.
+    pub(crate) fn rules(&self) -> Result<&[IgnoreRule], ComparisonError> {
+        match &*self.0 {
+            Ok(rules) => Ok(rules),
+            Err(error) => Err(error.clone()),
         }
-        for (key, text) in data {
-            if let Some(name) = key.strip_prefix(IGNORE_DIFFERENCES) {
-                customizations.add(key, override_key(name).as_deref(), text);
+    }
+}
+
+fn rules(data: &BTreeMap<String, String>) -> Result<Vec<IgnoreRule>, ComparisonError> {
+    let mut fields = BTreeMap::new();
+    let invalid = |key: &str| InvalidCustomization {
+        key: key.to_owned(),
+    };
+    if let Some(text) = data.get(LEGACY) {
+        fields = legacy(text).ok_or_else(|| invalid(LEGACY))?;
+    }
+    for (key, text) in data.iter().filter(|(key, _)| key.starts_with(LEGACY)) {
+        // `resource.customizations.<type>.<group_kind>`; what has fewer parts is not looked at.
+        let parts: Vec<&str> = key.splitn(4, '.').collect();
+        let [_, _, kind_of, name] = parts[..] else {
+            continue;
+        };
+        let own = match kind_of {
+            "ignoreDifferences" => Some(ignored_fields(text).ok_or_else(|| invalid(key))?),
+            _ if is_readable(kind_of, text) => None,
+            _ => return Err(invalid(key).into()),
+        };
+        let name = override_key(name).ok_or_else(|| invalid(key))?;
+        if let Some(own) = own {
+            fields.insert(name, own);
+        }
+    }
+    if let Some(text) = data.get(COMPARE_OPTIONS) {
+        are_compare_options(text).ok_or_else(|| invalid(COMPARE_OPTIONS))?;
+    }
+    fields
+        .into_iter()
+        .map(|(key, fields)| IgnoreRule::of_all_applications(&key, fields))
+        .collect()
+}
+
+/// The customizations of all kinds in one text.
+fn legacy(text: &str) -> Option<BTreeMap<String, IgnoredFields>> {
+    let kinds = members(yaml::value(text).ok()?)?;
+    let read = |(kind, customization)| {
+        let fields = members(customization)?;
+        let mut ignored = IgnoredFields::default();
+        for (name, value) in fields {
+            let field = [
+                "ignoreDifferences",
+                "ignoreResourceUpdates",
+                "health.lua",
+                "actions",
+            ];
+            let others = ["health.lua.useOpenLibs", "knownTypeFields"];
+            let known = go_json::fold(&name, &field).or_else(|| go_json::fold(&name, &others));
+            match known.map(|(field, _)| field) {
+                Some("ignoreDifferences") => ignored = ignored_fields(&scalar(value)?)?,
+                Some("ignoreResourceUpdates") => {
+                    ignored_fields(&scalar(value)?)?;
+                }
+                Some("health.lua" | "actions") => {
+                    scalar(value)?;
+                }
+                Some("health.lua.useOpenLibs") => {
+                    matches!(value, Value::Bool(_) | Value::Null).then_some(())?;
+                }
+                Some("knownTypeFields") => are_known_type_fields(value)?,
+                _ => {}
             }
         }
-        customizations
-    }
+        Some((kind, ignored))
+    };
+    kinds.into_iter().map(read).collect()
+}
 
-    fn add_legacy(&mut self, text: &str) {
-        let parsed: Option<BTreeMap<String, LegacyCustomization>> = yaml::value(text)
-            .ok()
-            .and_then(|value| serde_json::from_value(value).ok());
-        let Some(parsed) = parsed else {
-            return self.reject(LEGACY);
-        };
-        for (name, customization) in parsed {
-            self.add(LEGACY, Some(&name), &customization.ignore_differences);
+/// Whether Argo CD can read a customization that ignores no differences. It must know the type.
+fn is_readable(kind_of: &str, text: &str) -> bool {
+    match kind_of {
+        "ignoreResourceUpdates" => ignored_fields(text).is_some(),
+        "health" | "actions" => true,
+        // Go's `strconv.ParseBool`.
+        "useOpenLibs" => [
+            "1", "t", "T", "true", "TRUE", "True", "0", "f", "F", "false", "FALSE", "False",
+        ]
+        .contains(&text),
+        "knownTypeFields" => {
+            let fields = yaml::value(text).ok();
+            fields.and_then(are_known_type_fields).is_some()
+        }
+        _ => false,
+    }
+}
+
+fn ignored_fields(text: &str) -> Option<IgnoredFields> {
+    let mut ignored = IgnoredFields::default();
+    for (name, value) in members(yaml::value(text).ok()?)? {
+        let names = ["jsonPointers", "jqPathExpressions", "managedFieldsManagers"];
+        match go_json::fold(&name, &names).map(|(field, _)| field) {
+            Some("jsonPointers") => ignored.json_pointers = scalars(value)?,
+            Some("jqPathExpressions") => ignored.jq_path_expressions = scalars(value)?,
+            Some("managedFieldsManagers") => ignored.managed_fields_managers = scalars(value)?,
+            _ => {}
         }
     }
+    Some(ignored)
+}
 
-    /// Adds what is ignored under a name such as `apps/Deployment`, `/Secret`, `Secret` or `*/*`.
-    fn add(&mut self, key: &str, name: Option<&str>, text: &str) {
-        let fields = yaml::value(text)
-            .ok()
-            .and_then(|value| serde_json::from_value::<Option<IgnoredFields>>(value).ok());
-        let (Some(name), Some(fields)) = (name, fields) else {
-            return self.reject(key);
-        };
-        let (group, kind) = name.split_once('/').unwrap_or(("", name));
-        self.all.push(Customization {
-            group: group.to_owned(),
-            kind: kind.to_owned(),
-            names_group: name.contains('/'),
-            fields: fields.unwrap_or_default(),
-        });
+fn are_known_type_fields(value: Value) -> Option<()> {
+    for item in items(value)? {
+        for (name, value) in members(item)? {
+            if go_json::fold(&name, &["field", "type"]).is_some() {
+                scalar(value)?;
+            }
+        }
     }
+    Some(())
+}
 
-    fn reject(&mut self, key: &str) {
-        self.invalid.get_or_insert_with(|| InvalidCustomization {
-            key: key.to_owned(),
-        });
+fn are_compare_options(text: &str) -> Option<()> {
+    for (name, value) in members(yaml::value(text).ok()?)? {
+        let booleans = [
+            "ignoreAggregatedRoles",
+            "ignoreDifferencesOnResourceUpdates",
+        ];
+        if go_json::fold(&name, &booleans).is_some() {
+            matches!(value, Value::Bool(_) | Value::Null).then_some(())?;
+        } else if go_json::fold(&name, &["ignoreResourceStatusField"]).is_some() {
+            scalar(value)?;
+        }
     }
+    Some(())
+}
 
-    /// All customizations.
-    pub fn iter(&self) -> impl Iterator<Item = &Customization> {
-        self.all.iter()
+/// The members of a map, of which null has none.
+fn members(value: Value) -> Option<Map<String, Value>> {
+    match value {
+        Value::Null => Some(Map::new()),
+        Value::Object(members) => Some(members),
+        _ => None,
     }
+}
 
-    /// The first customization that cannot be read, if any.
-    pub fn invalid(&self) -> Option<&InvalidCustomization> {
-        self.invalid.as_ref()
+/// The items of a list likewise.
+fn items(value: Value) -> Option<Vec<Value>> {
+    match value {
+        Value::Null => Some(Vec::new()),
+        Value::Array(items) => Some(items),
+        _ => None,
     }
+}
 
-    /// The field managers that are trusted with a kind. Unlike pointers and jq paths they are
-    /// looked up by exactly `group/kind`, then for all kinds (Argo CD 3.5,
-    /// `ignoreDifferencesConfig`).
-    pub(crate) fn managers(&self, group: &str, kind: &str) -> impl Iterator<Item = &String> {
-        let exact = move |customization: &&Customization| {
-            customization.names_group && customization.group == group && customization.kind == kind
-        };
-        let all_kinds = |customization: &&Customization| {
-            customization.group == "*" && customization.kind == "*"
-        };
-        self.all
-            .iter()
-            .filter(exact)
-            .chain(self.all.iter().filter(all_kinds))
-            .flat_map(|customization| &customization.fields.managed_fields_managers)
+/// A text, which a number or a boolean is as well where one is wanted (sigs.k8s.io/yaml).
+fn scalar(value: Value) -> Option<String> {
+    match value {
+        Value::Null => Some(String::new()),
+        Value::String(text) => Some(text),
+        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        Value::Array(_) | Value::Object(_) => None,
     }
+}
+
+fn scalars(value: Value) -> Option<Vec<String>> {
+    let items = items(value)?;
+    items.into_iter().map(scalar).collect()
 }
 
 /// `apps_Deployment` as `apps/Deployment`, `all` as `*/*`; `None` if it is neither.

@@ -20,8 +20,9 @@ use argocd::cluster::config::{Login, LoginError};
 use argocd::cluster::{ClusterSecret, ClusterSecretError};
 use argocd::conditions::{Problem, conditions};
 use argocd::destination::DestinationError;
-use argocd::diff::{ComparisonError, IgnoredDifferences};
+use argocd::diff::{ComparisonError, Hidden, IgnoreRules};
 use argocd::fleet::{Fleet, Parts, ScopedRepository};
+use argocd::go_template::Work;
 use argocd::names::{LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER, SECRET_TYPE_REPOSITORY};
 use argocd::project::{AppProject, Permissions, ResourceScope};
 use argocd::settings::Settings;
@@ -315,10 +316,13 @@ fn replicas_ignored(input: &Value) -> Value {
     let entries: Option<Vec<argocd::application::IgnoreDifference<'_>>> =
         serde_json::from_str(&json).expect("entries decode");
     let settings = settings(input);
-    match IgnoredDifferences::new(&entries.unwrap_or_default(), &settings.ignore_differences) {
-        Ok(ignored) => {
-            json!({"ignored": ignored.hides("/spec/replicas", &input["desired"], &input["live"])})
-        }
+    let entries = entries.unwrap_or_default();
+    let work = Work::new(16 << 20);
+    let hidden = IgnoreRules::new(&entries, &settings.ignore_differences, &work)
+        .and_then(|rules| rules.hides("/spec/replicas", &input["desired"], &input["live"], &work));
+    match hidden {
+        Ok(Hidden::Undecided) => json!({"undecided": true}),
+        Ok(hidden) => json!({"ignored": hidden == Hidden::Yes}),
         Err(ComparisonError::Settings(_)) => json!({"error": "settings"}),
         Err(_) => json!({"error": "comparison"}),
     }

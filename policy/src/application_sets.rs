@@ -11,6 +11,8 @@ use argocd::Application;
 use argocd::application_set::{
     ApplicationSet, ExpansionError, Generated, GeneratedApplication, Limits, Undecided,
 };
+use argocd::diff::IgnoreRules;
+use argocd::go_template::Work;
 use serde_json::Value;
 
 use crate::break_glass::claim::inherited;
@@ -231,7 +233,8 @@ impl Children {
                                 field: "/spec/template".to_owned(),
                                 message: error.to_string(),
                             })?;
-                    let child = Child::new(application, &generated, set, ask, inventory);
+                    let child =
+                        Child::new(application, &generated, set, ask, inventory, &limits.work);
                     children.known.push(child);
                 }
             }
@@ -360,6 +363,7 @@ impl Child {
         set: &ApplicationSet<'_>,
         ask: Ask<'_>,
         inventory: &Inventory,
+        work: &Work,
     ) -> Self {
         let mut hasher = DefaultHasher::new();
         generated.json().hash(&mut hasher);
@@ -382,7 +386,7 @@ impl Child {
             lacks_spec: generated.loses_its_spec(&application),
         };
         if ask.includes(&child.name, fingerprint) && !child.lacks_spec {
-            let found = condensed(judge_application(application, set, inventory));
+            let found = condensed(judge_application(application, set, inventory, work));
             match ask {
                 Ask::Named(_) => child.denials = Denial::all(&found),
                 Ask::All | Ask::Unlike(_) | Ask::None => {
@@ -442,6 +446,7 @@ fn judge_application(
     application: Application<'_>,
     set: &ApplicationSet<'_>,
     inventory: &Inventory,
+    work: &Work,
 ) -> Vec<Finding> {
     let subject = Subject::new(Object::Application(Box::new(application)));
     let generated = SubjectRef {
@@ -450,7 +455,7 @@ fn judge_application(
     };
     let findings = RULES
         .iter()
-        .flat_map(|rule| apply(*rule, generated, None, inventory));
+        .flat_map(|rule| apply(*rule, generated, None, inventory, work));
     findings.chain(inherited(&subject.object)).collect()
 }
 
@@ -516,7 +521,8 @@ fn judge_template(
         }
         field => is_open(field),
     };
-    let mut findings = judge_application(application, set, inventory);
+    let work = Work::new(IgnoreRules::WORK);
+    let mut findings = judge_application(application, set, inventory, &work);
     // A project or cluster whose name is not known yet cannot be missed.
     findings.retain(|finding| !finding.rests_on_absence || !is_name_open(finding));
     for finding in &mut findings {
@@ -538,4 +544,109 @@ fn judge_template(
 fn order_of(rule: RuleId) -> usize {
     let place = RULES.iter().position(|own| own.metadata().id == rule);
     place.unwrap_or(RULES.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use argocd::application::EnabledField;
+    use argocd::fleet::Parts;
+    use argocd::{Cluster, Fleet};
+    use serde_json::json;
+
+    use super::*;
+    use crate::gitops_policy::GitOpsPolicySpec;
+
+    /// As many Applications on production as asked for, each with these jq paths of its own.
+    fn set(applications: usize, jq_paths: &[String]) -> ApplicationSet<'static> {
+        let elements: Vec<Value> = (0..applications)
+            .map(|number| json!({"name": format!("shop-{number}")}))
+            .collect();
+        let set = json!({
+            "metadata": {"name": "shop", "namespace": "argocd"},
+            "spec": {
+                "goTemplate": true,
+                "generators": [{"list": {"elements": elements}}],
+                "template": {
+                    "metadata": {"name": "{{ .name }}"},
+                    "spec": {
+                        "project": "shop",
+                        "source": {"repoURL": "https://git.example.com/shop", "path": "shop", "targetRevision": "v1"},
+                        "destination": {"name": "omega", "namespace": "shop"},
+                        "ignoreDifferences": [
+                            {"group": "apps", "kind": "Deployment", "jqPathExpressions": jq_paths},
+                        ],
+                    },
+                },
+            },
+        });
+        ApplicationSet::from_json(&set.to_string())
+            .expect("an ApplicationSet")
+            .into_owned()
+    }
+
+    fn inventory() -> Inventory {
+        let cluster = Cluster {
+            name: "omega".to_owned(),
+            server: "https://omega.example.com".to_owned(),
+            labels: [("environment".to_owned(), "prod".to_owned())]
+                .into_iter()
+                .collect(),
+            ..Cluster::default()
+        };
+        let fleet = Fleet::new(Parts {
+            control_plane_namespace: "argocd".to_owned(),
+            clusters: vec![cluster],
+            ..Parts::default()
+        });
+        let policy = GitOpsPolicySpec::default();
+        Inventory::new(
+            fleet,
+            Completeness::Complete,
+            EnabledField::Supported,
+            policy,
+        )
+        .expect("an inventory")
+    }
+
+    /// What generating and judging them takes off the work, and whether it can be done with it.
+    fn spent(set: &ApplicationSet<'_>, work: u64) -> (u64, Result<Children, ExpansionError>) {
+        let limits = Limits {
+            work: Work::new(work),
+            ..Limits::default()
+        };
+        let children = Children::of(set, Ask::All, &inventory(), &limits);
+        (work - limits.work.left(), children)
+    }
+
+    /// They had been charged to no budget.
+    #[test]
+    fn jq_paths_of_generated_applications_are_charged() {
+        let applications = 100;
+        let plain = vec![".metadata.labels".to_owned()];
+        let programs: Vec<String> = (0..10)
+            .map(|number| format!(".. | select(.name? == \"web-{number}\") | .replicas?"))
+            .collect();
+        let [few, many] = [plain, programs]
+            .map(|jq_paths| spent(&set(applications, &jq_paths), Limits::WORK))
+            .map(|(spent, children)| {
+                assert_eq!(children.expect("it is done").known.len(), applications);
+                spent
+            });
+        assert!(
+            many - few > 100 * 10 * 1_000,
+            "{few} without programs, {many} with them"
+        );
+    }
+
+    #[test]
+    fn jq_paths_of_all_generated_applications_share_one_budget() {
+        let work = 2 * IgnoreRules::WORK;
+        let runs_away = vec!["last(range(1e12)) | .spec.replicas".to_owned()];
+        let (spent, children) = spent(&set(1_000, &runs_away), work);
+        assert_eq!(spent, work);
+        assert!(
+            matches!(children, Err(ExpansionError::TooMuchWork)),
+            "{children:?}"
+        );
+    }
 }

@@ -3,6 +3,8 @@
 use argocd::ApplicationSet;
 use argocd::application_set::Limits;
 use argocd::cluster::ClusterSecret;
+use argocd::diff::IgnoreRules;
+use argocd::go_template::Work;
 
 use crate::application_sets::{Generations, Judged, Side};
 use crate::break_glass::claim::{Assessment, Generated, Overrides, settle};
@@ -180,9 +182,10 @@ fn judge_by_policy(subject: &Subject<'_>, inventory: &Inventory) -> Verdict {
 }
 
 fn judge(subject: SubjectRef<'_>, fan_out: Option<&FanOut>, inventory: &Inventory) -> Vec<Finding> {
+    let work = Work::new(IgnoreRules::WORK);
     RULES
         .iter()
-        .flat_map(|rule| apply(*rule, subject, fan_out, inventory))
+        .flat_map(|rule| apply(*rule, subject, fan_out, inventory, &work))
         .collect()
 }
 
@@ -203,10 +206,11 @@ fn compare_with_before(
         let mut denied = findings.iter().filter(|finding| is_denied_state(finding));
         denied.any(|finding| finding.rule == id)
     };
+    let work = Work::new(IgnoreRules::WORK);
     let found: Vec<Finding> = RULES
         .iter()
         .filter(denies)
-        .flat_map(|rule| apply(*rule, before, fan_out_before, inventory))
+        .flat_map(|rule| apply(*rule, before, fan_out_before, inventory, &work))
         .collect();
     let_pass_as_before(findings, &Denial::all(&found), ratchet);
 }
@@ -230,9 +234,10 @@ pub fn judge_fan_out(
     inventory: &Inventory,
 ) -> Vec<Finding> {
     let rules: [&dyn Rule; 2] = [&CascadeDelete, &BlastRadius];
+    let work = Work::new(IgnoreRules::WORK);
     rules
         .into_iter()
-        .flat_map(|rule| apply(rule, subject.as_ref(), Some(fan_out), inventory))
+        .flat_map(|rule| apply(rule, subject.as_ref(), Some(fan_out), inventory, &work))
         .collect()
 }
 
@@ -324,6 +329,7 @@ pub(crate) fn apply(
     subject: SubjectRef<'_>,
     fan_out: Option<&FanOut>,
     inventory: &Inventory,
+    work: &Work,
 ) -> Vec<Finding> {
     let id = rule.metadata().id;
     let Some(policy) = inventory.rules.of(id) else {
@@ -351,6 +357,7 @@ pub(crate) fn apply(
         inventory,
         fan_out,
         membership: &membership,
+        work,
     };
     rule.check(&context, &mut findings);
     let mut findings = findings.into_inner();

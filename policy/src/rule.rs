@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use argocd::Application;
+use argocd::go_template::Work;
 use serde::{Serialize, Serializer};
 
 use crate::break_glass::VERB;
@@ -159,6 +160,8 @@ pub struct Context<'c> {
     pub fan_out: Option<&'c FanOut>,
     /// Whether the subject belongs to the environments that the rule holds in.
     pub membership: &'c Membership,
+    /// What may still be done for the answer.
+    pub work: &'c Work,
 }
 
 impl Context<'_> {

@@ -3,14 +3,12 @@
 use serde_json::Value;
 
 /// Removes what a pointer points at. Whatever does not exist is ignored in silence, and so is a
-/// pointer that does not start with a slash.
+/// pointer without a slash. What stands before the first slash is not looked at (json-patch,
+/// `findObject`).
 pub(super) fn remove(object: &mut Value, pointer: &str) {
     let Some((parent, last)) = pointer.rsplit_once('/') else {
         return;
     };
-    if !parent.is_empty() && !parent.starts_with('/') {
-        return;
-    }
     let parent = parent
         .split('/')
         .skip(1)
@@ -40,11 +38,12 @@ fn child<'v>(value: &'v mut Value, segment: &str) -> Option<&'v mut Value> {
     }
 }
 
-/// An index into a list; a negative one counts from its end.
+/// An index into a list, as Go's `strconv.Atoi` reads it; a negative one counts from its end.
 fn index(segment: &str, length: usize) -> Option<usize> {
-    let index = match segment.strip_prefix('-') {
-        Some(from_end) => length.checked_sub(from_end.parse().ok()?)?,
-        None => segment.parse().ok()?,
+    let index: isize = segment.parse().ok()?;
+    let index = match usize::try_from(index) {
+        Ok(index) => index,
+        Err(_) => length.checked_sub(index.unsigned_abs())?,
     };
     (index < length).then_some(index)
 }
@@ -70,7 +69,17 @@ mod tests {
         assert_eq!(without("/spec"), json!({}));
         assert_eq!(without("/spec/list/-1")["spec"]["list"], json!([1, 2]));
         assert_eq!(without("/spec/list/0")["spec"]["list"], json!([2, 3]));
+        assert_eq!(without("/spec/list/-0")["spec"]["list"], json!([2, 3]));
+        assert_eq!(without("/spec/list/+01")["spec"]["list"], json!([1, 3]));
         assert!(without("/spec/a~1b")["spec"].get("a/b").is_none());
+    }
+
+    /// A pointer with a leading space had been believed to point at nothing.
+    #[test]
+    fn what_stands_before_the_first_slash_does_not_matter() {
+        for pointer in [" /spec", "\t/spec", "#/spec", "x~1y/spec"] {
+            assert_eq!(without(pointer), json!({}), "{pointer}");
+        }
     }
 
     #[test]
@@ -81,6 +90,12 @@ mod tests {
             "/spec/missing",
             "/spec/list/9",
             "/spec/list/-9",
+            "/spec/list/-+1",
+            "/spec/list/1_0",
+            "/spec/list/0/x",
+            "/spec/replicas/",
+            "//spec",
+            "/spec ",
             "/",
             "/spec/-",
         ] {

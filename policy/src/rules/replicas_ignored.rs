@@ -1,7 +1,9 @@
 use std::collections::BTreeSet;
 
 use argocd::Application;
-use argocd::diff::{ComparisonError, IgnoredDifferences};
+use argocd::diff::{ComparisonError, Hidden, IgnoreRules};
+use argocd::go_template::Work;
+use argocd::names::RESPECT_IGNORE_DIFFERENCES;
 use serde_json::{Value, json};
 
 use crate::finding::shorten;
@@ -20,8 +22,12 @@ declare_rule! {
     /// no Deployments. Each kind of workload that Argo CD has seen among the Application's resources
     /// should be ignored: it denies if none is, and warns of the others.
     ///
-    /// Where the ignore is there but the sync option `RespectIgnoreDifferences=true` is not, it
-    /// warns: the difference is hidden then, and the next sync still writes the replicas.
+    /// A `name` is compared as it is written, so a pattern there ignores nothing. A jq path that
+    /// looks at what is in an object, such as a label, may ignore the replicas of some workloads: that is
+    /// undecided, and so is one that takes too much work.
+    ///
+    /// Where the ignore is there but the sync option `RespectIgnoreDifferences=true` is not, or is
+    /// misspelt, it warns: the difference is hidden then, and the next sync still writes the replicas.
     ///
     /// An Application says that nothing scales it with the annotation
     /// `kubectl-gitops.io/autoscaled: "false"`. The policy requires the ignore always (the
@@ -167,26 +173,41 @@ impl Rule for ReplicasIgnored {
         }
         let spec = &application.spec;
         let customizations = &context.inventory.fleet.settings.ignore_differences;
-        match IgnoredDifferences::new(&spec.ignore_differences, customizations) {
-            Err(error) => {
-                findings.deny(
-                    "/spec/ignoreDifferences",
-                    unreadable(&error),
-                    "write jsonPointers: [/spec/replicas]",
-                );
-            }
-            Ok(ignored) => check_workloads(application, &ignored, findings),
+        let limit = context.work.left().min(IgnoreRules::WORK);
+        let work = Work::new(limit);
+        let checked = IgnoreRules::new(&spec.ignore_differences, customizations, &work)
+            .and_then(|ignored| check_workloads(application, &ignored, &work, findings));
+        // That the request has no more left is told by whatever else is to be done for it.
+        let _ = context.work.spend(limit - work.left());
+        if let Err(error) = checked {
+            tell_unreadable(&error, findings);
+        }
+    }
+}
+
+fn tell_unreadable(error: &ComparisonError, findings: &mut Findings) {
+    let field = "/spec/ignoreDifferences";
+    let fix = "write jsonPointers: [/spec/replicas]";
+    match error {
+        ComparisonError::TooMuch { .. } | ComparisonError::TooMuchWork => {
+            findings.undecided(field, unreadable(error), fix);
+        }
+        ComparisonError::Settings(_)
+        | ComparisonError::Jq { .. }
+        | ComparisonError::NothingLeft => {
+            findings.deny(field, unreadable(error), fix);
         }
     }
 }
 
 fn check_workloads(
     application: &Application<'_>,
-    ignored: &IgnoredDifferences<'_>,
+    ignored: &IgnoreRules,
+    work: &Work,
     findings: &mut Findings,
-) {
+) -> Result<(), ComparisonError> {
     let namespace = &application.spec.destination.namespace;
-    let hidden = |workload: &Workload| hides_replicas(*workload, namespace, ignored);
+    let hidden = |workload: &Workload| hides_replicas(*workload, namespace, ignored, work);
     let seen = seen_workloads(application);
     // Where none has been seen yet, the next commit may bring the first.
     let candidates = if seen.is_empty() {
@@ -194,24 +215,62 @@ fn check_workloads(
     } else {
         &seen[..]
     };
-    if !candidates.iter().any(hidden) {
-        return add_ignore(application, candidates[0], findings);
+    let found: Vec<Hidden> = candidates.iter().map(hidden).collect::<Result<_, _>>()?;
+    if !found.contains(&Hidden::Yes) {
+        if found.contains(&Hidden::Undecided) {
+            findings.undecided(
+                "/spec/ignoreDifferences",
+                "a jq path may hide /spec/replicas of some workloads, by what is in them",
+                "write jsonPointers: [/spec/replicas] for those that are scaled",
+            );
+        } else {
+            add_ignore(application, candidates[0], findings);
+        }
+        return Ok(());
     }
     // Which of several kinds is scaled is not known.
-    for workload in seen.iter().filter(|workload| !hidden(workload)) {
+    let of_seen = seen.iter().zip(&found);
+    for (workload, _) in of_seen.filter(|(_, hidden)| **hidden == Hidden::No) {
         let message = format!("the replicas of a {} are not ignored", workload.kind);
         let fix = "ignore them too, if an autoscaler scales it";
         findings.warn("/spec/ignoreDifferences", message, fix);
     }
     if !application.spec.sync_policy().respects_ignore_differences() {
-        findings
-            .warn(
-                "/spec/syncPolicy/syncOptions",
-                "the ignored replicas are still written by every sync",
+        let (message, fix) = match misspelt_option(application) {
+            Some((_, option)) => (
+                format!(
+                    "Argo CD knows no sync option {}, so syncs still write the replicas",
+                    shorten(&format!("{option:?}"), 40)
+                ),
+                "write RespectIgnoreDifferences=true",
+            ),
+            None => (
+                "the ignored replicas are still written by every sync".to_owned(),
                 "add RespectIgnoreDifferences=true",
-            )
+            ),
+        };
+        findings
+            .warn("/spec/syncPolicy/syncOptions", message, fix)
             .patch_with(json!([respect_patch(application)]));
     }
+    Ok(())
+}
+
+/// A sync option that is `RespectIgnoreDifferences=true` but for blanks, case or the value. Argo CD
+/// compares them as a whole.
+fn misspelt_option<'a>(application: &'a Application<'_>) -> Option<(usize, &'a str)> {
+    let plain = |text: &str| {
+        let letters = text.chars().filter(char::is_ascii_alphabetic);
+        letters.collect::<String>().to_ascii_lowercase()
+    };
+    let wanted = plain(RESPECT_IGNORE_DIFFERENCES);
+    let name = wanted.trim_end_matches("true");
+    let options = &application.spec.sync_policy().sync_options;
+    let mut options = options.iter().map(argocd::text::Text::as_str).enumerate();
+    options.find(|(_, option)| {
+        let plain = plain(option);
+        plain == wanted || plain == name
+    })
 }
 
 fn has_autoscaler(application: &Application<'_>) -> bool {
@@ -232,9 +291,13 @@ fn unreadable(error: &ComparisonError) -> String {
         ComparisonError::Jq { expression, source } => {
             format!("the jq path {} {source}", shorten(expression, 50))
         }
+        ComparisonError::NothingLeft => {
+            "a jq path deletes the whole object, so nothing is compared".to_owned()
+        }
         ComparisonError::TooMuch { what, limit } => {
             format!("more than {limit} {what} are not judged")
         }
+        ComparisonError::TooMuchWork => "they take more work than is spent on them".to_owned(),
     }
 }
 
@@ -251,8 +314,12 @@ fn seen_workloads(application: &Application<'_>) -> Vec<Workload> {
 
 /// Whether the replicas of a workload of this kind are ignored, under any name that an entry is
 /// limited to.
-fn hides_replicas(workload: Workload, namespace: &str, ignored: &IgnoredDifferences<'_>) -> bool {
-    let ignored = ignored.clone().of_kind(workload.group, workload.kind);
+fn hides_replicas(
+    workload: Workload,
+    namespace: &str,
+    ignored: &IgnoreRules,
+    work: &Work,
+) -> Result<Hidden, ComparisonError> {
     let own = ("workload", namespace);
     let written_or = |written, default| {
         if str::is_empty(written) {
@@ -262,15 +329,30 @@ fn hides_replicas(workload: Workload, namespace: &str, ignored: &IgnoredDifferen
         }
     };
     let limited: BTreeSet<(&str, &str)> = ignored
-        .names()
+        .names(workload.group, workload.kind)
+        .filter(|(name, namespace)| may_exist(name) && may_exist(namespace))
         .map(|(name, namespace)| (written_or(name, own.0), written_or(namespace, own.1)))
         .collect();
     let names = std::iter::once(&own).chain(limited.iter().take(NAME_LIMIT));
-    names.into_iter().any(|(name, namespace)| {
+    let mut hidden = Hidden::No;
+    for (name, namespace) in names {
         let desired = object(workload, name, namespace, 1);
         let live = object(workload, name, namespace, 3);
-        ignored.hides("/spec/replicas", &desired, &live)
-    })
+        match ignored.hides("/spec/replicas", &desired, &live, work)? {
+            Hidden::Yes => return Ok(Hidden::Yes),
+            Hidden::No if !ignored.may_hide("/spec/replicas", &live, work) => {}
+            Hidden::No | Hidden::Undecided => hidden = Hidden::Undecided,
+        }
+    }
+    Ok(hidden)
+}
+
+/// Whether an object may have such a name. A pattern is none, and is compared as it is.
+fn may_exist(name: &str) -> bool {
+    let may_stand = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.')
+    };
+    name.bytes().all(may_stand)
 }
 
 /// A workload as the autoscaler leaves it: it owns the replicas.
@@ -329,8 +411,11 @@ fn add_ignore(application: &Application<'_>, workload: Workload, findings: &mut 
 
 fn respect_patch(application: &Application<'_>) -> Value {
     let spec = &application.spec;
-    let option = argocd::names::RESPECT_IGNORE_DIFFERENCES;
-    if !spec.writes_sync_policy() {
+    let option = RESPECT_IGNORE_DIFFERENCES;
+    if let Some((index, _)) = misspelt_option(application) {
+        let path = format!("/spec/syncPolicy/syncOptions/{index}");
+        json!({"op": "replace", "path": path, "value": option})
+    } else if !spec.writes_sync_policy() {
         json!({"op": "add", "path": "/spec/syncPolicy", "value": {"syncOptions": [option]}})
     } else if spec.sync_policy().sync_options.is_empty() {
         json!({"op": "add", "path": "/spec/syncPolicy/syncOptions", "value": [option]})

@@ -320,6 +320,172 @@ fn a_jq_path_that_does_not_compile_does_not_pass() {
     insta::assert_snapshot!(judged(".["), @"deny replicas-ignored: spec.ignoreDifferences: the jq path .[ is not valid jq; write jsonPointers: [/spec/replicas]");
 }
 
+/// What `ignoreDifferences` of these entries is said to be.
+fn judge_ignores(entries: &Value) -> Vec<String> {
+    World::default().judge(&app(&json!({"spec": {"ignoreDifferences": entries}})))
+}
+
+/// They had been left out as if they hid nothing, and so were denied.
+#[test]
+fn a_jq_path_that_looks_at_what_is_in_an_object_is_undecided() {
+    for expression in [
+        r#"select(.metadata.labels.autoscaled == "true") | .spec.replicas"#,
+        r#"select(.metadata.labels.autoscaled == "true").spec.replicas"#,
+        r#"select(.metadata.annotations["example.com/scaled"]) | .spec.replicas"#,
+        r#"select(.metadata.labels | has("autoscaled")) | .spec["replicas"]"#,
+        r#"select(.metadata.name | test("^shop-")) | .spec.replicas"#,
+        r#"select(.spec.template.spec.containers[].name == "shop") | .spec.replicas"#,
+        r#"if .metadata.labels.autoscaled == "true" then .spec.replicas else empty end"#,
+        ".metadata.labels as $labels | select($labels.autoscaled) | .spec.replicas",
+        ".spec | select(.minReadySeconds > 5) | .replicas",
+    ] {
+        let judged = judge_ignores(&json!([
+            {"group": "apps", "kind": "Deployment", "jqPathExpressions": [expression]},
+        ]));
+        let [line] = &judged[..] else {
+            panic!("{expression}: {judged:?}");
+        };
+        assert!(
+            line.starts_with(
+                "undecided replicas-ignored: spec.ignoreDifferences: a jq path may hide"
+            ),
+            "{expression}: {line}"
+        );
+    }
+}
+
+/// gojq evaluates them, so Argo CD ignores what they select.
+#[test]
+fn a_jq_path_may_work_out_where_the_replicas_are() {
+    for expression in [
+        r#".spec["rep" + "licas"]"#,
+        r#"getpath(["spec", "replicas"])"#,
+        "first(.spec.replicas, .spec.paused)",
+        "limit(1; .spec.replicas)",
+        r#""replicas" as $name | .spec[$name]"#,
+        ".. | .replicas?",
+        ".spec | .replicas, .minReadySeconds",
+        "paths(numbers) as $path | getpath($path)",
+        r#"select(.kind == "Deployment") | .spec.replicas"#,
+        "def scaled: .spec; scaled.replicas",
+    ] {
+        let judged = judge_ignores(&json!([
+            {"group": "apps", "kind": "Deployment", "jqPathExpressions": [expression]},
+        ]));
+        assert_eq!(judged, nothing(), "{expression}");
+    }
+}
+
+#[test]
+fn a_jq_path_that_takes_too_much_work_is_undecided() {
+    let judged = judge_ignores(&json!([
+        {"group": "apps", "kind": "Deployment", "jqPathExpressions": ["last(range(1e12)) | .spec.replicas"]},
+    ]));
+    assert_eq!(judged.len(), 1, "{judged:?}");
+    assert!(
+        judged[0].starts_with("undecided replicas-ignored"),
+        "{judged:?}"
+    );
+}
+
+/// Argo CD then compares nothing of the Application.
+#[test]
+fn a_jq_path_that_leaves_nothing_to_compare_is_denied() {
+    let judged = judge_ignores(&json!([
+        {"group": "apps", "kind": "Deployment", "jqPathExpressions": ["."]},
+    ]));
+    insta::assert_snapshot!(judged.join("\n"), @"deny replicas-ignored: spec.ignoreDifferences: a jq path deletes the whole object, so nothing is compared; write jsonPointers: [/spec/replicas]");
+}
+
+/// A pattern had been taken for a name that an object may have.
+#[test]
+fn a_pattern_in_a_name_ignores_nothing() {
+    for (name, namespace) in [
+        ("shop-*", ""),
+        ("*", ""),
+        ("shop-?", ""),
+        ("shop-[ab]", ""),
+        ("Shop", ""),
+        (" shop", ""),
+        ("", "web-*"),
+        ("shop", "*"),
+    ] {
+        let judged = judge_ignores(&json!([{
+            "group": "apps", "kind": "Deployment", "name": name, "namespace": namespace,
+            "jsonPointers": ["/spec/replicas"],
+        }]));
+        assert_eq!(judged.len(), 1, "{name} {namespace}: {judged:?}");
+        assert!(
+            judged[0].starts_with("deny replicas-ignored: spec.ignoreDifferences: no entry hides"),
+            "{name} {namespace}: {judged:?}"
+        );
+    }
+}
+
+#[test]
+fn a_misspelt_sync_option_is_named() {
+    let judge = |options: Value| {
+        let judged = World::default().judge(&app(
+            &json!({"spec": {"syncPolicy": {"syncOptions": options}}}),
+        ));
+        judged.join("\n")
+    };
+    for option in [
+        "RespectIgnoreDifferences",
+        "RespectIgnoreDifferences = true",
+        "RespectIgnoreDifferences: true",
+        "RespectIgnoreDifferences=True",
+        "RespectIgnoreDifferences=true ",
+        "respectIgnoreDifferences=true",
+        "Respect-Ignore-Differences=true",
+    ] {
+        let judged = judge(json!(["CreateNamespace=true", option]));
+        let start = format!(
+            "warn replicas-ignored: spec.syncPolicy.syncOptions: Argo CD knows no sync option {option:?}, "
+        );
+        assert!(judged.starts_with(&start), "{judged}");
+    }
+    insta::assert_snapshot!(judge(json!(["RespectIgnoreDifferences: true"])), @r#"warn replicas-ignored: spec.syncPolicy.syncOptions: Argo CD knows no sync option "RespectIgnoreDifferences: true", so syncs still write the replicas; write RespectIgnoreDifferences=true"#);
+    assert!(!judge(json!(["RespectIgnoreDifferences=false"])).contains("sync option"));
+    assert_eq!(
+        judge(json!([
+            "RespectIgnoreDifferences : true",
+            "RespectIgnoreDifferences=true"
+        ])),
+        ""
+    );
+}
+
+#[test]
+fn settings_that_cannot_be_read_are_told_by_their_key() {
+    for (key, value) in [
+        (
+            "resource.customizations.ignoreDiferences.apps_Deployment",
+            "jsonPointers: [/spec/replicas]",
+        ),
+        (
+            "resource.customizations.ignoreDifferences.apps_Deployment",
+            "jsonPointers: /spec/replicas",
+        ),
+        (
+            "resource.customizations.knownTypeFields.apps_Deployment",
+            "field: spec",
+        ),
+        ("resource.customizations.useOpenLibs.apps_Deployment", "yes"),
+        ("resource.customizations", "[]"),
+        ("resource.compareoptions", "ignoreAggregatedRoles: 'no'"),
+    ] {
+        let mut world = World::default();
+        world.settings.insert(key.to_owned(), value.to_owned());
+        let judged = world.judge(&app(&json!({})));
+        let message = format!(
+            "deny replicas-ignored: spec.ignoreDifferences: {key} of argocd-cm cannot be read, so nothing is compared"
+        );
+        assert_eq!(judged.len(), 1, "{key}: {judged:?}");
+        assert!(judged[0].starts_with(&message), "{judged:?}");
+    }
+}
+
 #[test]
 fn the_system_wide_setting_counts() {
     let mut world = World::default();
@@ -375,6 +541,8 @@ fn fixes_are_patches_that_put_it_right() {
         json!({"spec": {"syncPolicy": {"automated": {}, "syncOptions": null}}}),
         json!({"spec": {"syncPolicy": {"syncOptions": ["CreateNamespace=true"]}, "ignoreDifferences": [{"kind": "Service"}]}}),
         json!({"spec": {"syncPolicy": {"syncOptions": null, "retry": {"limit": 3}}}}),
+        json!({"spec": {"syncPolicy": {"syncOptions": ["Prune=false", "RespectIgnoreDifferences: true"]}}}),
+        json!({"spec": {"syncPolicy": {"syncOptions": ["RespectIgnoreDifferences"]}, "ignoreDifferences": null}}),
     ] {
         let mut fixed = app(&patch);
         let json = fixed.to_string();
@@ -783,7 +951,7 @@ fn a_second_secret_for_a_cluster_does_not_take_it_out_of_production() {
 }
 
 #[test]
-fn entries_without_measure_are_refused_in_no_time() {
+fn entries_without_measure_are_undecided_in_no_time() {
     let many = |count: usize, entry: &Value| {
         app(&json!({"spec": {"ignoreDifferences": vec![entry; count]}}))
     };
@@ -796,14 +964,14 @@ fn entries_without_measure_are_refused_in_no_time() {
         .flat_map(|app| World::default().judge(app))
         .collect();
     insta::assert_snapshot!(all.join("\n"), @"
-    deny replicas-ignored: spec.ignoreDifferences: more than 256 entries are not judged; write jsonPointers: [/spec/replicas]
-    deny replicas-ignored: spec.ignoreDifferences: more than 512 bytes in a pattern or pointer are not judged; write jsonPointers: [/spec/replicas]
-    deny replicas-ignored: spec.ignoreDifferences: more than 1024 pointers, paths and managers are not judged; write jsonPointers: [/spec/replicas]
+    undecided replicas-ignored: spec.ignoreDifferences: more than 256 entries are not judged; write jsonPointers: [/spec/replicas]
+    undecided replicas-ignored: spec.ignoreDifferences: more than 512 bytes in a pattern or pointer are not judged; write jsonPointers: [/spec/replicas]
+    undecided replicas-ignored: spec.ignoreDifferences: more than 1024 pointers, paths and managers are not judged; write jsonPointers: [/spec/replicas]
     ");
 }
 
 #[test]
-fn a_jq_program_that_is_left_out_does_not_spoil_what_a_pointer_hides() {
+fn a_jq_path_of_another_kind_does_not_spoil_what_a_pointer_hides() {
     let judged = World::default().judge(&app(&json!({"spec": {"ignoreDifferences": [
         {"group": "admissionregistration.k8s.io", "kind": "MutatingWebhookConfiguration", "jqPathExpressions": [".webhooks[].rules[].resources[]"]},
         {"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas"]},
@@ -1566,6 +1734,7 @@ proptest! {
         app["metadata"]["namespace"] = json!(texts[7]);
         app["metadata"]["labels"] = json!({"environment": "prod"});
         app["operation"] = json!({"sync": {"revision": texts[0], "source": {"repoURL": texts[1]}}});
+        app["spec"]["syncPolicy"]["syncOptions"] = json!([format!("{}RespectIgnoreDifferences = true", texts[5])]);
         if automated {
             app["spec"]["syncPolicy"]["automated"] = json!({});
         }
