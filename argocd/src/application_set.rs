@@ -23,6 +23,7 @@ mod schema;
 mod template;
 #[cfg(test)]
 mod tests;
+mod written;
 
 use std::fmt;
 
@@ -33,8 +34,8 @@ use serde_json::{Map, Value};
 pub use self::expansion::{
     Expansion, ExpansionError, Generated, GeneratedApplication, Limits, Undecided,
 };
-use self::generators::GeneratorEntry;
 pub use self::generators::git::{Checkout, Checkouts, NoCheckouts};
+use self::generators::{GeneratorEntry, Level};
 use self::schema::{APPLICATION, Mismatch, Names};
 use crate::kubernetes::Metadata;
 use crate::text::{null_as_default, object, objects, optional_object, strings};
@@ -82,8 +83,16 @@ pub struct ApplicationSetSyncPolicy {
 
 /// The template of Applications: `metadata` and `spec`, as their Go types read them, without what is
 /// empty in them.
-#[derive(Clone, Default, PartialEq)]
+#[derive(Clone, Default)]
 struct Template(Map<String, Value>);
+
+impl PartialEq for Template {
+    /// Equal in meaning: Argo CD reads objects into Go types and writes them back, in which empty values
+    /// come and go.
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0 || without_empty(&self.0) == without_empty(&other.0)
+    }
+}
 
 impl fmt::Debug for Template {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -223,7 +232,8 @@ impl ApplicationSetSpec {
 
     /// Whether what is generated depends on the clusters that there are.
     pub fn reads_clusters(&self) -> bool {
-        self.generators.iter().any(GeneratorEntry::reads_clusters)
+        let mut entries = self.generators.iter();
+        entries.any(|entry| entry.reads_clusters(Level::Top))
     }
 
     /// What becomes of Applications that change or are no longer generated. Argo CD's controller can
@@ -248,8 +258,7 @@ impl ApplicationSetSpec {
             .is_some_and(|policy| policy.preserve_resources_on_deletion)
     }
 
-    /// Whether both say the same to Argo CD. It reads objects into Go types and writes them back, in
-    /// which empty values come and go.
+    /// Whether both say the same to Argo CD, whatever empty values it has written into one of them.
     pub fn same_meaning(&self, other: &Self) -> bool {
         let ApplicationSetSpec {
             go_template,
@@ -264,12 +273,8 @@ impl ApplicationSetSpec {
             && *template_patch == other.template_patch
             && self.applications_sync() == other.applications_sync()
             && self.preserves_resources_on_deletion() == other.preserves_resources_on_deletion()
-            && without_empty(&template.0) == without_empty(&other.template.0)
-            && generators.len() == other.generators.len()
-            && generators
-                .iter()
-                .zip(&other.generators)
-                .all(|(own, other)| own.same_meaning(other))
+            && *template == other.template
+            && *generators == other.generators
     }
 }
 

@@ -41,6 +41,11 @@ impl Work {
         }
     }
 
+    /// What remains.
+    pub(crate) fn left(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// What a text of this many bytes costs.
     pub(super) fn bytes(&self, bytes: usize) -> Result<(), TemplateError> {
         self.spend(bytes as u64)

@@ -3,12 +3,15 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{GeneratorEntry, Known, Level, Parameters, Template};
-use crate::application_set::expansion::ExpansionError;
+use crate::application_set::expansion::{ExpansionError, Limits};
 use crate::application_set::parameters::ParameterSet;
 use crate::application_set::template::{Bindings, Tree};
+use crate::application_set::written::Written;
+use crate::go_template::Work;
 use crate::text::null_as_default;
 
 /// Where the second generator stands.
@@ -39,7 +42,7 @@ impl MatrixGenerator {
             ));
         };
         let level = level.below();
-        let first = match first.entry()?.child_parameters(known, level)? {
+        let first = match first.entry(known)?.child_parameters(known, level)? {
             Parameters::Sets(sets) => sets,
             undecided @ Parameters::Undecided(_) => return Ok(undecided),
         };
@@ -47,7 +50,7 @@ impl MatrixGenerator {
         if first.is_empty() {
             return Ok(Parameters::Sets(first));
         }
-        let second = Second::new(&second.0, known, level)?;
+        let second = Second::new(second, known, level)?;
         let mut sets = Vec::new();
         for own in &first {
             let others = match second.parameters(own, known, level)? {
@@ -73,13 +76,18 @@ enum Second {
 }
 
 impl Second {
-    fn new(written: &Value, known: &Known<'_>, level: Level) -> Result<Self, ExpansionError> {
+    fn new(child: &Child, known: &Known<'_>, level: Level) -> Result<Self, ExpansionError> {
+        if !child.0.text().contains("{{") && !child.0.text().contains('\\') {
+            let parameters = child.entry(known)?.child_parameters(known, level)?;
+            return Ok(Second::Constant(parameters));
+        }
+        let written: Value = child.read(known)?;
         let tree = known
             .language
-            .generator_tree(written)
+            .generator_tree(&written)
             .map_err(|error| ExpansionError::render(SECOND, error))?;
         Ok(if tree.is_constant() {
-            Second::Constant(child(written)?.child_parameters(known, level)?)
+            Second::Constant(child.entry(known)?.child_parameters(known, level)?)
         } else {
             Second::Template(tree)
         })
@@ -98,7 +106,8 @@ impl Second {
                     .language
                     .render(tree, &Bindings::new(first))
                     .map_err(|error| ExpansionError::render(SECOND, error))?;
-                let parameters = child(&rendered)?.child_parameters(known, level)?;
+                let entry = GeneratorEntry::deserialize(&rendered).map_err(invalid)?;
+                let parameters = entry.child_parameters(known, level)?;
                 Ok(Cow::Owned(parameters))
             }
         }
@@ -120,21 +129,38 @@ fn combine(
 }
 
 /// A child of a matrix or merge as it is written.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(transparent)]
-pub(in crate::application_set) struct Child(Value);
+pub(in crate::application_set) struct Child(Written);
 
-impl Child {
-    /// The generators in it.
-    pub(super) fn entry(&self) -> Result<GeneratorEntry, ExpansionError> {
-        child(&self.0)
+impl PartialEq for Child {
+    /// Equal in meaning.
+    fn eq(&self, other: &Self) -> bool {
+        let entries = || Some((self.readable_entry()?, other.readable_entry()?));
+        self.0.text() == other.0.text() || entries().is_some_and(|(own, other)| own == other)
     }
 }
 
-fn child(written: &Value) -> Result<GeneratorEntry, ExpansionError> {
-    if !written.is_object() {
-        return Err(ExpansionError::fails("/generators", "expected an object"));
+impl Child {
+    /// The generators in it.
+    pub(super) fn entry(&self, known: &Known<'_>) -> Result<GeneratorEntry, ExpansionError> {
+        self.read(known)
     }
-    GeneratorEntry::deserialize(written)
-        .map_err(|error| ExpansionError::fails("/generators", error))
+
+    /// The generators in it, if they can be read, by themselves.
+    pub(super) fn readable_entry(&self) -> Option<GeneratorEntry> {
+        self.0.read(&Work::new(Limits::MEMORY)).ok()
+    }
+
+    fn read<T: DeserializeOwned>(&self, known: &Known<'_>) -> Result<T, ExpansionError> {
+        if !self.0.text().starts_with('{') {
+            return Err(ExpansionError::fails("/generators", "expected an object"));
+        }
+        known.spend(self.0.text().len())?;
+        self.0.read(&known.left_memory()).map_err(invalid)
+    }
+}
+
+fn invalid(error: serde_json::Error) -> ExpansionError {
+    ExpansionError::fails("/generators", error)
 }

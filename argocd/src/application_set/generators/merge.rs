@@ -47,7 +47,10 @@ impl MergeGenerator {
         }
         let mut children = Vec::with_capacity(self.generators.len());
         for written in &self.generators {
-            match written.entry()?.child_parameters(known, level.below())? {
+            match written
+                .entry(known)?
+                .child_parameters(known, level.below())?
+            {
                 Parameters::Sets(sets) => children.push(sets),
                 undecided @ Parameters::Undecided(_) => return Ok(undecided),
             }
