@@ -11,9 +11,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::go_template::Work;
 use crate::kubernetes::Metadata;
+use crate::limited;
 use crate::names::{DEFAULT_PROJECT, GROUP, RESOURCES_FINALIZERS, RESPECT_IGNORE_DIFFERENCES};
-use crate::text::{Text, null_as_default, object, objects, optional_object};
+use crate::text::{Text, null_as_default, object, object_set, objects, optional_object};
 
 /// An Application as its document has it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -35,8 +37,8 @@ pub struct Application<'a> {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct ApplicationStatus<'a> {
-    #[serde(borrow, deserialize_with = "objects")]
-    resources: Vec<GroupKind<'a>>,
+    #[serde(borrow, deserialize_with = "object_set")]
+    resources: BTreeSet<GroupKind<'a>>,
     #[serde(borrow, deserialize_with = "object")]
     sync: SyncStatus<'a>,
     #[serde(borrow, deserialize_with = "optional_object")]
@@ -149,6 +151,9 @@ pub struct ApplicationSource<'a> {
 #[serde(transparent)]
 pub struct Options<'a>(#[serde(borrow)] Option<&'a RawValue>);
 
+/// Memory for options that are compared, in bytes.
+const OPTIONS_MEMORY: u64 = 4 << 20;
+
 impl PartialEq for Options<'_> {
     /// Equal in meaning: Argo CD reads objects into Go types and writes them back, so that
     /// explicit zero values disappear without anybody having changed anything.
@@ -156,7 +161,7 @@ impl PartialEq for Options<'_> {
         if self.text() == other.text() {
             return true;
         }
-        // What cannot be parsed, being nested too deeply, is equal to nothing but itself.
+        // What cannot be parsed, being nested too deeply or too large, is equal to nothing but itself.
         match (self.without_zero_values(), other.without_zero_values()) {
             (Some(own), Some(others)) => own == others,
             _ => false,
@@ -170,7 +175,7 @@ impl Options<'_> {
     }
 
     fn without_zero_values(&self) -> Option<Value> {
-        let mut value = serde_json::from_str(self.text()).ok()?;
+        let mut value = limited::from_json(self.text(), &Work::new(OPTIONS_MEMORY)).ok()?;
         drop_zero_values(&mut value);
         if is_zero_value(&value) {
             value = Value::Null;

@@ -25,6 +25,7 @@ mod schema;
 mod template;
 #[cfg(test)]
 mod tests;
+mod written;
 
 use std::fmt;
 
@@ -36,8 +37,8 @@ pub use self::controller::{ControllerParameters, ParametersConfigMap, Progressiv
 pub use self::expansion::{
     Expansion, ExpansionError, Generated, GeneratedApplication, Limits, Undecided,
 };
-use self::generators::GeneratorEntry;
 pub use self::generators::git::{Checkout, Checkouts, NoCheckouts};
+use self::generators::{GeneratorEntry, Level};
 pub use self::rolling_sync::RollingSyncStep;
 use self::rolling_sync::RolloutStrategy;
 use self::schema::{APPLICATION, Mismatch, Names};
@@ -129,8 +130,16 @@ pub struct ApplicationSetSyncPolicy {
 
 /// The template of Applications: `metadata` and `spec`, as their Go types read them, without what is
 /// empty in them.
-#[derive(Clone, Default, PartialEq)]
+#[derive(Clone, Default)]
 struct Template(Map<String, Value>);
+
+impl PartialEq for Template {
+    /// Equal in meaning: Argo CD reads objects into Go types and writes them back, in which empty values
+    /// come and go.
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0 || without_empty(&self.0) == without_empty(&other.0)
+    }
+}
 
 impl fmt::Debug for Template {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -295,7 +304,8 @@ impl ApplicationSetSpec {
 
     /// Whether what is generated depends on the clusters that there are.
     pub fn reads_clusters(&self) -> bool {
-        self.generators.iter().any(GeneratorEntry::reads_clusters)
+        let mut entries = self.generators.iter();
+        entries.any(|entry| entry.reads_clusters(Level::Top))
     }
 
     /// What becomes of Applications that change or are no longer generated, as far as the ApplicationSet says.
@@ -324,8 +334,7 @@ impl ApplicationSetSpec {
             .is_some_and(|policy| policy.preserve_resources_on_deletion)
     }
 
-    /// Whether both say the same to Argo CD. It reads objects into Go types and writes them back, in
-    /// which empty values come and go.
+    /// Whether both say the same to Argo CD, whatever empty values it has written into one of them.
     pub fn same_meaning(&self, other: &Self) -> bool {
         let ApplicationSetSpec {
             go_template,
@@ -344,12 +353,8 @@ impl ApplicationSetSpec {
             && *ignore_application_differences == other.ignore_application_differences
             && self.written_applications_sync() == other.written_applications_sync()
             && self.preserves_resources_on_deletion() == other.preserves_resources_on_deletion()
-            && without_empty(&template.0) == without_empty(&other.template.0)
-            && generators.len() == other.generators.len()
-            && generators
-                .iter()
-                .zip(&other.generators)
-                .all(|(own, other)| own.same_meaning(other))
+            && *template == other.template
+            && *generators == other.generators
     }
 }
 
@@ -362,12 +367,7 @@ impl ApplicationSetSpec {
             && self.go_template_options == other.go_template_options
             && self.template_patch.is_none()
             && other.template_patch.is_none()
-            && self.generators.len() == other.generators.len()
-            && self
-                .generators
-                .iter()
-                .zip(&other.generators)
-                .all(|(own, other)| own.same_meaning(other))
+            && self.generators == other.generators
             && self
                 .template
                 .0

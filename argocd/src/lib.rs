@@ -28,6 +28,7 @@ pub mod glob;
 pub mod go_json;
 pub mod go_template;
 pub mod kubernetes;
+pub mod limited;
 pub mod names;
 mod overlap;
 pub mod path_glob;

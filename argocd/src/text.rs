@@ -5,13 +5,12 @@
 //! or map serde always copies. [`Text`] borrows everywhere.
 
 use std::borrow::{Borrow, Cow};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::names::LAST_APPLIED;
 
@@ -200,13 +199,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for StringMap<'a> {
     }
 }
 
-/// A struct that is read from an object only. What serde derives would also take a list, as a
-/// tuple of the fields in their order, which Go and the API server refuse.
+/// A struct that is read from an object only, or from `null`, which is its zero value. What serde derives
+/// would also take a list, as a tuple of the fields in their order, which Go and the API server refuse.
 struct Members<T>(T);
 
 impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Members<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(MembersVisitor(PhantomData))
+        deserializer.deserialize_option(MembersVisitor(PhantomData))
     }
 }
 
@@ -216,15 +215,70 @@ impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for MembersVisitor<T> {
     type Value = Members<T>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object")
+        formatter.write_str(OBJECT)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        T::deserialize(ObjectOnly(deserializer)).map(Members)
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(Members(T::default()))
+    }
+}
+
+/// What is expected where an error says so.
+const OBJECT: &str = "an object";
+
+/// A deserializer that gives a struct its fields from an object only. The names of the fields reach
+/// whatever is beneath it, so that what is read can be told from outside.
+struct ObjectOnly<D>(D);
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for ObjectOnly<D> {
+    type Error = D::Error;
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        let Self(deserializer) = self;
+        deserializer.deserialize_struct(name, fields, ObjectOnly(visitor))
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.0.deserialize_map(ObjectOnly(visitor))
+    }
+
+    /// The text of the value, for what keeps it as it is written and looks at it itself.
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.0.deserialize_newtype_struct(name, visitor)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+
+    fn is_human_readable(&self) -> bool {
+        self.0.is_human_readable()
+    }
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for ObjectOnly<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(OBJECT)
     }
 
     fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Self::Value, M::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(Members)
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Members(T::default()))
+        self.0.visit_map(map)
     }
 }
 
@@ -254,6 +308,42 @@ where
     T: Deserialize<'de> + Default,
 {
     Ok(optional_objects(deserializer)?.unwrap_or_default())
+}
+
+/// For a list of Go structs that is read as a set, in which each has one place however often it comes;
+/// `null` is an empty one.
+pub(crate) fn object_set<'de, D, T>(deserializer: D) -> Result<BTreeSet<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default + Ord,
+{
+    deserializer.deserialize_option(ObjectSetVisitor(PhantomData))
+}
+
+struct ObjectSetVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de> + Default + Ord> Visitor<'de> for ObjectSetVisitor<T> {
+    type Value = BTreeSet<T>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list of objects")
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(BTreeSet::new())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let mut set = BTreeSet::new();
+        while let Some(Members(item)) = items.next_element()? {
+            set.insert(item);
+        }
+        Ok(set)
+    }
 }
 
 /// For fields that Go leaves at their zero value when the document says `null`.
@@ -292,9 +382,31 @@ pub(crate) fn string_map<'de, D>(deserializer: D) -> Result<BTreeMap<String, Str
 where
     D: Deserializer<'de>,
 {
-    let map: Option<BTreeMap<String, Option<String>>> = Option::deserialize(deserializer)?;
-    let entries = map.unwrap_or_default().into_iter();
-    Ok(entries
-        .map(|(key, value)| (key, value.unwrap_or_default()))
-        .collect())
+    deserializer.deserialize_option(OwnedStringMapVisitor)
+}
+
+struct OwnedStringMapVisitor;
+
+impl<'de> Visitor<'de> for OwnedStringMapVisitor {
+    type Value = BTreeMap<String, String>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a map of strings")
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(BTreeMap::new())
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        let mut entries = BTreeMap::new();
+        while let Some((key, value)) = map.next_entry::<String, Option<String>>()? {
+            entries.insert(key, value.unwrap_or_default());
+        }
+        Ok(entries)
+    }
 }

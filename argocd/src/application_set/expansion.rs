@@ -1,7 +1,10 @@
 //! From an ApplicationSet to the Applications that it generates.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -10,7 +13,8 @@ use super::generators::{GeneratorEntry, Known, Level, Parameters};
 use super::parameters::ParameterSet;
 use super::patch;
 use super::template::{
-    Bindings, Language, RenderError, RenderErrorReason, TextTemplate, Tree, size,
+    Bindings, Language, RenderError, RenderErrorReason, TextTemplate, Tree, memory, size,
+    size_of_members,
 };
 use super::{ApplicationSet, PATCH, Template};
 use crate::application::Application;
@@ -34,8 +38,8 @@ impl Limits {
     /// Work for one answer: roughly the bytes that templates read and write. A processor does a hundred
     /// million of them in a second.
     pub const WORK: u64 = 256 << 20;
-    /// Memory for the parameter sets of one ApplicationSet, in bytes.
-    const MEMORY: u64 = 32 << 20;
+    /// Memory for the parameter sets and the compiled templates of one ApplicationSet, in bytes.
+    pub const MEMORY: u64 = 32 << 20;
 }
 
 /// What anchors and aliases may add to YAML that an ApplicationSet brings, in nodes and bytes.
@@ -139,7 +143,7 @@ pub struct Undecided {
     /// Whether no generator of this name is known: it may be a later Argo CD's, or misspelt.
     pub perhaps_misspelt: bool,
     /// The template as an Application, with placeholders where it has them.
-    template: String,
+    template: Arc<str>,
     /// Whether `templatePatch` may change any of it, which depends on placeholders.
     pub may_be_patched: bool,
     /// Labels that a cluster must have for which it is generated.
@@ -175,10 +179,17 @@ pub struct Expansion<'s> {
 
 struct Entry {
     index: usize,
-    /// The template as it is written, for sets without parameters.
+    template: Rc<CompiledTemplate>,
+    sets: Vec<ParameterSet>,
+}
+
+/// A template that all entries share that have none of their own.
+struct CompiledTemplate {
+    /// As it is written, for sets without parameters.
     written: Value,
     tree: Tree,
-    sets: Vec<ParameterSet>,
+    /// As an Application, for sets whose rendering is not known here.
+    undecided: OnceCell<Undecided>,
 }
 
 impl fmt::Debug for Expansion<'_> {
@@ -295,48 +306,47 @@ impl ApplicationSet<'_> {
             ),
             None => None,
         };
+        let mut templates = Templates {
+            set: self,
+            patch: patch.as_ref(),
+            known: &known,
+            shared: None,
+            shared_undecided: None,
+        };
         let mut entries = Vec::new();
         let mut undecided = Vec::new();
         let mut without_clusters = Vec::new();
         let mut count = 0;
         for (index, entry) in spec.generators.iter().enumerate() {
-            let field = format!("/spec/generators/{index}");
             let yields = match entry.yields(&known, Level::Top) {
                 Ok(yields) => yields,
                 // The other entries can be known all the same.
                 Err(ExpansionError::Undecided { field: at, lacks }) => {
-                    let template = Value::Object(spec.template.0.clone());
                     undecided.push(Undecided {
                         entry: index,
-                        generator: format!("{field}{at}"),
+                        generator: format!("/spec/generators/{index}{at}"),
                         lacks,
-                        ..Undecided::of(template, patch.as_ref(), self, &language)?
+                        ..templates.undecided(&Template::default())?
                     });
                     continue;
                 }
-                Err(error) => return Err(error.below(&field)),
+                Err(error) => return Err(error.below(&format!("/spec/generators/{index}"))),
             };
             for produced in yields {
-                let template = produced.template.filled_from(&spec.template);
-                known.spend(size(&Value::Object(template.0.clone())))?;
                 match produced.parameters {
                     Parameters::Undecided(outside) => {
-                        let template = Value::Object(template.0);
                         undecided.push(Undecided {
                             entry: index,
                             generator: outside.generator,
                             lacks: outside.lacks,
                             perhaps_misspelt: outside.perhaps_misspelt,
-                            ..Undecided::of(template, patch.as_ref(), self, &language)?
+                            ..templates.undecided(produced.template)?
                         });
                     }
                     Parameters::Sets(sets) if sets.is_empty() => {
                         // What is wrong with a template that is not rendered is not noticed by Argo CD either.
-                        let template = Value::Object(template.0);
-                        let of =
-                            |template| Undecided::of(template, patch.as_ref(), self, &language);
-                        if entry.reads_clusters()
-                            && let Ok(template) = of(template)
+                        if entry.reads_clusters(Level::Top)
+                            && let Ok(template) = templates.undecided(produced.template)
                         {
                             without_clusters.push(Undecided {
                                 entry: index,
@@ -348,16 +358,20 @@ impl ApplicationSet<'_> {
                     }
                     Parameters::Sets(sets) => {
                         count += sets.len();
-                        entries.push(Entry::new(index, template, sets, &language)?);
+                        if count > limits.applications {
+                            return Err(known.too_many());
+                        }
+                        known.hold(
+                            size_of::<Entry>() + sets.capacity() * size_of::<ParameterSet>(),
+                        )?;
+                        entries.push(Entry {
+                            index,
+                            template: templates.compiled(produced.template)?,
+                            sets,
+                        });
                     }
                 }
             }
-        }
-        if count > limits.applications {
-            return Err(ExpansionError::TooMuch {
-                what: "generated Applications",
-                limit: limits.applications,
-            });
         }
         Ok(Expansion {
             set: self,
@@ -367,6 +381,56 @@ impl ApplicationSet<'_> {
             undecided,
             without_clusters,
         })
+    }
+}
+
+/// The templates of the entries: each that has one of its own fills it from that of the ApplicationSet, and
+/// all others share that.
+struct Templates<'t> {
+    set: &'t ApplicationSet<'t>,
+    patch: Option<&'t TextTemplate>,
+    known: &'t Known<'t>,
+    shared: Option<Rc<CompiledTemplate>>,
+    shared_undecided: Option<Undecided>,
+}
+
+impl Templates<'_> {
+    /// Compiles what an entry is rendered from.
+    fn compiled(&mut self, own: &Template) -> Result<Rc<CompiledTemplate>, ExpansionError> {
+        if let (true, Some(shared)) = (own.0.is_empty(), &self.shared) {
+            return Ok(Rc::clone(shared));
+        }
+        let written = self.filled(own)?;
+        // What is compiled takes about as much as what it is compiled from.
+        self.known.hold(memory(&written).saturating_mul(2))?;
+        let language = self.known.language;
+        let compiled = Rc::new(CompiledTemplate::new(written, language)?);
+        if own.0.is_empty() {
+            self.shared = Some(Rc::clone(&compiled));
+        }
+        Ok(compiled)
+    }
+
+    /// What an entry whose Applications are not known is judged by.
+    fn undecided(&mut self, own: &Template) -> Result<Undecided, ExpansionError> {
+        self.known.hold(size_of::<Undecided>())?;
+        if let (true, Some(shared)) = (own.0.is_empty(), &self.shared_undecided) {
+            return shared.again(self.known.language);
+        }
+        let template = self.filled(own)?;
+        let undecided = Undecided::of(template, self.patch, self.set, self.known.language)?;
+        self.known.hold(undecided.template.len())?;
+        if own.0.is_empty() {
+            self.shared_undecided = Some(undecided.clone());
+        }
+        Ok(undecided)
+    }
+
+    fn filled(&self, own: &Template) -> Result<Value, ExpansionError> {
+        let base = &self.set.spec.template;
+        self.known
+            .spend(size_of_members(&own.0).saturating_add(size_of_members(&base.0)))?;
+        Ok(Value::Object(own.clone().filled_from(base).0))
     }
 }
 
@@ -388,6 +452,15 @@ impl ExpansionError {
 }
 
 impl Undecided {
+    /// The same once more. It shares the template, but is judged by itself, and that is charged for.
+    fn again(&self, language: &Language) -> Result<Self, ExpansionError> {
+        let work = u64::try_from(self.template.len()).unwrap_or(u64::MAX);
+        language
+            .work()
+            .spend(work.saturating_add(APPLICATION_WORK))?;
+        Ok(self.clone())
+    }
+
     /// A template without what is not known of it. A patch without placeholders is known.
     fn of(
         template: Value,
@@ -408,7 +481,7 @@ impl Undecided {
             generator: String::new(),
             lacks: String::new(),
             perhaps_misspelt: false,
-            template: in_namespace(template, set).to_string(),
+            template: in_namespace(template, set).to_string().into(),
             may_be_patched: !matches!(patch, None | Some(TextTemplate::Literal(_))),
             cluster_labels: BTreeMap::new(),
         })
@@ -438,22 +511,15 @@ fn in_namespace(mut application: Value, set: &ApplicationSet<'_>) -> Value {
     application
 }
 
-impl Entry {
-    fn new(
-        index: usize,
-        template: Template,
-        sets: Vec<ParameterSet>,
-        language: &Language,
-    ) -> Result<Self, ExpansionError> {
-        let written = Value::Object(template.0);
+impl CompiledTemplate {
+    fn new(written: Value, language: &Language) -> Result<Self, ExpansionError> {
         let tree = language
             .tree(&written)
             .map_err(|error| ExpansionError::render("/spec/template", error))?;
-        Ok(Entry {
-            index,
+        Ok(CompiledTemplate {
             written,
             tree,
-            sets,
+            undecided: OnceCell::new(),
         })
     }
 }
@@ -487,9 +553,7 @@ impl Expansion<'_> {
                         }))
                     }
                     Err(ExpansionError::Undecided { field, lacks }) => {
-                        let template = entry.written.clone();
-                        let patch = self.patch.as_ref();
-                        Undecided::of(template, patch, self.set, &self.language).map(|undecided| {
+                        self.undecided_template(entry).map(|undecided| {
                             Generated::Undecided(Undecided {
                                 entry: entry.index,
                                 generator: field,
@@ -503,6 +567,16 @@ impl Expansion<'_> {
         })
     }
 
+    /// The template of an entry, worked out once.
+    fn undecided_template(&self, entry: &Entry) -> Result<Undecided, ExpansionError> {
+        if let Some(undecided) = entry.template.undecided.get() {
+            return undecided.again(&self.language);
+        }
+        let template = entry.template.written.clone();
+        let undecided = Undecided::of(template, self.patch.as_ref(), self.set, &self.language)?;
+        Ok(entry.template.undecided.get_or_init(|| undecided).clone())
+    }
+
     /// Follows Argo CD 3.5, `RenderTemplateParams` and `renderTemplatePatch`. The second is what it was before the
     /// patch, if there is one.
     fn application(
@@ -513,11 +587,11 @@ impl Expansion<'_> {
         let bindings = Bindings::new(set);
         let application = if set.values.is_empty() {
             // Without parameters the template is taken as it is, and gets no finalizer either.
-            entry.written.clone()
+            entry.template.written.clone()
         } else {
             let rendered = self
                 .language
-                .render(&entry.tree, &bindings)
+                .render(&entry.template.tree, &bindings)
                 .map_err(|error| ExpansionError::render("/spec/template", error))?;
             self.with_finalizer(rendered)
         };
@@ -539,14 +613,12 @@ impl Expansion<'_> {
         let generators = &self.set.spec.generators;
         let reads_clusters = |entry: &&Entry| {
             let entry = generators.get(entry.index);
-            entry.is_some_and(GeneratorEntry::reads_clusters)
+            entry.is_some_and(|entry| entry.reads_clusters(Level::Top))
         };
         let entries = self.entries.iter().filter(reads_clusters);
         entries
             .map(|entry| {
-                let template = entry.written.clone();
-                let undecided =
-                    Undecided::of(template, self.patch.as_ref(), self.set, &self.language)?;
+                let undecided = self.undecided_template(entry)?;
                 Ok(Undecided {
                     entry: entry.index,
                     generator: "clusters".to_owned(),

@@ -9,7 +9,10 @@ mod matrix;
 mod merge;
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 
+use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -20,52 +23,181 @@ use self::matrix::{Child, MatrixGenerator};
 use self::merge::MergeGenerator;
 use super::expansion::ExpansionError;
 use super::parameters::ParameterSet;
-use super::template::{Bindings, Language};
-use super::{Template, item_without_empty, without_empty};
+use super::template::{Bindings, Language, memory_of_members, size_of_members};
+use super::written::Written;
+use super::{Template, item_without_empty};
 use crate::destination::Clusters;
 use crate::go_template::Work;
 use crate::kubernetes::{LabelSelector, Selector};
-use crate::text::{null_as_default, optional_object};
+use crate::text::{Text, null_as_default, optional_object};
 
-/// An entry of `generators`. It should have one generator; each that it has contributes.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(rename_all = "camelCase", default)]
+/// An entry of `generators`. It should have one generator; each that it has contributes. Two are equal if
+/// both ask for the same, whatever empty values Argo CD has written into one of them.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct GeneratorEntry {
-    #[serde(deserialize_with = "optional_object")]
-    list: Option<ListGenerator>,
-    #[serde(deserialize_with = "optional_object")]
-    clusters: Option<ClusterGenerator>,
-    #[serde(deserialize_with = "optional_object")]
-    git: Option<GitGenerator>,
-    #[serde(deserialize_with = "optional_object")]
-    scm_provider: Option<OutsideGenerator>,
-    #[serde(deserialize_with = "optional_object")]
-    cluster_decision_resource: Option<OutsideGenerator>,
-    #[serde(deserialize_with = "optional_object")]
-    pull_request: Option<OutsideGenerator>,
-    #[serde(deserialize_with = "optional_object")]
-    matrix: Option<MatrixGenerator>,
-    #[serde(deserialize_with = "optional_object")]
-    merge: Option<MergeGenerator>,
-    #[serde(deserialize_with = "optional_object")]
-    plugin: Option<OutsideGenerator>,
-    #[serde(deserialize_with = "optional_object")]
-    selector: Option<LabelSelector>,
+    list: Option<Box<ListGenerator>>,
+    clusters: Option<Box<ClusterGenerator>>,
+    git: Option<Box<GitGenerator>>,
+    scm_provider: Option<Box<OutsideGenerator>>,
+    cluster_decision_resource: Option<Box<OutsideGenerator>>,
+    pull_request: Option<Box<OutsideGenerator>>,
+    matrix: Option<Box<MatrixGenerator>>,
+    merge: Option<Box<MergeGenerator>>,
+    plugin: Option<Box<OutsideGenerator>>,
+    selector: Option<Box<LabelSelector>>,
     /// By their names: generators of a later Argo CD, or whatever is misspelt.
-    #[serde(flatten, deserialize_with = "unknown_generators")]
-    unknown: BTreeMap<String, OutsideGenerator>,
+    unknown: Vec<(String, OutsideGenerator)>,
+}
+
+impl<'de> Deserialize<'de> for GeneratorEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const FIELDS: &[&str] = &[
+            "list",
+            "clusters",
+            "git",
+            "scmProvider",
+            "clusterDecisionResource",
+            "pullRequest",
+            "matrix",
+            "merge",
+            "plugin",
+            "selector",
+            // Stands for any other.
+            "",
+        ];
+        deserializer.deserialize_struct("GeneratorEntry", FIELDS, EntryVisitor)
+    }
+}
+
+struct EntryVisitor;
+
+impl<'de> Visitor<'de> for EntryVisitor {
+    type Value = GeneratorEntry;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        let mut entry = GeneratorEntry::default();
+        while let Some(name) = map.next_key::<Text<'de>>()? {
+            match name.as_str() {
+                "list" => read(&mut entry.list, &mut map)?,
+                "clusters" => read(&mut entry.clusters, &mut map)?,
+                "git" => read(&mut entry.git, &mut map)?,
+                "scmProvider" => read(&mut entry.scm_provider, &mut map)?,
+                "clusterDecisionResource" => read(&mut entry.cluster_decision_resource, &mut map)?,
+                "pullRequest" => read(&mut entry.pull_request, &mut map)?,
+                "matrix" => read(&mut entry.matrix, &mut map)?,
+                "merge" => read(&mut entry.merge, &mut map)?,
+                "plugin" => read(&mut entry.plugin, &mut map)?,
+                "selector" => read(&mut entry.selector, &mut map)?,
+                _ => {
+                    // What is `null` is not there.
+                    if let Some(written) = map.next_value::<Option<Unknown>>()? {
+                        entry.unknown.push((name.to_string(), written.0));
+                    }
+                }
+            }
+        }
+        entry.unknown.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(entry)
+    }
+}
+
+/// Reads a field that is a pointer to a Go struct.
+fn read<'de, T, M>(field: &mut Option<Box<T>>, map: &mut M) -> Result<(), M::Error>
+where
+    T: Deserialize<'de> + Default,
+    M: MapAccess<'de>,
+{
+    if field.is_some() {
+        return Err(M::Error::custom("a field is there twice"));
+    }
+    *field = map
+        .next_value_seed(OptionalObject(PhantomData))?
+        .map(Box::new);
+    Ok(())
+}
+
+struct OptionalObject<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de> + Default> DeserializeSeed<'de> for OptionalObject<T> {
+    type Value = Option<T>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        optional_object(deserializer)
+    }
 }
 
 /// A generator whose parameters come from outside: an SCM provider, pull requests, a plugin, another
 /// resource.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct OutsideGenerator {
-    #[serde(deserialize_with = "null_as_default")]
     template: Template,
     /// Whatever it asks for, so that a change of it is seen.
-    #[serde(flatten)]
-    rest: Value,
+    written: Written,
+}
+
+/// Of a generator the part that all have.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Common {
+    #[serde(deserialize_with = "null_as_default")]
+    template: Template,
+}
+
+impl<'de> Deserialize<'de> for OutsideGenerator {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = Written::deserialize(deserializer)?;
+        if written.is_null() {
+            return Ok(OutsideGenerator::default());
+        }
+        if !written.text().starts_with('{') {
+            return Err(D::Error::custom("invalid type: expected an object"));
+        }
+        let common: Common = written
+            .read(&Work::new(TEMPLATE_MEMORY))
+            .map_err(D::Error::custom)?;
+        Ok(OutsideGenerator {
+            template: common.template,
+            written,
+        })
+    }
+}
+
+/// Memory for the template of a generator that comes as text, in bytes.
+const TEMPLATE_MEMORY: u64 = 1 << 20;
+
+impl PartialEq for OutsideGenerator {
+    /// Equal in meaning.
+    fn eq(&self, other: &Self) -> bool {
+        let values = || Some((self.written.compared()?, other.written.compared()?));
+        self.written.text() == other.written.text()
+            || values()
+                .is_some_and(|(own, other)| item_without_empty(&own) == item_without_empty(&other))
+    }
+}
+
+/// A generator of which nothing but the name is known. That a generator may have a template of its own is
+/// taken to hold for all.
+struct Unknown(OutsideGenerator);
+
+impl<'de> Deserialize<'de> for Unknown {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = Written::deserialize(deserializer)?;
+        let common: Common = if written.text().starts_with('{') {
+            written
+                .read(&Work::new(TEMPLATE_MEMORY))
+                .unwrap_or_default()
+        } else {
+            Common::default()
+        };
+        Ok(Unknown(OutsideGenerator {
+            template: common.template,
+            written,
+        }))
+    }
 }
 
 /// One of the generators of an entry.
@@ -91,9 +223,9 @@ pub(super) struct Known<'k> {
 }
 
 /// What one generator yields.
-pub(super) struct Yield {
+pub(super) struct Yield<'g> {
     /// The template of its own.
-    pub(super) template: Template,
+    pub(super) template: &'g Template,
     pub(super) parameters: Parameters,
 }
 
@@ -160,25 +292,28 @@ impl GeneratorEntry {
     fn known_generators(&self, level: Level) -> Vec<Generator<'_>> {
         let nests = level != Level::Grandchild;
         [
-            self.list.as_ref().map(Generator::List),
-            self.clusters.as_ref().map(Generator::Clusters),
-            self.git.as_ref().map(Generator::Git),
+            self.list.as_deref().map(Generator::List),
+            self.clusters.as_deref().map(Generator::Clusters),
+            self.git.as_deref().map(Generator::Git),
             self.scm_provider
-                .as_ref()
+                .as_deref()
                 .map(|generator| Generator::Outside("scmProvider", generator)),
             self.cluster_decision_resource
-                .as_ref()
+                .as_deref()
                 .map(|generator| Generator::Outside("clusterDecisionResource", generator)),
             self.pull_request
-                .as_ref()
+                .as_deref()
                 .map(|generator| Generator::Outside("pullRequest", generator)),
             self.matrix
-                .as_ref()
+                .as_deref()
                 .filter(|_| nests)
                 .map(Generator::Matrix),
-            self.merge.as_ref().filter(|_| nests).map(Generator::Merge),
+            self.merge
+                .as_deref()
+                .filter(|_| nests)
+                .map(Generator::Merge),
             self.plugin
-                .as_ref()
+                .as_deref()
                 .map(|generator| Generator::Outside("plugin", generator)),
         ]
         .into_iter()
@@ -196,7 +331,7 @@ impl GeneratorEntry {
         &self,
         known: &Known<'_>,
         level: Level,
-    ) -> Result<Vec<Yield>, ExpansionError> {
+    ) -> Result<Vec<Yield<'_>>, ExpansionError> {
         let selector = match &self.selector {
             Some(selector) => Some(
                 selector
@@ -225,19 +360,22 @@ impl GeneratorEntry {
                 Some(outside) => vec![parameters, Parameters::Undecided(outside)],
             };
             yields.extend(all.into_iter().map(|parameters| Yield {
-                template: template.clone(),
+                template,
                 parameters,
             }));
         }
         Ok(yields)
     }
 
-    /// Whether a `clusters` generator is among them, at any depth.
-    pub(super) fn reads_clusters(&self) -> bool {
+    /// Whether a `clusters` generator is among them, or among the children of one that counts.
+    pub(super) fn reads_clusters(&self, level: Level) -> bool {
+        if self.clusters.is_some() || level == Level::Grandchild {
+            return self.clusters.is_some();
+        }
         let matrix = self.matrix.iter().flat_map(|matrix| &matrix.generators);
         let merge = self.merge.iter().flat_map(|merge| &merge.generators);
-        let nested = |child: &Child| child.entry().is_ok_and(|entry| entry.reads_clusters());
-        self.clusters.is_some() || matrix.chain(merge).any(nested)
+        let mut entries = matrix.chain(merge).filter_map(Child::readable_entry);
+        entries.any(|entry| entry.reads_clusters(level.below()))
     }
 
     /// The generator of the entry whose own template has a field, given as a JSON Pointer.
@@ -254,10 +392,10 @@ impl GeneratorEntry {
             .merge
             .iter()
             .filter_map(|merge| merge.generators.first());
-        let nested = matrix.chain(merge).filter_map(|child| child.entry().ok());
+        let nested = matrix.chain(merge).filter_map(Child::readable_entry);
         let mut labels: BTreeMap<String, String> =
             nested.flat_map(|entry| entry.selected_labels()).collect();
-        let own = self.clusters.iter();
+        let own = self.clusters.as_deref().into_iter();
         labels.extend(own.flat_map(ClusterGenerator::selected_labels));
         labels.retain(|_, value| !value.contains("{{"));
         labels
@@ -284,102 +422,6 @@ impl GeneratorEntry {
             )),
         }
     }
-
-    /// Whether both ask for the same, whatever empty values Argo CD has written into one of them.
-    pub(super) fn same_meaning(&self, other: &Self) -> bool {
-        let (own, own_children) = self.clone().normalized();
-        let (other, other_children) = other.clone().normalized();
-        let same = |(one, other): (&Child, &Child)| match (one.entry(), other.entry()) {
-            (Ok(one), Ok(other)) => one.same_meaning(&other),
-            _ => one == other,
-        };
-        own == other
-            && own_children.len() == other_children.len()
-            && own_children.iter().zip(&other_children).all(same)
-    }
-
-    /// The same without what is empty in it, and its children by themselves.
-    fn normalized(mut self) -> (Self, Vec<Child>) {
-        for template in self.templates() {
-            template.0 = without_empty(&template.0);
-        }
-        let outside = [
-            &mut self.scm_provider,
-            &mut self.cluster_decision_resource,
-            &mut self.pull_request,
-            &mut self.plugin,
-        ];
-        let outside = outside.into_iter().flatten();
-        for generator in outside.chain(self.unknown.values_mut()) {
-            generator.rest = item_without_empty(&generator.rest);
-        }
-        let mut children = Vec::new();
-        if let Some(matrix) = &mut self.matrix {
-            children.append(&mut matrix.generators);
-        }
-        if let Some(merge) = &mut self.merge {
-            children.append(&mut merge.generators);
-        }
-        (self, children)
-    }
-
-    fn templates(&mut self) -> impl Iterator<Item = &mut Template> {
-        [
-            self.list.as_mut().map(|generator| &mut generator.template),
-            self.clusters
-                .as_mut()
-                .map(|generator| &mut generator.template),
-            self.git.as_mut().map(|generator| &mut generator.template),
-            self.scm_provider
-                .as_mut()
-                .map(|generator| &mut generator.template),
-            self.cluster_decision_resource
-                .as_mut()
-                .map(|generator| &mut generator.template),
-            self.pull_request
-                .as_mut()
-                .map(|generator| &mut generator.template),
-            self.matrix
-                .as_mut()
-                .map(|generator| &mut generator.template),
-            self.merge.as_mut().map(|generator| &mut generator.template),
-            self.plugin
-                .as_mut()
-                .map(|generator| &mut generator.template),
-        ]
-        .into_iter()
-        .flatten()
-        .chain(
-            self.unknown
-                .values_mut()
-                .map(|generator| &mut generator.template),
-        )
-    }
-}
-
-impl OutsideGenerator {
-    /// One of which nothing but the name is known. That a generator may have a template of its own is
-    /// taken to hold for all.
-    fn unknown(written: Value) -> Self {
-        let template = written.get("template").cloned();
-        OutsideGenerator {
-            template: template
-                .and_then(|template| Template::new(template).ok())
-                .unwrap_or_default(),
-            rest: written,
-        }
-    }
-}
-
-/// What an entry has beside the fields that are known; what is `null` is not there.
-fn unknown_generators<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<BTreeMap<String, OutsideGenerator>, D::Error> {
-    let written = BTreeMap::<String, Value>::deserialize(deserializer)?;
-    let present = written.into_iter().filter(|(_, value)| !value.is_null());
-    Ok(present
-        .map(|(name, value)| (name, OutsideGenerator::unknown(value)))
-        .collect())
 }
 
 impl<'g> Generator<'g> {
@@ -488,19 +530,29 @@ impl Known<'_> {
     /// than memory is given to them.
     fn admit(&self, count: usize, set: &ParameterSet) -> Result<(), ExpansionError> {
         if count >= self.applications_limit {
-            return Err(ExpansionError::TooMuch {
-                what: "generated Applications",
-                limit: self.applications_limit,
-            });
+            return Err(self.too_many());
         }
-        let size: usize = set
-            .values
-            .iter()
-            .map(|(key, value)| 64 + key.len() + super::template::size(value))
-            .sum();
-        self.spend(size)?;
-        let size = u64::try_from(size).unwrap_or(u64::MAX);
-        Ok(self.memory.spend(size)?)
+        self.spend(size_of_members(&set.values))?;
+        self.hold(memory_of_members(&set.values))
+    }
+
+    /// Charges for memory, in bytes.
+    pub(super) fn hold(&self, bytes: usize) -> Result<(), ExpansionError> {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        Ok(self.memory.spend(bytes)?)
+    }
+
+    /// What is left of the memory, for what is dropped again before the next is charged for.
+    pub(super) fn left_memory(&self) -> Work {
+        Work::new(self.memory.left())
+    }
+
+    /// More Applications than are worked out.
+    pub(super) fn too_many(&self) -> ExpansionError {
+        ExpansionError::TooMuch {
+            what: "generated Applications",
+            limit: self.applications_limit,
+        }
     }
 }
 

@@ -342,16 +342,46 @@ impl Tree {
     }
 }
 
-/// How much memory a value takes, roughly, in bytes.
+/// How much work it is to write or copy a value, roughly in bytes.
 pub(super) fn size(value: &Value) -> usize {
-    const PLACE: usize = 64;
     match value {
         Value::String(text) => PLACE + text.len(),
         Value::Array(items) => PLACE + items.iter().map(size).sum::<usize>(),
-        Value::Object(members) => {
-            let member = |(key, value): (&String, &Value)| PLACE + key.len() + size(value);
-            PLACE + members.iter().map(member).sum::<usize>()
-        }
+        Value::Object(members) => PLACE + size_of_members(members),
         Value::Null | Value::Bool(_) | Value::Number(_) => PLACE,
     }
+}
+
+/// The same of the members of an object.
+pub(super) fn size_of_members(members: &Map<String, Value>) -> usize {
+    let member = |(key, value): (&String, &Value)| PLACE + key.len() + size(value);
+    members.iter().map(member).sum()
+}
+
+/// What is counted for a value beside its text.
+const PLACE: usize = 64;
+
+/// How much memory a value takes, in bytes: at most, and what an allocator adds included.
+pub(super) fn memory(value: &Value) -> usize {
+    const PIECE: usize = 32;
+    size_of::<Value>()
+        + match value {
+            Value::String(text) => PIECE + text.len(),
+            Value::Array(items) => PIECE + items.iter().map(memory).sum::<usize>(),
+            Value::Object(members) => memory_of_members(members),
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        }
+}
+
+/// The same of the members of an object.
+pub(super) fn memory_of_members(members: &Map<String, Value>) -> usize {
+    /// A node of a `BTreeMap` has room for eleven entries. It has five at least, once there is another one.
+    const NODE: usize = 16 + 11 * (size_of::<String>() + size_of::<Value>());
+    let nodes = match members.len() {
+        0 => 0,
+        1..=11 => 1,
+        entries => entries.div_ceil(5),
+    };
+    let member = |(key, value): (&String, &Value)| 32 + key.len() + memory(value);
+    nodes * NODE + members.iter().map(member).sum::<usize>()
 }

@@ -12,13 +12,18 @@
 mod admission_review;
 mod application_set;
 mod cluster_config;
+mod fields;
+mod hostile;
 mod ignored_differences;
+mod repeated_entries;
 mod world;
 
 pub use admission_review::admission_review;
 pub use application_set::application_set;
 pub use cluster_config::cluster_config;
+pub use hostile::{DECODED_RATIO, HostileBody, JUDGED_MEMORY, hostile_bodies, judge};
 pub use ignored_differences::ignored_differences;
+pub use repeated_entries::repeated_entries;
 
 /// Stands for a credential. Corpora have it where credentials are, and no answer may repeat it.
 const SECRET: &str = "hunter2";

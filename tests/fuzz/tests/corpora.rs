@@ -74,3 +74,10 @@ fn ignored_differences_keep_their_promises() {
 fn application_sets_keep_their_promises() {
     run("application_set", gitops_fuzz::application_set);
 }
+
+#[test]
+fn what_is_there_many_times_keeps_its_promises() {
+    for input in corpus("admission_review") {
+        gitops_fuzz::repeated_entries(&input);
+    }
+}

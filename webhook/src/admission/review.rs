@@ -11,6 +11,8 @@
 use std::fmt;
 
 use argocd::cluster::ClusterSecret;
+use argocd::go_template::Work;
+use argocd::limited::Limited;
 use argocd::text::Text;
 use argocd::{AppProject, Application, ApplicationSet};
 use policy::finding::shorten;
@@ -28,6 +30,10 @@ pub const KIND: &str = "AdmissionReview";
 
 /// The longest text of somebody else's that an error repeats, in characters.
 const QUOTE_LIMIT: usize = 64;
+
+/// Memory for what an object is read into, in bytes. The largest that etcd stores by default takes less, unless its
+/// lists and maps are full of next to nothing, as `[{},{},{}]` is.
+pub const OBJECT_MEMORY: u64 = 8 << 20;
 
 /// The kinds that the webhook configuration asks about.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -546,7 +552,9 @@ fn decode_slowly(kind: Kind, object: &RawValue) -> Result<Held<'_>, String> {
         let path = track.path();
         match kind {
             // The error may quote a credential.
-            Kind::Secret => format!("{path} has a wrong type or is there twice"),
+            Kind::Secret => {
+                format!("{path} has a wrong type, is there twice, or has too many entries")
+            }
             _ => format!("{path}: {}", without_position(&error)),
         }
     })
@@ -560,6 +568,8 @@ fn without_position(error: &serde_json::Error) -> String {
 }
 
 fn decode<'de, D: Deserializer<'de>>(kind: Kind, deserializer: D) -> Result<Held<'de>, D::Error> {
+    let memory = Work::new(OBJECT_MEMORY);
+    let deserializer = Limited::new(deserializer, &memory);
     match kind {
         Kind::Application => {
             let object = Option::<Box<Application<'de>>>::deserialize(deserializer)?;

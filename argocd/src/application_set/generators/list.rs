@@ -7,6 +7,8 @@ use super::{Known, Template};
 use crate::application_set::expansion::{ALIASES, ExpansionError};
 use crate::application_set::parameters::ParameterSet;
 use crate::application_set::template::size;
+use crate::application_set::written::WrittenList;
+use crate::limited;
 use crate::text::null_as_default;
 use crate::yaml;
 
@@ -14,8 +16,7 @@ use crate::yaml;
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
 pub(in crate::application_set) struct ListGenerator {
-    #[serde(deserialize_with = "null_as_default")]
-    elements: Vec<Value>,
+    elements: WrittenList,
     #[serde(deserialize_with = "null_as_default")]
     elements_yaml: String,
     #[serde(deserialize_with = "null_as_default")]
@@ -26,15 +27,19 @@ impl ListGenerator {
     /// One set an element (Argo CD 3.5, `ListGenerator.GenerateParams`).
     pub(super) fn sets(&self, known: &Known<'_>) -> Result<Vec<ParameterSet>, ExpansionError> {
         let mut sets = Vec::new();
-        for (index, element) in self.elements.iter().enumerate() {
-            let field = format!("/list/elements/{index}");
+        let elements = self.elements.items(known.applications_limit);
+        let elements = elements.ok_or_else(|| known.too_many())?;
+        for (index, element) in elements.into_iter().enumerate() {
+            let field = || format!("/list/elements/{index}");
+            let element: Value = limited::from_json(element.get(), &known.left_memory())
+                .map_err(|error| ExpansionError::fails(&field(), error))?;
             let Value::Object(element) = element else {
-                return Err(ExpansionError::fails(&field, "expected an object"));
+                return Err(ExpansionError::fails(&field(), "expected an object"));
             };
             let values = if known.language.is_go() {
-                element.clone()
+                element
             } else {
-                flat(element, &field)?
+                flat(&element, &field())?
             };
             push(&mut sets, values, known)?;
         }

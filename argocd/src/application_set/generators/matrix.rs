@@ -3,12 +3,15 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{GeneratorEntry, Known, Level, Parameters, Template};
-use crate::application_set::expansion::ExpansionError;
+use crate::application_set::expansion::{ExpansionError, Limits};
 use crate::application_set::parameters::ParameterSet;
 use crate::application_set::template::{Bindings, Tree};
+use crate::application_set::written::Written;
+use crate::go_template::Work;
 use crate::text::null_as_default;
 
 /// Where the first generator stands.
@@ -43,7 +46,7 @@ impl MatrixGenerator {
         };
         let level = level.below();
         let first = first
-            .entry()
+            .entry(known)
             .and_then(|entry| entry.child_parameters(known, level))
             .map_err(|error| error.below(FIRST))?;
         let first = match first {
@@ -54,7 +57,7 @@ impl MatrixGenerator {
         if first.is_empty() {
             return Ok(Parameters::Sets(first));
         }
-        let second = Second::new(&second.0, known, level)?;
+        let second = Second::new(second, known, level)?;
         let mut sets = Vec::new();
         for own in &first {
             let others = match second.parameters(own, known, level)? {
@@ -80,13 +83,18 @@ enum Second {
 }
 
 impl Second {
-    fn new(written: &Value, known: &Known<'_>, level: Level) -> Result<Self, ExpansionError> {
+    fn new(child: &Child, known: &Known<'_>, level: Level) -> Result<Self, ExpansionError> {
+        if !child.0.text().contains("{{") && !child.0.text().contains('\\') {
+            let parameters = second_parameters(child.entry(known), known, level)?;
+            return Ok(Second::Constant(parameters));
+        }
+        let written: Value = child.read(known)?;
         let tree = known
             .language
-            .generator_tree(written)
+            .generator_tree(&written)
             .map_err(|error| ExpansionError::render(SECOND, error))?;
         Ok(if tree.is_constant() {
-            Second::Constant(second_parameters(written, known, level)?)
+            Second::Constant(second_parameters(child.entry(known), known, level)?)
         } else {
             Second::Template(tree)
         })
@@ -105,7 +113,8 @@ impl Second {
                     .language
                     .render(tree, &Bindings::new(first))
                     .map_err(|error| ExpansionError::render(SECOND, error))?;
-                let parameters = second_parameters(&rendered, known, level)?;
+                let entry = GeneratorEntry::deserialize(&rendered).map_err(invalid);
+                let parameters = second_parameters(entry, known, level)?;
                 Ok(Cow::Owned(parameters))
             }
         }
@@ -113,11 +122,11 @@ impl Second {
 }
 
 fn second_parameters(
-    second: &Value,
+    second: Result<GeneratorEntry, ExpansionError>,
     known: &Known<'_>,
     level: Level,
 ) -> Result<Parameters, ExpansionError> {
-    child(second)
+    second
         .and_then(|entry| entry.child_parameters(known, level))
         .map_err(|error| error.below(SECOND))
 }
@@ -137,20 +146,38 @@ fn combine(
 }
 
 /// A child of a matrix or merge as it is written.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(transparent)]
-pub(in crate::application_set) struct Child(Value);
+pub(in crate::application_set) struct Child(Written);
 
-impl Child {
-    /// The generators in it.
-    pub(super) fn entry(&self) -> Result<GeneratorEntry, ExpansionError> {
-        child(&self.0)
+impl PartialEq for Child {
+    /// Equal in meaning.
+    fn eq(&self, other: &Self) -> bool {
+        let entries = || Some((self.readable_entry()?, other.readable_entry()?));
+        self.0.text() == other.0.text() || entries().is_some_and(|(own, other)| own == other)
     }
 }
 
-fn child(written: &Value) -> Result<GeneratorEntry, ExpansionError> {
-    if !written.is_object() {
-        return Err(ExpansionError::fails("", "expected an object"));
+impl Child {
+    /// The generators in it.
+    pub(super) fn entry(&self, known: &Known<'_>) -> Result<GeneratorEntry, ExpansionError> {
+        self.read(known)
     }
-    GeneratorEntry::deserialize(written).map_err(|error| ExpansionError::fails("", error))
+
+    /// The generators in it, if they can be read, by themselves.
+    pub(super) fn readable_entry(&self) -> Option<GeneratorEntry> {
+        self.0.read(&Work::new(Limits::MEMORY)).ok()
+    }
+
+    fn read<T: DeserializeOwned>(&self, known: &Known<'_>) -> Result<T, ExpansionError> {
+        if !self.0.text().starts_with('{') {
+            return Err(ExpansionError::fails("", "expected an object"));
+        }
+        known.spend(self.0.text().len())?;
+        self.0.read(&known.left_memory()).map_err(invalid)
+    }
+}
+
+fn invalid(error: serde_json::Error) -> ExpansionError {
+    ExpansionError::fails("", error)
 }

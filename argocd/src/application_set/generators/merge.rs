@@ -48,7 +48,7 @@ impl MergeGenerator {
         let mut children = Vec::with_capacity(self.generators.len());
         for (index, written) in self.generators.iter().enumerate() {
             let parameters = written
-                .entry()
+                .entry(known)
                 .and_then(|entry| entry.child_parameters(known, level.below()))
                 .map_err(|error| error.below(&format!("/merge/generators/{index}")))?;
             match parameters {
