@@ -40,7 +40,7 @@ use crate::kubernetes::Metadata;
 use crate::text::{null_as_default, object, objects, optional_object, strings};
 
 /// An ApplicationSet, the part of it that is read.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(default)]
 pub struct ApplicationSet<'a> {
     /// Name, namespace, labels, annotations.

@@ -33,6 +33,9 @@ pub const IMAGE_UPDATER_DEFINITION: &str = "imageupdaters.argocd-image-updater.a
 /// The ConfigMap with Argo CD's settings.
 pub const SETTINGS_CONFIG_MAP: &str = "argocd-cm";
 
+/// The ConfigMap with the parameters of Argo CD's commands.
+pub const PARAMETERS_CONFIG_MAP: &str = "argocd-cmd-params-cm";
+
 /// The sync option without which ignored differences are still written by a sync.
 pub const RESPECT_IGNORE_DIFFERENCES: &str = "RespectIgnoreDifferences=true";
 

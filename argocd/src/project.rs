@@ -20,10 +20,10 @@ use crate::text::{null_as_default, object, objects, optional_objects, string_map
 
 use self::resources::ResourceLists;
 pub use self::resources::{ClusterResourceRestrictionItem, GroupKind, ResourceScope};
-use self::source_namespace::NamespacePattern;
+pub(crate) use self::source_namespace::NamespacePattern;
 
 /// An AppProject, the part that is read.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(default)]
 pub struct AppProject {
     /// Name, namespace, labels.
@@ -35,7 +35,7 @@ pub struct AppProject {
 }
 
 /// `metadata` of an AppProject.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(default)]
 pub struct ProjectMetadata {
     /// The project's name.

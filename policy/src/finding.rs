@@ -135,10 +135,16 @@ impl Finding {
     /// Where it would be longer, what is wrong gives way first: the values in it come from the
     /// object, which the reader has.
     pub fn line(&self) -> String {
-        let start = shorten(&format!("{}: {}: ", self.rule, dotted(&self.field)), 90);
-        let end = shorten(&format!("; {}", self.fix), 90);
+        self.line_within(LINE_LIMIT)
+    }
+
+    /// The same in fewer than `limit` characters, for a line that begins with something else.
+    pub fn line_within(&self, limit: usize) -> String {
+        let most = limit * 9 / 20;
+        let start = shorten(&format!("{}: {}: ", self.rule, dotted(&self.field)), most);
+        let end = shorten(&format!("; {}", self.fix), most);
         let taken = start.chars().count() + end.chars().count();
-        let message = shorten(&self.message, LINE_LIMIT - 1 - taken);
+        let message = shorten(&self.message, limit.saturating_sub(1 + taken));
         format!("{start}{message}{end}")
     }
 }
@@ -250,5 +256,9 @@ mod tests {
         assert!(!line.contains('\n'));
         assert!(line.starts_with("project-scope: spec.source.repoURL: repository x"));
         assert!(line.ends_with("…; use another"));
+        for limit in [10, 50, 100, 150] {
+            let line = finding.line_within(limit);
+            assert!(line.chars().count() < limit, "{limit}: {line}");
+        }
     }
 }

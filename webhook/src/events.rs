@@ -31,8 +31,8 @@ const NOTES: usize = 64;
 /// Why there is an Event, as `kubectl describe` shows it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Reason {
-    /// A rule was overruled.
-    BreakGlassUsed,
+    /// A rule may be overruled, or a write that violates it was allowed.
+    BreakGlassAllowed,
     /// An override was taken off or cut short.
     BreakGlassRevoked,
     /// Somebody tried, and it does not hold.
@@ -44,7 +44,7 @@ pub enum Reason {
 impl Reason {
     fn as_str(self) -> &'static str {
         match self {
-            Reason::BreakGlassUsed => "BreakGlassUsed",
+            Reason::BreakGlassAllowed => "BreakGlassAllowed",
             Reason::BreakGlassRevoked => "BreakGlassRevoked",
             Reason::BreakGlassRefused => "BreakGlassRefused",
             Reason::BreakGlassExpired => "BreakGlassExpired",
@@ -53,7 +53,7 @@ impl Reason {
 
     fn event_type(self) -> EventType {
         match self {
-            Reason::BreakGlassUsed | Reason::BreakGlassRevoked => EventType::Normal,
+            Reason::BreakGlassAllowed | Reason::BreakGlassRevoked => EventType::Normal,
             Reason::BreakGlassRefused | Reason::BreakGlassExpired => EventType::Warning,
         }
     }
@@ -61,7 +61,7 @@ impl Reason {
     /// What the webhook did. The API server insists on it and nobody is shown it.
     fn action(self) -> &'static str {
         match self {
-            Reason::BreakGlassUsed | Reason::BreakGlassRevoked => "Admit",
+            Reason::BreakGlassAllowed | Reason::BreakGlassRevoked => "Admit",
             Reason::BreakGlassRefused => "Deny",
             Reason::BreakGlassExpired => "Report",
         }

@@ -37,7 +37,8 @@ pub struct Webhook {
     distrusted: AtomicBool,
     published: watch::Sender<()>,
     patience: Semaphore,
-    expansions: Semaphore,
+    small_turns: Semaphore,
+    large_turns: Semaphore,
     small_bodies: Semaphore,
     large_bodies: Semaphore,
 }
@@ -46,9 +47,12 @@ pub struct Webhook {
 /// AppProject and its Applications are created together; more is somebody who asks for nonsense.
 const PATIENCE: usize = 16;
 
-/// Requests for which ApplicationSets are expanded at the same time. One can take a processor for a
-/// second, and some megabytes.
-const EXPANSIONS: usize = 2;
+/// Reviews with a small body that are judged out of the way at the same time. One can take a processor for a second.
+pub(crate) const SMALL_TURNS: usize = 2;
+
+/// The same for large bodies, which have turns of their own: small ones do not wait for them. A body of more than half the
+/// limit takes all of them, so that the largest is decoded alone.
+pub(crate) const LARGE_TURNS: usize = 2;
 
 /// What a permit for a body stands for. Bytes would be too many for one acquisition.
 const PERMIT_BYTES: usize = 1024;
@@ -66,7 +70,8 @@ impl Webhook {
             distrusted: AtomicBool::new(false),
             published: watch::Sender::new(()),
             patience: Semaphore::new(PATIENCE),
-            expansions: Semaphore::new(EXPANSIONS),
+            small_turns: Semaphore::new(SMALL_TURNS),
+            large_turns: Semaphore::new(LARGE_TURNS),
             small_bodies: Semaphore::new(limits.small_bodies.div_ceil(PERMIT_BYTES)),
             large_bodies: Semaphore::new(limits.large_bodies.div_ceil(PERMIT_BYTES)),
         }
@@ -113,9 +118,16 @@ impl Webhook {
         self.patience.try_acquire().ok()
     }
 
-    /// Waits for its turn to expand ApplicationSets.
-    pub(crate) async fn expansion(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
-        self.expansions.acquire().await
+    /// Waits for a turn to decode and judge a body out of the way.
+    pub(crate) async fn turn(&self, bytes: usize) -> Result<SemaphorePermit<'_>, AcquireError> {
+        if bytes <= self.limits.small_body {
+            self.small_turns.acquire().await
+        } else if bytes <= self.limits.body / LARGE_TURNS {
+            self.large_turns.acquire().await
+        } else {
+            let all = u32::try_from(LARGE_TURNS).unwrap_or(u32::MAX);
+            self.large_turns.acquire_many(all).await
+        }
     }
 
     /// Waits for room for a body. Large bodies have memory of their own: however long they take to

@@ -1,4 +1,5 @@
-//! `spec.sourceNamespaces`: globs, and regular expressions between slashes.
+//! `spec.sourceNamespaces`, and the lists of namespaces among Argo CD's parameters: globs, and regular expressions between
+//! slashes.
 
 use fancy_regex::{Regex, RegexBuilder};
 
@@ -15,13 +16,13 @@ const SIZE_LIMIT: usize = 1024 * 1024;
 
 /// An entry, compiled. An expression that does not match is tried as a glob all the same.
 #[derive(Clone, Debug)]
-pub(super) struct NamespacePattern {
+pub(crate) struct NamespacePattern {
     expression: Option<Regex>,
     glob: Glob,
 }
 
 impl NamespacePattern {
-    pub(super) fn new(pattern: &str) -> Self {
+    pub(crate) fn new(pattern: &str) -> Self {
         let expression = pattern
             .strip_prefix('/')
             .and_then(|rest| rest.strip_suffix('/'));
@@ -31,7 +32,7 @@ impl NamespacePattern {
         }
     }
 
-    pub(super) fn matches(&self, namespace: &str) -> bool {
+    pub(crate) fn matches(&self, namespace: &str) -> bool {
         let by_expression = self
             .expression
             .as_ref()
