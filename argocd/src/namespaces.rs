@@ -85,9 +85,10 @@ struct Patterns(Vec<NamespacePattern>);
 
 impl Patterns {
     /// Splits as the commands do that get the list by an environment variable (Argo CD 3.6, `env.StringsFromEnv`): at each
-    /// comma, also within an expression.
+    /// comma, also within an expression. An empty list has no items.
     fn new(list: &str) -> Self {
         let items = list.split(',').map(str::trim);
+        let items = items.filter(|_| !list.is_empty());
         Patterns(items.map(NamespacePattern::new).collect())
     }
 
@@ -129,7 +130,8 @@ mod tests {
             ("team-*", "team-a", true),
             ("team-*", "a-team-a", false),
             ("team-?", "team-ab", false),
-            ("{a,b}", "a", false),
+            ("{a,b}", "a", true),
+            ("{a,b}", "b", false),
             ("team-[ab]", "team-b", true),
             ("team-[!ab]", "team-b", false),
             ("*", "anything", true),

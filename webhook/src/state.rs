@@ -52,7 +52,7 @@ pub(crate) const SMALL_TURNS: usize = 2;
 
 /// The same for large bodies, which have turns of their own: small ones do not wait for them. A body of more than half the
 /// limit takes all of them, so that the largest is decoded alone.
-pub(crate) const LARGE_TURNS: usize = 2;
+const LARGE_TURNS: u32 = 2;
 
 /// What a permit for a body stands for. Bytes would be too many for one acquisition.
 const PERMIT_BYTES: usize = 1024;
@@ -71,7 +71,7 @@ impl Webhook {
             published: watch::Sender::new(()),
             patience: Semaphore::new(PATIENCE),
             small_turns: Semaphore::new(SMALL_TURNS),
-            large_turns: Semaphore::new(LARGE_TURNS),
+            large_turns: Semaphore::new(LARGE_TURNS as usize),
             small_bodies: Semaphore::new(limits.small_bodies.div_ceil(PERMIT_BYTES)),
             large_bodies: Semaphore::new(limits.large_bodies.div_ceil(PERMIT_BYTES)),
         }
@@ -120,13 +120,24 @@ impl Webhook {
 
     /// Waits for a turn to decode and judge a body out of the way.
     pub(crate) async fn turn(&self, bytes: usize) -> Result<SemaphorePermit<'_>, AcquireError> {
+        let (turns, count) = self.turns(bytes);
+        turns.acquire_many(count).await
+    }
+
+    /// A turn, if one is free now.
+    pub(crate) fn turn_at_once(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
+        let (turns, count) = self.turns(bytes);
+        turns.try_acquire_many(count).ok()
+    }
+
+    /// Of which turns how many a body takes.
+    fn turns(&self, bytes: usize) -> (&Semaphore, u32) {
         if bytes <= self.limits.small_body {
-            self.small_turns.acquire().await
-        } else if bytes <= self.limits.body / LARGE_TURNS {
-            self.large_turns.acquire().await
+            (&self.small_turns, 1)
+        } else if bytes <= self.limits.body / 2 {
+            (&self.large_turns, 1)
         } else {
-            let all = u32::try_from(LARGE_TURNS).unwrap_or(u32::MAX);
-            self.large_turns.acquire_many(all).await
+            (&self.large_turns, LARGE_TURNS)
         }
     }
 

@@ -37,7 +37,7 @@ impl Deadline {
                 let reserve = RESERVE.min(timeout / RESERVED_PART);
                 Deadline {
                     received,
-                    waiting_ends: received + (timeout - reserve),
+                    waiting_ends: received + timeout.saturating_sub(reserve),
                     given_up: Some(received + timeout),
                 }
             }

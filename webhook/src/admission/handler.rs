@@ -211,11 +211,11 @@ async fn validate(State(webhook): State<Arc<Webhook>>, request: Request) -> Resp
     let answer = answer.catch_unwind().await;
     match answer.unwrap_or_else(|_| Err(unanswered.failed(Failure::Defect))) {
         Ok(answer) => {
-            unanswered.is_answered();
+            unanswered.answered();
             ([(header::CONTENT_TYPE, "application/json")], answer).into_response()
         }
         Err(failed) => {
-            unanswered.is_answered();
+            unanswered.answered();
             failed.tell(&webhook);
             failed.failure.into_response()
         }
@@ -240,7 +240,7 @@ impl<'w> Unanswered<'w> {
     }
 
     /// Says which request it is, before something is waited for.
-    pub(crate) fn is_about(&self, review: &Review<'_>) {
+    pub(crate) fn concerns(&self, review: &Review<'_>) {
         self.uid.get_or_init(|| review.uid.to_string());
     }
 
@@ -251,7 +251,7 @@ impl<'w> Unanswered<'w> {
         }
     }
 
-    fn is_answered(mut self) {
+    fn answered(mut self) {
         self.is_answered = true;
     }
 }

@@ -3,7 +3,7 @@
 //! What a body is decoded to can be many times as large as the body. It is never held while something is waited for, so that
 //! there is no more of it at a time than threads that decode and turns that are taken.
 
-use policy::{Finding, Level};
+use policy::Level;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
 use tokio::time::timeout_at;
@@ -50,12 +50,12 @@ pub(crate) async fn judge<'b>(
 
 /// Whether all that denies it is an AppProject or a cluster that may have been created a moment ago.
 fn lacks_news(decision: &Decision) -> bool {
-    let mut denials = decision.findings.iter().filter(is_denial).peekable();
+    let mut denials = decision
+        .findings
+        .iter()
+        .filter(|finding| finding.level == Level::Deny)
+        .peekable();
     denials.peek().is_some() && denials.all(|finding| finding.rests_on_absence)
-}
-
-fn is_denial(finding: &&Finding) -> bool {
-    finding.level == Level::Deny
 }
 
 async fn judge_once<'b>(
@@ -71,14 +71,14 @@ async fn judge_once<'b>(
     let decision = match judged {
         Judged::Decided(decision) => decision,
         claimed @ Judged::Claimed(_) => {
-            unanswered.is_about(&review);
+            unanswered.concerns(&review);
             break_glass::settle(claimed, &review, webhook, deadline).await
         }
     };
     Ok((review, decision))
 }
 
-/// Judges what is small and needs no long work. Of everything else nothing is kept.
+/// Judges what is small, if it needs no long work or can have a turn for that without waiting. Of everything else nothing is kept.
 fn judge_at_once<'b>(
     webhook: &Webhook,
     body: &'b [u8],
@@ -87,10 +87,13 @@ fn judge_at_once<'b>(
         return Ok(None);
     }
     let review = Review::from_json(body).map_err(Failure::from)?;
-    if review.content.takes_long() {
-        return Ok(None);
+    if !review.content.takes_long() {
+        return decide_by_caches(webhook, review).map(Some);
     }
-    decide_by_caches(webhook, review).map(Some)
+    let Some(_turn) = webhook.turn_at_once(body.len()) else {
+        return Ok(None);
+    };
+    out_of_the_way(|| decide_by_caches(webhook, review)).map(Some)
 }
 
 /// Judges what is large or may need long work, when it is its turn.

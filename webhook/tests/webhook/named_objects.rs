@@ -9,7 +9,7 @@ use crate::support::{ask, automated_on_production, create, review, webhook};
 const APPLICATION_CONTROLLER: &str = "system:serviceaccount:argocd:argocd-application-controller";
 const SET_CONTROLLER: &str = "system:serviceaccount:argocd:argocd-applicationset-controller";
 
-async fn message(body: String, username: &str) -> String {
+async fn message(body: &str, username: &str) -> String {
     let body = body.replace(
         r#""username":"alice""#,
         &format!(r#""username":"{username}""#),
@@ -48,7 +48,7 @@ async fn a_denial_begins_with_the_object_where_a_controller_writes_it() {
     ] {
         let mut child = child.clone();
         child["spec"]["source"]["repoURL"] = "https://git.example.com/elsewhere".into();
-        let message = message(create("Application", &child), username).await;
+        let message = message(&create("Application", &child), username).await;
         assert!(message.starts_with(begins), "{username}: {message}");
         // Once, however many rules it violates.
         let lines: Vec<&str> = message.split(" | ").collect();
@@ -102,7 +102,7 @@ async fn every_kind_is_named_also_when_it_is_changed_or_cannot_be_read() {
             "Application argocd/odd: the object cannot be read, ",
         ),
     ] {
-        let message = message(body, APPLICATION_CONTROLLER).await;
+        let message = message(&body, APPLICATION_CONTROLLER).await;
         assert!(message.starts_with(begins), "{message}");
     }
 }
@@ -113,7 +113,7 @@ async fn a_long_name_leaves_room_for_the_rule_and_the_field() {
     for length in [1, 40, 63, 253] {
         let name = "n".repeat(length);
         let child = named(&name, automated_on_production());
-        let message = message(create("Application", &child), APPLICATION_CONTROLLER).await;
+        let message = message(&create("Application", &child), APPLICATION_CONTROLLER).await;
         let line = message.split(" | ").next().unwrap();
         assert!(line.chars().count() < 200, "{line}");
         assert!(

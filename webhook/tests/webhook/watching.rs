@@ -371,127 +371,77 @@ fn merge(object: &mut Value, change: &Value) {
     }
 }
 
+/// Changes of what there is at a path, and whether they matter.
+fn changes() -> Vec<(&'static str, Value, bool)> {
+    let annotated = |key: &str| json!({"metadata": {"annotations": {key: "x"}}});
+    let written = || json!({"metadata": {"managedFields": [{"manager": "x"}], "generation": 2}});
+    let labelled = || json!({"metadata": {"labels": {"a": "b"}}});
+    let data = |key: &str, value: &str| json!({"data": {key: value}});
+    let refresh = "argocd.argoproj.io/application-set-refresh";
+    let ignored = "resource.customizations.ignoreDifferences.all";
+    vec![
+        (
+            APPLICATION_SETS,
+            json!({"status": {"conditions": [{"type": "x"}]}}),
+            false,
+        ),
+        (APPLICATION_SETS, written(), false),
+        (APPLICATION_SETS, annotated(refresh), false),
+        (
+            APPLICATION_SETS,
+            annotated("kubectl-gitops.io/break-glass"),
+            true,
+        ),
+        (APPLICATION_SETS, json!({"spec": {"generators": []}}), true),
+        (
+            PROJECTS,
+            json!({"status": {"jwtTokensByRole": {"ci": {"items": []}}}}),
+            false,
+        ),
+        (PROJECTS, written(), false),
+        (PROJECTS, annotated("note"), false),
+        (PROJECTS, labelled(), true),
+        (
+            PROJECTS,
+            json!({"spec": {"sourceRepos": ["https://a"]}}),
+            true,
+        ),
+        (SECRETS, written(), false),
+        (SECRETS, labelled(), true),
+        (SETTINGS, data("url", "https://b"), false),
+        (SETTINGS, data("users.anonymous.enabled", "true"), false),
+        (SETTINGS, data("globalProjects", "- projectName: x"), true),
+        (SETTINGS, data("cluster.inClusterEnabled", "false"), true),
+        (SETTINGS, data(ignored, "jsonPointers: [/a]"), true),
+        (PARAMETERS, data("server.insecure", "false"), false),
+        (PARAMETERS, data("application.namespaces", "shop"), true),
+        (
+            PARAMETERS,
+            data("applicationsetcontroller.namespaces", "shop"),
+            true,
+        ),
+    ]
+}
+
 /// Each write of an ApplicationSet's status had made a whole new inventory. Time is tokio's: it goes on when all that there is to do
 /// is done.
 #[tokio::test(start_paused = true)]
 async fn what_changes_nothing_that_is_read_makes_no_inventory_and_all_else_does() {
-    let set = application_set();
-    let project = project("team-shop", "web-*");
-    let cluster = ApiServer::new().objects[SECRETS][0].clone();
-    let settings = config_map(
-        "argocd-cm",
-        &json!({"url": "https://a", "globalProjects": "[]"}),
-    );
-    let parameters = config_map("argocd-cmd-params-cm", &json!({"server.insecure": "true"}));
-    let label = json!({"metadata": {"labels": {"a": "b"}}});
-    let table = [
-        (
-            APPLICATION_SETS,
-            &set,
-            json!({"status": {"conditions": [{"type": "ErrorOccurred"}]}}),
-            false,
-        ),
-        (
-            APPLICATION_SETS,
-            &set,
-            json!({"metadata": {"managedFields": [{"manager": "x"}], "generation": 2}}),
-            false,
-        ),
-        (
-            APPLICATION_SETS,
-            &set,
-            json!({"metadata": {"annotations": {"argocd.argoproj.io/application-set-refresh": "true"}}}),
-            false,
-        ),
-        (
-            APPLICATION_SETS,
-            &set,
-            json!({"metadata": {"annotations": {"kubectl-gitops.io/break-glass": "x"}}}),
-            true,
-        ),
-        (
-            APPLICATION_SETS,
-            &set,
-            json!({"spec": {"generators": [{"list": {"elements": []}}]}}),
-            true,
-        ),
-        (
-            PROJECTS,
-            &project,
-            json!({"status": {"jwtTokensByRole": {"ci": {"items": [{"iat": 1}]}}}}),
-            false,
-        ),
-        (
-            PROJECTS,
-            &project,
-            json!({"metadata": {"annotations": {"note": "x"}}}),
-            false,
-        ),
-        (PROJECTS, &project, label.clone(), true),
-        (
-            PROJECTS,
-            &project,
-            json!({"spec": {"sourceRepos": ["https://a"]}}),
-            true,
-        ),
-        (
-            SECRETS,
-            &cluster,
-            json!({"metadata": {"managedFields": [{"manager": "x"}]}}),
-            false,
-        ),
-        (SECRETS, &cluster, label.clone(), true),
-        (
-            SETTINGS,
-            &settings,
-            json!({"data": {"url": "https://b", "users.anonymous.enabled": "true"}}),
-            false,
-        ),
-        (
-            SETTINGS,
-            &settings,
-            json!({"data": {"globalProjects": "- projectName: x"}}),
-            true,
-        ),
-        (
-            SETTINGS,
-            &settings,
-            json!({"data": {"resource.customizations.ignoreDifferences.all": "jsonPointers: [/a]"}}),
-            true,
-        ),
-        (
-            PARAMETERS,
-            &parameters,
-            json!({"data": {"server.insecure": "false"}}),
-            false,
-        ),
-        (
-            PARAMETERS,
-            &parameters,
-            json!({"data": {"application.namespaces": "shop"}}),
-            true,
-        ),
-        (
-            PARAMETERS,
-            &parameters,
-            json!({"data": {"applicationsetcontroller.namespaces": "shop"}}),
-            true,
-        ),
-    ];
-    for (path, object, change, is_read) in table {
+    for (path, change, is_read) in changes() {
+        let settings = config_map("argocd-cm", &json!({"url": "https://a"}));
+        let parameters = config_map("argocd-cmd-params-cm", &json!({"server.insecure": "true"}));
         let server = ApiServer::new()
-            .with(PROJECTS, vec![project.clone()])
-            .with(APPLICATION_SETS, vec![set.clone()])
-            .with(SETTINGS, vec![settings.clone()])
-            .with(PARAMETERS, vec![parameters.clone()]);
+            .with(APPLICATION_SETS, vec![application_set()])
+            .with(SETTINGS, vec![settings])
+            .with(PARAMETERS, vec![parameters]);
+        let object = server.objects[path][0].clone();
         let events = server.events(path);
         let watching = watch(server);
         synced(&watching.webhook).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         let before = metric(&watching.webhook, BUILDS);
-        events
-            .unbounded_send(Ok(changed(object, &change).into()))
-            .unwrap();
+        let changed = changed(&object, &change);
+        events.unbounded_send(Ok(changed.into())).unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
         let built = metric(&watching.webhook, BUILDS) - before;
         assert_eq!(built, u64::from(is_read), "{path} {change}");

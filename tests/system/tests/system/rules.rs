@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use futures::future::try_join_all;
 use kube::api::{DeleteParams, PropagationPolicy};
+use policy::finding::LINE_LIMIT;
 use serde_json::json;
 
 use crate::support::{Answer, Base, Session, Writer, kubectl_apply, shared};
