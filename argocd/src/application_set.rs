@@ -33,7 +33,7 @@ use serde::Deserialize;
 use serde::de::Error as _;
 use serde_json::{Map, Value};
 
-pub use self::controller::{ControllerParameters, ParametersConfigMap, ProgressiveSyncs};
+pub use self::controller::{ControllerParameters, ProgressiveSyncs};
 pub use self::expansion::{
     Expansion, ExpansionError, Generated, GeneratedApplication, Limits, Undecided,
 };
@@ -46,7 +46,7 @@ use crate::kubernetes::Metadata;
 use crate::text::{StringMap, null_as_default, object, objects, optional_object, strings};
 
 /// An ApplicationSet, the part of it that is read.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(default)]
 pub struct ApplicationSet<'a> {
     /// Name, namespace, labels, annotations.

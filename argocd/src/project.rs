@@ -25,12 +25,12 @@ pub(crate) use self::destinations::{DestinationPattern, Effect, Matches, Negatab
 pub use self::refusal::{DestinationRefusal, Difference, SourceRefusal};
 pub(crate) use self::resources::{ClusterPattern, ResourceLists};
 pub use self::resources::{ClusterResourceRestrictionItem, GroupKind, ResourceScope};
-use self::source_namespace::NamespacePattern;
+pub(crate) use self::source_namespace::NamespacePattern;
 pub use self::sources::is_unparsable;
 pub(crate) use self::sources::{SourcePattern, permit as permit_source};
 
 /// An AppProject, the part that is read.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(default)]
 pub struct AppProject {
     /// Name, namespace, labels.
@@ -42,7 +42,7 @@ pub struct AppProject {
 }
 
 /// `metadata` of an AppProject.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(default)]
 pub struct ProjectMetadata {
     /// The project's name.

@@ -13,7 +13,7 @@ use crate::text::{null_as_default, object, objects};
 use crate::yaml;
 
 /// The ConfigMap `argocd-cm` as it is stored.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(default)]
 pub struct SettingsConfigMap {
     #[serde(deserialize_with = "null_as_default")]
@@ -21,6 +21,16 @@ pub struct SettingsConfigMap {
 }
 
 impl SettingsConfigMap {
+    /// Drops what [`Settings`] have nothing of, so that two of them differ only where it matters.
+    #[must_use]
+    pub fn without_unread(mut self) -> Self {
+        self.data.retain(|key, _| {
+            [GLOBAL_PROJECTS, IN_CLUSTER_ENABLED, COMPARE_OPTIONS].contains(&key.as_str())
+                || key.starts_with(LEGACY)
+        });
+        self
+    }
+
     /// What it says.
     pub fn settings(&self) -> Settings {
         Settings::from_config_map(&self.data)
@@ -112,6 +122,8 @@ pub struct InvalidCustomization {
     pub key: String,
 }
 
+const GLOBAL_PROJECTS: &str = "globalProjects";
+const IN_CLUSTER_ENABLED: &str = "cluster.inClusterEnabled";
 const LEGACY: &str = "resource.customizations";
 const COMPARE_OPTIONS: &str = "resource.compareoptions";
 
@@ -122,11 +134,11 @@ impl Settings {
     /// is wrong with the selector of one is kept with it.
     pub fn from_config_map(data: &BTreeMap<String, String>) -> Self {
         let GlobalProjectEntries(global_projects) = data
-            .get("globalProjects")
+            .get(GLOBAL_PROJECTS)
             .and_then(|text| yaml::value(text).ok())
             .and_then(|value| serde_json::from_value(with_texts(value)).ok())
             .unwrap_or_default();
-        let in_cluster = data.get("cluster.inClusterEnabled");
+        let in_cluster = data.get(IN_CLUSTER_ENABLED);
         Settings {
             in_cluster_enabled: in_cluster.is_none_or(|enabled| enabled != "false"),
             global_projects: global_projects.into_iter().map(Into::into).collect(),

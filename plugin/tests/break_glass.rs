@@ -373,7 +373,7 @@ fn on_what_is_being_deleted_an_override_counts_for_nothing() {
 fn event(time: &str, action: &str, note: &str) -> Value {
     json!({
         "metadata": {"name": format!("orders.{time}"), "namespace": "argocd"},
-        "eventTime": time, "reason": "BreakGlassUsed", "action": action, "note": note,
+        "eventTime": time, "reason": "BreakGlassAllowed", "action": action, "note": note,
         "regarding": {"kind": "Application", "namespace": "argocd", "name": "orders"},
     })
 }

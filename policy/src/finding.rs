@@ -145,18 +145,24 @@ impl Finding {
     /// Where it would be longer, what is wrong gives way first: the values in it come from the
     /// object, which the reader has.
     pub fn line(&self) -> String {
-        let start = shorten(&format!("{}: {}: ", self.rule, dotted(&self.field)), 90);
-        let end = match &*self.fix {
-            "" => String::new(),
-            fix => shorten(&format!("; {fix}"), 90),
-        };
-        let taken = start.chars().count() + end.chars().count();
         // A reason that somebody gives is told whole, and only to those who write.
         let limit = match (self.rule, self.level) {
             (BREAK_GLASS, Level::Warn) => WARNING_LIMIT,
             _ => LINE_LIMIT,
         };
-        let message = shorten(&self.message, limit - 1 - taken);
+        self.line_within(limit)
+    }
+
+    /// The same in fewer than `limit` characters, for a line that begins with something else.
+    pub fn line_within(&self, limit: usize) -> String {
+        let most = limit.min(LINE_LIMIT) * 9 / 20;
+        let start = shorten(&format!("{}: {}: ", self.rule, dotted(&self.field)), most);
+        let end = match &*self.fix {
+            "" => String::new(),
+            fix => shorten(&format!("; {fix}"), most),
+        };
+        let taken = start.chars().count() + end.chars().count();
+        let message = shorten(&self.message, limit.saturating_sub(1 + taken));
         format!("{start}{message}{end}")
     }
 }
@@ -298,5 +304,9 @@ mod tests {
         assert!(!line.contains('\n'));
         assert!(line.starts_with("project-scope: spec.source.repoURL: repository x"));
         assert!(line.ends_with("…; use another"));
+        for limit in [10, 50, 100, 150] {
+            let line = finding.line_within(limit);
+            assert!(line.chars().count() < limit, "{limit}: {line}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use argocd::application::EnabledField;
 use argocd::application_set::{Checkouts, ControllerParameters, NoCheckouts};
-use argocd::{Application, ApplicationSet, Cluster, Fleet};
+use argocd::{Application, ApplicationSet, Cluster, Fleet, Namespaces};
 
 use crate::break_glass::Terms;
 use crate::break_glass::terms::Writer;
@@ -47,6 +47,8 @@ pub struct Inventory {
     pub application_sets: Arc<[Arc<ApplicationSet<'static>>]>,
     /// Git repositories whose content is at hand.
     pub checkouts: Arc<dyn Checkouts + Send + Sync>,
+    /// Where this Argo CD has its objects, if that is known. What is elsewhere is another one's, or nobody's.
+    pub namespaces: Option<Arc<Namespaces>>,
     /// What is missing in `fleet` may exist or does not.
     pub completeness: Completeness,
     /// Whether the installed CRD knows `automated.enabled`.
@@ -99,6 +101,7 @@ impl Inventory {
             fleet,
             application_sets: Arc::default(),
             checkouts: Arc::new(NoCheckouts),
+            namespaces: None,
             completeness,
             enabled_field,
             application_set_controller: ControllerParameters::default(),
@@ -116,6 +119,7 @@ impl Inventory {
             fleet: self.fleet.replacing_cluster(old, new),
             application_sets: Arc::clone(&self.application_sets),
             checkouts: Arc::clone(&self.checkouts),
+            namespaces: self.namespaces.clone(),
             completeness: self.completeness,
             enabled_field: self.enabled_field,
             application_set_controller: self.application_set_controller,
@@ -182,6 +186,18 @@ impl Inventory {
         }
     }
 
+    /// Whether objects of a kind in a namespace are this Argo CD's to act on.
+    pub fn concerns(&self, kind: &str, namespace: &str) -> bool {
+        let Some(namespaces) = &self.namespaces else {
+            return true;
+        };
+        match kind {
+            "Application" => namespaces.have_applications(namespace),
+            "ApplicationSet" => namespaces.have_application_sets(namespace),
+            _ => namespaces.is_own(namespace),
+        }
+    }
+
     /// Whether a request comes from one of Argo CD's own controllers or its API server.
     pub(crate) fn is_argo_cd(&self, requester: Requester<'_>) -> bool {
         self.policy
@@ -192,11 +208,17 @@ impl Inventory {
 
     /// Whether somebody whose dry run would be denied is only told so.
     pub(crate) fn tells_only(&self, requester: Requester<'_>) -> bool {
+        self.policy.admission.controller_dry_run == ControllerDryRun::Warn
+            && self.writes_for_others(requester)
+    }
+
+    /// Whether a request comes from a controller of Argo CD's that writes what others have written down elsewhere: the children of an
+    /// app-of-apps, or what an ApplicationSet generates. What it is told is shown to them without the object that it is about.
+    pub fn writes_for_others(&self, requester: Requester<'_>) -> bool {
         let accounts = &self.policy.argocd.service_accounts;
         let namespace = &self.fleet.control_plane_namespace;
-        self.policy.admission.controller_dry_run == ControllerDryRun::Warn
-            && (accounts.is_application_controller(requester.username, namespace)
-                || accounts.is_application_set_controller(requester.username, namespace))
+        accounts.is_application_controller(requester.username, namespace)
+            || accounts.is_application_set_controller(requester.username, namespace)
     }
 
     /// Whether a request comes from Argo CD's ApplicationSet controller.

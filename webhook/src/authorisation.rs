@@ -54,6 +54,9 @@ pub enum AuthorisationError {
     /// It took longer than [`TIMEOUT`].
     #[error("the API server did not answer a SubjectAccessReview within {} s", TIMEOUT.as_secs())]
     Timeout,
+    /// Whoever waits for the verdict would have stopped waiting.
+    #[error("the API server did not answer a SubjectAccessReview while there was time")]
+    NoTime,
     /// It stored the question and answered nothing.
     #[error("the API server left a SubjectAccessReview without status")]
     NoStatus,

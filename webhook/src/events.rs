@@ -31,10 +31,10 @@ const NOTES: usize = 64;
 /// Why there is an Event, as `kubectl describe` shows it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Reason {
-    /// An override was written, or a rule was overruled by one that was written with it.
-    BreakGlassUsed,
-    /// A rule was overruled by an override that stood already.
-    BreakGlassUsedLater,
+    /// An override was allowed, or a violation under one that is written with it.
+    BreakGlassAllowed,
+    /// A violation was allowed under an override that stood already.
+    BreakGlassAllowedLater,
     /// An override was taken off or cut short.
     BreakGlassRevoked,
     /// Somebody tried, and it does not hold.
@@ -46,7 +46,7 @@ pub enum Reason {
 impl Reason {
     fn as_str(self) -> &'static str {
         match self {
-            Reason::BreakGlassUsed | Reason::BreakGlassUsedLater => "BreakGlassUsed",
+            Reason::BreakGlassAllowed | Reason::BreakGlassAllowedLater => "BreakGlassAllowed",
             Reason::BreakGlassRevoked => "BreakGlassRevoked",
             Reason::BreakGlassRefused => "BreakGlassRefused",
             Reason::BreakGlassExpired => "BreakGlassExpired",
@@ -55,9 +55,9 @@ impl Reason {
 
     fn event_type(self) -> EventType {
         match self {
-            Reason::BreakGlassUsed | Reason::BreakGlassUsedLater | Reason::BreakGlassRevoked => {
-                EventType::Normal
-            }
+            Reason::BreakGlassAllowed
+            | Reason::BreakGlassAllowedLater
+            | Reason::BreakGlassRevoked => EventType::Normal,
             Reason::BreakGlassRefused | Reason::BreakGlassExpired => EventType::Warning,
         }
     }
@@ -66,8 +66,8 @@ impl Reason {
     /// override from who used it.
     fn action(self) -> &'static str {
         match self {
-            Reason::BreakGlassUsed | Reason::BreakGlassRevoked => "Admit",
-            Reason::BreakGlassUsedLater => "Use",
+            Reason::BreakGlassAllowed | Reason::BreakGlassRevoked => "Admit",
+            Reason::BreakGlassAllowedLater => "Use",
             Reason::BreakGlassRefused => "Deny",
             Reason::BreakGlassExpired => "Report",
         }

@@ -29,7 +29,7 @@ use tracing::warn;
 use zeroize::Zeroizing;
 
 use crate::admission::break_glass::BreakGlass;
-use crate::admission::handler::out_of_the_way;
+use crate::admission::judging::out_of_the_way;
 use crate::admission::review::Kind;
 use crate::events::{Event, Reason};
 use crate::index::watched::{
@@ -249,7 +249,15 @@ impl Standing {
     /// Judges what has run out, tells of it, and counts.
     async fn look(&mut self, client: &Client, webhook: &Webhook) {
         let now = webhook.clock.now();
+        let caches = webhook.caches.load();
+        let concerns = |key: &Key| match &**caches {
+            Caches::Synced(inventory) => inventory.concerns(key.kind, &key.namespace),
+            Caches::Syncing(_) => true,
+        };
         for (key, one) in &mut self.overrides {
+            if !concerns(key) {
+                continue;
+            }
             if !one.is_to_be_looked_at(now) {
                 one.is_news |= !one.written.is_expired(now);
                 continue;
@@ -267,10 +275,12 @@ impl Standing {
             one.violated.sort_unstable();
             one.violated.dedup();
         }
-        let active = self.overrides.values();
-        let active = active.filter(|one| !one.written.is_expired(now));
-        let active: Vec<RuleId> = active.flat_map(|one| one.written.rules.clone()).collect();
-        let violated = self.overrides.values().flat_map(|one| &one.violated);
+        let ours = || self.overrides.iter().filter(|(key, _)| concerns(key));
+        let active = ours().filter(|(_, one)| !one.written.is_expired(now));
+        let active: Vec<RuleId> = active
+            .flat_map(|(_, one)| one.written.rules.clone())
+            .collect();
+        let violated = ours().flat_map(|(_, one)| &one.violated);
         let violated: Vec<RuleId> = violated.copied().collect();
         webhook.metrics.overrides_stand(&active, &violated);
     }
@@ -299,7 +309,7 @@ async fn judge(
         Err(_) => return None,
     };
     // It may be an ApplicationSet with thousands of Applications.
-    let _permit = webhook.expansion().await.ok()?;
+    let _turn = webhook.turn(text.len()).await.ok()?;
     match &**webhook.caches.load() {
         Caches::Synced(inventory) => {
             out_of_the_way(|| Some(violations(key, &text, written, now, inventory)))

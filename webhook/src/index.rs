@@ -5,7 +5,7 @@
 //!   ApplicationSet ──────┤
 //!   Secret, cluster ─────┤
 //!   Secret, repository ──┤ watched   changes    store          caches
-//!   ConfigMap argocd-cm ─┼────────> ────────> tables ──────> Inventory, replaced as a whole
+//!   ConfigMaps ──────────┼────────> ────────> tables ──────> Inventory, replaced as a whole
 //!   GitOpsPolicy default ┤                             5 ms
 //!   CRD of Application ──┤
 //!   CRD of ImageUpdater ─┘ (for log and metric only)
@@ -13,7 +13,8 @@
 //!
 //! - [`watched`] reads objects off the wire and drops what is not needed as it reads: credentials,
 //!   managed fields, the last applied manifest. An object that cannot be read ends no watch.
-//! - [`store`] holds what was read, and puts the inventory together.
+//! - [`store`] holds what was read, and puts the inventory together when that has changed: Argo CD writes to its objects all the
+//!   time, and most of it is not read.
 //! - [`policy_file`] takes the policy from a file in place of the API server.
 //!
 //! Applications are not watched: what is kept does not grow with their number.
@@ -37,7 +38,8 @@ use tracing::{error, warn};
 use self::store::{Change, Store};
 use self::watched::{
     ApplicationDefinition, ApplicationSetObject, ClusterObject, ImageUpdaterDefinition,
-    PolicyObject, ProjectObject, RepositoryObject, SettingsObject, Watchable, Watched,
+    ParametersObject, PolicyObject, ProjectObject, RepositoryObject, SettingsObject, Watchable,
+    Watched,
 };
 use crate::state::{Caches, Webhook};
 
@@ -69,8 +71,9 @@ pub async fn run(
     loop {
         tokio::select! {
             Some(change) = changes.next() => {
-                store.apply(change);
-                due.get_or_insert_with(|| Instant::now() + GATHERING);
+                if store.apply(change) {
+                    due.get_or_insert_with(|| Instant::now() + GATHERING);
+                }
             }
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                 due = None;
@@ -95,6 +98,7 @@ fn publish(store: &mut Store, webhook: &Webhook) {
             let flaw = inventory.policy().flaw();
             webhook.metrics.policy_lacks_production(flaw.is_some());
             webhook.metrics.features_detected(store.features());
+            store.tell_namespaces();
             webhook.publish(Caches::Synced(Box::new(inventory)));
         }
         // Only a defect can bring this about; what is known goes stale, and says so.
@@ -144,6 +148,12 @@ fn changes(
             Api::<Watched<SettingsObject>>::namespaced(client.clone(), namespace),
             named(argocd::names::SETTINGS_CONFIG_MAP),
             Change::Settings,
+            webhook,
+        ),
+        watch(
+            Api::<Watched<ParametersObject>>::namespaced(client.clone(), namespace),
+            named(argocd::names::PARAMETERS_CONFIG_MAP),
+            Change::Parameters,
             webhook,
         ),
         watch(

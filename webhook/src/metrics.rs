@@ -77,6 +77,8 @@ pub enum WatchedKind {
     Repository,
     /// The ConfigMap `argocd-cm`.
     Settings,
+    /// The ConfigMap `argocd-cmd-params-cm`.
+    Parameters,
     /// The definition of Application.
     ApplicationDefinition,
     /// The definition of `ImageUpdater`.
@@ -88,13 +90,14 @@ pub enum WatchedKind {
 }
 
 impl WatchedKind {
-    const ALL: [WatchedKind; 10] = [
+    const ALL: [WatchedKind; 11] = [
         WatchedKind::Project,
         WatchedKind::Application,
         WatchedKind::ApplicationSet,
         WatchedKind::Cluster,
         WatchedKind::Repository,
         WatchedKind::Settings,
+        WatchedKind::Parameters,
         WatchedKind::ApplicationDefinition,
         WatchedKind::ImageUpdaterDefinition,
         WatchedKind::Policy,
@@ -110,6 +113,7 @@ impl WatchedKind {
             WatchedKind::Cluster => "cluster Secret",
             WatchedKind::Repository => "repository Secret",
             WatchedKind::Settings => "ConfigMap argocd-cm",
+            WatchedKind::Parameters => "ConfigMap argocd-cmd-params-cm",
             WatchedKind::ApplicationDefinition => "CustomResourceDefinition of Application",
             WatchedKind::ImageUpdaterDefinition => "CustomResourceDefinition of ImageUpdater",
             WatchedKind::Policy => "GitOpsPolicy",
@@ -185,7 +189,7 @@ impl BreakGlassMetrics {
         let family = Family::<Labels<2>, Counter>::default();
         registry.register(
             "break_glass",
-            "Overrides that were granted, used, ended early or refused, by rule; dry runs do not count",
+            "Overrides that were granted, allowed for a write, ended early or refused, by rule; dry runs do not count",
             family.clone(),
         );
         let counters = |rule: &'static str| {
@@ -362,7 +366,7 @@ impl Metrics {
         let failures = Family::<Labels<1>, Counter>::default();
         registry.register(
             "failures",
-            "Calls that were answered with an HTTP error, so that failurePolicy decided, by reason",
+            "Calls that got an HTTP error or no answer, so that failurePolicy decided, by reason",
             failures.clone(),
         );
         let findings = Family::<Labels<2>, Counter>::default();

@@ -1,6 +1,7 @@
 //! The process: its log, its threads, and the signals that end it.
 
 use std::num::NonZero;
+use std::panic::PanicHookInfo;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -14,7 +15,7 @@ use crate::telemetry;
 
 /// More threads would judge no faster than the API server can ask (one of them answers some 4,000
 /// requests a second), and each has memory of its own.
-const THREADS_LIMIT: usize = 4;
+pub(crate) const THREADS_LIMIT: usize = 4;
 
 /// Serves as the arguments say until a signal ends it. Overrides expire by this clock.
 pub fn run(args: Args, clock: Clock) -> ExitCode {
@@ -26,6 +27,7 @@ pub fn run(args: Args, clock: Clock) -> ExitCode {
         }
         return ExitCode::FAILURE;
     }
+    std::panic::set_hook(Box::new(tell_panic));
     match block_on(args, clock) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -33,6 +35,12 @@ pub fn run(args: Args, clock: Clock) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Where a defect shows. The text of a panic is left out: it may quote what was being read, and that may be a credential.
+fn tell_panic(panic: &PanicHookInfo<'_>) {
+    let location = panic.location().map(ToString::to_string);
+    error!(location, "defect: a panic");
 }
 
 fn block_on(args: Args, clock: Clock) -> anyhow::Result<()> {

@@ -115,15 +115,8 @@ impl Server {
             "listening"
         );
         // The second port goes last, so that it says until the end that the first is not ready.
-        let (drained, until_drained) = oneshot::channel::<()>();
-        let health = axum::serve(
-            self.metrics_listener,
-            health::router(Arc::clone(&self.webhook)),
-        )
-        .with_graceful_shutdown(async {
-            // Either way the first port is done.
-            let _ = until_drained.await;
-        });
+        let health = health::Serving::start(self.metrics_listener, Arc::clone(&self.webhook))
+            .context("cannot serve the second port")?;
         let admission = Admission {
             listener: self.listener,
             webhook: self.webhook,
@@ -133,15 +126,11 @@ impl Server {
             identity: self.identity,
             args: self.args,
         };
-        let admission = async {
-            let ended = admission.run(shutdown).await;
-            drop(drained);
-            ended
-        };
-        let (health, admission) = tokio::join!(health.into_future(), admission);
-        admission?;
+        let ended = admission.run(shutdown).await;
+        health.stop().await;
+        ended?;
         info!("ended");
-        health.context("cannot serve the second port")
+        Ok(())
     }
 }
 

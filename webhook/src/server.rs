@@ -1,4 +1,8 @@
-//! The admission port: accepts, encrypts, serves, drains.
+//! The ports: accept, encrypt, serve, drain.
+//!
+//! Both take so many connections and no more, and so much of a head and no more, and wait for nobody for long. HTTP/1.1 is all
+//! that is spoken: an API server speaks nothing else to a webhook behind a Service, and HTTP/2 would buffer what each of
+//! many streams sends before anybody has counted it.
 
 pub mod tls;
 
@@ -8,11 +12,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use hyper::server::conn::http1::Builder;
 use hyper::service::{Service as _, service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
@@ -37,16 +43,23 @@ const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// connection that has just been closed, Go does not repeat a POST, and a write is refused.
 const HEAD_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// How often a silent HTTP/2 peer is asked whether it is there.
-const PING_INTERVAL: Duration = Duration::from_secs(30);
+/// Open connections to the admission port. An API server holds a handful.
+pub(crate) const CONNECTIONS_LIMIT: usize = 512;
 
-/// Concurrent requests of one HTTP/2 connection.
-const STREAMS_LIMIT: u32 = 128;
+/// What a connection takes at most, in bytes: some 50 KiB for itself and TLS, and what it buffers.
+pub(crate) const CONNECTION_MEMORY: usize = (50 << 10) + BUFFER_LIMIT;
 
-/// Open connections. An API server holds a handful; each takes some 50 KiB.
-const CONNECTIONS_LIMIT: usize = 512;
+/// Open connections to the second port. Kubelet and Prometheus make one for each question.
+const PLAIN_CONNECTIONS_LIMIT: usize = 64;
 
-/// What a connection buffers of a request before it is read; more would only be memory.
+/// How long a connection to the second port may be open. Whoever asks there asks once and reads the answer; those who do
+/// not must make way for those who do.
+const PLAIN_CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Header fields of a request. An API server sends eight or so.
+const HEADERS_LIMIT: usize = 64;
+
+/// What a connection buffers of a request before it is read, and so the largest head; more would only be memory.
 const BUFFER_LIMIT: usize = 64 << 10;
 
 /// How long requests that are under way may take once the process is to end. The API server waits
@@ -56,7 +69,7 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long accepting pauses after it failed, as it does when file descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `shutdown`, and then until the requests that are under way are answered, but not
+/// Serves the admission port until `shutdown`, and then until the requests that are under way are answered, but not
 /// longer than [`DRAIN_TIMEOUT`].
 pub async fn serve(
     listener: TcpListener,
@@ -65,31 +78,76 @@ pub async fn serve(
     webhook: Arc<Webhook>,
     shutdown: impl Future<Output = ()>,
 ) {
-    let acceptor = TlsAcceptor::from(tls);
-    let connections = Arc::new(Semaphore::new(CONNECTIONS_LIMIT));
-    let graceful = GracefulShutdown::new();
-    let mut shutdown = std::pin::pin!(shutdown);
+    let port = Port {
+        listener,
+        router,
+        connections_limit: CONNECTIONS_LIMIT,
+        way: Way::Encrypted {
+            acceptor: TlsAcceptor::from(tls),
+            gauge: webhook.metrics.connections().clone(),
+        },
+    };
     webhook.set_serving(true);
-    loop {
-        let (stream, permit) = tokio::select! {
-            biased;
-            () = &mut shutdown => break,
-            accepted = accept(&listener, &connections) => accepted,
-        };
-        let connection = Connection {
-            acceptor: acceptor.clone(),
-            router: router.clone(),
-            watcher: graceful.watcher(),
-            webhook: Arc::clone(&webhook),
-            _permit: permit,
-        };
-        tokio::spawn(connection.serve(stream));
-    }
-    webhook.set_serving(false);
-    drop(listener);
-    info!(connections = graceful.count(), "draining");
-    if timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
-        warn!("some requests were not answered in time");
+    let draining = || webhook.set_serving(false);
+    port.serve(shutdown, draining).await;
+}
+
+/// Serves the second port, without TLS and one request a connection, until `shutdown`.
+pub async fn serve_plainly(
+    listener: TcpListener,
+    router: Router,
+    shutdown: impl Future<Output = ()>,
+) {
+    let port = Port {
+        listener,
+        router,
+        connections_limit: PLAIN_CONNECTIONS_LIMIT,
+        way: Way::Plain,
+    };
+    port.serve(shutdown, || {}).await;
+}
+
+/// One of the two ports.
+struct Port {
+    listener: TcpListener,
+    router: Router,
+    connections_limit: usize,
+    way: Way,
+}
+
+/// How connections are served.
+#[derive(Clone)]
+enum Way {
+    /// By TLS, for as long as the caller likes, and counted.
+    Encrypted { acceptor: TlsAcceptor, gauge: Gauge },
+    /// For one request.
+    Plain,
+}
+
+impl Port {
+    async fn serve(self, shutdown: impl Future<Output = ()>, draining: impl FnOnce()) {
+        let connections = Arc::new(Semaphore::new(self.connections_limit));
+        let graceful = GracefulShutdown::new();
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            let (stream, permit) = tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                accepted = accept(&self.listener, &connections) => accepted,
+            };
+            let connection = Connection {
+                router: self.router.clone(),
+                watcher: graceful.watcher(),
+                _permit: permit,
+            };
+            tokio::spawn(connection.serve(stream, self.way.clone()));
+        }
+        draining();
+        drop(self.listener);
+        info!(connections = graceful.count(), "draining");
+        if timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
+            warn!("some requests were not answered in time");
+        }
     }
 }
 
@@ -111,46 +169,70 @@ async fn accept(
     }
 }
 
+/// One more, for as long as this is kept.
+struct Counted(Gauge);
+
+impl Counted {
+    fn new(gauge: Gauge) -> Self {
+        gauge.inc();
+        Counted(gauge)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 struct Connection {
-    acceptor: TlsAcceptor,
     router: Router,
     watcher: Watcher,
-    webhook: Arc<Webhook>,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Connection {
-    async fn serve(self, stream: TcpStream) {
-        let gauge = self.webhook.metrics.connections();
-        gauge.inc();
+    async fn serve(self, stream: TcpStream, way: Way) {
         // Answers are small and whole; waiting to fill a packet would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "cannot set TCP_NODELAY");
         }
-        let handshake = timeout(HANDSHAKE_TIMEOUT, self.acceptor.accept(stream));
-        match handshake.await {
-            Err(_) => debug!("TLS handshake not finished in time"),
-            Ok(Err(error)) => debug!(%error, "TLS handshake failed"),
-            Ok(Ok(stream)) => {
-                let asked = AtomicBool::new(false);
-                let router = TowerToHyperService::new(self.router);
-                let service = service_fn(|request| {
-                    asked.store(true, Ordering::Relaxed);
-                    router.call(request)
-                });
-                let builder = http();
-                let connection = builder.serve_connection(TokioIo::new(stream), service);
-                tokio::select! {
-                    ended = self.watcher.watch(connection) => {
-                        if let Err(error) = ended {
-                            debug!(%error, "connection ended");
-                        }
-                    }
-                    () = silence(&asked) => debug!("no request in time"),
+        match way {
+            Way::Encrypted { acceptor, gauge } => {
+                let _counted = Counted::new(gauge);
+                match timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+                    Err(_) => debug!("TLS handshake not finished in time"),
+                    Ok(Err(error)) => debug!(%error, "TLS handshake failed"),
+                    Ok(Ok(stream)) => self.speak(stream, &http()).await,
+                }
+            }
+            Way::Plain => {
+                let mut http = http();
+                http.keep_alive(false);
+                let served = self.speak(stream, &http);
+                if timeout(PLAIN_CONNECTION_TIMEOUT, served).await.is_err() {
+                    debug!("connection not over in time");
                 }
             }
         }
-        gauge.dec();
+    }
+
+    async fn speak(self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static, http: &Builder) {
+        let asked = AtomicBool::new(false);
+        let router = TowerToHyperService::new(self.router);
+        let service = service_fn(|request| {
+            asked.store(true, Ordering::Relaxed);
+            router.call(request)
+        });
+        let connection = http.serve_connection(TokioIo::new(stream), service);
+        tokio::select! {
+            ended = self.watcher.watch(connection) => {
+                if let Err(error) = ended {
+                    debug!(%error, "connection ended");
+                }
+            }
+            () = silence(&asked) => debug!("no request in time"),
+        }
     }
 }
 
@@ -162,17 +244,12 @@ async fn silence(asked: &AtomicBool) {
     }
 }
 
-fn http() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn http() -> Builder {
+    let mut builder = Builder::new();
     builder
-        .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
+        .max_headers(HEADERS_LIMIT)
         .max_buf_size(BUFFER_LIMIT);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(PING_INTERVAL)
-        .max_concurrent_streams(STREAMS_LIMIT);
     builder
 }

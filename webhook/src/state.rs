@@ -37,7 +37,8 @@ pub struct Webhook {
     distrusted: AtomicBool,
     published: watch::Sender<()>,
     patience: Semaphore,
-    expansions: Semaphore,
+    small_turns: Semaphore,
+    large_turns: Semaphore,
     small_bodies: Semaphore,
     large_bodies: Semaphore,
 }
@@ -46,9 +47,12 @@ pub struct Webhook {
 /// AppProject and its Applications are created together; more is somebody who asks for nonsense.
 const PATIENCE: usize = 16;
 
-/// Requests for which ApplicationSets are expanded at the same time. One can take a processor for a
-/// second, and some megabytes.
-const EXPANSIONS: usize = 2;
+/// Reviews with a small body that are judged out of the way at the same time. One can take a processor for a second.
+pub(crate) const SMALL_TURNS: usize = 2;
+
+/// The same for large bodies, which have turns of their own: small ones do not wait for them. A body of more than half the
+/// limit takes all of them, so that the largest is decoded alone.
+const LARGE_TURNS: u32 = 2;
 
 /// What a permit for a body stands for. Bytes would be too many for one acquisition.
 const PERMIT_BYTES: usize = 1024;
@@ -66,7 +70,8 @@ impl Webhook {
             distrusted: AtomicBool::new(false),
             published: watch::Sender::new(()),
             patience: Semaphore::new(PATIENCE),
-            expansions: Semaphore::new(EXPANSIONS),
+            small_turns: Semaphore::new(SMALL_TURNS),
+            large_turns: Semaphore::new(LARGE_TURNS as usize),
             small_bodies: Semaphore::new(limits.small_bodies.div_ceil(PERMIT_BYTES)),
             large_bodies: Semaphore::new(limits.large_bodies.div_ceil(PERMIT_BYTES)),
         }
@@ -113,9 +118,27 @@ impl Webhook {
         self.patience.try_acquire().ok()
     }
 
-    /// Waits for its turn to expand ApplicationSets.
-    pub(crate) async fn expansion(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
-        self.expansions.acquire().await
+    /// Waits for a turn to decode and judge a body out of the way.
+    pub(crate) async fn turn(&self, bytes: usize) -> Result<SemaphorePermit<'_>, AcquireError> {
+        let (turns, count) = self.turns(bytes);
+        turns.acquire_many(count).await
+    }
+
+    /// A turn, if one is free now.
+    pub(crate) fn turn_at_once(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
+        let (turns, count) = self.turns(bytes);
+        turns.try_acquire_many(count).ok()
+    }
+
+    /// Of which turns how many a body takes.
+    fn turns(&self, bytes: usize) -> (&Semaphore, u32) {
+        if bytes <= self.limits.small_body {
+            (&self.small_turns, 1)
+        } else if bytes <= self.limits.body / 2 {
+            (&self.large_turns, 1)
+        } else {
+            (&self.large_turns, LARGE_TURNS)
+        }
     }
 
     /// Waits for room for a body. Large bodies have memory of their own: however long they take to

@@ -2,25 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-
 use super::{ApplicationSetSpec, ApplicationsSync};
-use crate::text::null_as_default;
-
-/// The ConfigMap `argocd-cmd-params-cm` as it is stored: flags of Argo CD's programs.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct ParametersConfigMap {
-    #[serde(deserialize_with = "null_as_default")]
-    data: BTreeMap<String, String>,
-}
-
-impl ParametersConfigMap {
-    /// What it says about the ApplicationSet controller.
-    pub fn application_set_controller(&self) -> ControllerParameters {
-        ControllerParameters::from_config_map(&self.data)
-    }
-}
 
 /// What decides on generated Applications beside the ApplicationSet itself. The default is what holds where
 /// nothing is known.
@@ -49,7 +31,7 @@ pub enum ProgressiveSyncs {
 impl ControllerParameters {
     /// Follows the environment variables of Argo CD 3.5's `argocd-applicationset-controller`, which are
     /// taken from this ConfigMap.
-    fn from_config_map(data: &BTreeMap<String, String>) -> Self {
+    pub(crate) fn from_config_map(data: &BTreeMap<String, String>) -> Self {
         let value = |key: &str| data.get(&format!("applicationsetcontroller.{key}"));
         let boolean = |key: &str| match value(key)?.to_ascii_lowercase().as_str() {
             "true" => Some(true),

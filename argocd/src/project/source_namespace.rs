@@ -1,4 +1,5 @@
-//! `spec.sourceNamespaces`: globs, and regular expressions between slashes.
+//! `spec.sourceNamespaces`, and the lists of namespaces among Argo CD's parameters: globs, and regular expressions between
+//! slashes.
 
 use fancy_regex::{Regex, RegexBuilder};
 
@@ -15,7 +16,7 @@ const SIZE_LIMIT: usize = 1024 * 1024;
 
 /// An entry, compiled. An expression that does not match is tried as a glob all the same.
 #[derive(Clone, Debug)]
-pub(super) struct NamespacePattern {
+pub(crate) struct NamespacePattern {
     expression: Option<Regex>,
     glob: Glob,
 }
@@ -23,7 +24,7 @@ pub(super) struct NamespacePattern {
 impl NamespacePattern {
     /// `//` is the empty expression, which matches every namespace, and no expression since Argo CD 3.6
     /// (`MatchStringInList`).
-    pub(super) fn new(pattern: &str, reading: ProjectReading) -> Self {
+    pub(crate) fn new(pattern: &str, reading: ProjectReading) -> Self {
         let expression = pattern
             .strip_prefix('/')
             .and_then(|rest| rest.strip_suffix('/'))
@@ -34,7 +35,7 @@ impl NamespacePattern {
         }
     }
 
-    pub(super) fn matches(&self, namespace: &str) -> bool {
+    pub(crate) fn matches(&self, namespace: &str) -> bool {
         let by_expression = self
             .expression
             .as_ref()

@@ -11,7 +11,7 @@ use crate::facts::live::resource;
 use crate::output;
 
 /// The reason of the Events that tell of an override which was written or used.
-const REASON: &str = "BreakGlassUsed";
+const REASON: &str = "BreakGlassAllowed";
 
 /// The action of those that tell that one was written.
 const ACTION: &str = "Admit";

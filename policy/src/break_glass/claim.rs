@@ -91,7 +91,7 @@ impl RecordKind {
     pub fn as_str(self) -> &'static str {
         match self {
             RecordKind::Granted => "granted",
-            RecordKind::Used => "used",
+            RecordKind::Used => "allowed",
             RecordKind::Revoked => "revoked",
             RecordKind::Refused => "refused",
         }

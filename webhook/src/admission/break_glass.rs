@@ -1,6 +1,6 @@
 //! Overrides: asks whether the writer may, and puts on record what came of it.
 //!
-//! Each override that is granted, used, ended early or refused can be found afterwards in four places: the audit log of
+//! Each override that is granted, lets a write pass, is ended early or refused can be found afterwards in four places: the audit log of
 //! the API server (see [`super::response`]), the log, a metric, and an Event on the object. A dry run
 //! leaves nothing in any of them.
 
@@ -8,11 +8,13 @@ use futures::future::join_all;
 use k8s_openapi::api::core::v1::ObjectReference;
 use policy::break_glass::{Permission, Record, RecordKind};
 use policy::{RuleId, Verdict};
+use tokio::time::timeout_at;
 use tracing::{info, warn};
 
+use super::deadline::Deadline;
 use super::decide::{Decision, Judged};
 use super::review::Review;
-use crate::authorisation::{Authoriser, User};
+use crate::authorisation::{AuthorisationError, Authoriser, User};
 use crate::events::{Event, Events, Reason};
 use crate::state::Webhook;
 
@@ -26,10 +28,15 @@ pub struct BreakGlass {
 
 /// The decision on what has been judged. If something is claimed, somebody is asked; where nobody can be asked,
 /// nobody may.
-pub(crate) async fn settle(judged: Judged, review: &Review<'_>, webhook: &Webhook) -> Decision {
+pub(crate) async fn settle(
+    judged: Judged,
+    review: &Review<'_>,
+    webhook: &Webhook,
+    deadline: Deadline,
+) -> Decision {
     match (judged, &webhook.break_glass, review.user()) {
         (Judged::Claimed(mut verdict), Some(BreakGlass { authoriser, .. }), Some(user)) => {
-            let permissions = ask(&verdict, authoriser, &user).await;
+            let permissions = ask(&verdict, authoriser, &user, deadline).await;
             verdict.settle(|rule| {
                 let mut answers = permissions.iter();
                 let answer = answers.find(|(asked, _)| *asked == rule);
@@ -41,13 +48,27 @@ pub(crate) async fn settle(judged: Judged, review: &Review<'_>, webhook: &Webhoo
     }
 }
 
-async fn ask(verdict: &Verdict, authoriser: &Authoriser, user: &User) -> Vec<(RuleId, Permission)> {
+async fn ask(
+    verdict: &Verdict,
+    authoriser: &Authoriser,
+    user: &User,
+    deadline: Deadline,
+) -> Vec<(RuleId, Permission)> {
     let rules = verdict.claim.iter().flat_map(|claim| &claim.rules);
-    join_all(rules.map(|rule| async { (*rule, ask_for(authoriser, user, *rule).await) })).await
+    let asking =
+        rules.map(|rule| async { (*rule, ask_for(authoriser, user, *rule, deadline).await) });
+    join_all(asking).await
 }
 
-async fn ask_for(authoriser: &Authoriser, user: &User, rule: RuleId) -> Permission {
-    match authoriser.may_break_glass(user, rule.as_str()).await {
+async fn ask_for(
+    authoriser: &Authoriser,
+    user: &User,
+    rule: RuleId,
+    deadline: Deadline,
+) -> Permission {
+    let answer = authoriser.may_break_glass(user, rule.as_str());
+    let answer = timeout_at(deadline.waiting_ends(), answer).await;
+    match answer.unwrap_or(Err(AuthorisationError::NoTime)) {
         Ok(true) => Permission::Given,
         Ok(false) => Permission::Denied,
         Err(error) => {
@@ -66,7 +87,8 @@ async fn ask_for(authoriser: &Authoriser, user: &User, rule: RuleId) -> Permissi
     }
 }
 
-/// Puts on record what happened to an override.
+/// Puts on record what happened to an override. That a write is allowed is all that is known: another webhook may still refuse it, or the
+/// API server fail to store it.
 pub(crate) fn record(record: &Record, review: &Review<'_>, webhook: &Webhook) {
     if review.dry_run {
         return;
@@ -108,16 +130,16 @@ fn event(record: &Record, review: &Review<'_>) -> Event {
     let (until, why) = (expires(record), &record.reason);
     let (reason, note) = match record.kind {
         RecordKind::Granted => (
-            Reason::BreakGlassUsed,
+            Reason::BreakGlassAllowed,
             format!("{rules} may be overruled by {user} until {until}: {why}"),
         ),
         RecordKind::Used => (
             if record.is_written {
-                Reason::BreakGlassUsed
+                Reason::BreakGlassAllowed
             } else {
-                Reason::BreakGlassUsedLater
+                Reason::BreakGlassAllowedLater
             },
-            format!("{rules} overruled by {user} until {until}: {why}"),
+            format!("{rules} allowed to be overruled by {user} until {until}: {why}"),
         ),
         RecordKind::Revoked => (
             Reason::BreakGlassRevoked,

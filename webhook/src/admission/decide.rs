@@ -15,7 +15,7 @@ pub enum Verdict {
     Denied,
     /// It changes nothing that a rule reads.
     Unchanged,
-    /// No rule judges such an object.
+    /// No rule judges such an object, or not where it is.
     NotJudged,
     /// The object cannot be read, and so it is denied.
     Unreadable,
@@ -136,8 +136,16 @@ impl Decision {
 /// Decides on the content of a review, which is used up; the rest of the review stays.
 pub fn decide(review: &mut Review<'_>, inventory: &Inventory, now: Timestamp) -> Judged {
     let decided = |verdict| Judged::Decided(Decision::without_findings(verdict));
+    let requester = Requester {
+        username: &review.username,
+    };
+    review.for_others = inventory.writes_for_others(requester);
     let (object, old) = match std::mem::replace(&mut review.content, Content::NotJudged) {
         Content::NotJudged => return decided(Verdict::NotJudged),
+        // It is another Argo CD's.
+        _ if !inventory.concerns(review.kind.as_str(), &review.namespace) => {
+            return decided(Verdict::NotJudged);
+        }
         Content::Unreadable(reason) => {
             return Judged::Decided(Decision {
                 unreadable: Some(reason),

@@ -1,28 +1,25 @@
 //! What is HTTP about an admission request: its head, its body within bounds, the log line.
 
-use std::sync::Arc;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use http_body_util::BodyExt as _;
-use policy::Level;
-use prometheus_client::metrics::gauge::Gauge;
-use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::SemaphorePermit;
-use tokio::task::block_in_place;
-use tokio::time::{timeout, timeout_at};
+use futures::FutureExt as _;
 use tracing::{debug, info, warn};
-use zeroize::Zeroize as _;
 
-use super::decide::{Decision, Judged, Verdict, decide};
+use super::body::Room;
+use super::deadline::Deadline;
+use super::decide::{Decision, Verdict};
 use super::review::{Kind, Review, ReviewError};
-use super::{break_glass, response};
-use crate::state::{Caches, Webhook};
+use super::{break_glass, judging, response};
+use crate::process::THREADS_LIMIT;
+use crate::server::{CONNECTION_MEMORY, CONNECTIONS_LIMIT};
+use crate::state::{SMALL_TURNS, Webhook};
 
 /// The largest body that is read, in bytes.
 ///
@@ -48,9 +45,28 @@ pub const SMALL_BODIES_LIMIT: usize = 8 << 20;
 /// Memory for all other bodies, in bytes: room for three of the largest.
 pub const LARGE_BODIES_LIMIT: usize = 3 * BODY_LIMIT;
 
-/// How long a body may take to arrive, and how long a request waits for room. The API server itself
-/// gives up after 10 s by default.
-pub const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+/// What decoding makes of a byte of a body at most, in bytes. It is most for a long list of what is written short: each `{},` of
+/// `status.resources` becomes an entry of 48 bytes. Decoders must bound their lists so that none makes more.
+pub const DECODED_PER_BYTE: usize = 16;
+
+/// All that requests take at the same time at most, in bytes:
+///
+/// - the bodies;
+/// - what large bodies are decoded to, of which turns let there be one of the largest, or two of half the size;
+/// - what small bodies are decoded to, one for each thread and turn, as nothing that is decoded is kept while something is waited for;
+/// - what connections buffer, and their TLS.
+///
+/// It is half of what the Deployment may take (`manifests/base/deployment.yaml`, which a test compares with it). The rest is for the
+/// program, for what is known of the fleet, and for the two Applications at a time that ApplicationSets are expanded to.
+pub const REQUESTS_MEMORY: usize = SMALL_BODIES_LIMIT
+    + LARGE_BODIES_LIMIT
+    + BODY_LIMIT * DECODED_PER_BYTE
+    + (THREADS_LIMIT + SMALL_TURNS) * SMALL_BODY_LIMIT * DECODED_PER_BYTE
+    + CONNECTIONS_LIMIT * CONNECTION_MEMORY;
+
+/// How long a request may wait, for room, for its body, for its turn and for answers of others altogether, where its caller
+/// does not say how long it waits itself. An API server always does; the manifests have it wait 5 s.
+pub const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a denial waits for the news that would lift it. An AppProject and its Applications are often
 /// created together, and the watch is told of the first after the API server asks about the second:
@@ -68,8 +84,8 @@ pub struct Limits {
     pub small_bodies: usize,
     /// All others together, in bytes.
     pub large_bodies: usize,
-    /// For a body to arrive, and for room for it.
-    pub body_timeout: Duration,
+    /// For all that a request waits for, where its caller does not say how long it waits itself.
+    pub timeout: Duration,
     /// For an AppProject or a cluster to appear that an Application lacks.
     pub news_timeout: Duration,
 }
@@ -81,7 +97,7 @@ impl Default for Limits {
             small_body: SMALL_BODY_LIMIT,
             small_bodies: SMALL_BODIES_LIMIT,
             large_bodies: LARGE_BODIES_LIMIT,
-            body_timeout: BODY_TIMEOUT,
+            timeout: TIMEOUT,
             news_timeout: NEWS_TIMEOUT,
         }
     }
@@ -105,7 +121,7 @@ pub enum Failure {
     /// The connection broke, or the body is not as long as it was said to be.
     #[error("the body could not be received")]
     Body(#[source] axum::Error),
-    /// No room for another body.
+    /// No room for another body in time, or no turn to be judged.
     #[error("too many requests at once")]
     Overloaded,
     /// Not a request for a verdict.
@@ -117,11 +133,20 @@ pub enum Failure {
     /// The answer could not be written.
     #[error("the answer could not be written")]
     Answer(#[source] serde_json::Error),
+    /// The verdict was there after the caller had stopped waiting for it.
+    #[error("the verdict came too late")]
+    Late,
+    /// The caller closed the connection before there was an answer, so that this is one that nobody gets.
+    #[error("the caller did not wait for the answer")]
+    CallerGone,
+    /// A defect of ours.
+    #[error("the webhook has a defect, which its log has more about")]
+    Defect,
 }
 
 impl Failure {
     /// What [`Failure::reason`] can be.
-    pub const REASONS: [&'static str; 8] = [
+    pub const REASONS: [&'static str; 11] = [
         "content-type",
         "too-large",
         "body-timeout",
@@ -130,6 +155,9 @@ impl Failure {
         "review",
         "not-synced",
         "answer",
+        "late",
+        "caller-gone",
+        "defect",
     ];
 
     /// The kind of failure, as the metric and the log name it.
@@ -143,6 +171,9 @@ impl Failure {
             Failure::Review(_) => "review",
             Failure::NotSynced(_) => "not-synced",
             Failure::Answer(_) => "answer",
+            Failure::Late => "late",
+            Failure::CallerGone => "caller-gone",
+            Failure::Defect => "defect",
         }
     }
 
@@ -151,8 +182,10 @@ impl Failure {
             Failure::ContentType | Failure::Body(_) | Failure::Review(_) => StatusCode::BAD_REQUEST,
             Failure::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Failure::BodyTimeout(_) => StatusCode::REQUEST_TIMEOUT,
-            Failure::Overloaded | Failure::NotSynced(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Failure::Answer(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Failure::Overloaded | Failure::NotSynced(_) | Failure::Late | Failure::CallerGone => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Failure::Answer(_) | Failure::Defect => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }
@@ -171,22 +204,79 @@ pub fn router(webhook: Arc<Webhook>) -> Router {
 }
 
 async fn validate(State(webhook): State<Arc<Webhook>>, request: Request) -> Response {
-    let start = Instant::now();
-    match answer(&webhook, request, start).await {
-        Ok(answer) => ([(header::CONTENT_TYPE, "application/json")], answer).into_response(),
-        Err(Failed { failure, uid }) => {
-            webhook.metrics.failed(&failure);
-            log_failure(&failure, &uid);
-            failure.into_response()
+    let unanswered = Unanswered::new(&webhook);
+    // What a request shares with others is counted down where it goes out of scope, and otherwise replaced as a whole, so that a
+    // panic leaves nothing half done behind.
+    let answer = AssertUnwindSafe(answer(&webhook, request, &unanswered));
+    let answer = answer.catch_unwind().await;
+    match answer.unwrap_or_else(|_| Err(unanswered.failed(Failure::Defect))) {
+        Ok(answer) => {
+            unanswered.answered();
+            ([(header::CONTENT_TYPE, "application/json")], answer).into_response()
+        }
+        Err(failed) => {
+            unanswered.answered();
+            failed.tell(&webhook);
+            failed.failure.into_response()
+        }
+    }
+}
+
+/// A request that has no answer yet. If that never changes, as when its caller closes the connection, that is a failure too,
+/// although nobody gets an answer.
+pub(crate) struct Unanswered<'w> {
+    webhook: &'w Webhook,
+    uid: OnceLock<String>,
+    is_answered: bool,
+}
+
+impl<'w> Unanswered<'w> {
+    fn new(webhook: &'w Webhook) -> Self {
+        Unanswered {
+            webhook,
+            uid: OnceLock::new(),
+            is_answered: false,
+        }
+    }
+
+    /// Says which request it is, before something is waited for.
+    pub(crate) fn concerns(&self, review: &Review<'_>) {
+        self.uid.get_or_init(|| review.uid.to_string());
+    }
+
+    fn failed(&self, failure: Failure) -> Failed {
+        Failed {
+            failure,
+            uid: self.uid.get().cloned().unwrap_or_default(),
+        }
+    }
+
+    fn answered(mut self) {
+        self.is_answered = true;
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.failed(Failure::CallerGone).tell(self.webhook);
         }
     }
 }
 
 /// A failure, and the request that it is about.
-struct Failed {
-    failure: Failure,
+pub(crate) struct Failed {
+    pub(crate) failure: Failure,
     /// Empty if it could not be read.
-    uid: String,
+    pub(crate) uid: String,
+}
+
+impl Failed {
+    /// Counts and logs it.
+    fn tell(&self, webhook: &Webhook) {
+        webhook.metrics.failed(&self.failure);
+        log_failure(&self.failure, &self.uid);
+    }
 }
 
 impl<F: Into<Failure>> From<F> for Failed {
@@ -217,20 +307,26 @@ fn log_failure(failure: &Failure, uid: &str) {
     }
 }
 
-async fn answer(webhook: &Webhook, request: Request, start: Instant) -> Result<Vec<u8>, Failed> {
+async fn answer(
+    webhook: &Webhook,
+    request: Request,
+    unanswered: &Unanswered<'_>,
+) -> Result<Vec<u8>, Failed> {
+    let started = Instant::now();
     let (head, body) = request.into_parts();
+    let deadline = Deadline::of_query(head.uri.query(), webhook.limits.timeout);
     if !is_json(&head.headers) {
         return Err(Failure::ContentType.into());
     }
     let length = announced_length(&head.headers);
-    let room = Room::reserve(webhook, length).await?;
-    let mut body = receive(body, room.bytes, webhook.limits).await?;
-    let answer = settle(webhook, &body, start).await;
-    // Cluster Secrets are credentials. What cannot be read at all may be one, too.
-    if !matches!(answer, Ok((_, kind)) if kind != Kind::Secret) {
-        body.zeroize();
+    let room = Room::reserve(webhook, length, deadline).await?;
+    let mut body = room.receive(body, deadline).await?;
+    let judged = judging::judge(webhook, body.bytes(), deadline, unanswered).await?;
+    let answer = settle(webhook, &judged.0, &judged.1, deadline, started)?;
+    if judged.0.kind != Kind::Secret {
+        body.spare();
     }
-    answer.map(|(answer, _)| answer)
+    Ok(answer)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -250,163 +346,30 @@ fn announced_length(headers: &HeaderMap) -> Option<usize> {
         .ok()
 }
 
-/// A part of the memory that bodies may take together.
-struct Room<'w> {
-    bytes: usize,
-    gauge: &'w Gauge,
-    _permits: SemaphorePermit<'w>,
-}
-
-impl<'w> Room<'w> {
-    /// Waits for room for a body of the announced length, or for the largest if none is announced.
-    async fn reserve(webhook: &'w Webhook, length: Option<usize>) -> Result<Self, Failure> {
-        let limit = webhook.limits.body;
-        let bytes = match length {
-            Some(length) if length > limit => return Err(Failure::TooLarge { limit }),
-            Some(length) => length,
-            None => limit,
-        };
-        let permits = webhook.body_permits(bytes);
-        let permits = timeout(webhook.limits.body_timeout, permits).await;
-        let Ok(Ok(permits)) = permits else {
-            return Err(Failure::Overloaded);
-        };
-        let gauge = webhook.metrics.body_bytes();
-        gauge.inc_by(i64::try_from(bytes).unwrap_or(i64::MAX));
-        Ok(Room {
-            bytes,
-            gauge,
-            _permits: permits,
-        })
-    }
-}
-
-impl Drop for Room<'_> {
-    fn drop(&mut self) {
-        self.gauge
-            .dec_by(i64::try_from(self.bytes).unwrap_or(i64::MAX));
-    }
-}
-
-async fn receive(body: Body, limit: usize, limits: Limits) -> Result<Vec<u8>, Failure> {
-    timeout(limits.body_timeout, collect(body, limit))
-        .await
-        .map_err(|_| Failure::BodyTimeout(limits.body_timeout))?
-}
-
-/// Reads a body of at most `limit` bytes, its length where it is known.
-async fn collect(mut body: Body, limit: usize) -> Result<Vec<u8>, Failure> {
-    let exact = body.size_hint().exact();
-    let capacity = exact.and_then(|length| usize::try_from(length).ok());
-    let mut bytes = Vec::with_capacity(capacity.unwrap_or_default().min(limit));
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(Failure::Body)?.into_data() else {
-            continue;
-        };
-        if data.len() > limit - bytes.len() {
-            return Err(Failure::TooLarge { limit });
-        }
-        bytes.extend_from_slice(&data);
-    }
-    Ok(bytes)
-}
-
-/// Judges, and writes down what came of it.
-async fn settle(webhook: &Webhook, body: &[u8], start: Instant) -> Result<(Vec<u8>, Kind), Failed> {
-    let judged = judge(webhook, body).await?;
-    let (review, decision) = if lacks_news(&judged.1) {
-        judge_by_news(webhook, body, judged).await?
-    } else {
-        judged
-    };
-    let answer = response::to_json(&review, &decision).map_err(|error| Failed {
-        failure: Failure::Answer(error),
-        uid: review.uid.to_string(),
-    })?;
-    let took = start.elapsed();
-    webhook.metrics.answered(&review, &decision, took);
-    log(&review, &decision, took);
-    for record in decision.records() {
-        break_glass::record(record, &review, webhook);
-    }
-    Ok((answer, review.kind))
-}
-
-type Answered<'b> = (Review<'b>, Decision);
-
-async fn judge<'b>(webhook: &Webhook, body: &'b [u8]) -> Result<Answered<'b>, Failed> {
-    let mut review = Review::from_json(body).map_err(Failure::from)?;
-    let permit = if review.content.generates() {
-        let permit = timeout(webhook.limits.body_timeout, webhook.expansion()).await;
-        Some(
-            permit
-                .ok()
-                .and_then(Result::ok)
-                .ok_or(Failure::Overloaded)?,
-        )
-    } else {
-        None
-    };
-    let now = webhook.clock.now();
-    let judged = match &**webhook.caches.load() {
-        Caches::Synced(inventory) if permit.is_some() => {
-            out_of_the_way(|| decide(&mut review, inventory, now))
-        }
-        Caches::Synced(inventory) => decide(&mut review, inventory, now),
-        Caches::Syncing(missing) => {
-            return Err(Failed {
-                failure: Failure::NotSynced(missing.join(", ")),
-                uid: review.uid.to_string(),
-            });
-        }
-    };
-    drop(permit);
-    let decision = match judged {
-        Judged::Decided(decision) => decision,
-        claimed @ Judged::Claimed(_) => break_glass::settle(claimed, &review, webhook).await,
-    };
-    Ok((review, decision))
-}
-
-/// Does what can take a second so that other requests go on meanwhile. Where there is one thread only,
-/// nobody else could go on anyway.
-pub(crate) fn out_of_the_way<T>(work: impl FnOnce() -> T) -> T {
-    match Handle::current().runtime_flavor() {
-        RuntimeFlavor::MultiThread => block_in_place(work),
-        _ => work(),
-    }
-}
-
-/// Whether all that denies it is an AppProject or a cluster that may have been created a moment ago.
-fn lacks_news(decision: &Decision) -> bool {
-    let mut denials = decision
-        .findings
-        .iter()
-        .filter(|finding| finding.level == Level::Deny)
-        .peekable();
-    denials.peek().is_some() && denials.all(|finding| finding.rests_on_absence)
-}
-
-/// Judges again whenever the rules know more, until nothing is lacking or the time is up.
-async fn judge_by_news<'b>(
+/// Writes down what came of a request.
+fn settle(
     webhook: &Webhook,
-    body: &'b [u8],
-    first: Answered<'b>,
-) -> Result<Answered<'b>, Failed> {
-    let Some(_permit) = webhook.patience() else {
-        return Ok(first);
+    review: &Review<'_>,
+    decision: &Decision,
+    deadline: Deadline,
+    started: Instant,
+) -> Result<Vec<u8>, Failed> {
+    let failed = |failure| Failed {
+        failure,
+        uid: review.uid.to_string(),
     };
-    let deadline = tokio::time::Instant::now() + webhook.limits.news_timeout;
-    let mut news = webhook.published();
-    // At once as well: there may have been news since the first time.
-    loop {
-        let judged = judge(webhook, body).await?;
-        if !lacks_news(&judged.1)
-            || !matches!(timeout_at(deadline, news.changed()).await, Ok(Ok(())))
-        {
-            return Ok(judged);
-        }
+    if deadline.is_over() {
+        return Err(failed(Failure::Late));
     }
+    let answer =
+        response::to_json(review, decision).map_err(|error| failed(Failure::Answer(error)))?;
+    let took = started.elapsed();
+    webhook.metrics.answered(review, decision, took);
+    log(review, decision, took);
+    for record in decision.records() {
+        break_glass::record(record, review, webhook);
+    }
+    Ok(answer)
 }
 
 /// One line for each decision. What comes from the request is written quoted, so that nothing in it

@@ -1,10 +1,10 @@
 //! Writing the answer.
 //!
 //! Many people see nothing of us but `status.message`, as Argo CD shows it, so all that denies is in
-//! it, on one line.
+//! it, on one line, and begins with the object where they would not know which one is meant.
 
 use policy::break_glass::Record;
-use policy::finding::{dotted, shorten};
+use policy::finding::{LINE_LIMIT, dotted, shorten};
 use policy::{Finding, Level};
 use serde::Serialize;
 
@@ -15,6 +15,9 @@ use super::review::{API_VERSION, KIND, Review};
 /// How many denials are written out. Argo CD keeps the message in three places of an Application's
 /// status and in an Event, so thousands of them would not fit; and nobody reads that far.
 const DENIALS_LIMIT: usize = 32;
+
+/// How many characters an object's namespace and name may take of a message's first line.
+const OBJECT_LIMIT: usize = 80;
 
 /// The API server drops warnings once all of one request together exceed this many characters
 /// (Kubernetes 1.36, `recorder` of `k8s.io/apiserver/pkg/endpoints/filters/warning.go`).
@@ -133,7 +136,7 @@ pub fn to_json(review: &Review<'_>, decision: &Decision) -> Result<Vec<u8>, serd
         response: AdmissionResponse {
             uid: &review.uid,
             allowed: decision.verdict.is_allowed(),
-            status: status(decision),
+            status: status(review, decision),
             warnings: warnings(&decision.findings),
             audit_annotations: AuditAnnotations {
                 verdict: decision.verdict.as_str(),
@@ -148,16 +151,18 @@ pub fn to_json(review: &Review<'_>, decision: &Decision) -> Result<Vec<u8>, serd
     })
 }
 
-fn status(decision: &Decision) -> Option<Status> {
+fn status(review: &Review<'_>, decision: &Decision) -> Option<Status> {
+    let object = object(review);
     let (message, details) = match decision.verdict {
         Verdict::Admitted | Verdict::Unchanged | Verdict::NotJudged => return None,
         Verdict::Denied => {
             let denials = of_level(&decision.findings, &[Level::Deny]);
-            (message(&denials), Some(details(&denials)))
+            (message(&object, &denials), Some(details(&denials)))
         }
         Verdict::Unreadable => {
             let reason = decision.unreadable.as_deref().unwrap_or_default();
-            let message = format!("the object cannot be read, so it cannot be judged: {reason}");
+            let message =
+                format!("{object}the object cannot be read, so it cannot be judged: {reason}");
             (shorten(&message, WARNING_LIMIT), None)
         }
     };
@@ -170,6 +175,17 @@ fn status(decision: &Decision) -> Option<Status> {
     })
 }
 
+/// What a message begins with where its reader would not know which object is meant: where Argo CD's controllers write, and show
+/// nothing but the message.
+fn object(review: &Review<'_>) -> String {
+    if !review.for_others {
+        return String::new();
+    }
+    let (namespace, name) = (&review.namespace, &review.name);
+    let object = shorten(&format!("{namespace}/{name}"), OBJECT_LIMIT);
+    format!("{} {object}: ", review.kind.as_str())
+}
+
 fn of_level<'f>(findings: &'f [Finding], levels: &[Level]) -> Vec<&'f Finding> {
     findings
         .iter()
@@ -177,9 +193,13 @@ fn of_level<'f>(findings: &'f [Finding], levels: &[Level]) -> Vec<&'f Finding> {
         .collect()
 }
 
-fn message(denials: &[&Finding]) -> String {
+fn message(object: &str, denials: &[&Finding]) -> String {
     let shown = denials.iter().take(DENIALS_LIMIT);
     let mut lines: Vec<String> = shown.map(|finding| finding.line()).collect();
+    if let (Some(line), Some(first)) = (lines.first_mut(), denials.first()) {
+        let limit = LINE_LIMIT.saturating_sub(object.chars().count());
+        *line = format!("{object}{}", first.line_within(limit));
+    }
     if let Some(more) = denials.len().checked_sub(DENIALS_LIMIT + 1) {
         lines.push(format!("and {} more", more + 1));
     }

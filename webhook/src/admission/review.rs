@@ -144,6 +144,9 @@ pub struct Review<'a> {
     /// Who asks.
     pub username: Text<'a>,
     user_info: Option<&'a RawValue>,
+    /// Whether whoever wrote the object down is told of the answer by a controller of Argo CD's, which does not say what object it
+    /// is about. It is known when it has been decided.
+    pub for_others: bool,
     /// Whether nothing will be stored.
     pub dry_run: bool,
     /// On DELETE, what becomes of what the object owns.
@@ -439,6 +442,7 @@ impl<'a> Request<'a> {
             object_uid: content.uid(),
             username: username(self.user_info)?,
             user_info: self.user_info,
+            for_others: false,
             dry_run: self.dry_run.unwrap_or_default(),
             propagation: self.options.unwrap_or_default().propagation(),
             content,
@@ -447,12 +451,24 @@ impl<'a> Request<'a> {
 }
 
 impl<'a> Content<'a> {
-    /// Whether ApplicationSets are expanded to judge it, which can take much longer than all else.
-    pub(crate) fn generates(&self) -> bool {
-        let expanded = |object: &Object<'_>| {
-            matches!(object, Object::ApplicationSet(_) | Object::ClusterSecret(_))
+    /// Whether judging it can take much longer than reading it: ApplicationSets are expanded, programs are run, or what a
+    /// project permits is compared with the whole fleet. Only an Application without programs is sure to be done at once.
+    pub(crate) fn takes_long(&self) -> bool {
+        let takes_long = |object: &Object<'_>| match object {
+            Object::Application(application) => {
+                let ignored = &application.spec.ignore_differences;
+                ignored
+                    .iter()
+                    .any(|entry| !entry.jq_path_expressions.is_empty())
+            }
+            Object::AppProject(_) | Object::ApplicationSet(_) | Object::ClusterSecret(_) => true,
         };
-        matches!(self, Content::Judged { object, .. } if expanded(object))
+        match self {
+            Content::Judged { object, old } => {
+                takes_long(object) || old.as_ref().is_some_and(takes_long)
+            }
+            Content::NotJudged | Content::Unreadable(_) => false,
+        }
     }
 
     fn uid(&self) -> Text<'a> {

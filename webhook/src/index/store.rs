@@ -1,12 +1,14 @@
 //! What was read of the cluster, and the inventory it makes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use argocd::Fleet;
 use argocd::application::EnabledField;
 use argocd::definition::InstalledApi;
 use argocd::fleet::Parts;
+use argocd::parameters::ParametersConfigMap;
 use argocd::project::ProjectReading;
+use argocd::{Fleet, Namespaces};
 use kube::runtime::watcher::Event;
 use policy::gitops_policy::{InvalidPolicy, POLICY_NAME};
 use policy::{Completeness, GitOpsPolicySpec, Inventory};
@@ -14,7 +16,8 @@ use tracing::{error, info, warn};
 
 use super::watched::{
     ApplicationDefinition, ApplicationSetObject, ClusterObject, ImageUpdaterDefinition,
-    PolicyObject, ProjectObject, RepositoryObject, SettingsObject, Unreadable, Watchable, Watched,
+    ParametersObject, PolicyObject, ProjectObject, RepositoryObject, SettingsObject, Unreadable,
+    Watchable, Watched,
 };
 use super::{Observed, PolicyOrigin};
 use crate::metrics::{Features, InventorySizes, PolicySource};
@@ -32,6 +35,8 @@ pub enum Change {
     Repository(Observed<RepositoryObject>),
     /// About `argocd-cm`.
     Settings(Observed<SettingsObject>),
+    /// About `argocd-cmd-params-cm`.
+    Parameters(Observed<ParametersObject>),
     /// About the GitOpsPolicy.
     Policy(Observed<PolicyObject>),
     /// About the definition of Application.
@@ -61,7 +66,8 @@ impl<T: Watchable> Default for Table<T> {
 }
 
 impl<T: Watchable> Table<T> {
-    fn apply(&mut self, observed: Observed<T>) {
+    /// Takes in what a watch told, and says whether that changes anything.
+    fn apply(&mut self, observed: Observed<T>) -> bool {
         let Observed::Event(event) = observed else {
             // It is asked for again and again; that it is missing is said once.
             if !self.kind_missing {
@@ -70,21 +76,27 @@ impl<T: Watchable> Table<T> {
                     "the API server does not know the kind"
                 );
             }
-            self.kind_missing = true;
-            return;
+            return !std::mem::replace(&mut self.kind_missing, true);
         };
         match *event {
-            Event::Init => self.listing.clear(),
-            Event::InitApply(object) => insert(&mut self.listing, object),
+            Event::Init => {
+                self.listing.clear();
+                false
+            }
+            Event::InitApply(object) => {
+                insert(&mut self.listing, object);
+                false
+            }
             Event::InitDone => {
-                self.objects = std::mem::take(&mut self.listing);
+                let listed = std::mem::take(&mut self.listing);
+                let is_news = !self.complete || self.kind_missing || self.objects != listed;
+                self.objects = listed;
                 self.complete = true;
                 self.kind_missing = false;
+                is_news
             }
             Event::Apply(object) => insert(&mut self.objects, object),
-            Event::Delete(object) => {
-                self.objects.remove(&object.key());
-            }
+            Event::Delete(object) => self.objects.remove(&object.key()).is_some(),
         }
     }
 
@@ -99,14 +111,20 @@ impl<T: Watchable> Table<T> {
     }
 }
 
+/// Adds or replaces an object, and says whether that changes anything.
 fn insert<T: Watchable>(
     objects: &mut BTreeMap<String, Result<T::Content, Unreadable>>,
     object: Watched<T>,
-) {
+) -> bool {
+    let key = object.key();
+    if objects.get(&key) == Some(&object.content) {
+        return false;
+    }
     if let Err(reason) = &object.content {
         warn!(kind = T::DESCRIPTION, name = object.name(), %reason, "object left out");
     }
-    objects.insert(object.key(), object.content);
+    objects.insert(key, object.content);
+    true
 }
 
 /// Where the policy comes from, and what is known of it.
@@ -165,6 +183,7 @@ pub struct Store {
     clusters: Table<ClusterObject>,
     repositories: Table<RepositoryObject>,
     settings: Table<SettingsObject>,
+    parameters: Table<ParametersObject>,
     application_definition: Table<ApplicationDefinition>,
     image_updater_definition: Table<ImageUpdaterDefinition>,
     policy: Policy,
@@ -172,6 +191,8 @@ pub struct Store {
     told: Option<(PolicySource, String)>,
     /// What was last said about features.
     told_features: Option<Features>,
+    /// What was last said about namespaces.
+    told_parameters: Option<ParametersConfigMap>,
 }
 
 impl Store {
@@ -184,6 +205,7 @@ impl Store {
             clusters: Table::default(),
             repositories: Table::default(),
             settings: Table::default(),
+            parameters: Table::default(),
             application_definition: Table::default(),
             image_updater_definition: Table::default(),
             policy: match origin {
@@ -195,11 +217,12 @@ impl Store {
             },
             told: None,
             told_features: None,
+            told_parameters: None,
         }
     }
 
-    /// Takes in what a watch told.
-    pub fn apply(&mut self, change: Change) {
+    /// Takes in what a watch told, and says whether the inventory may be another one by it.
+    pub fn apply(&mut self, change: Change) -> bool {
         match change {
             Change::Project(observed) => self.projects.apply(observed),
             Change::ApplicationSet(observed) => self.application_sets.apply(observed),
@@ -208,13 +231,13 @@ impl Store {
             Change::Settings(observed) => self.settings.apply(observed),
             Change::ApplicationDefinition(observed) => self.application_definition.apply(observed),
             Change::ImageUpdaterDefinition(observed) => {
-                self.image_updater_definition.apply(observed);
+                self.image_updater_definition.apply(observed)
             }
-            Change::Policy(observed) => {
-                if let Policy::Cluster { table, .. } = &mut self.policy {
-                    table.apply(observed);
-                }
-            }
+            Change::Parameters(observed) => self.parameters.apply(observed),
+            Change::Policy(observed) => match &mut self.policy {
+                Policy::Cluster { table, .. } => table.apply(observed),
+                Policy::File(_) => false,
+            },
         }
     }
 
@@ -235,6 +258,10 @@ impl Store {
             (self.clusters.complete, ClusterObject::DESCRIPTION),
             (self.repositories.complete, RepositoryObject::DESCRIPTION),
             (self.settings.complete, SettingsObject::DESCRIPTION),
+            (
+                self.parameters.complete || self.parameters.kind_missing,
+                ParametersObject::DESCRIPTION,
+            ),
             (
                 self.application_definition.complete,
                 ApplicationDefinition::DESCRIPTION,
@@ -258,6 +285,7 @@ impl Store {
                 + self.clusters.unreadable()
                 + self.repositories.unreadable()
                 + self.settings.unreadable()
+                + self.parameters.unreadable()
                 + self.application_definition.unreadable(),
         }
     }
@@ -299,7 +327,12 @@ impl Store {
             projects: self.projects.readable().cloned().collect(),
             clusters: self.clusters.readable().cloned().collect(),
             repositories: self.repositories.readable().flatten().cloned().collect(),
-            settings: self.settings.readable().next().cloned().unwrap_or_default(),
+            settings: self
+                .settings
+                .readable()
+                .next()
+                .map(|written| written.settings.clone())
+                .unwrap_or_default(),
         };
         let fleet = Fleet::read_by(parts, installed.project_reading);
         let mut inventory = Inventory::new(
@@ -308,8 +341,30 @@ impl Store {
             installed.enabled_field,
             policy,
         )?;
-        inventory.application_sets = self.application_sets.readable().cloned().collect();
+        let parameters = self.parameters.readable().next().cloned();
+        let parameters = parameters.unwrap_or_default();
+        inventory.application_set_controller = parameters.application_set_controller();
+        let namespaces = Namespaces::new(self.argocd_namespace.clone(), &parameters);
+        let sets = self.application_sets.readable();
+        let ours = sets.filter(|set| namespaces.have_application_sets(&set.metadata.namespace));
+        inventory.application_sets = ours.cloned().collect();
+        inventory.namespaces = Some(Arc::new(namespaces));
         Ok(inventory)
+    }
+
+    /// Says where objects are judged, whenever that changes.
+    pub fn tell_namespaces(&mut self) {
+        let parameters = self.parameters.readable().next();
+        let parameters = parameters.cloned().unwrap_or_default();
+        if self.told_parameters.as_ref() != Some(&parameters) {
+            info!(
+                own = self.argocd_namespace,
+                application_namespaces = parameters.application_namespaces(),
+                application_set_namespaces = parameters.application_set_namespaces(),
+                "namespaces that are judged"
+            );
+            self.told_parameters = Some(parameters);
+        }
     }
 
     fn installed_api(&self) -> InstalledApi {
@@ -419,6 +474,9 @@ mod tests {
             store.apply(Change::Settings(observed));
         }
         for observed in listed(&[]) {
+            store.apply(Change::Parameters(observed));
+        }
+        for observed in listed(&[]) {
             store.apply(Change::ApplicationDefinition(observed));
         }
         store
@@ -432,7 +490,7 @@ mod tests {
     #[test]
     fn nothing_is_complete_before_its_list_is() {
         let mut store = Store::new("argocd".to_owned(), PolicyOrigin::Cluster);
-        assert_eq!(store.missing().len(), 7);
+        assert_eq!(store.missing().len(), 8);
         store.apply(Change::Project(observed(Event::Init)));
         let first = Event::InitApply(object(&project("shop")));
         store.apply(Change::Project(observed(first)));

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use argocd::cluster::ClusterSecret;
 use argocd::definition::{DefinitionError, InstalledApi};
 use argocd::fleet::ScopedRepository;
+use argocd::parameters::ParametersConfigMap;
 use argocd::settings::{Settings, SettingsConfigMap};
 use argocd::{AppProject, ApplicationSet, Cluster, RepositorySecret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -43,8 +44,8 @@ impl From<serde_json::Error> for Unreadable {
 
 /// What is watched of one kind.
 pub trait Watchable: Sized + Send + 'static {
-    /// What is kept of an object.
-    type Content: Clone + Send + 'static;
+    /// What is kept of an object: what is read of it, and nothing that may change without consequence.
+    type Content: Clone + PartialEq + Send + 'static;
     /// Namespaced or not.
     type Scope: 'static;
     /// API group.
@@ -178,8 +179,17 @@ impl Watchable for ProjectObject {
     const WATCHED: WatchedKind = WatchedKind::Project;
 
     fn read(json: &str) -> Result<AppProject, Unreadable> {
-        Ok(serde_json::from_str(json)?)
+        let mut project: AppProject = serde_json::from_str(json)?;
+        project.metadata.annotations.retain(|key, _| is_read(key));
+        Ok(project)
     }
+}
+
+/// Of the annotations of AppProjects and ApplicationSets, those of the gate itself are read. By others Argo CD and its tools
+/// talk to themselves.
+fn is_read(annotation: &str) -> bool {
+    let group = annotation.split_once('/').map(|(group, _)| group);
+    group == Some(PolicyObject::GROUP)
 }
 
 /// Cluster Secrets, without their credentials.
@@ -226,8 +236,13 @@ impl Watchable for ApplicationSetObject {
     const WATCHED: WatchedKind = WatchedKind::ApplicationSet;
 
     fn read(json: &str) -> Result<Arc<ApplicationSet<'static>>, Unreadable> {
-        let set = ApplicationSet::from_json(json)?;
-        Ok(Arc::new(set.into_owned()))
+        let mut set = ApplicationSet::from_json(json)?.into_owned();
+        let annotations = set.metadata.annotations.iter();
+        let read = annotations.filter(|(key, _)| is_read(key));
+        set.metadata.annotations = read
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        Ok(Arc::new(set))
     }
 }
 
@@ -257,7 +272,7 @@ impl Watchable for RepositoryObject {
 pub struct SettingsObject;
 
 impl Watchable for SettingsObject {
-    type Content = Settings;
+    type Content = WrittenSettings;
     type Scope = NamespaceResourceScope;
     const GROUP: &'static str = "";
     const VERSION: &'static str = "v1";
@@ -265,9 +280,45 @@ impl Watchable for SettingsObject {
     const PLURAL: &'static str = "configmaps";
     const WATCHED: WatchedKind = WatchedKind::Settings;
 
-    fn read(json: &str) -> Result<Settings, Unreadable> {
-        let config_map: SettingsConfigMap = serde_json::from_str(json)?;
-        Ok(config_map.settings())
+    fn read(json: &str) -> Result<WrittenSettings, Unreadable> {
+        let written: SettingsConfigMap = serde_json::from_str(json)?;
+        let written = written.without_unread();
+        Ok(WrittenSettings {
+            settings: written.settings(),
+            written,
+        })
+    }
+}
+
+/// Settings, which differ if what they are written as does.
+#[derive(Clone, Debug)]
+pub struct WrittenSettings {
+    written: SettingsConfigMap,
+    /// What they say.
+    pub settings: Settings,
+}
+
+impl PartialEq for WrittenSettings {
+    fn eq(&self, other: &Self) -> bool {
+        self.written == other.written
+    }
+}
+
+/// `argocd-cmd-params-cm`, of which is kept where Argo CD has its objects.
+#[derive(Debug)]
+pub struct ParametersObject;
+
+impl Watchable for ParametersObject {
+    type Content = ParametersConfigMap;
+    type Scope = NamespaceResourceScope;
+    const GROUP: &'static str = SettingsObject::GROUP;
+    const VERSION: &'static str = SettingsObject::VERSION;
+    const KIND: &'static str = SettingsObject::KIND;
+    const PLURAL: &'static str = SettingsObject::PLURAL;
+    const WATCHED: WatchedKind = WatchedKind::Parameters;
+
+    fn read(json: &str) -> Result<ParametersConfigMap, Unreadable> {
+        Ok(serde_json::from_str(json)?)
     }
 }
 

@@ -37,8 +37,7 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
-/// TLS 1.2 and 1.3 with this certificate. HTTP/1.1 is what an API server speaks to a webhook;
-/// HTTP/2 is there for others.
+/// TLS 1.2 and 1.3 with this certificate, and HTTP/1.1 within.
 ///
 /// # Errors
 /// The cryptography that is built in does not support these versions.
@@ -47,6 +46,6 @@ pub fn config(certificate: Arc<Certificate>) -> Result<Arc<ServerConfig>, rustls
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_cert_resolver(certificate);
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

@@ -1,6 +1,7 @@
 //! Overrides from the outside: who is asked, what is answered, what is on record.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use gitops_webhook::admission::break_glass::BreakGlass;
@@ -15,7 +16,7 @@ use kube::runtime::events::Reporter;
 use serde_json::{Value, json};
 
 use crate::api_server::{self, Asked, refusal};
-use crate::support::{ask, automated_on_production, inventory};
+use crate::support::{ask, ask_within, automated_on_production, failures, inventory};
 
 const REVIEWS: &str = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
 
@@ -27,6 +28,7 @@ enum Mood {
     Fails,
     /// It does not answer such questions of the webhook's.
     Forbids,
+    Hangs,
 }
 
 /// A webhook at a time, and the API server that it asks and tells.
@@ -41,6 +43,7 @@ impl Test {
         let asked = Arc::<Mutex<Vec<Asked>>>::default();
         let log = Arc::clone(&asked);
         let client = api_server::client(move |asked| {
+            let is_silent = asked.path == REVIEWS && matches!(mood, Mood::Hangs);
             let answer = match (asked.path.as_str(), mood) {
                 (REVIEWS, Mood::Fails) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "down"),
                 (REVIEWS, Mood::Forbids) => refusal(StatusCode::FORBIDDEN, "may not"),
@@ -52,7 +55,12 @@ impl Test {
                 _ => (StatusCode::CREATED, asked.body.clone()),
             };
             log.lock().unwrap().push(asked);
-            async move { answer }
+            async move {
+                if is_silent {
+                    std::future::pending::<()>().await;
+                }
+                answer
+            }
         });
         let caches = Caches::Synced(Box::new(inventory()));
         let mut webhook = Webhook::new(caches, Limits::default());
@@ -143,7 +151,7 @@ async fn who_may_overrule_does_and_it_is_on_record() {
     let test = Test::with(Mood::Allows);
     let response = test.ask(create(&overruled())).await;
     assert_json_snapshot!("admitted", response);
-    assert_eq!((test.metric("used"), test.metric("refused")), (1, 0));
+    assert_eq!((test.metric("allowed"), test.metric("refused")), (1, 0));
     let (reviews, events) = test.asked_and_told().await;
     assert_json_snapshot!("review", reviews);
     let [mut event] = events.try_into().unwrap();
@@ -158,7 +166,7 @@ async fn who_may_not_is_refused_and_that_is_on_record() {
     let test = Test::with(Mood::Denies);
     let response = test.ask(create(&overruled())).await;
     assert_json_snapshot!("refused", response);
-    assert_eq!((test.metric("used"), test.metric("refused")), (0, 1));
+    assert_eq!((test.metric("allowed"), test.metric("refused")), (0, 1));
     let (_, events) = test.asked_and_told().await;
     assert_eq!(events.len(), 1);
     assert_eq!(events[0]["reason"], "BreakGlassRefused");
@@ -206,7 +214,7 @@ async fn a_dry_run_gets_the_verdict_and_leaves_nothing_behind() {
                 .keys()
                 .all(|key| !key.starts_with("break-glass"))
         );
-        for outcome in ["granted", "used", "refused"] {
+        for outcome in ["granted", "allowed", "refused"] {
             assert_eq!(test.metric(outcome), 0, "{outcome}");
         }
         let (_, events) = test.asked_and_told().await;
@@ -292,7 +300,7 @@ async fn an_override_that_is_replaced_is_on_record_as_ended() {
                 "override of prod-auto-sync ended by alice as of 2026-01-01T00:00:00Z"
             ),
             (
-                "BreakGlassUsed",
+                "BreakGlassAllowed",
                 "image-updater may be overruled by alice until 2026-01-01T02:00:00Z: INC-2: mine"
             ),
         ]
@@ -316,7 +324,7 @@ async fn the_record_tells_who_wrote_an_override_from_who_used_it() {
         .iter()
         .map(|event| (&event["reason"], &event["action"]))
         .collect();
-    let used = json!("BreakGlassUsed");
+    let used = json!("BreakGlassAllowed");
     let (admit, later) = (json!("Admit"), json!("Use"));
     assert_eq!(told, [(&used, &admit), (&used, &later), (&used, &admit)]);
 }
@@ -333,4 +341,50 @@ async fn a_reason_reaches_the_terminal_whole() {
         .iter()
         .any(|warning| warning.as_str().unwrap().ends_with(&reason));
     assert!(told, "{warnings:#?}");
+}
+
+fn asking_for_an_override() -> String {
+    let request = create(&overruled());
+    json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request})
+        .to_string()
+}
+
+/// It had been believed that two seconds more are always there.
+#[tokio::test(start_paused = true)]
+async fn the_question_who_may_ends_with_the_callers_time() {
+    let test = Test::with(Mood::Hangs);
+    for (timeout, waited) in [("1s", 800), ("2s", 1_600), ("10s", 2_000)] {
+        let started = tokio::time::Instant::now();
+        let answer = ask_within(&test.webhook, timeout, asking_for_an_override()).await;
+        let response = answer.response();
+        assert_eq!(response["allowed"], false, "{timeout}: {response}");
+        let message = response["status"]["message"].as_str().unwrap();
+        let said = "the API server could not be asked about its writer";
+        assert!(message.contains(said), "{timeout}: {message}");
+        let waited = Duration::from_millis(waited);
+        let took = started.elapsed();
+        assert!(
+            took >= waited && took < waited + Duration::from_millis(10),
+            "{timeout}: {took:?}"
+        );
+    }
+}
+
+/// Nothing is on record about a write whose writer has gone.
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_goes_while_somebody_is_asked_is_counted_and_nothing_recorded() {
+    let test = Test::with(Mood::Hangs);
+    let webhook = Arc::clone(&test.webhook);
+    let asking =
+        tokio::spawn(async move { ask_within(&webhook, "10s", asking_for_an_override()).await });
+    while test.asked.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    asking.abort();
+    assert!(asking.await.unwrap_err().is_cancelled());
+    assert_eq!(failures(&test.webhook, "caller-gone"), 1);
+    for outcome in ["granted", "allowed", "refused"] {
+        assert_eq!(test.metric(outcome), 0, "{outcome}");
+    }
+    assert_eq!(test.webhook.metrics.body_bytes().get(), 0);
 }

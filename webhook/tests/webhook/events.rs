@@ -102,7 +102,7 @@ const USED: &str = "alice@example.com overruled prod-auto-sync: INC-42, orders s
 
 #[tokio::test]
 async fn an_event_is_stored_beside_its_object() {
-    let event = event(Reason::BreakGlassUsed, USED);
+    let event = event(Reason::BreakGlassAllowed, USED);
 
     let (mut asked, metrics) = Test::with(&[]).asked([event]).await;
 
@@ -124,7 +124,7 @@ async fn an_event_is_stored_beside_its_object() {
         "namespace": "argocd"
       },
       "note": "alice@example.com overruled prod-auto-sync: INC-42, orders stuck",
-      "reason": "BreakGlassUsed",
+      "reason": "BreakGlassAllowed",
       "regarding": {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Application",
@@ -146,7 +146,7 @@ async fn an_event_is_stored_beside_its_object() {
 #[tokio::test]
 async fn what_went_wrong_is_a_warning() {
     let reasons = [
-        Reason::BreakGlassUsed,
+        Reason::BreakGlassAllowed,
         Reason::BreakGlassRefused,
         Reason::BreakGlassExpired,
     ];
@@ -161,7 +161,7 @@ async fn what_went_wrong_is_a_warning() {
     assert_eq!(
         stored,
         [
-            ["BreakGlassUsed", "Normal"],
+            ["BreakGlassAllowed", "Normal"],
             ["BreakGlassRefused", "Warning"],
             ["BreakGlassExpired", "Warning"],
         ]
@@ -171,7 +171,7 @@ async fn what_went_wrong_is_a_warning() {
 #[tokio::test]
 async fn what_is_repeated_is_counted_and_what_differs_is_stored() {
     let by_bob = "bob@example.com overruled prod-auto-sync: INC-43";
-    let events = [USED, by_bob, USED, USED].map(|note| event(Reason::BreakGlassUsed, note));
+    let events = [USED, by_bob, USED, USED].map(|note| event(Reason::BreakGlassAllowed, note));
 
     let (asked, metrics) = Test::with(&[]).asked(events).await;
 
@@ -199,7 +199,7 @@ async fn a_note_is_made_fit_to_be_stored() {
     let note = format!("alice\r\nover\u{7}led: {}", "é".repeat(2_000));
 
     let (asked, _) = Test::with(&[])
-        .asked([event(Reason::BreakGlassUsed, &note)])
+        .asked([event(Reason::BreakGlassAllowed, &note)])
         .await;
 
     let note = asked[0].body["note"].as_str().unwrap();
@@ -212,7 +212,7 @@ async fn a_note_is_made_fit_to_be_stored() {
 async fn what_finds_no_room_is_dropped_and_counted() {
     let notes = (0..QUEUE + 3).map(|number| format!("{number}"));
     let events: Vec<_> = notes
-        .map(|note| event(Reason::BreakGlassUsed, &note))
+        .map(|note| event(Reason::BreakGlassAllowed, &note))
         .collect();
 
     let (asked, metrics) = Test::with(&[]).asked(events).await;
@@ -234,7 +234,7 @@ async fn what_finds_no_room_is_dropped_and_counted() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_is_counted_and_holds_up_nothing_else() {
-    let events = ["refused", "hangs", "stored"].map(|note| event(Reason::BreakGlassUsed, note));
+    let events = ["refused", "hangs", "stored"].map(|note| event(Reason::BreakGlassAllowed, note));
 
     let test = Test::with(&[Mood::Refuses, Mood::Hangs]);
     let (asked, metrics) = test.asked(events).await;

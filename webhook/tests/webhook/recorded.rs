@@ -75,14 +75,16 @@ impl Seen {
             Expectation::Allowed => self.allowed,
             Expectation::DeniedBy(rule) => {
                 let start = format!("{rule}: ");
-                !self.allowed
-                    && self
-                        .message
-                        .split(" | ")
-                        .any(|line| line.starts_with(&start))
+                !self.allowed && self.message.split(" | ").any(|line| is_about(line, &start))
             }
         }
     }
+}
+
+/// Whether a line begins so, or does behind the object that it names to Argo CD's controllers.
+fn is_about(line: &str, start: &str) -> bool {
+    let behind = line.split_once(": ").map_or("", |(_, behind)| behind);
+    line.starts_with(start) || behind.starts_with(start)
 }
 
 fn folder() -> PathBuf {

@@ -10,11 +10,12 @@ use certs::credentials::certified_key;
 use futures::SinkExt as _;
 use futures::channel::mpsc;
 use gitops_webhook::admission::handler;
+use gitops_webhook::health;
 use gitops_webhook::server::{self, tls};
 use gitops_webhook::state::Webhook;
 use http_body_util::BodyExt as _;
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -26,7 +27,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::support::{application, automated_on_production, create, webhook};
+use crate::support::{application, automated_on_production, create, failures, webhook};
 
 const NAME: &str = "gitops-webhook.gitops.svc";
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -40,9 +41,9 @@ fn issue() -> (Arc<CertifiedKey>, CertificateDer<'static>) {
 }
 
 /// A webhook on a port of its own.
-struct Running {
+pub(crate) struct Running {
     address: SocketAddr,
-    webhook: Arc<Webhook>,
+    pub(crate) webhook: Arc<Webhook>,
     certificate: Arc<tls::Certificate>,
     authority: CertificateDer<'static>,
     stop: oneshot::Sender<()>,
@@ -50,7 +51,7 @@ struct Running {
 }
 
 impl Running {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (key, authority) = issue();
@@ -77,12 +78,12 @@ impl Running {
     }
 
     async fn connect(&self, protocol: &[u8]) -> TlsStream<TcpStream> {
-        connect(self.address, &self.authority, protocol)
+        connect(self.address, &self.authority, &[protocol])
             .await
             .unwrap()
     }
 
-    async fn http1(&self) -> http1::SendRequest<Body> {
+    pub(crate) async fn http1(&self) -> http1::SendRequest<Body> {
         let stream = TokioIo::new(self.connect(b"http/1.1").await);
         let (sender, connection) = http1::handshake(stream).await.unwrap();
         tokio::spawn(connection);
@@ -93,7 +94,7 @@ impl Running {
 async fn connect(
     address: SocketAddr,
     authority: &CertificateDer<'static>,
-    protocol: &[u8],
+    protocols: &[&[u8]],
 ) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(authority.clone()).unwrap();
@@ -103,7 +104,7 @@ async fn connect(
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![protocol.to_vec()];
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     let name = ServerName::try_from(NAME).unwrap();
     let stream = TcpStream::connect(address).await?;
     TlsConnector::from(Arc::new(config))
@@ -111,15 +112,15 @@ async fn connect(
         .await
 }
 
-fn post(body: impl Into<Body>) -> Request<Body> {
-    Request::post(format!("https://{NAME}/validate?timeout=10s"))
+pub(crate) fn post(body: impl Into<Body>) -> Request<Body> {
+    Request::post(format!("https://{NAME}/validate?timeout=5s"))
         .header("host", NAME)
         .header("content-type", "application/json")
         .body(body.into())
         .unwrap()
 }
 
-async fn allowed(response: hyper::Response<hyper::body::Incoming>) -> bool {
+pub(crate) async fn allowed(response: hyper::Response<hyper::body::Incoming>) -> bool {
     assert_eq!(response.status(), StatusCode::OK);
     let body = response.into_body().collect().await.unwrap().to_bytes();
     let review: Value = serde_json::from_slice(&body).unwrap();
@@ -139,22 +140,132 @@ async fn http1_keeps_one_connection_for_many_requests() {
     assert_eq!(running.webhook.metrics.connections().get(), 1);
 }
 
+/// An API server speaks HTTP/1.1 to a webhook behind a Service. What else it offers elsewhere is not taken up.
 #[tokio::test]
-async fn http2_answers_requests_side_by_side() {
+async fn nothing_but_http1_is_spoken() {
     let running = Running::start().await;
-    let stream = TokioIo::new(running.connect(b"h2").await);
-    let (client, connection) = http2::handshake(TokioExecutor::new(), stream)
+    let refused = connect(running.address, &running.authority, &[b"h2"]).await;
+    assert!(refused.is_err());
+    let both = [b"h2".as_slice(), b"http/1.1"];
+    let stream = connect(running.address, &running.authority, &both).await;
+    let stream = stream.unwrap();
+    assert_eq!(
+        stream.get_ref().1.alpn_protocol(),
+        Some(b"http/1.1".as_slice())
+    );
+    // Without asking: what an HTTP/2 client says first is no request.
+    let mut unasked = connect(running.address, &running.authority, &[])
         .await
         .unwrap();
-    tokio::spawn(connection);
-    let requests = (0..20).map(|_| {
-        let mut client = client.clone();
-        async move {
-            let bad = post(create("Application", &automated_on_production()));
-            assert!(!allowed(client.send_request(bad).await.unwrap()).await);
-        }
-    });
-    futures::future::join_all(requests).await;
+    unasked
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = Vec::new();
+    let closed = tokio::time::timeout(PATIENCE, unasked.read_to_end(&mut answer)).await;
+    drop(closed.expect("the connection is closed"));
+    assert!(!answer.starts_with(b"HTTP/1.1 200"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_request_whose_connection_breaks_is_counted() {
+    let running = Running::start().await;
+    let mut stream = running.connect(b"http/1.1").await;
+    let head = "POST /validate?timeout=30s HTTP/1.1\r\nhost: x\r\n\
+        content-type: application/json\r\ncontent-length: 1000\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    until("the request is under way", || {
+        running.webhook.metrics.body_bytes().get() > 0
+    })
+    .await;
+    drop(stream);
+    until("the connection is given up", || {
+        running.webhook.metrics.connections().get() == 0
+    })
+    .await;
+    // Hyper notices in the body that it breaks off, or drops the request: either way it is counted, once.
+    let webhook = &running.webhook;
+    assert_eq!(
+        failures(webhook, "caller-gone") + failures(webhook, "body"),
+        1
+    );
+    assert_eq!(webhook.metrics.body_bytes().get(), 0);
+}
+
+#[tokio::test]
+async fn a_head_of_too_many_or_too_long_fields_is_refused() {
+    let running = Running::start().await;
+    let many = "x: y\r\n".repeat(200);
+    let long = format!("x: {}\r\n", "y".repeat(1 << 20));
+    for fields in [many, long] {
+        let mut stream = running.connect(b"http/1.1").await;
+        let head = format!("POST /validate HTTP/1.1\r\nhost: x\r\n{fields}\r\n");
+        // It may be closed before all of it is sent.
+        drop(stream.write_all(head.as_bytes()).await);
+        let mut answer = Vec::new();
+        let closed = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+        drop(closed.expect("the connection is closed"));
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
+            "{answer}"
+        );
+    }
+    until("they are counted down", || {
+        running.webhook.metrics.connections().get() == 0
+    })
+    .await;
+}
+
+/// The second port, asked by somebody who does not let anything else run meanwhile: this test has one thread, which waits
+/// here for what the port's own thread answers.
+#[tokio::test]
+async fn health_and_metrics_are_answered_while_no_other_thread_is_free() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let webhook = webhook();
+    let health = health::Serving::start(listener, Arc::clone(&webhook)).unwrap();
+    for (path, expected) in [
+        ("/healthz", "HTTP/1.1 200 OK"),
+        ("/readyz", "HTTP/1.1 503 Service Unavailable"),
+        ("/metrics", "HTTP/1.1 200 OK"),
+        ("/elsewhere", "HTTP/1.1 404 Not Found"),
+    ] {
+        let answer = ask_blocking(address, &format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"));
+        assert!(answer.starts_with(expected), "{path}: {answer}");
+        // One request a connection.
+        assert!(
+            answer.to_lowercase().contains("connection: close"),
+            "{answer}"
+        );
+    }
+    health.stop().await;
+    assert!(std::net::TcpStream::connect(address).is_err());
+}
+
+/// Sends something and returns what comes until the connection is closed.
+fn ask_blocking(address: SocketAddr, request: &str) -> String {
+    use std::io::{Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// More connections than the second port has room for, and all of them silent.
+#[tokio::test]
+async fn silent_connections_to_the_second_port_make_way() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let _health = health::Serving::start(listener, webhook()).unwrap();
+    let silent: Vec<_> = (0..80)
+        .map(|_| std::net::TcpStream::connect(address).unwrap())
+        .collect();
+    let answer = ask_blocking(address, "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    drop(silent);
 }
 
 #[tokio::test]
@@ -182,12 +293,12 @@ async fn another_certificate_counts_from_the_next_connection() {
     let (key, authority) = issue();
     running.certificate.replace(key);
     assert!(
-        connect(running.address, &running.authority, b"http/1.1")
+        connect(running.address, &running.authority, &[b"http/1.1"])
             .await
             .is_err()
     );
     assert!(
-        connect(running.address, &authority, b"http/1.1")
+        connect(running.address, &authority, &[b"http/1.1"])
             .await
             .is_ok()
     );

@@ -123,6 +123,33 @@ pub(crate) async fn ask(webhook: &Arc<Webhook>, body: impl Into<Body>) -> Answer
     send(webhook, request.body(body.into()).unwrap()).await
 }
 
+/// The same from a caller that waits so long, in Go's words.
+pub(crate) async fn ask_within(
+    webhook: &Arc<Webhook>,
+    timeout: &str,
+    body: impl Into<Body>,
+) -> Answer {
+    let request = Request::post(format!("/validate?timeout={timeout}"))
+        .header("content-type", "application/json");
+    send(webhook, request.body(body.into()).unwrap()).await
+}
+
+/// How often something was counted.
+pub(crate) fn metric(webhook: &Webhook, name: &str) -> u64 {
+    let metrics = webhook.metrics.encode().unwrap();
+    let line = metrics
+        .lines()
+        .find(|line| line.starts_with(&format!("{name} ")));
+    let value = line.and_then(|line| line.rsplit(' ').next()).expect(name);
+    value.parse().unwrap()
+}
+
+/// How many calls got no verdict, for this reason.
+pub(crate) fn failures(webhook: &Webhook, reason: &str) -> u64 {
+    let name = format!(r#"gitops_webhook_failures_total{{reason="{reason}"}}"#);
+    metric(webhook, &name)
+}
+
 pub(crate) async fn send(webhook: &Arc<Webhook>, request: Request<Body>) -> Answer {
     let router = handler::router(Arc::clone(webhook));
     let response = router.oneshot(request).await.unwrap();

@@ -16,11 +16,13 @@ use kube::Client;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use crate::support::{application, ask, automated_on_production, create};
+use crate::support::{application, ask, automated_on_production, create, metric};
 
 const PROJECTS: &str = "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects";
 const SECRETS: &str = "/api/v1/namespaces/argocd/secrets";
 const SETTINGS: &str = "/api/v1/namespaces/argocd/configmaps/argocd-cm";
+const PARAMETERS: &str = "/api/v1/namespaces/argocd/configmaps/argocd-cmd-params-cm";
+const APPLICATION_SETS: &str = "/apis/argoproj.io/v1alpha1/applicationsets";
 const POLICY: &str = "/apis/kubectl-gitops.io/v1alpha1/gitopspolicies/default";
 const APPLICATION_DEFINITION: &str =
     "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/applications.argoproj.io";
@@ -54,6 +56,8 @@ impl ApiServer {
             (PROJECTS, vec![project]),
             (SECRETS, vec![cluster]),
             (SETTINGS, Vec::new()),
+            (PARAMETERS, Vec::new()),
+            (APPLICATION_SETS, Vec::new()),
             (APPLICATION_DEFINITION, Vec::new()),
             (IMAGE_UPDATER_DEFINITION, Vec::new()),
         ]);
@@ -105,16 +109,17 @@ impl ApiServer {
             });
             return respond(StatusCode::NOT_FOUND, Body::from(status.to_string()));
         };
+        // The two kinds of Secrets are told apart by their label.
+        let repositories = query.contains("repository");
         if query.contains("watch=true") {
-            let events = self.watches.lock().unwrap().remove(path);
+            let mut watches = self.watches.lock().unwrap();
+            let events = (!repositories).then(|| watches.remove(path)).flatten();
             let events = events.map_or_else(
                 || futures::stream::pending().boxed(),
                 |events| events.boxed(),
             );
             return respond(StatusCode::OK, Body::from_stream(events));
         }
-        // The two kinds of Secrets are told apart by their label.
-        let repositories = query.contains("repository");
         let items = if repositories { &[][..] } else { objects };
         let list = json!({
             "kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items,
@@ -246,15 +251,6 @@ async fn allows(webhook: &Arc<Webhook>, object: &Value) -> bool {
     response["allowed"].as_bool().unwrap()
 }
 
-fn metric(webhook: &Webhook, name: &str) -> u64 {
-    let metrics = webhook.metrics.encode().unwrap();
-    let line = metrics
-        .lines()
-        .find(|line| line.starts_with(&format!("{name} ")));
-    let value = line.and_then(|line| line.rsplit(' ').next()).expect(name);
-    value.parse().unwrap()
-}
-
 #[tokio::test]
 async fn it_judges_by_what_the_api_server_has() {
     let watching = watch(ApiServer::new());
@@ -337,6 +333,180 @@ async fn a_burst_of_changes_does_not_make_an_inventory_for_each() {
     .await;
     let builds = metric(&watching.webhook, "gitops_webhook_inventory_builds_total");
     assert!(builds < 500, "{builds} inventories");
+}
+
+const BUILDS: &str = "gitops_webhook_inventory_builds_total";
+
+fn application_set() -> Value {
+    json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationSet",
+        "metadata": {"name": "shops", "namespace": "argocd", "uid": "a1", "resourceVersion": "1"},
+        "spec": {
+            "generators": [{"clusters": {}}],
+            "template": {"metadata": {"name": "shop-{{name}}"}, "spec": application()["spec"]},
+        },
+    })
+}
+
+fn config_map(name: &str, data: &Value) -> Value {
+    json!({"metadata": {"name": name, "namespace": "argocd", "resourceVersion": "1"}, "data": data})
+}
+
+/// An object with a change, written as the API server would after it.
+fn changed(object: &Value, change: &Value) -> String {
+    let mut object = object.clone();
+    merge(&mut object, change);
+    object["metadata"]["resourceVersion"] = "2".into();
+    event("MODIFIED", &object)
+}
+
+fn merge(object: &mut Value, change: &Value) {
+    match (object, change) {
+        (Value::Object(object), Value::Object(change)) => {
+            for (key, change) in change {
+                merge(object.entry(key).or_insert(Value::Null), change);
+            }
+        }
+        (object, change) => *object = change.clone(),
+    }
+}
+
+/// Changes of what there is at a path, and whether they matter.
+fn changes() -> Vec<(&'static str, Value, bool)> {
+    let annotated = |key: &str| json!({"metadata": {"annotations": {key: "x"}}});
+    let written = || json!({"metadata": {"managedFields": [{"manager": "x"}], "generation": 2}});
+    let labelled = || json!({"metadata": {"labels": {"a": "b"}}});
+    let data = |key: &str, value: &str| json!({"data": {key: value}});
+    let refresh = "argocd.argoproj.io/application-set-refresh";
+    let ignored = "resource.customizations.ignoreDifferences.all";
+    vec![
+        (
+            APPLICATION_SETS,
+            json!({"status": {"conditions": [{"type": "x"}]}}),
+            false,
+        ),
+        (APPLICATION_SETS, written(), false),
+        (APPLICATION_SETS, annotated(refresh), false),
+        (
+            APPLICATION_SETS,
+            annotated("kubectl-gitops.io/break-glass"),
+            true,
+        ),
+        (APPLICATION_SETS, json!({"spec": {"generators": []}}), true),
+        (
+            PROJECTS,
+            json!({"status": {"jwtTokensByRole": {"ci": {"items": []}}}}),
+            false,
+        ),
+        (PROJECTS, written(), false),
+        (PROJECTS, annotated("note"), false),
+        (PROJECTS, labelled(), true),
+        (
+            PROJECTS,
+            json!({"spec": {"sourceRepos": ["https://a"]}}),
+            true,
+        ),
+        (SECRETS, written(), false),
+        (SECRETS, labelled(), true),
+        (SETTINGS, data("url", "https://b"), false),
+        (SETTINGS, data("users.anonymous.enabled", "true"), false),
+        (SETTINGS, data("globalProjects", "- projectName: x"), true),
+        (SETTINGS, data("cluster.inClusterEnabled", "false"), true),
+        (SETTINGS, data(ignored, "jsonPointers: [/a]"), true),
+        (PARAMETERS, data("server.insecure", "false"), false),
+        (PARAMETERS, data("application.namespaces", "shop"), true),
+        (
+            PARAMETERS,
+            data("applicationsetcontroller.namespaces", "shop"),
+            true,
+        ),
+    ]
+}
+
+/// Each write of an ApplicationSet's status had made a whole new inventory. Time is tokio's: it goes on when all that there is to do
+/// is done.
+#[tokio::test(start_paused = true)]
+async fn what_changes_nothing_that_is_read_makes_no_inventory_and_all_else_does() {
+    for (path, change, is_read) in changes() {
+        let settings = config_map("argocd-cm", &json!({"url": "https://a"}));
+        let parameters = config_map("argocd-cmd-params-cm", &json!({"server.insecure": "true"}));
+        let server = ApiServer::new()
+            .with(APPLICATION_SETS, vec![application_set()])
+            .with(SETTINGS, vec![settings])
+            .with(PARAMETERS, vec![parameters]);
+        let object = server.objects[path][0].clone();
+        let events = server.events(path);
+        let watching = watch(server);
+        synced(&watching.webhook).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let before = metric(&watching.webhook, BUILDS);
+        let changed = changed(&object, &change);
+        events.unbounded_send(Ok(changed.into())).unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let built = metric(&watching.webhook, BUILDS) - before;
+        assert_eq!(built, u64::from(is_read), "{path} {change}");
+    }
+}
+
+#[tokio::test]
+async fn the_parameters_of_argo_cd_say_where_it_has_applications_and_are_followed() {
+    let parameters = |namespaces: &str| {
+        config_map(
+            "argocd-cmd-params-cm",
+            &json!({"application.namespaces": namespaces}),
+        )
+    };
+    let server = ApiServer::new().with(PARAMETERS, vec![parameters("shop, team-*")]);
+    let events = server.events(PARAMETERS);
+    let watching = watch(server);
+    synced(&watching.webhook).await;
+    let denies = async |namespace: &str| {
+        let body = create("Application", &automated_on_production());
+        let body = body.replace(
+            r#""namespace":"argocd","operation""#,
+            &format!(r#""namespace":"{namespace}","operation""#),
+        );
+        let response = ask(&watching.webhook, body).await.response();
+        response["allowed"] == false
+    };
+    assert!(denies("argocd").await);
+    assert!(denies("shop").await);
+    assert!(denies("team-a").await);
+    assert!(!denies("elsewhere").await);
+
+    let narrowed = event("MODIFIED", &parameters("/^elsewhere$/"));
+    events.unbounded_send(Ok(narrowed.into())).unwrap();
+    until("another namespace is Argo CD's", async || {
+        denies("elsewhere").await
+    })
+    .await;
+    assert!(!denies("shop").await);
+
+    let deleted = event("DELETED", &parameters(""));
+    events.unbounded_send(Ok(deleted.into())).unwrap();
+    until("only its own is", async || !denies("elsewhere").await).await;
+    assert!(denies("argocd").await);
+}
+
+/// A set in a namespace where our Argo CD does not look generates nothing for it.
+#[tokio::test]
+async fn application_sets_of_another_argo_cd_are_not_expanded() {
+    for (namespaces, expected) in [("", 0), ("shop", 1)] {
+        let mut set = application_set();
+        set["metadata"]["namespace"] = "shop".into();
+        let parameters = json!({"applicationsetcontroller.namespaces": namespaces});
+        let server = ApiServer::new().with(APPLICATION_SETS, vec![set]).with(
+            PARAMETERS,
+            vec![config_map("argocd-cmd-params-cm", &parameters)],
+        );
+        let watching = watch(server);
+        synced(&watching.webhook).await;
+        let caches = watching.webhook.caches.load();
+        let Caches::Synced(inventory) = &**caches else {
+            panic!("it is synced");
+        };
+        assert_eq!(inventory.application_sets.len(), expected, "{namespaces:?}");
+    }
 }
 
 #[tokio::test]

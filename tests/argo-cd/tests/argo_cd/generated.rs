@@ -8,7 +8,7 @@ use kube::Api;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::{Value, json};
 
-use crate::support::{DENIED, Turn, WITHIN};
+use crate::support::{Turn, WITHIN, denied_to_a_controller};
 
 const NAME: &str = "search-catalogue";
 /// An Application for each file of a folder.
@@ -69,9 +69,10 @@ async fn a_refused_one_is_told_on_its_application_set_stops_no_other_and_comes_o
     repository.commit("Search for music and toys")?;
     pushed(&fleet).await?;
 
+    let denied = denied_to_a_controller("search-music");
     conditions(&fleet, "the refusal is told", |conditions| {
-        conditions["ErrorOccurred"] == json!(["True", DENIED])
-            && conditions["ResourcesUpToDate"] == json!(["False", DENIED])
+        conditions["ErrorOccurred"] == json!(["True", denied])
+            && conditions["ResourcesUpToDate"] == json!(["False", denied])
     })
     .await?;
     fleet

@@ -312,7 +312,7 @@ async fn a_new_one_of_the_kind_is_refused(fleet: &Fleet) -> Result<()> {
     assert_eq!(row["status"], "SyncFailed");
     let message = row["message"].as_str().unwrap_or_default();
     let (_, denials) = message
-        .split_once(" denied the request: ")
+        .split_once(" denied the request: Application argocd/new-shop: ")
         .with_context(|| message.to_owned())?;
     let rules: Vec<_> = denials
         .split(" | ")

@@ -7,7 +7,7 @@ use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 
-use crate::support::{DENIED, Turn};
+use crate::support::{Turn, denied_to_a_controller};
 
 const CHILDREN: &str = r"
 apiVersion: argoproj.io/v1alpha1
@@ -61,14 +61,15 @@ async fn a_refused_child_fails_its_parent_with_our_line_and_stops_no_sibling() -
     let refused = row("search-production")?;
     let message = refused["message"].as_str().unwrap_or_default();
     assert_eq!(refused["status"], "SyncFailed");
-    assert_eq!(message, DENIED);
+    let denied = denied_to_a_controller("search-production");
+    assert_eq!(message, denied);
     let said = operation["message"].as_str().unwrap_or_default();
     let failed = if Release::chosen()?.is_newest() {
         "one or more synchronization tasks completed unsuccessfully"
     } else {
         "one or more objects failed to apply"
     };
-    let expected = format!("{failed}, reason: {DENIED}");
+    let expected = format!("{failed}, reason: {denied}");
     assert!(said.starts_with(&expected), "{said}");
     assert_eq!(row("search-staging")?["status"], "Synced");
 

@@ -6,7 +6,7 @@ use control_plane::eventually;
 use gitops_system_tests::succeed;
 use serde_json::{Value, json};
 
-use crate::support::{DENIED, Request, Turn, WITHIN, commit};
+use crate::support::{Request, Turn, WITHIN, commit, denied_to_a_controller};
 
 const APPLICATION_CONTROLLER: &str = "system:serviceaccount:argocd:argocd-application-controller";
 const GOOD: &str = "search-staging";
@@ -57,7 +57,7 @@ async fn a_child_that_would_be_refused_leaves_its_parent_and_its_siblings_compar
     assert_eq!(refused["status"], "SyncFailed");
     // After the name of a file that was to be applied.
     let message = refused["message"].as_str().unwrap_or_default();
-    assert!(message.ends_with(DENIED), "{message}");
+    assert!(message.ends_with(&denied_to_a_controller(BAD)), "{message}");
     assert_eq!(applied["status"], "Synced");
     for (name, expected) in [
         (GOOD, "Synced"),

@@ -23,6 +23,17 @@ pub(crate) const DENIED: &str = "admission webhook \"applications.kubectl-gitops
     prod-auto-sync: spec.syncPolicy.automated: auto-syncs production (labels of cluster production): \
     an empty `automated` is on, not off; remove `automated` or set `enabled: false` in it";
 
+/// The same as it is told of an Application that one of Argo CD's controllers writes: it begins with the object, and what is wrong
+/// gives way so that the line stays short.
+pub(crate) fn denied_to_a_controller(name: &str) -> String {
+    let (webhook, rest) = DENIED.split_at(DENIED.find("prod-auto-sync: ").unwrap_or_default());
+    let (line, fix) = rest.split_once("; ").unwrap_or((rest, ""));
+    let object = format!("Application argocd/{name}: ");
+    let others = object.chars().count() + "; ".len() + fix.chars().count();
+    let line = policy::finding::shorten(line, policy::finding::LINE_LIMIT - 1 - others);
+    format!("{webhook}{object}{line}; {fix}")
+}
+
 /// What lets people write Applications.
 pub(crate) const DEVELOPERS: &str = r#"
 apiVersion: rbac.authorization.k8s.io/v1

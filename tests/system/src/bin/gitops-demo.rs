@@ -129,7 +129,7 @@ async fn break_glass(shell: &Shell, control_plane: &ControlPlane, clock: &TestCl
     shell.succeeds(&format!("{AUTOMATE} {BOB}"))?;
 
     title("It is on the record")?;
-    told(control_plane, "BreakGlassUsed", 2).await?;
+    told(control_plane, "BreakGlassAllowed", 2).await?;
     shell.succeeds(EVENTS)?;
 
     title("Two hours later it is over, and what it let pass counts as a violation again")?;

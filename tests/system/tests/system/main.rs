@@ -9,6 +9,7 @@ mod check_live;
 mod demo;
 mod ending;
 mod isolation;
+mod namespaces;
 mod offline;
 mod passes;
 mod policy;

@@ -53,7 +53,10 @@ async fn changing_the_spec_of_an_old_violation_passes_if_it_makes_nothing_worse(
 
     let message = patch("living-changed", worse).await?.refusal();
 
-    assert!(message.starts_with("prod-auto-sync: "), "{message}");
+    assert!(
+        message.starts_with("Application argocd/living-changed: prod-auto-sync: "),
+        "{message}"
+    );
     Ok(())
 }
 
@@ -144,7 +147,10 @@ async fn a_very_large_application_is_judged() -> Result<()> {
     changed["spec"]["source"]["path"] = "elsewhere".into();
     let admitted = session.replace(&changed).await?;
 
-    assert!(refused.starts_with("default-project: "), "{refused}");
+    assert!(
+        refused.starts_with("Application argocd/very-large: default-project: "),
+        "{refused}"
+    );
     admitted.admitted();
     let stored = session
         .get("Application", "very-large")

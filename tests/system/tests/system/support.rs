@@ -127,6 +127,16 @@ impl Writer {
         Writer::ApplicationSetController,
     ];
 
+    /// What a refusal begins with that is told to this writer: the object, if it is a controller.
+    pub(crate) fn told_of(self, kind: &str, name: &str) -> String {
+        match self {
+            Writer::ApplicationController | Writer::ApplicationSetController => {
+                format!("{kind} argocd/{name}: ")
+            }
+            _ => String::new(),
+        }
+    }
+
     pub(crate) async fn log_in(self, installation: &Installation) -> Result<User> {
         let control_plane = installation.control_plane();
         let account = match self {

@@ -80,7 +80,7 @@ async fn has_the_rights_that_it_needs() -> Result<()> {
 }
 
 /// What RBAC lets the webhook do, and what not: a verb, a resource with its group, a namespace and a name.
-const RIGHTS: [(bool, &str, &str, &str); 38] = [
+const RIGHTS: [(bool, &str, &str, &str); 41] = [
     (true, "list", "secrets", "argocd/"),
     (true, "get", "secrets", "gitops-webhook/gitops-webhook-tls"),
     (true, "patch", CONFIGURATIONS, "/gitops-webhook"),
@@ -98,6 +98,9 @@ const RIGHTS: [(bool, &str, &str, &str); 38] = [
     (true, "list", POLICIES, "/default"),
     (false, "list", POLICIES, "/"),
     (false, "get", "configmaps", "argocd/argocd-cm"),
+    (true, "list", "configmaps", "argocd/argocd-cmd-params-cm"),
+    (true, "watch", "configmaps", "argocd/argocd-cmd-params-cm"),
+    (false, "list", "configmaps", "argocd/"),
     (false, "list", "secrets", "/"),
     (false, "list", "secrets", "kube-system/"),
     (false, "get", "secrets", "argocd/cluster-prod"),

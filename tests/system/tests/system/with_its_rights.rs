@@ -118,11 +118,11 @@ async fn events_are_stored_and_repeated_ones_counted() -> Result<()> {
     };
 
     events.publish(event(
-        Reason::BreakGlassUsed,
+        Reason::BreakGlassAllowed,
         "alice overruled prod-auto-sync",
     ));
     events.publish(event(
-        Reason::BreakGlassUsed,
+        Reason::BreakGlassAllowed,
         "alice overruled prod-auto-sync",
     ));
     events.publish(event(Reason::BreakGlassRefused, &"é".repeat(2_000)));
@@ -147,7 +147,7 @@ async fn events_are_stored_and_repeated_ones_counted() -> Result<()> {
         [
             (Some("BreakGlassExpired"), Some("Warning"), 1),
             (Some("BreakGlassRefused"), Some("Warning"), 1),
-            (Some("BreakGlassUsed"), Some("Normal"), 2),
+            (Some("BreakGlassAllowed"), Some("Normal"), 2),
         ]
     );
     let metrics = metrics.encode()?;

@@ -294,7 +294,10 @@ async fn used_by_argo_cd_which_carries_out_what_git_says() -> Result<()> {
     let controller = Person::Account("argocd-application-controller");
     let answer = patch_by("misuse-by-git", controller, &automated()).await?;
     let message = answer.refusal();
-    assert!(message.starts_with("prod-auto-sync: "), "{message}");
+    assert!(
+        message.starts_with("Application argocd/misuse-by-git: prod-auto-sync: "),
+        "{message}"
+    );
     assert!(
         message.contains("nobody knows on whose behalf"),
         "{message}"

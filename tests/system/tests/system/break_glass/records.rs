@@ -122,7 +122,7 @@ async fn each_use_and_each_refusal_is_found_in_four_places_and_a_dry_run_in_none
     });
     let (used, refused) = told.await?;
     for (found, outcome, event, user) in [
-        (&used, "used", "BreakGlassUsed", "bob@example.com"),
+        (&used, "allowed", "BreakGlassAllowed", "bob@example.com"),
         (
             &refused,
             "refused",
