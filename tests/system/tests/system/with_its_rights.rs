@@ -145,9 +145,9 @@ async fn events_are_stored_and_repeated_ones_counted() -> Result<()> {
     assert_eq!(
         told,
         [
+            (Some("BreakGlassAllowed"), Some("Normal"), 2),
             (Some("BreakGlassExpired"), Some("Warning"), 1),
             (Some("BreakGlassRefused"), Some("Warning"), 1),
-            (Some("BreakGlassAllowed"), Some("Normal"), 2),
         ]
     );
     let metrics = metrics.encode()?;
