@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::application_set::ControllerParameters;
-use crate::text::null_as_default;
 
 /// The ConfigMap `argocd-cmd-params-cm` as it is stored: flags of Argo CD's programs.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(default)]
 pub struct ParametersConfigMap {
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(deserialize_with = "go_map")]
     data: BTreeMap<String, String>,
 }
 
@@ -34,4 +33,15 @@ impl ParametersConfigMap {
     fn value(&self, key: &str) -> &str {
         self.data.get(key).map_or("", String::as_str)
     }
+}
+
+/// To Go `null` is an empty text, and an empty map.
+fn go_map<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
+    let data: Option<BTreeMap<String, Option<String>>> = Option::deserialize(deserializer)?;
+    let values = data.unwrap_or_default().into_iter();
+    Ok(values
+        .map(|(key, value)| (key, value.unwrap_or_default()))
+        .collect())
 }

@@ -555,6 +555,7 @@ mod tests {
 
     use super::*;
     use crate::gitops_policy::GitOpsPolicySpec;
+    use crate::inventory::Completeness;
 
     /// As many Applications on production as asked for, each with these jq paths of its own.
     fn set(applications: usize, jq_paths: &[String]) -> ApplicationSet<'static> {
