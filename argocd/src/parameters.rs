@@ -6,18 +6,20 @@ use serde::{Deserialize, Deserializer};
 
 use crate::application_set::ControllerParameters;
 
-/// The ConfigMap `argocd-cmd-params-cm` as it is stored: flags of Argo CD's programs.
+const APPLICATION_NAMESPACES: &str = "application.namespaces";
+
+/// The ConfigMap `argocd-cmd-params-cm` as it is stored: flags of Argo CD's programs, as many as are read.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(default)]
 pub struct ParametersConfigMap {
-    #[serde(deserialize_with = "go_map")]
+    #[serde(deserialize_with = "read_values")]
     data: BTreeMap<String, String>,
 }
 
 impl ParametersConfigMap {
     /// `application.namespaces`, as it is written.
     pub fn application_namespaces(&self) -> &str {
-        self.value("application.namespaces")
+        self.value(APPLICATION_NAMESPACES)
     }
 
     /// `applicationsetcontroller.namespaces`, as it is written.
@@ -35,13 +37,17 @@ impl ParametersConfigMap {
     }
 }
 
-/// To Go `null` is an empty text, and an empty map.
-fn go_map<'de, D: Deserializer<'de>>(
+/// What is read of the flags. To Go `null` is an empty text, which is no value of any of them.
+fn read_values<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, String>, D::Error> {
     let data: Option<BTreeMap<String, Option<String>>> = Option::deserialize(deserializer)?;
-    let values = data.unwrap_or_default().into_iter();
-    Ok(values
-        .map(|(key, value)| (key, value.unwrap_or_default()))
+    let is_read =
+        |key: &str| key == APPLICATION_NAMESPACES || key.starts_with("applicationsetcontroller.");
+    Ok(data
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|(key, _)| is_read(key))
+        .filter_map(|(key, value)| Some((key, value?)))
         .collect())
 }

@@ -223,10 +223,10 @@ impl ClustersByEnvironment {
         for cluster in inventory.fleet.clusters.secrets() {
             sorted.count += 1;
             let environments = place_of_cluster(cluster, inventory).environments;
-            let name = match cluster.name.as_str() {
-                "" => &cluster.server,
-                _ => &cluster.name,
-            };
+            // Name and server may be encrypted.
+            let names = [&cluster.name, &cluster.server, &cluster.secret_name];
+            let name = names.into_iter().find(|name| !name.is_empty());
+            let name = name.unwrap_or(&cluster.secret_name);
             if environments.iter().any(|belonging| belonging.production) {
                 sorted.production.push(name.clone());
             } else if environments.is_empty() && (has_others || looks_like_production(cluster)) {

@@ -107,6 +107,10 @@ fn is_rest(rest: &Value, whole: &Value) -> bool {
             rest.iter()
                 .all(|item| whole.any(|whole| is_rest(item, whole)))
         }
+        // Whether a number is written as an integer does not survive Argo CD either.
+        (Value::Number(rest), Value::Number(whole)) => {
+            rest == whole || rest.as_f64() == whole.as_f64()
+        }
         _ => rest == whole,
     }
 }
