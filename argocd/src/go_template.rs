@@ -24,6 +24,7 @@ mod functions;
 mod lexer;
 mod parser;
 mod value;
+mod version;
 mod work;
 
 pub use work::Work;

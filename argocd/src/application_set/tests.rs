@@ -515,6 +515,28 @@ fn a_large_element_in_every_combination_runs_out_of_work() {
     );
 }
 
+/// `values: prod` had been taken for a parameter of that name.
+#[test]
+fn values_that_are_no_map_fail_without_go_templates() {
+    for values in [
+        json!("prod"),
+        json!(null),
+        json!(["prod"]),
+        json!(1),
+        json!(true),
+    ] {
+        let generators = json!([{"list": {"elements": [{"name": "one", "values": values}]}}]);
+        let error = expand(&named(false, "{{name}}", &generators), &fleet(Vec::new()));
+        let error = error.unwrap_err();
+        assert!(
+            matches!(&error, ExpansionError::Fails { field, .. } if field.ends_with("/list/elements/0/values")),
+            "{values}: {error:?}"
+        );
+        let generated = expand(&named(true, "{{ .name }}", &generators), &fleet(Vec::new()));
+        assert_eq!(names(&generated.unwrap()), ["one"], "{values}");
+    }
+}
+
 /// Keys of half a megabyte with a thousand members each would be written out a thousand times.
 #[test]
 fn long_keys_are_not_multiplied_by_what_is_below_them() {

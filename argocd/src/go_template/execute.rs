@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::functions::{Argument, Body, Function};
 use super::parser::{Branch, Command, Name, Node, Number, Operand, Pipe, Tree};
 use super::value::{Map, Value};
+use super::version::Version;
 use super::work::{STEP, Work};
 use super::{MissingKey, TemplateError, fails, format, undecided};
 
@@ -161,6 +162,7 @@ impl<'e> Execution<'e> {
                 self.iterate(branch, numbers)?
             }
             Value::Missing | Value::Nil => false,
+            Value::Uint64(_) => return Err(undecided("`range` over a uint64")),
             value => {
                 return Err(fails(format!(
                     "range can't iterate over a {}",
@@ -346,6 +348,7 @@ impl<'e> Execution<'e> {
                 )));
             }
             Value::Map(map) => map,
+            Value::Version(version) => return method(version, field, has_arguments),
             other => {
                 return Err(fails(format!(
                     "can't evaluate field {field} in type {}",
@@ -436,6 +439,33 @@ impl<'e> Execution<'e> {
         };
         validate(value, argument)
     }
+}
+
+/// Calls a method of a version that needs nothing else.
+fn method(version: &Version, name: &str, has_arguments: bool) -> Outcome {
+    let value = match name {
+        "Major" => Value::Uint64(version.numbers()[0]),
+        "Minor" => Value::Uint64(version.numbers()[1]),
+        "Patch" => Value::Uint64(version.numbers()[2]),
+        "Prerelease" => Value::from(version.prerelease()),
+        "Metadata" => Value::from(version.metadata()),
+        "Original" => Value::from(version.original()),
+        "String" => Value::from(version.to_string()),
+        "Compare" | "Equal" | "GreaterThan" | "GreaterThanEqual" | "IncMajor" | "IncMinor"
+        | "IncPatch" | "LessThan" | "LessThanEqual" | "MarshalJSON" | "MarshalText" | "Scan"
+        | "SetMetadata" | "SetPrerelease" | "UnmarshalJSON" | "UnmarshalText" | "Value" => {
+            return Err(undecided(&format!("the method {name} of a version")));
+        }
+        _ => {
+            return Err(fails(format!(
+                "can't evaluate field {name} in type *semver.Version"
+            )));
+        }
+    };
+    if has_arguments {
+        return Err(fails(format!("wrong number of args for {name}: want 0")));
+    }
+    Ok(value)
 }
 
 impl Number {

@@ -254,12 +254,23 @@ impl Specification {
         let text = match (verb, value) {
             ('v' | 's', Value::Text(text)) => self.text(&self.truncated(text))?,
             ('q', Value::Text(text)) => self.text(&quote(&self.truncated(text))?)?,
-            ('x' | 'X', Value::Text(_)) | ('q', Value::Int(_) | Value::Int64(_)) => {
+            ('v' | 's', Value::Version(version)) => {
+                self.text(&self.truncated(&version.to_string()))?
+            }
+            ('x' | 'X', Value::Text(_))
+            | ('q', Value::Int(_) | Value::Int64(_) | Value::Uint64(_))
+            | (_, Value::Version(_)) => {
                 return Err(undecided("this printf format"));
             }
             ('v' | 't', Value::Bool(value)) => self.text(&value.to_string())?,
-            ('v' | 'd', Value::Int(value) | Value::Int64(value)) => self.integer(*value)?,
-            ('x' | 'X' | 'o' | 'O' | 'b' | 'c' | 'U', Value::Int(_) | Value::Int64(_)) => {
+            ('v' | 'd', Value::Int(value) | Value::Int64(value)) => {
+                self.integer(*value < 0, value.unsigned_abs())?
+            }
+            ('v' | 'd', Value::Uint64(value)) => self.integer(false, *value)?,
+            (
+                'x' | 'X' | 'o' | 'O' | 'b' | 'c' | 'U',
+                Value::Int(_) | Value::Int64(_) | Value::Uint64(_),
+            ) => {
                 return self.integer_in_base(verb, value).map(Some);
             }
             ('v' | 'g', Value::Float(value)) if self.precision.is_none() => {
@@ -297,12 +308,12 @@ impl Specification {
         Ok(self.pad(text))
     }
 
-    fn integer(&self, value: i64) -> Result<String, TemplateError> {
+    fn integer(&self, is_negative: bool, magnitude: u64) -> Result<String, TemplateError> {
         if self.precision.is_some() {
             return Err(undecided("a precision in a printf format for an integer"));
         }
-        let sign = self.sign(value < 0);
-        Ok(self.number(sign, &value.unsigned_abs().to_string()))
+        let sign = self.sign(is_negative);
+        Ok(self.number(sign, &magnitude.to_string()))
     }
 
     fn integer_in_base(&self, verb: char, value: &Value) -> Result<String, TemplateError> {

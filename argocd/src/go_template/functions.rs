@@ -26,7 +26,7 @@ pub(super) use names::sanitize_name;
 
 use super::value::Value;
 use super::work::{PLACE, STEP, Work};
-use super::{TemplateError, fails};
+use super::{TemplateError, fails, undecided as not_known};
 
 /// What a function returns.
 pub(super) type Outcome = Result<Value, TemplateError>;
@@ -73,6 +73,8 @@ pub(super) struct Function {
     variadic: Option<Argument>,
     /// Its result does not depend on the order of the list that it is given.
     ignores_order: bool,
+    /// What it makes of a version is known here.
+    takes_versions: bool,
     pub(super) body: Body,
 }
 
@@ -102,6 +104,7 @@ impl Function {
             parameters,
             variadic: None,
             ignores_order: false,
+            takes_versions: false,
             body: Body::Call(call),
         }
     }
@@ -116,12 +119,18 @@ impl Function {
             parameters,
             variadic: None,
             ignores_order: false,
+            takes_versions: false,
             body: Body::Plain(call),
         }
     }
 
     const fn variadic(mut self, argument: Argument) -> Self {
         self.variadic = Some(argument);
+        self
+    }
+
+    const fn takes_versions(mut self) -> Self {
+        self.takes_versions = true;
         self
     }
 
@@ -136,6 +145,7 @@ impl Function {
             parameters: &[],
             variadic: Some(Argument::Any),
             ignores_order: false,
+            takes_versions: false,
             body,
         }
     }
@@ -181,6 +191,9 @@ impl Function {
             if !self.ignores_order {
                 argument.ordered()?;
             }
+            if !self.takes_versions && matches!(argument, Value::Version(_)) {
+                return Err(not_known("a version as an argument"));
+            }
             cost += match argument {
                 Value::Text(text) => text.len() as u64,
                 Value::List(list) => list.items().len() as u64,
@@ -192,7 +205,7 @@ impl Function {
             Body::Call(call) => call(work, arguments),
             Body::Plain(call) => Ok(call(arguments)),
             Body::And | Body::Or | Body::Undecided => {
-                Err(super::undecided(&format!("the function {}", self.name)))
+                Err(not_known(&format!("the function {}", self.name)))
             }
         };
         outcome.map_err(|error| match error {

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::version::Version;
 use super::{TemplateError, fails, undecided};
 
 /// Lists and maps may nest this deep, so that whatever walks through them needs little stack.
@@ -27,6 +28,8 @@ pub(super) enum Value {
     Int(i64),
     /// `int64`.
     Int64(i64),
+    /// `uint64`.
+    Uint64(u64),
     /// `float64`.
     Float(f64),
     /// `string`.
@@ -35,6 +38,8 @@ pub(super) enum Value {
     List(List),
     /// A map with string keys.
     Map(Map),
+    /// `*semver.Version`.
+    Version(Arc<Version>),
 }
 
 /// What a list or a map is declared to hold.
@@ -292,10 +297,12 @@ impl Value {
             Value::Bool(_) => "bool".to_owned(),
             Value::Int(_) => "int".to_owned(),
             Value::Int64(_) => "int64".to_owned(),
+            Value::Uint64(_) => "uint64".to_owned(),
             Value::Float(_) => "float64".to_owned(),
             Value::Text(_) => "string".to_owned(),
             Value::List(list) => format!("[]{}", list.element.type_name()),
             Value::Map(map) => format!("map[string]{}", map.element.type_name()),
+            Value::Version(_) => "*semver.Version".to_owned(),
         }
     }
 
@@ -306,10 +313,12 @@ impl Value {
             Value::Bool(_) => "bool",
             Value::Int(_) => "int",
             Value::Int64(_) => "int64",
+            Value::Uint64(_) => "uint64",
             Value::Float(_) => "float64",
             Value::Text(_) => "string",
             Value::List(_) => "slice",
             Value::Map(_) => "map",
+            Value::Version(_) => "ptr",
         }
     }
 
@@ -319,10 +328,12 @@ impl Value {
             Value::Missing | Value::Nil => false,
             Value::Bool(value) => *value,
             Value::Int(value) | Value::Int64(value) => *value != 0,
+            Value::Uint64(value) => *value != 0,
             Value::Float(value) => *value != 0.0,
             Value::Text(text) => !text.is_empty(),
             Value::List(list) => !list.items.is_empty(),
             Value::Map(map) => map.len() > 0,
+            Value::Version(_) => true,
         }
     }
 

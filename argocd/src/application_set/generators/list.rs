@@ -96,17 +96,20 @@ fn flat(element: &Map<String, Value>, field: &str) -> Result<Map<String, Value>,
     };
     let mut flat = Map::new();
     for (key, value) in element {
-        match value {
-            Value::Object(values) if key == "values" => {
-                for (name, value) in values {
-                    let (key, value) = text(&format!("values.{name}"), value)?;
-                    flat.insert(key, value);
-                }
-            }
-            value => {
-                let (key, value) = text(key, value)?;
-                flat.insert(key, value);
-            }
+        if key != "values" {
+            let (key, value) = text(key, value)?;
+            flat.insert(key, value);
+            continue;
+        }
+        let Value::Object(values) = value else {
+            return Err(ExpansionError::fails(
+                &format!("{field}/values"),
+                "expected an object of strings, as goTemplate is not set",
+            ));
+        };
+        for (name, value) in values {
+            let (key, value) = text(&format!("values.{name}"), value)?;
+            flat.insert(key, value);
         }
     }
     Ok(flat)

@@ -24,7 +24,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("index", &[Any], index).variadic(Any),
     Function::new("print", &[], print).variadic(Any),
     Function::new("println", &[], println).variadic(Any),
-    Function::new("printf", &[Text], printf).variadic(Any),
+    Function::new("printf", &[Text], printf)
+        .variadic(Any)
+        .takes_versions(),
     Function::new("html", &[], html).variadic(Any),
     Function::new("js", &[], js).variadic(Any),
     Function::new("urlquery", &[], urlquery).variadic(Any),
@@ -52,6 +54,11 @@ fn equal(left: &Value, right: &Value) -> Result<bool, TemplateError> {
         (Value::Bool(left), Value::Bool(right)) => Ok(left == right),
         (Value::Int(left) | Value::Int64(left), Value::Int(right) | Value::Int64(right)) => {
             Ok(left == right)
+        }
+        (Value::Uint64(left), Value::Uint64(right)) => Ok(left == right),
+        (Value::Int(signed) | Value::Int64(signed), Value::Uint64(unsigned))
+        | (Value::Uint64(unsigned), Value::Int(signed) | Value::Int64(signed)) => {
+            Ok(u64::try_from(*signed) == Ok(*unsigned))
         }
         #[expect(clippy::float_cmp, reason = "as Go compares them")]
         (Value::Float(left), Value::Float(right)) => Ok(left == right),
@@ -110,6 +117,14 @@ fn compared(arguments: &[Value], test: fn(Option<Ordering>) -> bool) -> Outcome 
     let order = match (left, right) {
         (Value::Int(left) | Value::Int64(left), Value::Int(right) | Value::Int64(right)) => {
             Some(left.cmp(right))
+        }
+        (Value::Uint64(left), Value::Uint64(right)) => Some(left.cmp(right)),
+        // A negative number is less than any without a sign.
+        (Value::Int(left) | Value::Int64(left), Value::Uint64(right)) => {
+            Some(u64::try_from(*left).map_or(Ordering::Less, |left| left.cmp(right)))
+        }
+        (Value::Uint64(left), Value::Int(right) | Value::Int64(right)) => {
+            Some(u64::try_from(*right).map_or(Ordering::Greater, |right| left.cmp(&right)))
         }
         (Value::Float(left), Value::Float(right)) => left.partial_cmp(right),
         (Value::Text(left), Value::Text(right)) => Some(left.cmp(right)),
@@ -194,6 +209,7 @@ fn index(_: &Work, arguments: &[Value]) -> Outcome {
 fn position(key: &Value) -> Result<i64, TemplateError> {
     match key {
         Value::Int(at) | Value::Int64(at) => Ok(*at),
+        Value::Uint64(at) => Ok(i64::try_from(*at).unwrap_or(i64::MAX)),
         Value::Nil | Value::Missing => Err(fails("cannot index slice/array with nil")),
         other => Err(fails(format!(
             "cannot index slice/array with type {}",

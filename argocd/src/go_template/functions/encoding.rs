@@ -167,6 +167,8 @@ fn write_json(
         Value::Nil | Value::Missing => out.push("null"),
         Value::Bool(value) => out.push(if *value { "true" } else { "false" }),
         Value::Int(value) | Value::Int64(value) => out.push(&value.to_string()),
+        Value::Uint64(value) => out.push(&value.to_string()),
+        Value::Version(_) => Err(undecided("a version in JSON")),
         Value::Float(value) => out.push(&json_float(*value)?),
         Value::Text(text) => out.push(&json_text(text, style)),
         Value::List(list) if list.is_nil() => out.push("null"),

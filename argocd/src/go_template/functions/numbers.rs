@@ -106,6 +106,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 pub(super) fn to_int(value: &Value) -> Result<i64, TemplateError> {
     match value {
         Value::Int(value) | Value::Int64(value) => Ok(*value),
+        Value::Uint64(value) => Ok(value.cast_signed()),
         Value::Bool(value) => Ok(i64::from(*value)),
         Value::Float(value) => crate::go_template::parser::whole(value.trunc())
             .ok_or_else(|| undecided("a float64 that is too large for an int64")),
@@ -133,6 +134,7 @@ fn without_zero_decimals(text: &str) -> &str {
 fn to_float(value: &Value) -> Result<f64, TemplateError> {
     match value {
         Value::Int(value) | Value::Int64(value) => Ok(*value as f64),
+        Value::Uint64(value) => Ok(*value as f64),
         Value::Float(value) => Ok(*value),
         Value::Bool(value) => Ok(f64::from(u8::from(*value))),
         Value::Text(text) => parse_float(text),

@@ -51,6 +51,7 @@ pub(super) fn is_deep_equal(
         (Value::Int(left), Value::Int(right)) | (Value::Int64(left), Value::Int64(right)) => {
             Ok(left == right)
         }
+        (Value::Uint64(left), Value::Uint64(right)) => Ok(left == right),
         #[expect(clippy::float_cmp, reason = "as Go compares them")]
         (Value::Float(left), Value::Float(right)) => Ok(left == right),
         (Value::Text(left), Value::Text(right)) => {

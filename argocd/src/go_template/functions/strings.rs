@@ -64,8 +64,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("hasSuffix", &[Text, Text], |_, given| {
         Ok(Value::from(text(given, 1).ends_with(text(given, 0))))
     }),
-    Function::new("quote", &[], quote).variadic(Any),
-    Function::new("squote", &[], squote).variadic(Any),
+    Function::new("quote", &[], quote)
+        .variadic(Any)
+        .takes_versions(),
+    Function::new("squote", &[], squote)
+        .variadic(Any)
+        .takes_versions(),
     Function::new("cat", &[], cat).variadic(Any),
     Function::new("indent", &[Int, Text], |work, given| {
         indent(work, int(given, 0), text(given, 1), "").map(Value::from)
@@ -80,7 +84,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     Function::new("toString", &[Any], |work, given| {
         strval(work, any(given, 0)).map(Value::from)
-    }),
+    })
+    .takes_versions(),
     Function::new("toStrings", &[Any], |work, given| {
         let texts = strslice(work, any(given, 0))?;
         Ok(Value::List(List::of_texts(

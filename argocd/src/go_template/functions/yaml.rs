@@ -182,11 +182,13 @@ impl Emitter<'_> {
             Value::Missing | Value::Nil => self.push("null"),
             Value::Bool(value) => self.push(if *value { "true" } else { "false" }),
             Value::Int(value) | Value::Int64(value) => self.push(&value.to_string()),
+            Value::Uint64(value) => self.push(&value.to_string()),
             Value::Float(value) => self.push(&number(*value)?),
             Value::Text(text) => self.text(text, indent.max(INDENT), false),
             Value::List(list) if list.is_nil() => self.push("null"),
             Value::List(_) => self.push("[]"),
             Value::Map(_) => self.push("{}"),
+            Value::Version(_) => Err(undecided("toYaml of a version")),
         }
     }
 
