@@ -12,13 +12,13 @@ pub(crate) fn production(inventory: &Inventory) -> Option<String> {
     if clusters.count == 0 {
         return None;
     }
-    let named = match clusters.production.as_slice() {
+    let production = match clusters.production.as_slice() {
         [] => String::new(),
-        names => format!(" ({})", listed(names)),
+        known => format!(" ({})", listed(known)),
     };
     let unknown = match clusters.unknown.as_slice() {
         [] => String::new(),
-        names => format!("; unknown to the policy: {}", listed(names)),
+        others => format!("; unknown to the policy: {}", listed(others)),
     };
     let noun = if clusters.count == 1 {
         "cluster"
@@ -26,7 +26,7 @@ pub(crate) fn production(inventory: &Inventory) -> Option<String> {
         "clusters"
     };
     Some(format!(
-        "production: {} of {} {noun}{named}{unknown}",
+        "production: {} of {} {noun}{production}{unknown}",
         clusters.production.len(),
         clusters.count
     ))

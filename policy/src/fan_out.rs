@@ -228,10 +228,12 @@ impl FanOut {
         let failed_before = matches!(before, Some(Err(_)));
         let before = before.and_then(Result::ok).unwrap_or_default();
         self.is_before_unknown |= failed_before || !before.undecided.is_empty();
-        let keeping = Keeping::new(old, new, &inventory.application_set_controller);
-        let uncounted = if keeping.deletes_what_was_left {
+        let keeping = Keeping::new(old, new, inventory.application_set_controller);
+        let uncounted = if keeping.deletions == Deletions::WhatWasLeftAsWell {
             Some(UncountedReason::LeftBehind)
-        } else if keeping.deletes && (failed_before || before.has_more_undecided_than(&after)) {
+        } else if keeping.deletions != Deletions::None
+            && (failed_before || before.has_more_undecided_than(&after))
+        {
             Some(UncountedReason::NotKnown)
         } else {
             None
@@ -282,7 +284,7 @@ impl FanOut {
             }
         }
         let gone = gone.into_values();
-        if keeping.deletes {
+        if keeping.deletions != Deletions::None {
             let gone = gone.map(|child| Affected {
                 cascades: child.cascades || keeping.may_keep_finalizers,
                 may_differ: keeping.may_differ,
@@ -365,33 +367,43 @@ const PLACES: [&str; 3] = ["/spec/destination", "/spec/project", "/metadata/labe
 struct Keeping {
     /// Whether those are changed that are generated otherwise now.
     updates: bool,
-    /// Whether those go that are no longer generated.
-    deletes: bool,
-    /// Whether those go that it let stay until now.
-    deletes_what_was_left: bool,
+    deletions: Deletions,
     /// Whether those that there are may not be as they are generated.
     may_differ: bool,
     /// Whether those that are generated without Argo CD's finalizer may still have it.
     may_keep_finalizers: bool,
 }
 
+/// Which Applications go.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Deletions {
+    None,
+    /// Those that are no longer generated.
+    NoLongerGenerated,
+    /// These, and those that were let stay until now.
+    WhatWasLeftAsWell,
+}
+
 impl Keeping {
     fn new(
         old: Option<&ApplicationSet<'_>>,
         new: Option<&ApplicationSet<'_>>,
-        controller: &ControllerParameters,
+        controller: ControllerParameters,
     ) -> Self {
         let sync = |set: &ApplicationSet<'_>| controller.applications_sync(&set.spec);
         let before = old.map(sync);
         // Without its ApplicationSet an Application is garbage, whatever `applicationsSync` said.
         let after = new.map(sync);
-        let deletes = after.is_none_or(ApplicationsSync::deletes);
+        let deletions = match (after, before) {
+            (Some(sync), _) if !sync.deletes() => Deletions::None,
+            (_, Some(sync)) if !sync.deletes() => Deletions::WhatWasLeftAsWell,
+            _ => Deletions::NoLongerGenerated,
+        };
         let did_not_update = before.is_some_and(|sync| !sync.updates());
         let leaves_alone = |field| old.is_some_and(|set| set.spec.may_leave_alone(field));
         Keeping {
             updates: after.is_none_or(ApplicationsSync::updates),
-            deletes,
-            deletes_what_was_left: deletes && before.is_some_and(|sync| !sync.deletes()),
+            deletions,
             may_differ: did_not_update || PLACES.into_iter().any(leaves_alone),
             may_keep_finalizers: did_not_update || leaves_alone("/metadata/finalizers"),
         }

@@ -902,8 +902,7 @@ fn the_controllers_own_policy_decides_what_goes() {
 /// It was believed that each ApplicationSet may take as much work as one alone.
 #[test]
 fn all_sets_that_a_label_concerns_share_one_budget() {
-    let mut world = World::default();
-    world.sets = (0..16)
+    let sets = (0..16)
         .map(|index| {
             let mut set = addon();
             set["metadata"]["name"] = json!(format!("addon-{index}"));
@@ -912,6 +911,10 @@ fn all_sets_that_a_label_concerns_share_one_budget() {
             set
         })
         .collect();
+    let world = World {
+        sets,
+        ..World::default()
+    };
     let old = secret(
         "alpha",
         &json!({"environment": "staging", "workload": "true"}),

@@ -306,8 +306,7 @@ pub struct Metrics {
     connections: Gauge,
     inventory_builds: Counter,
     inventory_objects: Vec<Gauge>,
-    policy_sources: Vec<Gauge>,
-    policy_lacks_production: Gauge,
+    policy: PolicyMetrics,
     features: Vec<Gauge>,
     watches: WatchMetrics,
     events: EventMetrics,
@@ -350,6 +349,37 @@ impl WatchMetrics {
 impl Default for Metrics {
     fn default() -> Self {
         Metrics::new()
+    }
+}
+
+/// Which policy counts, and what it lacks.
+#[derive(Debug)]
+struct PolicyMetrics {
+    /// In the order of [`PolicySource::ALL`].
+    sources: Vec<Gauge>,
+    lacks_production: Gauge,
+}
+
+impl PolicyMetrics {
+    fn register(registry: &mut Registry) -> Self {
+        let sources = Family::<Labels<1>, Gauge>::default();
+        registry.register(
+            "policy_source",
+            "Where the policy that counts comes from: one source is 1, the others are 0",
+            sources.clone(),
+        );
+        let lacks_production = Gauge::default();
+        registry.register(
+            "policy_lacks_production",
+            "1 while no environment of the policy is production, so that no rule for production holds anywhere",
+            lacks_production.clone(),
+        );
+        PolicyMetrics {
+            sources: PolicySource::ALL
+                .map(|source| sources.get_or_create_owned(&[("source", source.as_str())]))
+                .into(),
+            lacks_production,
+        }
     }
 }
 
@@ -403,18 +433,6 @@ impl Metrics {
             "Objects in the inventory by kind, and those left out because they cannot be read",
             inventory_objects.clone(),
         );
-        let policy_sources = Family::<Labels<1>, Gauge>::default();
-        registry.register(
-            "policy_source",
-            "Where the policy that counts comes from: one source is 1, the others are 0",
-            policy_sources.clone(),
-        );
-        let policy_lacks_production = Gauge::default();
-        registry.register(
-            "policy_lacks_production",
-            "1 while no environment of the policy is production, so that no rule for production holds anywhere",
-            policy_lacks_production.clone(),
-        );
         let certificate_expiry = Gauge::default();
         registry.register_with_unit(
             "certificate_expiry_timestamp",
@@ -452,10 +470,7 @@ impl Metrics {
             ]
             .map(|kind| inventory_objects.get_or_create_owned(&[("kind", kind)]))
             .into(),
-            policy_sources: PolicySource::ALL
-                .map(|source| policy_sources.get_or_create_owned(&[("source", source.as_str())]))
-                .into(),
-            policy_lacks_production,
+            policy: PolicyMetrics::register(&mut registry),
             features: Features::register(&mut registry),
             watches: WatchMetrics::register(&mut registry),
             events: EventMetrics::register(&mut registry),
@@ -522,14 +537,14 @@ impl Metrics {
         for (gauge, size) in self.inventory_objects.iter().zip(sizes) {
             gauge.set(i64::try_from(size).unwrap_or(i64::MAX));
         }
-        for (gauge, source) in self.policy_sources.iter().zip(PolicySource::ALL) {
+        for (gauge, source) in self.policy.sources.iter().zip(PolicySource::ALL) {
             gauge.set(i64::from(source == policy));
         }
     }
 
     /// Shows whether the policy has environments of which none is production.
     pub fn policy_lacks_production(&self, lacks: bool) {
-        self.policy_lacks_production.set(i64::from(lacks));
+        self.policy.lacks_production.set(i64::from(lacks));
     }
 
     /// Shows what the installed API has.

@@ -431,8 +431,7 @@ impl<'g> Generator<'g> {
             Generator::List(_) => "list",
             Generator::Clusters(_) => "clusters",
             Generator::Git(_) => "git",
-            Generator::Outside(name, _) => name,
-            Generator::Unknown(name, _) => name,
+            Generator::Outside(name, _) | Generator::Unknown(name, _) => name,
             Generator::Matrix(_) => "matrix",
             Generator::Merge(_) => "merge",
         }

@@ -66,9 +66,8 @@ impl RolloutStrategy {
         let mut perhaps = None;
         for (index, step) in steps.iter().enumerate() {
             match step.selects(labels) {
-                Some(false) => {}
                 None if step.syncs() => perhaps = perhaps.or(Some(index)),
-                None => {}
+                Some(false) | None => {}
                 Some(true) if step.syncs() => {
                     return perhaps.map_or(RollingSyncStep::Step(index), RollingSyncStep::Perhaps);
                 }
@@ -121,7 +120,7 @@ mod tests {
 
     use super::*;
 
-    fn step(steps: Value, labels: &[(&str, &str)]) -> RollingSyncStep {
+    fn step(steps: &Value, labels: &[(&str, &str)]) -> RollingSyncStep {
         let written = json!({"type": "RollingSync", "rollingSync": {"steps": steps}}).to_string();
         let strategy: RolloutStrategy = serde_json::from_str(&written).unwrap();
         strategy.step_of(&labels.iter().copied().collect())
@@ -133,24 +132,24 @@ mod tests {
         let of = |max_update: Value| json!([{"matchExpressions": prod, "maxUpdate": max_update}]);
         let labels = [("tier", "prod")];
         for max_update in [json!(null), json!(1), json!("10%"), json!("0"), json!("x")] {
-            let step = step(of(max_update.clone()), &labels);
+            let step = step(&of(max_update.clone()), &labels);
             assert_eq!(step, RollingSyncStep::Step(0), "{max_update}");
         }
         for max_update in [json!(0), json!("0%"), json!(-1)] {
-            let step = step(of(max_update.clone()), &labels);
+            let step = step(&of(max_update.clone()), &labels);
             assert_eq!(step, RollingSyncStep::None, "{max_update}");
         }
         assert_eq!(
-            step(of(json!(1)), &[("tier", "test")]),
+            step(&of(json!(1)), &[("tier", "test")]),
             RollingSyncStep::None
         );
-        assert_eq!(step(of(json!(1)), &[]), RollingSyncStep::None);
-        assert_eq!(step(json!([{}]), &[]), RollingSyncStep::Step(0));
+        assert_eq!(step(&of(json!(1)), &[]), RollingSyncStep::None);
+        assert_eq!(step(&json!([{}]), &[]), RollingSyncStep::Step(0));
         let others = json!([{"matchExpressions": [{"key": "tier", "operator": "NotIn", "values": ["test"]}]}]);
-        assert_eq!(step(others.clone(), &labels), RollingSyncStep::Step(0));
-        assert_eq!(step(others, &[("tier", "test")]), RollingSyncStep::None);
+        assert_eq!(step(&others, &labels), RollingSyncStep::Step(0));
+        assert_eq!(step(&others, &[("tier", "test")]), RollingSyncStep::None);
         assert_eq!(
-            step(of(json!(1)), &[("tier", "{{ .tier }}")]),
+            step(&of(json!(1)), &[("tier", "{{ .tier }}")]),
             RollingSyncStep::Perhaps(0)
         );
     }

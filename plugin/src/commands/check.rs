@@ -110,10 +110,8 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     policy: Vec<PathBuf>,
 
-    /// The files have every cluster: one that is not there does not exist. Without this, what an
-    /// ApplicationSet would generate for a cluster that is not among them is `undecided`
-    #[arg(long)]
-    all_clusters_known: bool,
+    #[command(flatten)]
+    known: KnownArgs,
 
     #[command(flatten)]
     repository: RepositoryArgs,
@@ -148,6 +146,15 @@ pub(crate) struct CheckArgs {
 
     #[command(flatten)]
     cluster: ClusterArgs,
+}
+
+/// What the files are taken for.
+#[derive(Clone, Debug, clap::Args)]
+struct KnownArgs {
+    /// The files have every cluster: one that is not there does not exist. Without this, what an
+    /// ApplicationSet would generate for a cluster that is not among them is `undecided`
+    #[arg(long)]
+    all_clusters_known: bool,
 }
 
 /// Which objects are judged, and where Argo CD is.

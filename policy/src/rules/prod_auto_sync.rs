@@ -29,7 +29,7 @@ declare_rule! {
     ///
     /// Remove `spec.syncPolicy.automated`, or set `automated.enabled: false`, which needs Argo CD
     /// 3.1 or newer: older ones drop the field when the object is stored, and what remains is on.
-    /// Sync production by hand or from a pipeline. In a RollingSync give production a step of its own with
+    /// Sync production by hand or from a pipeline. In a `RollingSync` give production a step of its own with
     /// `maxUpdate: 0`.
     ///
     /// ## Denied

@@ -24,7 +24,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
     let judged = Repository::read(&paths, &exclusions, namespace);
     let unread_files = given.problems.iter().chain(&judged.problems);
 
-    let completeness = if args.all_clusters_known {
+    let completeness = if args.known.all_clusters_known {
         Completeness::AllClusters
     } else {
         Completeness::Partial

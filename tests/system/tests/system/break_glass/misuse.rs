@@ -189,7 +189,10 @@ async fn widened_by_somebody_else() -> Result<()> {
     granted("misuse-widened").await?;
     let wider = json!({"metadata": {"annotations": {RULES: "prod-auto-sync,replicas-ignored"}}});
     let answer = patch_by("misuse-widened", Person::Developer, &wider).await?;
-    assert_eq!(reason(answer), "its writer may not overrule prod-auto-sync");
+    assert_eq!(
+        reason(answer),
+        "its writer may not overrule replicas-ignored"
+    );
     Ok(())
 }
 
@@ -372,7 +375,7 @@ async fn taken_from_its_application_set_so_that_the_violation_would_look_old() -
         .await?;
     assert_eq!(
         reason(answer),
-        "is taken off by somebody who may not overrule prod-auto-sync"
+        "is taken off by somebody who may not overrule prod-a…; what it let pass may still be there"
     );
     let orphaning = developer_deletes_alone(installation, "misuse-owner").await?;
     assert!(
