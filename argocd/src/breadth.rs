@@ -1,7 +1,7 @@
 //! How wide a project is: which of its entries permit what nobody thought of.
 //!
 //! Whether a pattern permits anything whatever is asked of its language, not of its spelling, by
-//! repositories, clusters and kinds that nobody has heard of ([`probes`]): it does if it matches a good
+//! repositories, clusters and kinds that nobody has heard of (`probes`): it does if it matches a good
 //! part of those of one shape. That sees through every way to write "everything": `*`, `**`, `https://**`,
 //! `[!u]*`, `{a*,*}`, and many entries that permit a part each.
 //!
