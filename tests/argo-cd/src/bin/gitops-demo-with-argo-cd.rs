@@ -12,7 +12,7 @@ const SEARCH: &str = include_str!("../../demo/search.yaml");
 const APPLICATION: &str = "search-production";
 const RULE: &str = "prod-auto-sync";
 const APPLICATIONS: &str = "kubectl get applications --namespace argocd";
-const FAILED_SYNC: &str = "argocd app get root --show-operation | grep -E '^Sync Status|^Phase|^Message|search-production'";
+const FAILED_SYNC: &str = "argocd app get root --show-operation | grep -E '^Sync Status|^Phase|^Message|^argoproj.io .*search-production'";
 /// What Argo CD's UI shows of the resources in the last sync.
 const FAILED_RESOURCES: &str = r#"kubectl get application root --namespace argocd --output jsonpath='{range .status.operationState.syncResult.resources[?(@.status=="SyncFailed")]}{.kind} {.name}: {.status}{"\n"}{end}'"#;
 
@@ -50,7 +50,7 @@ async fn tell() -> Result<()> {
 
     title("Argo CD deploys the commit as far as it may, and says what the gate says")?;
     is_synced(&fleet, "Failed").await?;
-    let line = format!("denied the request: {RULE}: ");
+    let line = format!("denied the request: Application argocd/{APPLICATION}: {RULE}: ");
     shows(&shell, FAILED_SYNC, &line)?;
     let row = format!("Application {APPLICATION}: SyncFailed");
     shows(&shell, FAILED_RESOURCES, &row)?;
