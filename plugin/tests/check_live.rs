@@ -200,6 +200,7 @@ fn where_nothing_is_wrong_nothing_is_printed() {
     --- stdout
     --- stderr
     3 objects in namespace argocd: 0 denied, 0 warned, 0 undecided
+    production: 1 of 1 cluster (prod)
     ");
 }
 

@@ -50,22 +50,17 @@ fn a_listed_command_is_given_no_credential() {
 #[test]
 fn fields_that_argo_cd_does_not_read_hold_no_credential_either() {
     let judge = |config: Value| judge_secret(&secret(&config.to_string()), json!({}));
-    for (config, named) in [
-        (json!({"token": VALUE}), "token"),
-        (json!({"bearer_token": VALUE}), "bearer_token"),
-        (
-            json!({"awsAuthConfig": {"secretAccessKey": VALUE}}),
-            "secretAccessKey",
-        ),
-        (
-            json!({"tlsClientConfig": {"keyPassphrase": VALUE}}),
-            "keyPassphrase",
-        ),
-        (json!({"a": {"b": [{"password": VALUE}]}}), "password"),
+    // Its name is not told: nothing says that a credential stands in the value and not in the name.
+    for config in [
+        json!({"token": VALUE}),
+        json!({"bearer_token": VALUE}),
+        json!({"awsAuthConfig": {"secretAccessKey": VALUE}}),
+        json!({"tlsClientConfig": {"keyPassphrase": VALUE}}),
+        json!({"a": {"b": [{"password": VALUE}]}}),
     ] {
         let found = judge(config);
-        let expected = format!("what Argo CD does not read has {named}, which may be a credential");
-        assert!(found.contains(&expected), "{found}");
+        let expected = "what Argo CD does not read has a field, which may be a credential";
+        assert!(found.contains(expected), "{found}");
         assert!(!found.contains(VALUE), "{found}");
     }
     for harmless in [
