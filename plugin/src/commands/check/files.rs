@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use policy::Completeness;
+use policy::environment::ClustersByEnvironment;
 
-use super::{ARGOCD_NAMESPACE, CheckArgs, Checked, Files, Scope, each_once, tell};
+use super::{ARGOCD_NAMESPACE, CheckArgs, Checked, Scope, tell};
 use crate::error::CommandError;
 use crate::facts::files::cluster_places;
 use crate::facts::{Facts, Source};
 use crate::output::{self, counted};
-use crate::production::production;
-use crate::report::Report;
+use crate::report::{Files, Report, Unread};
 use crate::repository::Repository;
 use crate::repository::work_trees::WorkTrees;
 
@@ -38,19 +38,19 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
     }
     let mut inventory = facts
         .inventory()
-        .inspect_err(|_| tell(&each_once(unread_files.clone())))?;
+        .inspect_err(|_| tell(&Unread::each_once(unread_files.clone())))?;
     let work_trees = Arc::new(WorkTrees::of(&paths, &args.repository).map_err(CommandError::new)?);
     inventory.checkouts = Arc::clone(&work_trees) as _;
     let secrets = judged.manifests.iter().chain(&given.manifests);
     inventory.cluster_places = Arc::new(cluster_places(secrets));
     let report = Report::of(&judged.manifests, &inventory);
     work_trees.warn_of_unknown_remotes();
-    let problems = each_once(unread_files.chain(facts.problems()).chain(&report.problems));
+    let problems = Unread::each_once(unread_files.chain(facts.problems()).chain(&report.problems));
     Ok(Checked {
         problems,
         is_complete: true,
         what: what(&judged, &report),
-        production: production(&inventory),
+        clusters: ClustersByEnvironment::of(&inventory),
         files: Some(Files {
             count: judged.files,
             overlays: overlays(&judged),

@@ -1,18 +1,18 @@
 //! What is in a cluster.
 
 use jiff::Timestamp;
+use policy::environment::ClustersByEnvironment;
 use policy::gitops_policy::POLICY_NAME;
 
-use super::{ARGOCD_NAMESPACE, CheckArgs, Checked, Scope, each_once};
+use super::{ARGOCD_NAMESPACE, CheckArgs, Checked, Scope};
 use crate::break_glass::overruled::Judge;
 use crate::cluster_access::block_on;
 use crate::error::CommandError;
 use crate::facts::Facts;
 use crate::facts::live::{reference_of, resource_of};
 use crate::output::{self, counted};
-use crate::production::production;
 use crate::progress::Progress;
-use crate::report::{Judged, Report};
+use crate::report::{Judged, Report, Unread};
 use crate::repository::manifest::Kind;
 use crate::repository::problem::Problem;
 use crate::selection::{Listed, Selection};
@@ -22,17 +22,17 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
     let Read {
         listed,
         unread_facts,
-        production,
+        clusters,
     } = block_on(read(args))?;
     let report = Report::of_cluster(listed.made);
     // An object may be a fact and judged as well.
-    let problems = each_once(unread_facts.iter().chain(&report.problems));
+    let problems = Unread::each_once(unread_facts.iter().chain(&report.problems));
     Ok(Checked {
         problems,
         is_complete: listed.left_out.is_empty(),
         files: None,
         what: args.scope.what(report.counts.objects, &listed.left_out),
-        production,
+        clusters,
         report,
     })
 }
@@ -40,7 +40,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
 struct Read {
     listed: Listed<Judged>,
     unread_facts: Vec<Problem>,
-    production: Option<String>,
+    clusters: ClustersByEnvironment,
 }
 
 async fn read(args: &CheckArgs) -> Result<Read, CommandError> {
@@ -67,7 +67,7 @@ async fn read(args: &CheckArgs) -> Result<Read, CommandError> {
     Ok(Read {
         listed: args.scope.selection().list(&server, read).await?,
         unread_facts: facts.take_problems(),
-        production: production(judge.inventory()),
+        clusters: ClustersByEnvironment::of(judge.inventory()),
     })
 }
 
