@@ -52,7 +52,7 @@ pub(crate) const SMALL_TURNS: usize = 2;
 
 /// The same for large bodies, which have turns of their own: small ones do not wait for them. A body of more than half the
 /// limit takes all of them, so that the largest is decoded alone.
-const LARGE_TURNS: u32 = 2;
+pub(crate) const LARGE_TURNS: u32 = 2;
 
 /// What a permit for a body stands for. Bytes would be too many for one acquisition.
 const PERMIT_BYTES: usize = 1024;

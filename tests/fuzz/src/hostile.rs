@@ -1,6 +1,7 @@
 //! Bodies that are full of next to nothing: for each list, map, string and free value that a decoder reads, the
 //! most of it that a body of some size can hold.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -75,6 +76,18 @@ pub fn judge(body: &[u8]) {
     let decision = decide(&mut review, &INVENTORIES[0], Timestamp::UNIX_EPOCH).unanswered();
     let answer = response::to_json(&review, &decision);
     assert!(answer.is_ok(), "{answer:?}");
+}
+
+/// As many of them as asked for, by all that is allocated while one is judged: those that take most.
+pub fn worst_bodies(count: usize) -> Vec<HostileBody> {
+    const MEASURED: usize = 8 << 10;
+    let mut bodies = hostile_bodies();
+    bodies.sort_by_cached_key(|hostile| {
+        let body = hostile.of_size(MEASURED);
+        Reverse(allocation_counter::measure(|| judge(&body)).bytes_total)
+    });
+    bodies.truncate(count);
+    bodies
 }
 
 /// All of them, for each kind of object that is judged.

@@ -21,7 +21,7 @@ mod world;
 pub use admission_review::admission_review;
 pub use application_set::application_set;
 pub use cluster_config::cluster_config;
-pub use hostile::{DECODED_RATIO, HostileBody, JUDGED_MEMORY, hostile_bodies, judge};
+pub use hostile::{DECODED_RATIO, HostileBody, JUDGED_MEMORY, hostile_bodies, judge, worst_bodies};
 pub use ignored_differences::ignored_differences;
 pub use repeated_entries::repeated_entries;
 

@@ -15,11 +15,11 @@ use tracing::{debug, info, warn};
 use super::body::Room;
 use super::deadline::Deadline;
 use super::decide::{Decision, Verdict};
-use super::review::{Kind, Review, ReviewError};
+use super::review::{Kind, OBJECT_MEMORY, Review, ReviewError};
 use super::{break_glass, judging, response};
 use crate::process::THREADS_LIMIT;
 use crate::server::{CONNECTION_MEMORY, CONNECTIONS_LIMIT};
-use crate::state::{SMALL_TURNS, Webhook};
+use crate::state::{LARGE_TURNS, SMALL_TURNS, Webhook};
 
 /// The largest body that is read, in bytes.
 ///
@@ -45,24 +45,18 @@ pub const SMALL_BODIES_LIMIT: usize = 8 << 20;
 /// Memory for all other bodies, in bytes: room for three of the largest.
 pub const LARGE_BODIES_LIMIT: usize = 3 * BODY_LIMIT;
 
-/// What decoding makes of a byte of a body at most, in bytes. It is most for a long list of what is written short: each `{},` of
-/// `status.resources` becomes an entry of 48 bytes. Decoders must bound their lists so that none makes more.
-pub const DECODED_PER_BYTE: usize = 16;
-
 /// All that requests take at the same time at most, in bytes:
 ///
 /// - the bodies;
-/// - what large bodies are decoded to, of which turns let there be one of the largest, or two of half the size;
-/// - what small bodies are decoded to, one for each thread and turn, as nothing that is decoded is kept while something is waited for;
+/// - the objects that they are decoded to, the new one and the old one of a review, for each thread and each turn, as nothing that is
+///   decoded is kept while something is waited for;
 /// - what connections buffer, and their TLS.
 ///
 /// It is half of what the Deployment may take (`manifests/base/deployment.yaml`, which a test compares with it). The rest is for the
 /// program, for what is known of the fleet, and for the two Applications at a time that ApplicationSets are expanded to.
-pub const REQUESTS_MEMORY: usize = SMALL_BODIES_LIMIT
-    + LARGE_BODIES_LIMIT
-    + BODY_LIMIT * DECODED_PER_BYTE
-    + (THREADS_LIMIT + SMALL_TURNS) * SMALL_BODY_LIMIT * DECODED_PER_BYTE
-    + CONNECTIONS_LIMIT * CONNECTION_MEMORY;
+pub const REQUESTS_MEMORY: u64 =
+    (SMALL_BODIES_LIMIT + LARGE_BODIES_LIMIT + CONNECTIONS_LIMIT * CONNECTION_MEMORY) as u64
+        + (THREADS_LIMIT + SMALL_TURNS + LARGE_TURNS as usize) as u64 * 2 * OBJECT_MEMORY;
 
 /// How long a request may wait, for room, for its body, for its turn and for answers of others altogether, where its caller
 /// does not say how long it waits itself. An API server always does; the manifests have it wait 5 s.

@@ -401,7 +401,7 @@ fn what_requests_may_take_fits_into_the_deployments_memory() {
     let deployment = argocd::yaml::value(&std::fs::read_to_string(path).unwrap()).unwrap();
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
     let limit = container["resources"]["limits"]["memory"].as_str().unwrap();
-    let limit: usize = limit.strip_suffix("Mi").unwrap().parse().unwrap();
+    let limit: u64 = limit.strip_suffix("Mi").unwrap().parse().unwrap();
     assert!(
         2 * REQUESTS_MEMORY <= limit << 20,
         "{} MiB",

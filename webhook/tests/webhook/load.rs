@@ -30,9 +30,20 @@ fn nested(depth: usize) -> Value {
     (0..depth).fold(Value::Null, |inner, _| json!([inner]))
 }
 
-/// Bodies that cost most for what they are: long lists of what is written short, deep nesting, many generators, programs, and plain
-/// size. What a decoder or a rule is found to be slow on belongs here.
-fn worst_bodies() -> Vec<String> {
+/// How many of the bodies that are full of one thing are sent, and how long each is, in bytes.
+const FULL: (usize, usize) = (8, 1 << 20);
+
+/// All that is sent: what is worst by its kind, and of all lists, maps and strings that a decoder reads those that take most.
+fn worst_bodies() -> Vec<Vec<u8>> {
+    let (count, size) = FULL;
+    let full = gitops_fuzz::worst_bodies(count).into_iter();
+    let by_kind = worst_by_kind().into_iter().map(String::into_bytes);
+    by_kind.chain(full.map(|body| body.of_size(size))).collect()
+}
+
+/// Bodies that cost most for what they are: deep nesting, many generators, programs, and plain size. What a rule is found to be slow
+/// on belongs here.
+fn worst_by_kind() -> Vec<String> {
     let many = |count: usize| Value::from(vec![json!({}); count]);
     let generators = vec![json!({"list": {"elements": [{"a": "b"}]}}); 500];
     let set = json!({
@@ -86,12 +97,13 @@ async fn ordinary_reviews_keep_their_verdicts_under_the_worst_load() {
             let (sent, bodies) = (Arc::clone(&sent), Arc::clone(&bodies));
             tokio::spawn(async move {
                 let mut client = running.http1().await;
-                // Each once, and on until the ordinary ones are through.
+                // Its share of them once, and on until the ordinary ones are through.
                 for round in 0.. {
-                    if round >= bodies.len() && over.load(Ordering::Relaxed) {
+                    let place = first + round * HOSTILE;
+                    if place >= bodies.len() && over.load(Ordering::Relaxed) {
                         break;
                     }
-                    let body = bodies[(first + round) % bodies.len()].clone();
+                    let body = bodies[place % bodies.len()].clone();
                     client.ready().await.unwrap();
                     let answer = client.send_request(post(body)).await.unwrap();
                     sent.fetch_add(1, Ordering::Relaxed);
