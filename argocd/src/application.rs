@@ -11,11 +11,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::go_template::Work;
 use crate::kubernetes::Metadata;
 use crate::limited;
 use crate::names::{DEFAULT_PROJECT, GROUP, RESOURCES_FINALIZERS, RESPECT_IGNORE_DIFFERENCES};
-use crate::text::{Text, null_as_default, object, object_set, objects, optional_object};
+use golang::json::{Text, null_as_default, object, object_set, objects, optional_object};
+use golang::work::Work;
 
 /// An Application as its document has it.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -17,6 +17,7 @@
 mod controller;
 mod expansion;
 mod fast_template;
+mod functions;
 mod generators;
 mod parameters;
 mod patch;
@@ -43,7 +44,8 @@ pub use self::rolling_sync::RollingSyncStep;
 use self::rolling_sync::RolloutStrategy;
 use self::schema::{APPLICATION, Mismatch, Names};
 use crate::kubernetes::Metadata;
-use crate::text::{StringMap, null_as_default, object, objects, optional_object, strings};
+use crate::kubernetes::StringMap;
+use golang::json::{null_as_default, object, objects, optional_object, strings};
 
 /// An ApplicationSet, the part of it that is read.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]

@@ -5,7 +5,6 @@
 //! (see [`config`]).
 
 pub mod config;
-mod pem;
 mod secret_string;
 
 use std::collections::BTreeMap;
@@ -19,7 +18,7 @@ use self::config::{ClusterConfig, ConfigError};
 use self::secret_string::SecretString;
 use crate::kubernetes::Metadata;
 use crate::names::{IN_CLUSTER_SERVER, LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER};
-use crate::text::{is_there, object};
+use golang::json::{is_there, object};
 
 /// A cluster as Applications and projects see it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -14,8 +14,8 @@ pub use self::jq::JqError;
 use self::jq::{Conditions, JqPath, Undecided};
 use crate::application::IgnoreDifference;
 use crate::glob::{Glob, Separators};
-use crate::go_template::Work;
 use crate::settings::{Customizations, IgnoredFields, InvalidCustomization};
+use golang::work::Work;
 
 /// Why Argo CD, or we, cannot compare. Argo CD then compares nothing of the whole Application.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -140,7 +140,7 @@ impl IgnoreRules {
         check_size(own)?;
         let mut rules = Vec::with_capacity(own.len());
         for entry in own {
-            let texts = |texts: &[crate::text::Text<'_>]| {
+            let texts = |texts: &[golang::json::Text<'_>]| {
                 texts.iter().map(|text| text.as_str().to_owned()).collect()
             };
             let fields = IgnoredFields {

@@ -7,8 +7,8 @@
 
 use std::collections::HashSet;
 
-use crate::glob::{Glob, Reached, Step};
-use crate::path_glob::PathGlob;
+use crate::glob::{Glob, Reached, Step, Wildcard};
+use golang::path::{Chunk, Item, PathGlob};
 
 /// A pattern of either flavour, taken apart.
 pub(crate) struct Pattern {
@@ -29,9 +29,34 @@ impl From<&Glob> for Pattern {
 impl From<&PathGlob> for Pattern {
     fn from(glob: &PathGlob) -> Self {
         Pattern {
-            steps: glob.steps(),
+            steps: glob.chunks().map(steps),
             matches_no_text: glob.matches(""),
         }
+    }
+}
+
+/// The steps of a pattern of Go. On texts of ASCII characters without a slash they match what
+/// [`PathGlob::matches`] does.
+fn steps(chunks: &[Chunk]) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for chunk in chunks {
+        if chunk.star {
+            steps.push(Step::Many(Wildcard::AnythingButSlash));
+        }
+        steps.extend(chunk.items.iter().map(step));
+    }
+    steps.push(Step::Match);
+    steps
+}
+
+fn step(item: &Item) -> Step {
+    match item {
+        Item::Literal(literal) => Step::Literal(*literal),
+        Item::One => Step::One(Wildcard::AnythingButSlash),
+        Item::Class { excludes, ranges } => Step::Class {
+            excludes: *excludes,
+            ranges: ranges.as_slice().into(),
+        },
     }
 }
 

@@ -19,7 +19,7 @@ use serde::Deserialize;
 
 use crate::cluster::Cluster;
 use crate::git_url;
-use crate::text::{null_as_default, object, objects, optional_objects, string_map, strings};
+use golang::json::{null_as_default, object, objects, optional_objects, string_map, strings};
 
 pub(crate) use self::destinations::{DestinationPattern, Effect, Matches, Negatable, permit};
 pub use self::refusal::{DestinationRefusal, Difference, SourceRefusal};

@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 
 use crate::fleet::ScopedRepository;
-use crate::text::{Text, is_there, object};
+use golang::json::{Text, is_there, object};
 
 /// A Secret with the label that makes it a repository.
 ///

@@ -7,10 +7,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::diff::{ComparisonError, IgnoreRule};
-use crate::go_json;
 use crate::kubernetes::{InvalidSelector, LabelSelector, Selector};
-use crate::text::{null_as_default, object, objects};
-use crate::yaml;
+use golang::json::members;
+use golang::json::{null_as_default, object, objects};
+use golang::yaml;
 
 /// The ConfigMap `argocd-cm` as it is stored.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
@@ -227,7 +227,7 @@ fn legacy(text: &str) -> Option<BTreeMap<String, IgnoredFields>> {
                 "actions",
             ];
             let others = ["health.lua.useOpenLibs", "knownTypeFields"];
-            let known = go_json::fold(&name, &field).or_else(|| go_json::fold(&name, &others));
+            let known = members::fold(&name, &field).or_else(|| members::fold(&name, &others));
             match known.map(|(field, _)| field) {
                 Some("ignoreDifferences") => ignored = ignored_fields(&scalar(value)?)?,
                 Some("ignoreResourceUpdates") => {
@@ -270,7 +270,7 @@ fn ignored_fields(text: &str) -> Option<IgnoredFields> {
     let mut ignored = IgnoredFields::default();
     for (name, value) in members(yaml::value(text).ok()?)? {
         let names = ["jsonPointers", "jqPathExpressions", "managedFieldsManagers"];
-        match go_json::fold(&name, &names).map(|(field, _)| field) {
+        match members::fold(&name, &names).map(|(field, _)| field) {
             Some("jsonPointers") => ignored.json_pointers = scalars(value)?,
             Some("jqPathExpressions") => ignored.jq_path_expressions = scalars(value)?,
             Some("managedFieldsManagers") => ignored.managed_fields_managers = scalars(value)?,
@@ -283,7 +283,7 @@ fn ignored_fields(text: &str) -> Option<IgnoredFields> {
 fn are_known_type_fields(value: Value) -> Option<()> {
     for item in items(value)? {
         for (name, value) in members(item)? {
-            if go_json::fold(&name, &["field", "type"]).is_some() {
+            if members::fold(&name, &["field", "type"]).is_some() {
                 scalar(value)?;
             }
         }
@@ -297,9 +297,9 @@ fn are_compare_options(text: &str) -> Option<()> {
             "ignoreAggregatedRoles",
             "ignoreDifferencesOnResourceUpdates",
         ];
-        if go_json::fold(&name, &booleans).is_some() {
+        if members::fold(&name, &booleans).is_some() {
             matches!(value, Value::Bool(_) | Value::Null).then_some(())?;
-        } else if go_json::fold(&name, &["ignoreResourceStatusField"]).is_some() {
+        } else if members::fold(&name, &["ignoreResourceStatusField"]).is_some() {
             scalar(value)?;
         }
     }

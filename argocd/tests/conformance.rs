@@ -22,10 +22,10 @@ use argocd::conditions::{Problem, conditions};
 use argocd::destination::DestinationError;
 use argocd::diff::{ComparisonError, Hidden, IgnoreRules};
 use argocd::fleet::{Fleet, Parts, ScopedRepository};
-use argocd::go_template::Work;
 use argocd::names::{LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER, SECRET_TYPE_REPOSITORY};
 use argocd::project::{AppProject, Permissions, ResourceScope};
 use argocd::settings::Settings;
+use golang::work::Work;
 use serde_json::{Value, json};
 use suite::{Suite, without_messages};
 

@@ -10,9 +10,9 @@ use std::path::Path;
 
 use argocd::application::IgnoreDifference;
 use argocd::diff::{ComparisonError, IgnoreRules};
-use argocd::go_template::Work;
 use argocd::settings::{Customizations, Settings};
-use argocd::text::Text;
+use golang::json::Text;
+use golang::work::Work;
 use serde_json::{Value, json};
 
 fn read(name: &str) -> String {

@@ -11,9 +11,9 @@ use argocd::application::ApplicationDestination;
 use argocd::destination::DestinationError;
 use argocd::fleet::EffectiveProject;
 use argocd::glob::{Glob, Separators};
+use argocd::kubernetes::StringMap;
 use argocd::kubernetes::{LabelSelector, LabelSelectorRequirement, Selector};
 use argocd::project::{Permissions, ProjectDestination};
-use argocd::text::StringMap;
 use argocd::{AppProject, Application, Cluster, Fleet};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 
@@ -492,7 +492,7 @@ impl<'w> Witness<'w> {
             .collect();
         // In the template of an ApplicationSet that could not be expanded.
         let placeholder = [name, server, namespace]
-            .map(argocd::text::Text::as_str)
+            .map(golang::json::Text::as_str)
             .into_iter()
             .chain([application.spec.project()])
             .find(|text| has_placeholder(text));

@@ -19,9 +19,10 @@ use super::template::{
 use super::{ApplicationSet, PATCH, Template};
 use crate::application::Application;
 use crate::destination::Clusters;
-use crate::go_template::{TemplateError, Work};
 use crate::names::RESOURCES_FINALIZER;
-use crate::yaml;
+use golang::template::TemplateError;
+use golang::work::{TooMuchWork, Work};
+use golang::yaml;
 
 /// What expansions may take. Whoever may write an ApplicationSet can ask for any amount.
 #[derive(Clone, Debug)]
@@ -128,6 +129,12 @@ impl ExpansionError {
 impl From<TemplateError> for ExpansionError {
     fn from(error: TemplateError) -> Self {
         ExpansionError::render("/spec/goTemplateOptions", RenderError::from(error))
+    }
+}
+
+impl From<TooMuchWork> for ExpansionError {
+    fn from(_: TooMuchWork) -> Self {
+        ExpansionError::TooMuchWork
     }
 }
 
@@ -496,10 +503,7 @@ fn apply_patch(
     let value =
         yaml::value_within(text, ALIASES).map_err(|error| ExpansionError::fails(PATCH, error))?;
     let work = u64::try_from(size(&value)).unwrap_or(u64::MAX);
-    language
-        .work()
-        .spend(work)
-        .map_err(|error| ExpansionError::render(PATCH, RenderError::from(error)))?;
+    language.work().spend(work)?;
     patch::apply(application, value).map_err(|error| ExpansionError::fails(PATCH, error))
 }
 

@@ -8,7 +8,7 @@ use std::hash::Hash;
 
 use crate::glob::Glob;
 use crate::overlap::{Overlap, Pattern, Texts, overlaps};
-use crate::path_glob::PathGlob;
+use golang::path::PathGlob;
 
 use super::resources::ClusterPattern;
 use super::{DestinationPattern, Effect, Matches, Permissions, SourcePattern, permit};

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use crate::path_glob::PathGlob;
-use crate::text::null_as_default;
+use golang::json::null_as_default;
+use golang::path::PathGlob;
 
 use super::AppProjectSpec;
 

@@ -2,9 +2,9 @@
 
 use argocd::application::IgnoreDifference;
 use argocd::diff::{ComparisonError, IgnoreRules};
-use argocd::go_template::Work;
 use argocd::settings::Customizations;
-use argocd::text::Text;
+use golang::json::Text;
+use golang::work::Work;
 use serde_json::Value;
 
 /// The object where the input brings none.

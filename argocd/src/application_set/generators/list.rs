@@ -9,8 +9,8 @@ use crate::application_set::parameters::ParameterSet;
 use crate::application_set::template::size;
 use crate::application_set::written::WrittenList;
 use crate::limited;
-use crate::text::null_as_default;
-use crate::yaml;
+use golang::json::null_as_default;
+use golang::yaml;
 
 /// The `list` generator.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]

@@ -11,8 +11,8 @@ use crate::application_set::expansion::{ExpansionError, Limits};
 use crate::application_set::parameters::ParameterSet;
 use crate::application_set::template::{Bindings, Tree};
 use crate::application_set::written::Written;
-use crate::go_template::Work;
-use crate::text::null_as_default;
+use golang::json::null_as_default;
+use golang::work::Work;
 
 /// Where the first generator stands.
 const FIRST: &str = "/matrix/generators/0";
