@@ -4,6 +4,8 @@
 //! zero value, a value of a wrong type is an error. Of `status`, by far the largest part, only the
 //! kinds of resources, the compared revisions and a running operation are kept.
 
+pub mod revision;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 

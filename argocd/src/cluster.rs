@@ -5,6 +5,7 @@
 //! (see [`config`]).
 
 pub mod config;
+mod destination;
 mod secret_string;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use serde::de::{Deserializer, Error as _};
 use zeroize::Zeroizing;
 
 use self::config::{ClusterConfig, ConfigError};
+pub use self::destination::{Clusters, DestinationError};
 use self::secret_string::SecretString;
 use crate::kubernetes::Metadata;
 use crate::names::{IN_CLUSTER_SERVER, LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER};

@@ -16,30 +16,22 @@
 
 pub mod application;
 pub mod application_set;
-pub mod breadth;
 pub mod cluster;
+pub mod comparison;
 pub mod conditions;
-pub mod definition;
-pub mod destination;
-pub mod diff;
 pub mod fleet;
-pub mod git_url;
-pub mod glob;
 pub mod kubernetes;
 pub mod limited;
 pub mod names;
-pub mod namespaces;
-mod overlap;
-pub mod parameters;
+pub mod pattern;
 pub mod project;
 pub mod repository;
-pub mod revision;
 pub mod settings;
 
 pub use application::Application;
 pub use application_set::ApplicationSet;
 pub use cluster::{Cluster, ClusterSecret};
 pub use fleet::Fleet;
-pub use namespaces::Namespaces;
 pub use project::AppProject;
 pub use repository::RepositorySecret;
+pub use settings::Namespaces;

@@ -9,8 +9,9 @@ use std::fs;
 use std::path::Path;
 
 use argocd::application::IgnoreDifference;
-use argocd::diff::{ComparisonError, IgnoreRules};
-use argocd::settings::{Customizations, Settings};
+use argocd::comparison::Customizations;
+use argocd::comparison::{ComparisonError, IgnoreRules};
+use argocd::settings::Settings;
 use golang::json::Text;
 use golang::work::Work;
 use serde_json::{Value, json};

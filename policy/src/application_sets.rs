@@ -11,7 +11,7 @@ use argocd::Application;
 use argocd::application_set::{
     ApplicationSet, ExpansionError, Generated, GeneratedApplication, Limits, Undecided,
 };
-use argocd::diff::IgnoreRules;
+use argocd::comparison::IgnoreRules;
 use golang::work::Work;
 use serde_json::Value;
 

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use argocd::application::ApplicationDestination;
-use argocd::destination::DestinationError;
-use argocd::fleet::EffectiveProject;
-use argocd::glob::{Glob, Separators};
+use argocd::cluster::DestinationError;
 use argocd::kubernetes::StringMap;
 use argocd::kubernetes::{LabelSelector, LabelSelectorRequirement, Selector};
+use argocd::pattern::{Glob, Separators};
+use argocd::project::EffectiveProject;
 use argocd::project::{Permissions, ProjectDestination};
 use argocd::{AppProject, Application, Cluster, Fleet};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
@@ -556,7 +556,7 @@ impl<'w> Witness<'w> {
         let EffectiveProject { metadata, spec, .. } = project;
         let is_scoped = |cluster: &Cluster| cluster.project == metadata.name;
         // Nobody can say that it does not.
-        let reaches_all = spec.is_beyond_measure();
+        let reaches_all = spec.has_costly_patterns();
         let permissions = Permissions::read(spec, inventory.fleet.project_reading());
         let reach = (!reaches_all).then(|| permissions.reach());
         let may_reach = |cluster: &Cluster| {

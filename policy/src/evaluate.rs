@@ -3,7 +3,7 @@
 use argocd::ApplicationSet;
 use argocd::application_set::Limits;
 use argocd::cluster::ClusterSecret;
-use argocd::diff::IgnoreRules;
+use argocd::comparison::IgnoreRules;
 use golang::work::Work;
 
 use crate::application_sets::{Generations, Judged, Side};

@@ -18,7 +18,7 @@ use super::template::{
 };
 use super::{ApplicationSet, PATCH, Template};
 use crate::application::Application;
-use crate::destination::Clusters;
+use crate::cluster::Clusters;
 use crate::names::RESOURCES_FINALIZER;
 use golang::template::TemplateError;
 use golang::work::{TooMuchWork, Work};

@@ -26,7 +26,7 @@ use super::parameters::ParameterSet;
 use super::template::{Bindings, Language, memory_of_members, size_of_members};
 use super::written::Written;
 use super::{Template, item_without_empty};
-use crate::destination::Clusters;
+use crate::cluster::Clusters;
 use crate::kubernetes::{LabelSelector, Selector};
 use golang::json::{Text, null_as_default, optional_object};
 use golang::work::Work;

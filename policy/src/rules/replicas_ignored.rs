@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use argocd::Application;
-use argocd::diff::{ComparisonError, Hidden, IgnoreRules};
+use argocd::comparison::{ComparisonError, Hidden, IgnoreRules};
 use argocd::names::RESPECT_IGNORE_DIFFERENCES;
 use golang::work::Work;
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
 //! What jq paths and JSON Pointers take out of an object.
 
 use argocd::application::IgnoreDifference;
-use argocd::diff::{ComparisonError, IgnoreRules};
-use argocd::settings::Customizations;
+use argocd::comparison::Customizations;
+use argocd::comparison::{ComparisonError, IgnoreRules};
 use golang::json::Text;
 use golang::work::Work;
 use serde_json::Value;

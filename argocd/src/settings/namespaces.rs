@@ -3,7 +3,7 @@
 //! There can be several on one cluster. Each takes what is in its own namespace for its own, and Applications and
 //! ApplicationSets of those that its parameters in the ConfigMap `argocd-cmd-params-cm` name.
 
-use crate::parameters::ParametersConfigMap;
+use super::parameters::ParametersConfigMap;
 use crate::project::{NamespacePattern, ProjectReading};
 
 /// Where one Argo CD has its objects.

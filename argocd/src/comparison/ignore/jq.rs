@@ -5,7 +5,6 @@
 //! bounded by its work. What goes beyond that, or uses a part of jq that is not worked out here, is
 //! [`Undecided`]. Nearly all real ones are plain paths, which need no interpreter at all.
 
-mod functions;
 mod lexer;
 mod names;
 mod prelude;
@@ -19,9 +18,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 pub(super) use self::run::Conditions;
-use self::run::{Run, Stop, apart};
+use self::run::{Run, apart};
 use self::syntax::{SyntaxError, Term};
-use self::value::Val;
+use self::value::{Stop, Val};
 
 /// A compiled expression.
 #[derive(Clone)]

@@ -8,9 +8,9 @@ use std::rc::Rc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::run::{Run, Stop};
-use super::syntax::Operator;
-use super::value::{Members, Number, PLACE, Val, places_of};
+use super::Run;
+use crate::comparison::ignore::jq::syntax::Operator;
+use crate::comparison::ignore::jq::value::{Members, Number, PLACE, Stop, Val, places_of};
 
 /// A function of its input and its arguments.
 pub(super) type Function = fn(&Run, &Val, &[Val]) -> Result<Val, Stop>;

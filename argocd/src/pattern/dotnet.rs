@@ -13,7 +13,7 @@ use std::str::Chars;
 const DEPTH_LIMIT: usize = 16;
 
 /// The same expression for the engine, or `None` if .NET refuses it.
-pub(super) fn translate(expression: &str) -> Option<String> {
+pub(crate) fn translate(expression: &str) -> Option<String> {
     let mut translator = Translator {
         characters: expression.chars().peekable(),
         translated: String::with_capacity(expression.len()),

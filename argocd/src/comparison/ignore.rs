@@ -4,18 +4,20 @@
 //! `util/argo/managedfields` for field managers, `util/argo/diff/ignore.go` for which entries
 //! apply. An ignored field is taken out of both objects before they are compared.
 
+mod customizations;
 mod jq;
 mod managed_fields;
 mod pointer;
+mod rule;
 
+use golang::work::Work;
 use serde_json::Value;
 
+pub use self::customizations::{Customizations, InvalidCustomization};
 pub use self::jq::JqError;
 use self::jq::{Conditions, JqPath, Undecided};
+use self::rule::{Identity, IgnoreRule, IgnoredFields};
 use crate::application::IgnoreDifference;
-use crate::glob::{Glob, Separators};
-use crate::settings::{Customizations, IgnoredFields, InvalidCustomization};
-use golang::work::Work;
 
 /// Why Argo CD, or we, cannot compare. Argo CD then compares nothing of the whole Application.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -56,9 +58,6 @@ const FIELD_LIMIT: usize = 1_024;
 const TEXT_LIMIT: usize = 512;
 /// What is spent on each byte of a jq path that is compiled.
 const COMPILATION: u64 = 64;
-/// What is spent on each byte of a pattern or pointer that is tried.
-const TRIAL: u64 = 2;
-
 impl IgnoreRules {
     /// The work that is spent on what one Application ignores.
     pub const WORK: u64 = 4 << 20;
@@ -71,22 +70,6 @@ pub struct IgnoreRules {
     system: Customizations,
 }
 
-/// Fields of some objects that are ignored.
-#[derive(Clone, Debug)]
-pub(crate) struct IgnoreRule {
-    group: Glob,
-    kind: Glob,
-    name: String,
-    namespace: String,
-    pointers: Vec<String>,
-    jq_paths: Vec<JqPath>,
-    managers: Vec<String>,
-    /// The one `group/kind` that the managers are trusted with, if it is not all that match.
-    managers_of: Option<String>,
-    /// What trying it takes.
-    cost: u64,
-}
-
 /// Whether a difference is hidden.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Hidden {
@@ -96,32 +79,6 @@ pub enum Hidden {
     No,
     /// A jq path may hide it that is not worked out here.
     Undecided,
-}
-
-/// Group, kind, namespace and name of an object.
-struct Identity {
-    group: String,
-    kind: String,
-    namespace: String,
-    name: String,
-}
-
-impl Identity {
-    fn of(object: &Value) -> Self {
-        let text = |pointer| {
-            object
-                .pointer(pointer)
-                .and_then(Value::as_str)
-                .unwrap_or("")
-        };
-        let group = text("/apiVersion").split_once('/');
-        Identity {
-            group: group.map_or("", |(group, _)| group).to_owned(),
-            kind: text("/kind").to_owned(),
-            namespace: text("/metadata/namespace").to_owned(),
-            name: text("/metadata/name").to_owned(),
-        }
-    }
 }
 
 impl IgnoreRules {
@@ -291,53 +248,6 @@ impl IgnoreRules {
             .flat_map(|rule| &rule.managers)
             .map(String::as_str)
             .collect()
-    }
-}
-
-impl IgnoreRule {
-    fn new(group: &str, kind: &str, fields: IgnoredFields) -> Result<Self, ComparisonError> {
-        let compile = |expression: &String| {
-            JqPath::compile(expression).map_err(|source| ComparisonError::Jq {
-                expression: expression.clone(),
-                source,
-            })
-        };
-        let jq_paths = fields.jq_path_expressions.iter().map(compile);
-        let jq_paths = jq_paths.collect::<Result<_, _>>()?;
-        let pointers: usize = fields.json_pointers.iter().map(String::len).sum();
-        let length = group.len() + kind.len() + pointers + 1;
-        Ok(IgnoreRule {
-            group: Glob::new(group, Separators::None),
-            kind: Glob::new(kind, Separators::None),
-            name: String::new(),
-            namespace: String::new(),
-            pointers: fields.json_pointers,
-            jq_paths,
-            managers: fields.managed_fields_managers,
-            managers_of: None,
-            cost: (length as u64).saturating_mul(TRIAL),
-        })
-    }
-
-    /// What a customization ignores, under its key in the settings: `group/kind`, or only a kind.
-    ///
-    /// Unlike pointers and jq paths, field managers are looked up by exactly that key, then for all
-    /// kinds (Argo CD 3.5, `ignoreDifferencesConfig`).
-    pub(crate) fn of_all_applications(
-        key: &str,
-        fields: IgnoredFields,
-    ) -> Result<Self, ComparisonError> {
-        let (group, kind) = key.split_once('/').unwrap_or(("", key));
-        let mut rule = IgnoreRule::new(group, kind, fields)?;
-        rule.managers_of = Some(key.to_owned());
-        Ok(rule)
-    }
-
-    fn applies_to(&self, object: &Identity) -> bool {
-        self.group.matches(&object.group)
-            && self.kind.matches(&object.kind)
-            && (self.name.is_empty() || self.name == object.name)
-            && (self.namespace.is_empty() || self.namespace == object.namespace)
     }
 }
 

@@ -6,9 +6,8 @@
 
 use std::sync::LazyLock;
 
+use argocd::repository::git_url;
 use fastrand::Rng;
-
-use crate::git_url;
 
 /// Texts of one shape.
 pub(super) type Shape = Vec<String>;

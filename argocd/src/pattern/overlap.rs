@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 
-use crate::glob::{Glob, Reached, Step, Wildcard};
+use super::glob::{Glob, Reached, Step, Wildcard};
 use golang::path::{Chunk, Item, PathGlob};
 
 /// A pattern of either flavour, taken apart.
@@ -218,7 +218,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::glob::Separators;
+    use crate::pattern::Separators;
 
     fn found(patterns: &[&str], texts: Texts) -> HashSet<Overlap> {
         let globs = patterns

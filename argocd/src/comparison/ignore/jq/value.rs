@@ -8,7 +8,25 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::run::Stop;
+/// Why an expression goes no further.
+#[derive(Clone, Debug)]
+pub(super) enum Stop {
+    /// It fails, with a value if it says one itself. `try` catches it.
+    Fails(Option<Val>),
+    /// `break`.
+    Break(u64),
+    /// It fails, and nothing catches it.
+    Halts,
+    /// Whoever takes the results has stopped.
+    Passed,
+    /// What gojq would do is not known here: it does too much, or something that is not done here.
+    Unknown,
+}
+
+impl Stop {
+    /// gojq fails with a text of its own.
+    pub(super) const FAILS: Stop = Stop::Fails(None);
+}
 
 /// A value. Lists and maps are shared, and gojq tells by that whether they are still the same.
 #[derive(Clone, Debug)]

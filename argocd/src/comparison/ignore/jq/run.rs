@@ -5,33 +5,14 @@
 //! asked for, gojq tracks them through everything that is not evaluated apart, arguments of
 //! functions included, and compares what a step is made from with what the path has led to.
 
+mod functions;
+
 use std::cell::Cell;
 use std::rc::Rc;
 
-use super::functions;
 use super::prelude;
 use super::syntax::{Definition, Fold, Key, Operator, Part, Pattern, Term, Update};
-use super::value::{Members, Number, Val};
-
-/// Why an expression goes no further.
-#[derive(Clone, Debug)]
-pub(super) enum Stop {
-    /// It fails, with a value if it says one itself. `try` catches it.
-    Fails(Option<Val>),
-    /// `break`.
-    Break(u64),
-    /// It fails, and nothing catches it.
-    Halts,
-    /// Whoever takes the results has stopped.
-    Passed,
-    /// What gojq would do is not known here: it does too much, or something that is not done here.
-    Unknown,
-}
-
-impl Stop {
-    /// gojq fails with a text of its own.
-    pub(super) const FAILS: Stop = Stop::Fails(None);
-}
+use super::value::{Members, Number, Stop, Val};
 
 /// What an expression is given, and what it results in.
 #[derive(Clone)]
@@ -122,7 +103,7 @@ pub(super) struct Run {
 
 /// Which way an expression goes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(in crate::diff) enum Conditions {
+pub(in crate::comparison::ignore) enum Conditions {
     /// As the object has it.
     AsTheyAre,
     /// Either way, as another object may have it.

@@ -9,27 +9,21 @@
 //! of what somebody did think of.
 
 mod probes;
-mod reach;
 
-use crate::cluster::Cluster;
-use crate::project::{
-    AppProjectSpec, ClusterPattern, ClusterResourceRestrictionItem, DestinationPattern, Negatable,
-    Permissions, ProjectDestination, ResourceScope, SourcePattern, permit_source,
+use argocd::Cluster;
+use argocd::project::{
+    ClusterPattern, DestinationPattern, Negatable, Permissions, ProjectDestination, ResourceScope,
+    SourcePattern,
 };
 
 use self::probes::PROBES;
-pub use self::reach::Reach;
-
-/// How many bytes the patterns of a project may have that are more than a text with `*` behind it.
-/// Each is tried on hundreds of texts, and takes its length times that of the text.
-const COSTLY_LIMIT: usize = 8 << 10;
 
 /// What matches one in so many of a shape permits anything.
 const ONE_IN: usize = 8;
 
 /// What of a list permits anything whatever.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Breadth {
+pub(crate) enum Breadth {
     /// Nothing.
     Bounded,
     /// These entries, by their places. There may be more than were asked for.
@@ -38,123 +32,65 @@ pub enum Breadth {
     Together,
 }
 
-impl AppProjectSpec {
-    /// What argocd-server creates the project `default` with where it is not there (Argo CD 3.5,
-    /// `initializeDefaultProject`).
-    pub fn of_default_project() -> Self {
-        let everything = || "*".to_owned();
-        AppProjectSpec {
-            source_repos: vec![everything()],
-            destinations: vec![ProjectDestination {
-                server: everything(),
-                namespace: everything(),
-                ..ProjectDestination::default()
-            }],
-            cluster_resource_whitelist: vec![ClusterResourceRestrictionItem {
-                group: everything(),
-                kind: everything(),
-                ..ClusterResourceRestrictionItem::default()
-            }],
-            ..AppProjectSpec::default()
-        }
+/// What of `sourceRepos` permits any repository whatever; at most so many entries. An exclusion
+/// permits what it does not exclude.
+pub(crate) fn of_sources(permissions: &Permissions, most: usize) -> Breadth {
+    let all = || PROBES.repositories.iter().flatten();
+    let is_left = |url: &String| permissions.permits_normalized_source(url);
+    if !all().chain(&PROBES.sparse_repositories).any(is_left) {
+        return Breadth::Bounded;
     }
-
-    /// Whether its patterns take more work than is bounded. Of such a project it is better not to ask
-    /// anything else here.
-    pub fn is_beyond_measure(&self) -> bool {
-        let of_destinations = self
-            .destinations
-            .iter()
-            .flat_map(|item| [&item.server, &item.name, &item.namespace]);
-        let of_kinds = self
-            .cluster_resource_whitelist
-            .iter()
-            .chain(&self.cluster_resource_blacklist)
-            .flat_map(|item| [&item.group, &item.kind, &item.name]);
-        let patterns = self
-            .source_repos
-            .iter()
-            .chain(of_destinations)
-            .chain(of_kinds);
-        let is_costly = |pattern: &&String| {
-            let text = pattern.trim_end_matches('*');
-            text.contains(['*', '?', '[', '{', '\\'])
-        };
-        patterns.filter(is_costly).map(String::len).sum::<usize>() > COSTLY_LIMIT
-    }
+    let matches = |pattern: &SourcePattern, url: &String| match pattern {
+        SourcePattern::Include(glob) => glob.matches(url),
+        pattern => pattern.permits_the_rest(),
+    };
+    breadth(permissions.sources(), &PROBES.repositories, matches, most)
 }
 
-impl Permissions {
-    /// What of `sourceRepos` permits any repository whatever; at most so many entries. An exclusion
-    /// permits what it does not exclude.
-    pub fn breadth_of_sources(&self, most: usize) -> Breadth {
-        let all = || PROBES.repositories.iter().flatten();
-        let is_left = |url: &String| permit_source(&self.sources, url);
-        if !all().chain(&PROBES.sparse_repositories).any(is_left) {
-            return Breadth::Bounded;
-        }
-        let matches = |pattern: &SourcePattern, url: &String| match pattern {
-            SourcePattern::Include(glob) => glob.matches(url),
-            pattern => pattern.permits_the_rest(),
-        };
-        breadth(&self.sources, &PROBES.repositories, matches, most)
+/// What of `destinations` permits any cluster whatever, in some namespace; at most so many entries.
+pub(crate) fn of_destinations(permissions: &Permissions, most: usize) -> Breadth {
+    let items = permissions.destinations();
+    let by_name = |one: &DestinationPattern, name: &String| one.name.matches(name);
+    let by_server = |one: &DestinationPattern, server: &String| one.server.matches(server);
+    let of_names = breadth(items, &PROBES.names, by_name, most);
+    let of_servers = breadth(items, &PROBES.servers, by_server, most);
+    let breadth = of_names.and(of_servers, most);
+    if breadth == Breadth::Bounded || leaves_no_cluster(permissions) {
+        return Breadth::Bounded;
     }
+    breadth
+}
 
-    /// What of `destinations` permits any cluster whatever, in some namespace; at most so many entries.
-    pub fn breadth_of_destinations(&self, most: usize) -> Breadth {
-        let items = &self.destinations;
-        let by_name = |one: &DestinationPattern, name: &String| one.name.matches(name);
-        let by_server = |one: &DestinationPattern, server: &String| one.server.matches(server);
-        let of_names = breadth(items, &PROBES.names, by_name, most);
-        let of_servers = breadth(items, &PROBES.servers, by_server, most);
-        let breadth = of_names.and(of_servers, most);
-        if breadth == Breadth::Bounded || self.leaves_no_cluster() {
-            return Breadth::Bounded;
-        }
-        breadth
-    }
-
-    /// Whether an entry of `destinations`, by its place, is about a cluster, in some namespace: by its name or
-    /// by its server.
-    pub fn entry_is_about(&self, index: usize, cluster: &Cluster) -> bool {
-        self.destinations.get(index).is_some_and(|item| {
-            let matches = item.matches_of(cluster, false);
-            matches.name || matches.server
+/// Whether nothing is left of clusters that nobody has heard of.
+fn leaves_no_cluster(permissions: &Permissions) -> bool {
+    let reach = permissions.reach();
+    let names = PROBES.names.iter().flatten();
+    let servers = PROBES.servers.iter().flatten();
+    let pairs = names.zip(servers);
+    let sparse = PROBES.sparse_clusters.iter();
+    let mut all = pairs.chain(sparse.map(|[name, server]| (name, server)));
+    !all.any(|(name, server)| {
+        reach.includes(&Cluster {
+            name: name.clone(),
+            server: server.clone(),
+            ..Cluster::default()
         })
-    }
+    })
+}
 
-    /// Whether nothing is left of clusters that nobody has heard of.
-    fn leaves_no_cluster(&self) -> bool {
-        let reach = self.reach();
-        let names = PROBES.names.iter().flatten();
-        let servers = PROBES.servers.iter().flatten();
-        let pairs = names.zip(servers);
-        let sparse = PROBES.sparse_clusters.iter();
-        let mut all = pairs.chain(sparse.map(|[name, server]| (name, server)));
-        !all.any(|(name, server)| {
-            reach.includes(&Cluster {
-                name: name.clone(),
-                server: server.clone(),
-                ..Cluster::default()
-            })
-        })
+/// What of `clusterResourceWhitelist` permits any kind whatever, under any name; at most so many
+/// entries.
+pub(crate) fn of_cluster_resources(permissions: &Permissions, most: usize) -> Breadth {
+    let is_left = |[group, kind, name]: &[String; 3]| {
+        permissions.permits_resource(group, kind, ResourceScope::Cluster { name })
+    };
+    if !PROBES.resources.iter().flatten().any(is_left) {
+        return Breadth::Bounded;
     }
-
-    /// What of `clusterResourceWhitelist` permits any kind whatever, under any name; at most so many
-    /// entries.
-    pub fn breadth_of_cluster_resources(&self, most: usize) -> Breadth {
-        let lists = &self.resources;
-        let is_left = |[group, kind, name]: &[String; 3]| {
-            lists.permit(group, kind, ResourceScope::Cluster { name })
-        };
-        if !PROBES.resources.iter().flatten().any(is_left) {
-            return Breadth::Bounded;
-        }
-        let matches = |one: &ClusterPattern, [group, kind, name]: &[String; 3]| {
-            one.matches(group, kind, name)
-        };
-        breadth(&lists.cluster_whitelist, &PROBES.resources, matches, most)
-    }
+    let matches =
+        |one: &ClusterPattern, [group, kind, name]: &[String; 3]| one.matches(group, kind, name);
+    let whitelist = permissions.cluster_resource_whitelist();
+    breadth(whitelist, &PROBES.resources, matches, most)
 }
 
 impl Breadth {
@@ -204,21 +140,20 @@ fn breadth<E, T>(
     }
 }
 
-impl ProjectDestination {
-    /// Whether it permits any namespace whatever.
-    pub fn permits_any_namespace(&self) -> bool {
-        let pattern = Negatable::new(&self.namespace);
-        PROBES.namespaces.iter().any(|shape| {
-            let matched = shape.iter().filter(|text| pattern.matches(text)).count();
-            matched * ONE_IN >= shape.len()
-        })
-    }
+/// Whether an entry of `destinations` permits any namespace whatever.
+pub(crate) fn is_of_any_namespace(destination: &ProjectDestination) -> bool {
+    let pattern = Negatable::new(&destination.namespace);
+    PROBES.namespaces.iter().any(|shape| {
+        let matched = shape.iter().filter(|text| pattern.matches(text)).count();
+        matched * ONE_IN >= shape.len()
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use argocd::project::{AppProjectSpec, ClusterResourceRestrictionItem};
+
     use super::*;
-    use crate::project::ProjectReading;
 
     const MOST: usize = 8;
 
@@ -227,7 +162,7 @@ mod tests {
             source_repos: patterns.iter().map(|&pattern| pattern.to_owned()).collect(),
             ..AppProjectSpec::default()
         };
-        Permissions::new(&spec).breadth_of_sources(MOST)
+        of_sources(&Permissions::new(&spec), MOST)
     }
 
     fn destination(server: &str, name: &str, namespace: &str) -> ProjectDestination {
@@ -238,16 +173,12 @@ mod tests {
         }
     }
 
-    fn permissions(destinations: &[ProjectDestination], reading: ProjectReading) -> Permissions {
+    fn clusters(destinations: &[ProjectDestination]) -> Breadth {
         let spec = AppProjectSpec {
             destinations: destinations.to_vec(),
             ..AppProjectSpec::default()
         };
-        Permissions::read(&spec, reading)
-    }
-
-    fn clusters(destinations: &[ProjectDestination]) -> Breadth {
-        permissions(destinations, ProjectReading::UpTo35).breadth_of_destinations(MOST)
+        of_destinations(&Permissions::new(&spec), MOST)
     }
 
     fn first() -> Breadth {
@@ -403,11 +334,11 @@ mod tests {
             "!*-unheard-of*",
         ] {
             let item = destination("", "prod", namespace);
-            assert!(item.permits_any_namespace(), "{namespace}");
+            assert!(is_of_any_namespace(&item), "{namespace}");
         }
         for namespace in ["web-*", "*-web", "[w]*", ""] {
             let item = destination("", "prod", namespace);
-            assert!(!item.permits_any_namespace(), "{namespace}");
+            assert!(!is_of_any_namespace(&item), "{namespace}");
         }
     }
 
@@ -439,75 +370,6 @@ mod tests {
         }
     }
 
-    fn reaches(items: &[ProjectDestination], reading: ProjectReading) -> bool {
-        permissions(items, reading).reach().includes(&Cluster {
-            name: "prod".to_owned(),
-            server: "https://prod".to_owned(),
-            ..Cluster::default()
-        })
-    }
-
-    #[test]
-    fn what_is_excluded_everywhere_is_not_reached() {
-        let reaches = |items: &[ProjectDestination]| reaches(items, ProjectReading::UpTo35);
-        let everything = destination("*", "", "*");
-        assert!(reaches(std::slice::from_ref(&everything)));
-        assert!(!reaches(&[
-            everything.clone(),
-            destination("", "!prod", "other")
-        ]));
-        assert!(!reaches(&[
-            everything.clone(),
-            destination("!https://prod", "", "*")
-        ]));
-        assert!(reaches(&[
-            everything,
-            destination("!https://prod", "", "other")
-        ]));
-        assert!(reaches(&[destination("", "!staging", "web")]));
-        assert!(!reaches(&[destination("", "staging", "*")]));
-    }
-
-    /// An exclusion of a single namespace, of which it was believed that it shuts out the cluster.
-    #[test]
-    fn a_cluster_is_reached_by_the_namespaces_that_are_left() {
-        let reaches = |items: &[ProjectDestination]| reaches(items, ProjectReading::UpTo35);
-        let excluded = |namespace: &str| destination("!https://prod", "", namespace);
-        let everything = || destination("*", "", "*");
-        assert!(reaches(&[everything(), excluded("unheard-of")]));
-        assert!(reaches(&[everything(), excluded("[!u]*"), excluded("un*")]));
-        assert!(!reaches(&[
-            everything(),
-            excluded("[!u]*"),
-            excluded("u*"),
-            excluded("")
-        ]));
-        assert!(!reaches(&[destination("*", "", "shop"), excluded("sh*")]));
-        assert!(reaches(&[
-            destination("*", "", "shop-*"),
-            excluded("shop-[a-z]*")
-        ]));
-        assert!(!reaches(&[
-            destination("*", "", "shop-*"),
-            excluded("shop-"),
-            excluded("shop-?*"),
-        ]));
-        assert!(!reaches(&[
-            everything(),
-            destination("https://prod", "", "!**")
-        ]));
-        assert!(!reaches(&[destination("*", "", "[")]));
-    }
-
-    #[test]
-    fn since_argo_cd_3_6_a_name_is_excluded_in_its_namespaces_only() {
-        let items = [destination("*", "", "*"), destination("", "!prod", "other")];
-        assert!(!reaches(&items, ProjectReading::UpTo35));
-        assert!(reaches(&items, ProjectReading::Since36));
-        let everywhere = [destination("*", "", "*"), destination("", "!prod", "*")];
-        assert!(!reaches(&everywhere, ProjectReading::Since36));
-    }
-
     #[test]
     fn kinds_without_a_name_of_their_own_are_everything() {
         let permits = |group: &str, kind: &str, name: &str| {
@@ -520,7 +382,7 @@ mod tests {
                 cluster_resource_whitelist: vec![item],
                 ..AppProjectSpec::default()
             };
-            Permissions::new(&spec).breadth_of_cluster_resources(MOST) == first()
+            of_cluster_resources(&Permissions::new(&spec), MOST) == first()
         };
         for (group, kind) in [
             ("*", "*"),
@@ -565,21 +427,10 @@ mod tests {
                 cluster_resource_blacklist: vec![item(denied)],
                 ..AppProjectSpec::default()
             };
-            Permissions::new(&spec).breadth_of_cluster_resources(MOST)
+            of_cluster_resources(&Permissions::new(&spec), MOST)
         };
         assert_eq!(breadth(("*", "Unheard*")), first());
         assert_eq!(breadth(("rbac.*", "*")), first());
         assert_eq!(breadth(("*", "*")), Breadth::Bounded);
-    }
-
-    #[test]
-    fn patterns_without_measure_are_told_apart_from_long_lists() {
-        let spec = |pattern: &str, count: usize| AppProjectSpec {
-            destinations: vec![destination(pattern, "", "*"); count],
-            ..AppProjectSpec::default()
-        };
-        assert!(!spec("https://cluster.example.com", 50_000).is_beyond_measure());
-        assert!(!spec("https://cluster-*", 50_000).is_beyond_measure());
-        assert!(spec("https://*.example.com", 1_000).is_beyond_measure());
     }
 }
