@@ -2,7 +2,7 @@
 
 use semver::Version;
 
-use crate::application::ApplicationSource;
+use super::source::ApplicationSource;
 
 /// Where the revision of a source is looked up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -21,7 +21,7 @@ use self::git::{Checkouts, GitGenerator};
 use self::list::ListGenerator;
 use self::matrix::{Child, MatrixGenerator};
 use self::merge::MergeGenerator;
-use super::expansion::ExpansionError;
+use super::error::ExpansionError;
 use super::parameters::ParameterSet;
 use super::template::{Bindings, Language, memory_of_members, size_of_members};
 use super::written::Written;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{Known, Outside, Template};
-use crate::application_set::expansion::ExpansionError;
+use crate::application_set::error::ExpansionError;
 use crate::application_set::functions::sanitize_name;
 use crate::application_set::parameters::ParameterSet;
 use crate::cluster::Cluster;

@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 
 use self::path_spec::PathSpec;
 use super::{Known, Outside, Parameters, Template};
-use crate::application_set::expansion::{ALIASES, ExpansionError};
+use crate::application_set::error::ExpansionError;
 use crate::application_set::functions::sanitize_name;
+use crate::application_set::limits::ALIASES;
 use crate::application_set::parameters::{ParameterSet, flatten};
 use crate::application_set::template::size;
 use golang::json::{null_as_default, objects, string_map};

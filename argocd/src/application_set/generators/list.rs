@@ -4,7 +4,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{Known, Template};
-use crate::application_set::expansion::{ALIASES, ExpansionError};
+use crate::application_set::error::ExpansionError;
+use crate::application_set::limits::ALIASES;
 use crate::application_set::parameters::ParameterSet;
 use crate::application_set::template::size;
 use crate::application_set::written::WrittenList;

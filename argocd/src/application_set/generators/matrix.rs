@@ -7,7 +7,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{GeneratorEntry, Known, Level, Parameters, Template};
-use crate::application_set::expansion::{ExpansionError, Limits};
+use crate::application_set::error::ExpansionError;
+use crate::application_set::limits::Limits;
 use crate::application_set::parameters::ParameterSet;
 use crate::application_set::template::{Bindings, Tree};
 use crate::application_set::written::Written;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::matrix::Child;
 use super::{Known, Level, Parameters, Template};
-use crate::application_set::expansion::ExpansionError;
+use crate::application_set::error::ExpansionError;
 use crate::application_set::parameters::ParameterSet;
 use golang::json::{null_as_default, strings};
 
