@@ -22,7 +22,7 @@ pub use self::source::{
 };
 pub use self::spec::{ApplicationDestination, ApplicationSpec, IgnoreDifference};
 use self::status::{ApplicationStatus, SyncStatus};
-pub use self::status::{GroupKind, OperationState};
+pub use self::status::{OperationState, ResourceStatus};
 pub use self::sync_policy::{Automated, AutomatedSync, EnabledField, SyncPolicy};
 use crate::kubernetes::Metadata;
 use crate::names::{GROUP, RESOURCES_FINALIZERS};
@@ -55,14 +55,14 @@ impl<'a> Application<'a> {
 
     /// The kinds of resources that Argo CD found at its last comparison; none if it has not compared
     /// yet. It is a cache, so it decides nothing alone.
-    pub fn resource_kinds(&self) -> BTreeSet<&GroupKind<'a>> {
+    pub fn resource_kinds(&self) -> BTreeSet<&ResourceStatus<'a>> {
         self.status.resources.iter().collect()
     }
 
     /// Whether there are Applications or ApplicationSets among its resources, as in an app-of-apps.
     /// Like all of [`Application::resource_kinds`], it is what Argo CD found at its last comparison.
     pub fn manages_applications(&self) -> bool {
-        let is_one = |resource: &GroupKind<'_>| {
+        let is_one = |resource: &ResourceStatus<'_>| {
             resource.group == GROUP
                 && matches!(resource.kind.as_str(), "Application" | "ApplicationSet")
         };

@@ -8,7 +8,7 @@
 //!   bytes ──> wire types (Application, AppProject, ClusterSecret, …)   borrowed, only what is read
 //!                 │
 //!                 ├─> Fleet: projects, clusters, settings, as Argo CD's controllers know them
-//!                 └─> answers: conditions(), Clusters::resolve(), AutomatedSync, IgnoredDifferences
+//!                 └─> answers: conditions(), Clusters::resolve(), AutomatedSync, IgnoreRules
 //! ```
 //!
 //! It is pure: no I/O, no clock, no judgement about what is good. What it cannot know from its

@@ -17,29 +17,29 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 
 /// A struct that is read from an object only, or from `null`, which is its zero value. What serde derives
 /// would also take a list, as a tuple of the fields in their order, which Go and the API server refuse.
-struct Members<T>(T);
+struct StructFromObject<T>(T);
 
-impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Members<T> {
+impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for StructFromObject<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_option(MembersVisitor(PhantomData))
+        deserializer.deserialize_option(StructVisitor(PhantomData))
     }
 }
 
-struct MembersVisitor<T>(PhantomData<T>);
+struct StructVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for MembersVisitor<T> {
-    type Value = Members<T>;
+impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for StructVisitor<T> {
+    type Value = StructFromObject<T>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(OBJECT)
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        T::deserialize(ObjectOnly(deserializer)).map(Members)
+        T::deserialize(ObjectOnly(deserializer)).map(StructFromObject)
     }
 
     fn visit_none<E>(self) -> Result<Self::Value, E> {
-        Ok(Members(T::default()))
+        Ok(StructFromObject(T::default()))
     }
 }
 
@@ -104,7 +104,7 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Default,
 {
-    Members::deserialize(deserializer).map(|Members(object)| object)
+    StructFromObject::deserialize(deserializer).map(|StructFromObject(object)| object)
 }
 
 /// For a field that is a pointer to a Go struct: an object, or `null` for none.
@@ -113,8 +113,8 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Default,
 {
-    let object: Option<Members<T>> = Option::deserialize(deserializer)?;
-    Ok(object.map(|Members(object)| object))
+    let object: Option<StructFromObject<T>> = Option::deserialize(deserializer)?;
+    Ok(object.map(|StructFromObject(object)| object))
 }
 
 /// For a field that is a list of Go structs; `null` is an empty list.
@@ -155,7 +155,7 @@ impl<'de, T: Deserialize<'de> + Default + Ord> Visitor<'de> for ObjectSetVisitor
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         let mut set = BTreeSet::new();
-        while let Some(Members(item)) = items.next_element()? {
+        while let Some(StructFromObject(item)) = items.next_element()? {
             set.insert(item);
         }
         Ok(set)
@@ -177,8 +177,13 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Default,
 {
-    let objects: Option<Vec<Members<T>>> = Option::deserialize(deserializer)?;
-    Ok(objects.map(|objects| objects.into_iter().map(|Members(object)| object).collect()))
+    let objects: Option<Vec<StructFromObject<T>>> = Option::deserialize(deserializer)?;
+    Ok(objects.map(|objects| {
+        objects
+            .into_iter()
+            .map(|StructFromObject(object)| object)
+            .collect()
+    }))
 }
 
 /// For a field of which it matters only that it is there; `null` is not.

@@ -1,4 +1,4 @@
-//! Numbers from texts, as Go's `strconv` reads them.
+//! Numbers from texts, as Go's `strconv` reads them, and integers from floats.
 
 /// Go's `strconv.ParseInt` with base 0, without its limit.
 pub(crate) fn parse_integer(text: &str) -> Option<i128> {
@@ -30,4 +30,15 @@ fn without_underscores(digits: &str, prefixed: bool) -> Option<String> {
     let misplaced =
         digits.contains("__") || digits.ends_with('_') || (digits.starts_with('_') && !prefixed);
     (!misplaced).then(|| digits.replace('_', ""))
+}
+
+/// A float that is an integer, and small enough for one.
+pub(crate) fn whole(float: f64) -> Option<i64> {
+    let limit = 9_223_372_036_854_775_808.0;
+    let fits = float.fract() == 0.0 && float >= -limit && float < limit;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "it fits and has no fraction"
+    )]
+    fits.then_some(float as i64)
 }

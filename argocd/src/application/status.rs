@@ -12,7 +12,7 @@ use super::source::ApplicationSource;
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct ApplicationStatus<'a> {
     #[serde(borrow, deserialize_with = "object_set")]
-    pub(super) resources: BTreeSet<GroupKind<'a>>,
+    pub(super) resources: BTreeSet<ResourceStatus<'a>>,
     #[serde(borrow, deserialize_with = "object")]
     pub(super) sync: SyncStatus<'a>,
     #[serde(borrow, deserialize_with = "optional_object")]
@@ -56,10 +56,10 @@ pub(super) struct SyncStatus<'a> {
     pub(super) revisions: Vec<Text<'a>>,
 }
 
-/// A kind of resource, as in `status.resources`.
+/// An entry of `status.resources`, of which only the kind is read.
 #[derive(Clone, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
 #[serde(default)]
-pub struct GroupKind<'a> {
+pub struct ResourceStatus<'a> {
     /// API group; empty for the core group.
     #[serde(borrow)]
     pub group: Text<'a>,

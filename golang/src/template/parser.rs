@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::functions::{Function, Functions};
 use super::lexer::{self, Kind, Token};
 use super::{TemplateError, fails, undecided};
-use crate::strconv::parse_integer;
+use crate::strconv::{parse_integer, whole};
 
 /// Actions and parentheses may nest this deep.
 const DEPTH_LIMIT: usize = 64;
@@ -645,17 +645,6 @@ impl<'t> Parser<'t> {
 
 fn is_hexadecimal(text: &str) -> bool {
     text.starts_with("0x") || text.starts_with("0X")
-}
-
-/// A float that is an integer, and small enough for one.
-pub(super) fn whole(float: f64) -> Option<i64> {
-    let limit = 9_223_372_036_854_775_808.0;
-    let fits = float.fract() == 0.0 && float >= -limit && float < limit;
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "it fits and has no fraction"
-    )]
-    fits.then_some(float as i64)
 }
 
 fn byte(code: u32, invalid: impl FnOnce() -> TemplateError) -> Result<char, TemplateError> {

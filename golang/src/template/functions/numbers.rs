@@ -2,7 +2,7 @@
 
 use super::strings::strval;
 use super::{Argument, Function, Outcome, any, int, rest, text};
-use crate::strconv::parse_integer;
+use crate::strconv::{parse_integer, whole};
 use crate::template::format;
 use crate::template::value::{Element, List, Value};
 use crate::template::{TemplateError, fails, undecided};
@@ -108,7 +108,7 @@ pub(super) fn to_int(value: &Value) -> Result<i64, TemplateError> {
         Value::Int(value) | Value::Int64(value) => Ok(*value),
         Value::Uint64(value) => Ok(value.cast_signed()),
         Value::Bool(value) => Ok(i64::from(*value)),
-        Value::Float(value) => crate::template::parser::whole(value.trunc())
+        Value::Float(value) => whole(value.trunc())
             .ok_or_else(|| undecided("a float64 that is too large for an int64")),
         Value::Text(text) => {
             let integer = parse_integer(without_zero_decimals(text));
