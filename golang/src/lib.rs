@@ -16,7 +16,7 @@
 //!   work       how much may still be done, which all of it is counted against
 //! ```
 //!
-//! It knows nothing of Argo CD or Kubernetes, and does no I/O.
+//! It knows nothing of Argo CD, and does no I/O.
 
 pub mod fmt;
 pub mod json;
