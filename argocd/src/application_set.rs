@@ -15,10 +15,13 @@
 //! still be judged, and never guessed.
 
 mod controller;
+mod error;
 mod expansion;
 mod fast_template;
+mod functions;
 mod generators;
 mod lack;
+mod limits;
 mod parameters;
 mod patch;
 mod rolling_sync;
@@ -35,17 +38,18 @@ use serde::de::Error as _;
 use serde_json::{Map, Value};
 
 pub use self::controller::{ControllerParameters, ProgressiveSyncs};
-pub use self::expansion::{
-    Expansion, ExpansionError, Generated, GeneratedApplication, Limits, Undecided,
-};
+pub use self::error::ExpansionError;
+pub use self::expansion::{Expansion, Generated, GeneratedApplication, Undecided};
 pub use self::generators::git::{Checkout, Checkouts, NoCheckouts};
 use self::generators::{GeneratorEntry, Level};
 pub use self::lack::Lack;
+pub use self::limits::Limits;
 pub use self::rolling_sync::RollingSyncStep;
 use self::rolling_sync::RolloutStrategy;
 use self::schema::{APPLICATION, Mismatch, Names};
 use crate::kubernetes::Metadata;
-use crate::text::{StringMap, null_as_default, object, objects, optional_object, strings};
+use crate::kubernetes::StringMap;
+use golang::json::{null_as_default, object, objects, optional_object, strings};
 
 /// An ApplicationSet, the part of it that is read.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]

@@ -5,7 +5,7 @@
 //! the condition on it.
 
 use crate::application::{Application, ApplicationSource, SourceHydrator, Sources};
-use crate::destination::DestinationError;
+use crate::cluster::DestinationError;
 use crate::fleet::Fleet;
 use crate::project::Permissions;
 

@@ -3,21 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::cluster::Cluster;
-use crate::destination::Clusters;
-use crate::project::{
-    AppProject, AppProjectSpec, Permissions, ProjectDestination, ProjectMetadata, ProjectReading,
-};
-use crate::settings::{GlobalProject, Settings};
-
-/// A repository Secret that belongs to a project.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct ScopedRepository {
-    /// `data.url`.
-    pub url: String,
-    /// `data.project`.
-    pub project: String,
-}
+use crate::cluster::{Cluster, Clusters};
+use crate::project::{AppProject, EffectiveProject, GlobalProject, Permissions, ProjectReading};
+use crate::repository::ScopedRepository;
+use crate::settings::Settings;
 
 /// The objects that a [`Fleet`] is made of.
 #[derive(Clone, Debug, Default)]
@@ -32,97 +21,6 @@ pub struct Parts {
     pub repositories: Vec<ScopedRepository>,
     /// `argocd-cm`.
     pub settings: Settings,
-}
-
-/// A project as Argo CD puts it together: with what belongs to it, and with global projects.
-#[derive(Clone, Debug)]
-pub struct EffectiveProject {
-    /// Its own name and labels.
-    pub metadata: ProjectMetadata,
-    /// What it says, all in all.
-    pub spec: AppProjectSpec,
-    /// How much of each list there was when something had been added, in that order.
-    added: Vec<(Origin, Lengths)>,
-}
-
-/// Where an entry of a project comes from.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Origin {
-    /// It is written in the project.
-    Own,
-    /// A Secret of a repository or a cluster that belongs to the project.
-    Scoped,
-    /// The global project of this name.
-    Global(String),
-}
-
-/// A list of a project in which entries are told by their places.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum List {
-    /// `sourceRepos`.
-    SourceRepos,
-    /// `destinations`.
-    Destinations,
-    /// `clusterResourceWhitelist`.
-    ClusterResourceWhitelist,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Lengths {
-    source_repos: usize,
-    destinations: usize,
-    cluster_resource_whitelist: usize,
-}
-
-impl Lengths {
-    fn of(spec: &AppProjectSpec) -> Self {
-        Lengths {
-            source_repos: spec.source_repos.len(),
-            destinations: spec.destinations.len(),
-            cluster_resource_whitelist: spec.cluster_resource_whitelist.len(),
-        }
-    }
-
-    fn of_list(self, list: List) -> usize {
-        match list {
-            List::SourceRepos => self.source_repos,
-            List::Destinations => self.destinations,
-            List::ClusterResourceWhitelist => self.cluster_resource_whitelist,
-        }
-    }
-}
-
-impl EffectiveProject {
-    fn new(project: &AppProject) -> Self {
-        EffectiveProject {
-            metadata: project.metadata.clone(),
-            spec: project.spec.clone(),
-            added: vec![(Origin::Own, Lengths::of(&project.spec))],
-        }
-    }
-
-    fn note(&mut self, origin: Origin) {
-        self.added.push((origin, Lengths::of(&self.spec)));
-    }
-
-    /// Where an entry of a list comes from, and its place there.
-    pub fn origin(&self, list: List, index: usize) -> (&Origin, usize) {
-        let mut start = 0;
-        for (origin, lengths) in &self.added {
-            let end = lengths.of_list(list);
-            if index < end {
-                return (origin, index - start);
-            }
-            start = end;
-        }
-        (&Origin::Own, index)
-    }
-
-    /// Whether a global project of this name is part of it.
-    pub fn includes_global(&self, name: &str) -> bool {
-        let is = |origin: &Origin| matches!(origin, Origin::Global(global) if global == name);
-        self.added.iter().any(|(origin, _)| is(origin))
-    }
 }
 
 /// What Argo CD's controllers know, ready to be asked.
@@ -251,62 +149,9 @@ impl Parts {
         projects: &BTreeMap<&str, &AppProject>,
     ) -> EffectiveProject {
         let mut effective = EffectiveProject::new(project);
-        add_scoped(&mut effective.spec, &project.metadata.name, self);
-        effective.note(Origin::Scoped);
-        add_global(&mut effective, projects, &self.settings);
+        effective.add_scoped(&self.repositories, &self.clusters);
+        effective.add_global(&self.settings.global_projects, projects);
         effective
-    }
-}
-
-fn add_scoped(spec: &mut AppProjectSpec, project: &str, parts: &Parts) {
-    let repositories = parts
-        .repositories
-        .iter()
-        .filter(|repository| repository.project == project)
-        .map(|repository| repository.url.clone());
-    spec.source_repos.extend(repositories);
-    let own = parts
-        .clusters
-        .iter()
-        .filter(|cluster| cluster.project == project && !cluster.has_unreadable_config);
-    for cluster in own {
-        let destination = |namespace: &str| ProjectDestination {
-            server: cluster.server.clone(),
-            name: String::new(),
-            namespace: namespace.to_owned(),
-        };
-        if cluster.namespaces.is_empty() {
-            spec.destinations.push(destination("*"));
-        }
-        let namespaces = cluster.namespaces.iter();
-        spec.destinations
-            .extend(namespaces.map(|namespace| destination(namespace)));
-    }
-}
-
-fn add_global(
-    project: &mut EffectiveProject,
-    projects: &BTreeMap<&str, &AppProject>,
-    settings: &Settings,
-) {
-    for global in &settings.global_projects {
-        if global.project_name == project.metadata.name {
-            continue;
-        }
-        // Argo CD stops at the first selector that is invalid, and at the first selected global
-        // project that does not exist.
-        let Ok(selector) = &global.selector else {
-            return;
-        };
-        let labels = &project.metadata.labels;
-        if !selector.matches(|key| labels.get(key).map(String::as_str)) {
-            continue;
-        }
-        let Some(wider) = projects.get(global.project_name.as_str()) else {
-            return;
-        };
-        project.spec.merge(&wider.spec);
-        project.note(Origin::Global(global.project_name.clone()));
     }
 }
 

@@ -1,12 +1,13 @@
 //! The little of Kubernetes' own types that is read.
 
 mod selector;
+mod string_map;
 
+use golang::json::{Text, null_as_default, objects};
 use serde::Deserialize;
 
-use crate::text::{StringMap, Text, null_as_default, objects};
-
 pub use selector::{InvalidSelector, LabelSelector, LabelSelectorRequirement, Selector};
+pub use string_map::StringMap;
 
 /// The part of an object's `metadata` that is read.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]

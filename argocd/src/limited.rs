@@ -12,7 +12,7 @@ use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor,
 };
 
-use crate::go_template::Work;
+use golang::work::Work;
 
 /// Entries of a node of a `BTreeMap`, which are there as soon as the map has one.
 const NODE: usize = 11;

@@ -16,16 +16,17 @@ use std::process::ExitCode;
 
 use argocd::application::{Application, AutomatedSync, EnabledField};
 use argocd::application_set::{ApplicationSet, ExpansionError, Generated, Limits, NoCheckouts};
+use argocd::cluster::DestinationError;
 use argocd::cluster::config::{Login, LoginError};
 use argocd::cluster::{ClusterSecret, ClusterSecretError};
+use argocd::comparison::{ComparisonError, Hidden, IgnoreRules};
 use argocd::conditions::{Problem, conditions};
-use argocd::destination::DestinationError;
-use argocd::diff::{ComparisonError, Hidden, IgnoreRules};
-use argocd::fleet::{Fleet, Parts, ScopedRepository};
-use argocd::go_template::Work;
+use argocd::fleet::{Fleet, Parts};
 use argocd::names::{LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER, SECRET_TYPE_REPOSITORY};
 use argocd::project::{AppProject, Permissions, ResourceScope};
+use argocd::repository::ScopedRepository;
 use argocd::settings::Settings;
+use golang::work::Work;
 use serde_json::{Value, json};
 use suite::{Suite, without_messages};
 

@@ -9,10 +9,11 @@ use std::fs;
 use std::path::Path;
 
 use argocd::application::IgnoreDifference;
-use argocd::diff::{ComparisonError, IgnoreRules};
-use argocd::go_template::Work;
-use argocd::settings::{Customizations, Settings};
-use argocd::text::Text;
+use argocd::comparison::Customizations;
+use argocd::comparison::{ComparisonError, IgnoreRules};
+use argocd::settings::Settings;
+use golang::json::Text;
+use golang::work::Work;
 use serde_json::{Value, json};
 
 fn read(name: &str) -> String {

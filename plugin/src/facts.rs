@@ -11,9 +11,10 @@ use std::sync::Arc;
 
 use argocd::application::EnabledField;
 use argocd::application_set::ControllerParameters;
-use argocd::definition::InstalledApi;
-use argocd::fleet::{Fleet, Parts, ScopedRepository};
+use argocd::fleet::{Fleet, Parts};
 use argocd::project::ProjectReading;
+use argocd::repository::ScopedRepository;
+use argocd::settings::InstalledApi;
 use argocd::settings::Settings;
 use argocd::{AppProject, ApplicationSet, Cluster};
 use policy::gitops_policy::POLICY_NAME;

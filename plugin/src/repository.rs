@@ -13,7 +13,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use argocd::yaml;
+use golang::yaml;
 
 use self::exclusions::Exclusions;
 use self::files::{Location, Role, SourceFile};

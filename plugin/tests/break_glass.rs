@@ -488,7 +488,7 @@ fn what_acts_on_a_terminal_is_in_no_output() {
     }
     let json = run(&server, &["list", "-o", "json"]).json();
     assert_eq!(json["items"][0]["reason"], hostile);
-    let yaml = argocd::yaml::value(&run(&server, &["list", "-o", "yaml"]).stdout());
+    let yaml = golang::yaml::value(&run(&server, &["list", "-o", "yaml"]).stdout());
     assert_eq!(yaml.unwrap(), json);
 }
 
@@ -540,7 +540,7 @@ fn programs_get_a_versioned_object() {
     let json = grant(&server, &["-o", "json"]);
     timeless(|| assert_snapshot!(json.transcript()));
     let yaml = grant(&server, &["-o", "yaml", "--dry-run", "client"]);
-    let mut yaml = argocd::yaml::value(&yaml.stdout()).unwrap();
+    let mut yaml = golang::yaml::value(&yaml.stdout()).unwrap();
     yaml["expires"] = json.json()["expires"].clone();
     assert_eq!(yaml, json.json());
 }
@@ -1056,7 +1056,7 @@ fn overrides_are_listed_with_what_they_are_good_for() {
     assert_snapshot!("list_expired", list(&["--expired", "-o", "name"]));
     let json = run(&server, &["list", "-o", "json"]).json();
     let yaml = run(&server, &["list", "-o", "yaml"]).stdout();
-    assert_eq!(argocd::yaml::value(&yaml).unwrap(), json);
+    assert_eq!(golang::yaml::value(&yaml).unwrap(), json);
 }
 
 #[test]
@@ -1294,7 +1294,7 @@ fn what_is_missing_to_overrule_a_rule_is_told() {
         &answering(&answers),
         &[&arguments[..], &["-o", "yaml"]].concat(),
     );
-    assert_eq!(argocd::yaml::value(&yaml.stdout()).unwrap(), json.json());
+    assert_eq!(golang::yaml::value(&yaml.stdout()).unwrap(), json.json());
     let no_patch = [allowed(), allowed(), json!({"allowed": false})];
     let run = run(&answering(&no_patch), &arguments);
     assert_eq!(run.status(), 1);

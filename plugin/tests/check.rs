@@ -175,7 +175,7 @@ fn json_and_yaml_say_the_same() {
     let json = folder.run(&["check", "-o", "json"]);
     assert_snapshot!(json.transcript());
     let yaml = folder.run(&["check", "-o", "yaml"]);
-    assert_eq!(argocd::yaml::value(&yaml.stdout()).unwrap(), json.json());
+    assert_eq!(golang::yaml::value(&yaml.stdout()).unwrap(), json.json());
     assert_eq!(
         (yaml.status(), yaml.stderr()),
         (json.status(), json.stderr())

@@ -185,7 +185,7 @@ fn what_is_in_the_cluster_is_judged_as_files_are() {
     let name = check(&server, &["-o", "name"]);
     assert_snapshot!("violating_name", name.transcript());
     let yaml = check(&server, &["-o", "yaml"]).stdout();
-    assert_eq!(argocd::yaml::value(&yaml).unwrap(), json.json());
+    assert_eq!(golang::yaml::value(&yaml).unwrap(), json.json());
     for run in [table, wide, json, name] {
         assert!(!run.transcript().contains("hunter2"), "{}", run.stdout());
     }

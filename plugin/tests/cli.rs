@@ -267,7 +267,7 @@ fn the_examples_in_the_help_work() {
     use std::os::unix::fs::PermissionsExt;
 
     let server = ApiServer::start();
-    let object = |text: &str| argocd::yaml::value(text).unwrap();
+    let object = |text: &str| golang::yaml::value(text).unwrap();
     let sets = "/apis/argoproj.io/v1alpha1/applicationsets";
     server.lists(sets, &[object(APPLICATION_SET)]);
     server.lists(CLUSTERS, &[object(&cluster("prod-eu"))]);

@@ -100,7 +100,7 @@ fn each_application_has_the_verdict_that_it_would_get() {
     let json = preview(&folder, &["-o", "json"]);
     assert_snapshot!(json.transcript());
     let yaml = preview(&folder, &["-o", "yaml"]);
-    assert_eq!(argocd::yaml::value(&yaml.stdout()).unwrap(), json.json());
+    assert_eq!(golang::yaml::value(&yaml.stdout()).unwrap(), json.json());
     assert_snapshot!(preview(&folder, &["-o", "name"]).stdout(), @r"
     application.argoproj.io/cart-prod
     application.argoproj.io/cart-staging
@@ -251,7 +251,7 @@ fn one_more_cluster_of_the_platform() {
 /// Objects of YAML as an API server has them.
 #[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]
 fn stored(text: &str) -> Vec<Value> {
-    let documents = argocd::yaml::documents(text).map(|document| document.unwrap().value);
+    let documents = golang::yaml::documents(text).map(|document| document.unwrap().value);
     documents
         .map(|mut object| {
             let plain = object.as_object_mut().unwrap().remove("stringData");

@@ -134,5 +134,5 @@ fn a_document_says_the_same_with_what_would_act_escaped() {
     let expected: String = serde_json::from_str(&format!("\"{HOSTILE}\"")).unwrap();
     assert_eq!(json["findings"][0]["object"]["name"], expected);
     let yaml = folder.run(&["check", "-o", "yaml"]).stdout();
-    assert_eq!(argocd::yaml::value(&yaml).unwrap(), json);
+    assert_eq!(golang::yaml::value(&yaml).unwrap(), json);
 }

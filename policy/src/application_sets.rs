@@ -11,8 +11,8 @@ use argocd::Application;
 use argocd::application_set::{
     ApplicationSet, ExpansionError, Generated, GeneratedApplication, Limits, Undecided,
 };
-use argocd::diff::IgnoreRules;
-use argocd::go_template::Work;
+use argocd::comparison::IgnoreRules;
+use golang::work::Work;
 use serde_json::Value;
 
 use crate::break_glass::claim::inherited;

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use argocd::application::ApplicationDestination;
-use argocd::destination::DestinationError;
-use argocd::fleet::EffectiveProject;
-use argocd::glob::{Glob, Separators};
+use argocd::cluster::DestinationError;
+use argocd::kubernetes::StringMap;
 use argocd::kubernetes::{LabelSelector, LabelSelectorRequirement, Selector};
+use argocd::pattern::{Glob, Separators};
+use argocd::project::EffectiveProject;
 use argocd::project::{Permissions, ProjectDestination};
-use argocd::text::StringMap;
 use argocd::{AppProject, Application, Cluster, Fleet};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 
@@ -494,7 +494,7 @@ impl<'w> Witness<'w> {
             .collect();
         // In the template of an ApplicationSet that could not be expanded.
         let placeholder = [name, server, namespace]
-            .map(argocd::text::Text::as_str)
+            .map(golang::json::Text::as_str)
             .into_iter()
             .chain([application.spec.project()])
             .find(|text| has_placeholder(text));
@@ -558,7 +558,7 @@ impl<'w> Witness<'w> {
         let EffectiveProject { metadata, spec, .. } = project;
         let is_scoped = |cluster: &Cluster| cluster.project == metadata.name;
         // Nobody can say that it does not.
-        let reaches_all = spec.is_beyond_measure();
+        let reaches_all = spec.has_costly_patterns();
         let permissions = Permissions::read(spec, inventory.fleet.project_reading());
         let reach = (!reaches_all).then(|| permissions.reach());
         let may_reach = |cluster: &Cluster| {

@@ -3,9 +3,9 @@
 use argocd::ApplicationSet;
 use argocd::application_set::Limits;
 use argocd::cluster::ClusterSecret;
-use argocd::diff::IgnoreRules;
-use argocd::go_template::Work;
+use argocd::comparison::IgnoreRules;
 use argocd::names::DEFAULT_PROJECT;
+use golang::work::Work;
 
 use crate::application_sets::{Generations, Judged, Side};
 use crate::break_glass::claim::{Assessment, Generated, Overrides, settle};

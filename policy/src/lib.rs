@@ -11,6 +11,7 @@
 //! [`Inventory`]; nothing here does I/O or asks for the time.
 
 mod application_sets;
+mod breadth;
 pub mod break_glass;
 mod changes;
 pub mod environment;

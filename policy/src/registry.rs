@@ -89,7 +89,7 @@ mod tests {
     /// What a rule finds in the objects of an example, which are all there is. A GitOpsPolicy among
     /// them is the policy that counts. Of two with one name, the second replaces the first.
     fn findings(rule: &dyn Rule, example: &str) -> Vec<Finding> {
-        let objects: Vec<Value> = argocd::yaml::documents(example)
+        let objects: Vec<Value> = golang::yaml::documents(example)
             .map(|document| as_stored(document.unwrap().value))
             .collect();
         let of_kind = |kind: &str| -> Vec<&Value> {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use argocd::Application;
-use argocd::go_template::Work;
+use golang::work::Work;
 use serde::{Serialize, Serializer};
 
 use crate::break_glass::VERB;

@@ -1,7 +1,7 @@
 //! What a policy says about each rule, compiled: where it holds, what becomes of a finding, what
 //! is exempt.
 
-use argocd::glob::Glob;
+use argocd::pattern::Glob;
 
 use crate::environment::{Environments, Holds, compile_globs};
 use crate::gitops_policy::{Action, Exemption, GitOpsPolicySpec, InvalidPolicy};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use argocd::application::EnabledField;
 use argocd::application_set::ControllerParameters;
 use argocd::fleet::Parts;
-use argocd::parameters::ParametersConfigMap;
+use argocd::settings::ParametersConfigMap;
 use argocd::{AppProject, ApplicationSet, Cluster, Fleet};
 use base64::Engine as _;
 use policy::fan_out::{Change, FanOut};

@@ -8,129 +8,24 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::error::ExpansionError;
 use super::generators::git::Checkouts;
 use super::generators::{GeneratorEntry, Known, Level, Parameters};
 use super::lack::Lack;
+use super::limits::{ALIASES, Limits};
 use super::parameters::ParameterSet;
 use super::patch;
-use super::template::{
-    Bindings, Language, RenderError, RenderErrorReason, TextTemplate, Tree, memory, size,
-    size_of_members,
-};
+use super::template::{Bindings, Language, TextTemplate, Tree, memory, size, size_of_members};
 use super::{ApplicationSet, PATCH, Template};
 use crate::application::Application;
-use crate::destination::Clusters;
-use crate::go_template::{TemplateError, Work};
+use crate::cluster::Clusters;
 use crate::names::RESOURCES_FINALIZER;
-use crate::yaml;
-
-/// What expansions may take. Whoever may write an ApplicationSet can ask for any amount.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Generated Applications of one ApplicationSet, and parameter sets on the way to them.
-    pub applications: usize,
-    /// What is left of the work for all expansions together that share these limits.
-    pub work: Work,
-}
-
-impl Limits {
-    /// The most Applications that one ApplicationSet may generate here.
-    pub const APPLICATIONS: usize = 10_000;
-    /// Work for one answer: roughly the bytes that templates read and write. A processor does a hundred
-    /// million of them in a second.
-    pub const WORK: u64 = 256 << 20;
-    /// Memory for the parameter sets and the compiled templates of one ApplicationSet, in bytes.
-    pub const MEMORY: u64 = 32 << 20;
-}
-
-/// What anchors and aliases may add to YAML that an ApplicationSet brings, in nodes and bytes.
-pub(super) const ALIASES: usize = 64 * 1024;
+use golang::work::Work;
+use golang::yaml;
 
 /// What is charged for a generated Application beside its text, which is read back and judged by all
 /// rules.
 const APPLICATION_WORK: u64 = 4 * 1024;
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            applications: Limits::APPLICATIONS,
-            work: Work::new(Limits::WORK),
-        }
-    }
-}
-
-/// Why an ApplicationSet generates nothing.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum ExpansionError {
-    /// Argo CD fails as well, and then creates, changes and deletes nothing at all.
-    #[error("{message}")]
-    Fails {
-        /// JSON Pointer into the ApplicationSet.
-        field: String,
-        /// What is wrong.
-        message: String,
-    },
-    /// Two generated Applications have the same name, on which Argo CD gives up too.
-    #[error("two generated Applications are named {0}")]
-    DuplicateName(String),
-    /// More than is done here. Argo CD might go on.
-    #[error("more than {limit} {what}")]
-    TooMuch {
-        /// Of what.
-        what: &'static str,
-        /// The most of it.
-        limit: usize,
-    },
-    /// A template takes more work than is spent here. Argo CD might go on.
-    #[error("its templates take more work than is spent on them")]
-    TooMuchWork,
-    /// It depends on what is not known here.
-    #[error("{lacks} is not known here")]
-    Undecided {
-        /// JSON Pointer into the ApplicationSet.
-        field: String,
-        /// What would be needed.
-        lacks: String,
-    },
-}
-
-impl ExpansionError {
-    pub(super) fn fails(field: &str, message: impl fmt::Display) -> Self {
-        ExpansionError::Fails {
-            field: field.to_owned(),
-            message: message.to_string(),
-        }
-    }
-
-    /// A template below a field that cannot be rendered.
-    pub(super) fn render(field: &str, error: RenderError) -> Self {
-        let field = format!("{field}{}", error.field);
-        match error.reason {
-            RenderErrorReason::Fast(error) => ExpansionError::fails(&field, error),
-            RenderErrorReason::Go(error) => match error {
-                TemplateError::TooMuch(_) => ExpansionError::TooMuchWork,
-                TemplateError::Undecided(lacks) => ExpansionError::Undecided { field, lacks },
-                fails @ TemplateError::Fails(_) => ExpansionError::fails(&field, fails),
-            },
-        }
-    }
-
-    /// JSON Pointer into the ApplicationSet to what is wrong.
-    pub fn field(&self) -> &str {
-        match self {
-            ExpansionError::Fails { field, .. } | ExpansionError::Undecided { field, .. } => field,
-            ExpansionError::DuplicateName(_) => "/spec/template/metadata/name",
-            ExpansionError::TooMuch { .. } => "/spec/generators",
-            ExpansionError::TooMuchWork => "/spec/template",
-        }
-    }
-}
-
-impl From<TemplateError> for ExpansionError {
-    fn from(error: TemplateError) -> Self {
-        ExpansionError::render("/spec/goTemplateOptions", RenderError::from(error))
-    }
-}
 
 /// An entry of `generators` whose Applications are not known here.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -435,23 +330,6 @@ impl Templates<'_> {
     }
 }
 
-impl ExpansionError {
-    /// The same, of something that stands in something else.
-    pub(super) fn below(self, outer: &str) -> Self {
-        match self {
-            ExpansionError::Fails { field, message } => ExpansionError::Fails {
-                field: format!("{outer}{field}"),
-                message,
-            },
-            ExpansionError::Undecided { field, lacks } => ExpansionError::Undecided {
-                field: format!("{outer}{field}"),
-                lacks,
-            },
-            other => other,
-        }
-    }
-}
-
 impl Undecided {
     /// The same once more. It shares the template, but is judged by itself, and that is charged for.
     fn again(&self, language: &Language) -> Result<Self, ExpansionError> {
@@ -497,10 +375,7 @@ fn apply_patch(
     let value =
         yaml::value_within(text, ALIASES).map_err(|error| ExpansionError::fails(PATCH, error))?;
     let work = u64::try_from(size(&value)).unwrap_or(u64::MAX);
-    language
-        .work()
-        .spend(work)
-        .map_err(|error| ExpansionError::render(PATCH, RenderError::from(error)))?;
+    language.work().spend(work)?;
     patch::apply(application, value).map_err(|error| ExpansionError::fails(PATCH, error))
 }
 

@@ -21,16 +21,16 @@ use self::git::{Checkouts, GitGenerator};
 use self::list::ListGenerator;
 use self::matrix::{Child, MatrixGenerator};
 use self::merge::MergeGenerator;
-use super::expansion::ExpansionError;
+use super::error::ExpansionError;
 use super::lack::Lack;
 use super::parameters::ParameterSet;
 use super::template::{Bindings, Language, memory_of_members, size_of_members};
 use super::written::Written;
 use super::{Template, item_without_empty};
-use crate::destination::Clusters;
-use crate::go_template::Work;
+use crate::cluster::Clusters;
 use crate::kubernetes::{LabelSelector, Selector};
-use crate::text::{Text, null_as_default, optional_object};
+use golang::json::{Text, null_as_default, optional_object};
+use golang::work::Work;
 
 /// An entry of `generators`. It should have one generator; each that it has contributes. Two are equal if
 /// both ask for the same, whatever empty values Argo CD has written into one of them.

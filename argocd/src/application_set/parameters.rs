@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::go_template::{TemplateError, Work, format};
+use golang::fmt;
+use golang::template::TemplateError;
+use golang::work::Work;
 
 /// The parameters of one Application.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -219,7 +221,7 @@ fn printed(scalar: &Value) -> String {
     match scalar {
         Value::String(text) => text.clone(),
         Value::Bool(value) => value.to_string(),
-        Value::Number(number) => format::float(number.as_f64().unwrap_or_default()),
+        Value::Number(number) => fmt::float(number.as_f64().unwrap_or_default()),
         Value::Null | Value::Array(_) | Value::Object(_) => "<nil>".to_owned(),
     }
 }

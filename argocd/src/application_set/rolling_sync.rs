@@ -5,7 +5,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::text::{StringMap, null_as_default, objects, optional_object, strings};
+use crate::kubernetes::StringMap;
+use golang::json::{null_as_default, objects, optional_object, strings};
 
 /// `spec.strategy` of an ApplicationSet.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]

@@ -8,7 +8,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::go_json;
+use golang::json::members;
 
 /// What a field holds.
 pub(super) enum Schema {
@@ -374,7 +374,7 @@ fn find(
         Names::AnyCase => exact.or_else(|| {
             fields
                 .iter()
-                .find(|(field, _)| go_json::folds_to(name, field))
+                .find(|(field, _)| members::folds_to(name, field))
         }),
     }
 }

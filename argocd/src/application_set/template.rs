@@ -8,9 +8,12 @@ use std::cell::OnceCell;
 
 use serde_json::{Map, Value};
 
+use golang::template::{Engine, GoTemplate, Parameters, TemplateError};
+use golang::work::{TooMuchWork, Work};
+
 use super::fast_template::{FastTemplate, Unclosed};
+use super::functions::FUNCTIONS;
 use super::parameters::{ParameterSet, StringMaps};
-use crate::go_template::{Engine, GoTemplate, Parameters, TemplateError, Work};
 
 /// The language of an ApplicationSet's templates, and how much work is left.
 pub(super) struct Language {
@@ -43,6 +46,12 @@ pub(super) enum RenderErrorReason {
 impl From<TemplateError> for RenderError {
     fn from(error: TemplateError) -> Self {
         RenderError::new(error)
+    }
+}
+
+impl From<TooMuchWork> for RenderError {
+    fn from(error: TooMuchWork) -> Self {
+        RenderError::new(TemplateError::from(error))
     }
 }
 
@@ -165,8 +174,8 @@ impl Language {
             .chain(["missingkey=error".to_owned()])
             .collect();
         Ok(Language {
-            engine: Some(Engine::new(options, work.clone())?),
-            strict: Some(Engine::new(&strict, work.clone())?),
+            engine: Some(Engine::new(options, &FUNCTIONS, work.clone())?),
+            strict: Some(Engine::new(&strict, &FUNCTIONS, work.clone())?),
             work,
         })
     }
@@ -329,9 +338,7 @@ impl Language {
 
     fn spend(&self, amount: usize) -> Result<(), RenderError> {
         let amount = u64::try_from(amount).unwrap_or(u64::MAX);
-        self.work
-            .spend(amount.saturating_add(1))
-            .map_err(RenderError::new)
+        Ok(self.work.spend(amount.saturating_add(1))?)
     }
 }
 

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::Cluster;
 use crate::fleet::{Fleet, Parts};
-use crate::go_template::Work;
 use crate::names::RESOURCES_FINALIZER;
+use golang::work::Work;
 
 fn cluster(name: &str, labels: &[(&str, &str)]) -> Cluster {
     Cluster {

@@ -9,8 +9,8 @@ use serde::de::{
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::go_template::Work;
 use crate::limited;
+use golang::work::Work;
 
 /// How deep JSON may be nested, as anywhere else.
 const DEPTH_LIMIT: usize = 127;

@@ -11,9 +11,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::pem;
 use super::secret_string::SecretString;
-use crate::go_json::{Members, Spelling, fold};
+use golang::json::members::{Members, Spelling, fold};
+use golang::pem;
 
 /// What a `config` says, as Argo CD reads it (Argo CD 3.5, `ClusterConfig`).
 #[expect(

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::text::{null_as_default, objects, string_map, strings};
+use golang::json::{null_as_default, objects, string_map, strings};
 
 /// A selector on labels as it is written, `metav1.LabelSelector`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]

@@ -6,12 +6,14 @@
 use std::collections::HashSet;
 use std::hash::Hash;
 
-use crate::glob::Glob;
-use crate::overlap::{Overlap, Pattern, Texts, overlaps};
-use crate::path_glob::PathGlob;
+use golang::path::PathGlob;
 
+use super::destinations::{DestinationPattern, Effect, Matches, permit};
+use super::permissions::Permissions;
 use super::resources::ClusterPattern;
-use super::{DestinationPattern, Effect, Matches, Permissions, SourcePattern, permit};
+use super::sources::SourcePattern;
+use crate::pattern::Glob;
+use crate::pattern::overlap::{Overlap, Pattern, Texts, overlaps};
 
 /// How many steps of patterns a comparison may take.
 const WORK: usize = 2_000_000;

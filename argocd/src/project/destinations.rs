@@ -1,19 +1,20 @@
 //! `spec.destinations`: which clusters and namespaces.
 
 use crate::cluster::Cluster;
-use crate::glob::{Glob, Separators};
+use crate::pattern::{Glob, Separators};
 
-use super::{ProjectDestination, ProjectReading};
+use super::spec::{ProjectDestination, ProjectReading};
 
 /// A glob that a leading `!` turns round.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct Negatable {
-    pub(crate) excludes: bool,
-    pub(crate) glob: Glob,
+pub struct Negatable {
+    pub(super) excludes: bool,
+    pub(super) glob: Glob,
 }
 
 impl Negatable {
-    pub(crate) fn new(pattern: &str) -> Self {
+    /// Compiles it.
+    pub fn new(pattern: &str) -> Self {
         let (excludes, pattern) = match pattern.strip_prefix('!') {
             Some(excluded) => (true, excluded),
             None => (false, pattern),
@@ -24,35 +25,39 @@ impl Negatable {
         }
     }
 
-    pub(crate) fn matches(&self, text: &str) -> bool {
+    /// Whether it matches, turned round where it excludes.
+    pub fn matches(&self, text: &str) -> bool {
         self.turned(self.glob.matches(text))
     }
 
     /// What it says of a text that its glob matches, or not.
-    pub(crate) fn turned(&self, matches: bool) -> bool {
+    pub(super) fn turned(&self, matches: bool) -> bool {
         matches != self.excludes
     }
 }
 
 /// An entry, compiled.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct DestinationPattern {
-    pub(crate) server: Negatable,
-    pub(crate) name: Negatable,
-    pub(crate) namespace: Negatable,
+pub struct DestinationPattern {
+    /// The cluster's server.
+    pub server: Negatable,
+    /// The cluster's name.
+    pub name: Negatable,
+    /// The namespace.
+    pub namespace: Negatable,
 }
 
 /// Whether the three patterns of an entry match. A cluster without a name matches none for one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Matches {
-    pub(crate) name: bool,
-    pub(crate) server: bool,
-    pub(crate) namespace: bool,
+pub(super) struct Matches {
+    pub(super) name: bool,
+    pub(super) server: bool,
+    pub(super) namespace: bool,
 }
 
 /// What an entry says of a cluster and a namespace.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Effect {
+pub(super) enum Effect {
     Permits,
     /// Whatever others permit.
     Excludes,
@@ -60,7 +65,7 @@ pub(crate) enum Effect {
 }
 
 impl DestinationPattern {
-    pub(crate) fn new(destination: &ProjectDestination) -> Self {
+    pub(super) fn new(destination: &ProjectDestination) -> Self {
         DestinationPattern {
             server: Negatable::new(&destination.server),
             name: Negatable::new(&destination.name),
@@ -69,7 +74,7 @@ impl DestinationPattern {
     }
 
     /// Whether it is about a cluster, as far as that decides.
-    pub(crate) fn matches_of(&self, cluster: &Cluster, namespace: bool) -> Matches {
+    pub(super) fn matches_of(&self, cluster: &Cluster, namespace: bool) -> Matches {
         let is = |pattern: &Negatable, text: &str| !text.is_empty() && pattern.matches(text);
         Matches {
             name: is(&self.name, &cluster.name),
@@ -79,7 +84,7 @@ impl DestinationPattern {
     }
 
     /// What follows from what matches (Argo CD 3.5 and 3.6, `isDestinationMatched`).
-    pub(crate) fn effect(&self, matches: Matches, reading: ProjectReading) -> Effect {
+    pub(super) fn effect(&self, matches: Matches, reading: ProjectReading) -> Effect {
         let Matches {
             name,
             server,
@@ -102,7 +107,7 @@ impl DestinationPattern {
     }
 
     /// The same of a cluster and a namespace.
-    pub(crate) fn effect_on(
+    pub(super) fn effect_on(
         &self,
         cluster: &Cluster,
         namespace: &str,
@@ -114,7 +119,7 @@ impl DestinationPattern {
 }
 
 /// Whether what all entries say comes to permission: one permits, and none excludes.
-pub(crate) fn permit(effects: impl IntoIterator<Item = Effect>) -> bool {
+pub(super) fn permit(effects: impl IntoIterator<Item = Effect>) -> bool {
     let mut permitted = false;
     for effect in effects {
         match effect {

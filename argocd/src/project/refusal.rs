@@ -2,11 +2,13 @@
 //!
 //! Argo CD says only that nothing matches. What is here is for people, and decides on nothing.
 
+use super::destinations::{DestinationPattern, Effect};
+use super::permissions::Permissions;
+use super::sources::{self, SourcePattern};
+use super::spec::ProjectDestination;
 use crate::cluster::Cluster;
-use crate::git_url;
-use crate::glob::{Glob, Separators};
-
-use super::{DestinationPattern, Effect, Permissions, ProjectDestination, SourcePattern, sources};
+use crate::pattern::{Glob, Separators};
+use crate::repository::git_url;
 
 /// Why a repository is not permitted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

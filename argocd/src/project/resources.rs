@@ -1,38 +1,8 @@
 //! Which kinds of resources a project permits.
 
-use serde::Deserialize;
+use golang::path::PathGlob;
 
-use crate::path_glob::PathGlob;
-use crate::text::null_as_default;
-
-use super::AppProjectSpec;
-
-/// An entry of `namespaceResourceWhitelist` or `namespaceResourceBlacklist`.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(default)]
-pub struct GroupKind {
-    /// Glob on the API group; empty for the core group.
-    #[serde(deserialize_with = "null_as_default")]
-    pub group: String,
-    /// Glob on the kind.
-    #[serde(deserialize_with = "null_as_default")]
-    pub kind: String,
-}
-
-/// An entry of `clusterResourceWhitelist` or `clusterResourceBlacklist`.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(default)]
-pub struct ClusterResourceRestrictionItem {
-    /// Glob on the API group; empty for the core group.
-    #[serde(deserialize_with = "null_as_default")]
-    pub group: String,
-    /// Glob on the kind.
-    #[serde(deserialize_with = "null_as_default")]
-    pub kind: String,
-    /// Glob on the object's name; empty for any name.
-    #[serde(deserialize_with = "null_as_default")]
-    pub name: String,
-}
+use super::spec::{AppProjectSpec, ClusterResourceRestrictionItem, GroupKind};
 
 /// The scope of a resource. Only what is cluster-scoped is also judged by its name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,12 +18,12 @@ pub enum ResourceScope<'r> {
 
 /// The lists of a project, compiled.
 #[derive(Clone, Debug)]
-pub(crate) struct ResourceLists {
+pub(super) struct ResourceLists {
     /// `None` is every kind, an empty list is none.
     namespace_whitelist: Option<Vec<KindPattern>>,
     namespace_blacklist: Vec<KindPattern>,
-    pub(crate) cluster_whitelist: Vec<ClusterPattern>,
-    pub(crate) cluster_blacklist: Vec<ClusterPattern>,
+    pub(super) cluster_whitelist: Vec<ClusterPattern>,
+    pub(super) cluster_blacklist: Vec<ClusterPattern>,
 }
 
 impl ResourceLists {
@@ -73,7 +43,7 @@ impl ResourceLists {
         }
     }
 
-    pub(crate) fn permit(&self, group: &str, kind: &str, scope: ResourceScope<'_>) -> bool {
+    pub(super) fn permit(&self, group: &str, kind: &str, scope: ResourceScope<'_>) -> bool {
         match scope {
             ResourceScope::Namespaced => {
                 let listed =
@@ -91,10 +61,11 @@ impl ResourceLists {
     }
 }
 
+/// A group and a kind, compiled.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct KindPattern {
-    pub(crate) group: PathGlob,
-    pub(crate) kind: PathGlob,
+pub struct KindPattern {
+    pub(super) group: PathGlob,
+    pub(super) kind: PathGlob,
 }
 
 impl KindPattern {
@@ -105,16 +76,17 @@ impl KindPattern {
         }
     }
 
-    pub(crate) fn matches(&self, group: &str, kind: &str) -> bool {
+    pub(super) fn matches(&self, group: &str, kind: &str) -> bool {
         self.kind.matches(kind) && self.group.matches(group)
     }
 }
 
+/// A cluster-scoped kind and a name, compiled.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct ClusterPattern {
-    pub(crate) kind: KindPattern,
+pub struct ClusterPattern {
+    pub(super) kind: KindPattern,
     /// `None` is any name.
-    pub(crate) name: Option<PathGlob>,
+    pub(super) name: Option<PathGlob>,
 }
 
 impl ClusterPattern {
@@ -125,7 +97,8 @@ impl ClusterPattern {
         }
     }
 
-    pub(crate) fn matches(&self, group: &str, kind: &str, name: &str) -> bool {
+    /// Whether it is one of these.
+    pub fn matches(&self, group: &str, kind: &str, name: &str) -> bool {
         self.kind.matches(group, kind) && self.name.as_ref().is_none_or(|glob| glob.matches(name))
     }
 }

@@ -3,9 +3,8 @@
 
 use fancy_regex::{Regex, RegexBuilder};
 
-use crate::glob::{Glob, Separators};
-
-use super::{ProjectReading, dotnet};
+use super::spec::ProjectReading;
+use crate::pattern::{Glob, Separators, dotnet};
 
 /// How often a regular expression of a project may try again before it counts as not matching.
 /// Namespace names have 63 characters at most, so an expression that needs more is pathological.

@@ -1,21 +1,23 @@
 //! `spec.sourceRepos`: which repositories.
 
-use crate::git_url;
-use crate::glob::{Glob, Separators};
+use crate::pattern::{Glob, Separators};
+use crate::repository::git_url;
 
 /// An entry, compiled.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) enum SourcePattern {
+pub enum SourcePattern {
     /// `*` alone.
     Everything,
+    /// What it matches is permitted.
     Include(Glob),
+    /// What it matches is excluded, and the rest permitted.
     Exclude(Glob),
 }
 
 impl SourcePattern {
     /// What counts is what is left once the pattern is normalised: ` *`, `ssh://*` and `*.git`
     /// also are `*`, which stands for everything, and ` !a` excludes.
-    pub(crate) fn new(pattern: &str) -> Self {
+    pub(super) fn new(pattern: &str) -> Self {
         let normalized = normalize(pattern);
         let glob = |pattern| Glob::new(pattern, Separators::Slash);
         match normalized.strip_prefix('!') {
@@ -27,17 +29,17 @@ impl SourcePattern {
 
     /// Whether it permits what nothing else says anything about: an exclusion permits what it does not
     /// exclude.
-    pub(crate) fn permits_the_rest(&self) -> bool {
+    pub fn permits_the_rest(&self) -> bool {
         !matches!(self, SourcePattern::Include(_))
     }
 
-    pub(crate) fn excludes(&self) -> bool {
+    pub(super) fn excludes(&self) -> bool {
         matches!(self, SourcePattern::Exclude(_))
     }
 }
 
 /// A pattern as it is compared, with the `!` that excludes.
-pub(crate) fn normalize(pattern: &str) -> String {
+pub(super) fn normalize(pattern: &str) -> String {
     match pattern.strip_prefix('!') {
         Some(excluded) => format!("!{}", git_url::normalize(excluded)),
         None => git_url::normalize(pattern),
@@ -52,7 +54,7 @@ pub fn is_unparsable(pattern: &str) -> bool {
 }
 
 /// Whether a repository, normalised, may be used by entries of this list.
-pub(crate) fn permit<'p>(patterns: impl IntoIterator<Item = &'p SourcePattern>, url: &str) -> bool {
+pub(super) fn permit<'p>(patterns: impl IntoIterator<Item = &'p SourcePattern>, url: &str) -> bool {
     let mut permitted = false;
     for pattern in patterns {
         match pattern {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use argocd::parameters::ParametersConfigMap;
+use argocd::settings::ParametersConfigMap;
 use argocd::settings::SettingsConfigMap;
 use argocd::{AppProject, ApplicationSet, RepositorySecret};
 use policy::GitOpsPolicy;

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use argocd::definition::InstalledApi;
 use argocd::names::{
     APPLICATION_DEFINITION, GROUP, LABEL_SECRET_TYPE, PARAMETERS_CONFIG_MAP, SECRET_TYPE_CLUSTER,
     SECRET_TYPE_REPOSITORY, SETTINGS_CONFIG_MAP, VERSION,
 };
-use argocd::parameters::ParametersConfigMap;
+use argocd::settings::InstalledApi;
+use argocd::settings::ParametersConfigMap;
 use argocd::settings::SettingsConfigMap;
 use argocd::{AppProject, ApplicationSet, ClusterSecret, RepositorySecret};
 use kube::api::ApiResource;

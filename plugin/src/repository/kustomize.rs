@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use argocd::yaml;
+use golang::yaml;
 use serde_json::Value;
 
 /// The names that Kustomize looks for.

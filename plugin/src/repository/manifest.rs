@@ -7,9 +7,9 @@ use argocd::names::{
     LABEL_SECRET_TYPE, PARAMETERS_CONFIG_MAP, SECRET_TYPE_CLUSTER, SECRET_TYPE_REPOSITORY,
     SETTINGS_CONFIG_MAP,
 };
-use argocd::yaml::{Document, Lines};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use golang::yaml::{Document, Lines};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use argocd::yaml;
+use golang::yaml;
 
 use super::files;
 

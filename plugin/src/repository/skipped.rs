@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use argocd::yaml;
+use golang::yaml;
 use serde_json::Value;
 
 use super::files::name_of;

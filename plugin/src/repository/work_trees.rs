@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 
+use argocd::application::revision::{RepositoryKind, Revision};
 use argocd::application_set::{Checkout, Checkouts};
-use argocd::git_url;
-use argocd::revision::{RepositoryKind, Revision};
+use argocd::repository::git_url;
 use ignore::WalkBuilder;
 
 use super::files::{STANDARD_INPUT, name_of};

@@ -1,8 +1,8 @@
 use std::collections::HashSet;
 
 use argocd::Application;
+use argocd::application::revision::is_commit;
 use argocd::application::{Sources, SyncOperation};
-use argocd::revision::is_commit;
 
 use crate::finding::shorten;
 use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};

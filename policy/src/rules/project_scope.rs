@@ -1,8 +1,8 @@
 use std::collections::HashSet;
 
 use argocd::application::SyncOperation;
+use argocd::cluster::DestinationError;
 use argocd::conditions::{Condition, Problem, conditions, repository_condition};
-use argocd::destination::DestinationError;
 use argocd::project::{
     DestinationRefusal, Difference, Permissions, ProjectReading, SourceRefusal, is_unparsable,
 };
@@ -448,7 +448,7 @@ fn warn_of_exclusions(project: &AppProject, inventory: &Inventory, findings: &mu
         let items = spec.destinations.iter().enumerate();
         items.filter(|(_, item)| is_told(&item.name, &item.namespace))
     };
-    if exclusions().next().is_none() || spec.is_beyond_measure() {
+    if exclusions().next().is_none() || spec.has_costly_patterns() {
         return;
     }
     let [until, since] = [ProjectReading::UpTo35, ProjectReading::Since36]

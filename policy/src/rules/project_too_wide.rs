@@ -1,9 +1,9 @@
-use argocd::breadth::Breadth;
-use argocd::fleet::{EffectiveProject, List, Origin};
 use argocd::names::DEFAULT_PROJECT;
 use argocd::project::{AppProjectSpec, Permissions, ProjectReading};
+use argocd::project::{EffectiveProject, List, Origin};
 use argocd::{AppProject, Cluster};
 
+use crate::breadth::{self, Breadth, is_of_any_namespace};
 use crate::environment::{Belonging, Membership, place_of_cluster};
 use crate::finding::{Level, shorten};
 use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};
@@ -217,7 +217,7 @@ impl Judged<'_> {
             return;
         };
         let spec = &self.project.spec;
-        if spec.is_beyond_measure() {
+        if spec.has_costly_patterns() {
             let message = "more wildcards than are judged";
             findings.deny("/spec", message, "list what it needs by name");
             return;
@@ -339,7 +339,7 @@ impl Judged<'_> {
 
     fn is_no_longer_bounded(&self, list: List) -> bool {
         self.before.as_ref().is_some_and(|before| {
-            !before.spec.is_beyond_measure() && {
+            !before.spec.has_costly_patterns() && {
                 let permissions = Permissions::read(&before.spec, self.reading);
                 breadth(&permissions, list) == Breadth::Bounded
             }
@@ -360,9 +360,9 @@ fn is_made_by_argo_cd(project: &AppProject, context: &Context<'_>) -> bool {
 
 fn breadth(permissions: &Permissions, list: List) -> Breadth {
     match list {
-        List::SourceRepos => permissions.breadth_of_sources(TOLD),
-        List::Destinations => permissions.breadth_of_destinations(TOLD),
-        List::ClusterResourceWhitelist => permissions.breadth_of_cluster_resources(TOLD),
+        List::SourceRepos => breadth::of_sources(permissions, TOLD),
+        List::Destinations => breadth::of_destinations(permissions, TOLD),
+        List::ClusterResourceWhitelist => breadth::of_cluster_resources(permissions, TOLD),
     }
 }
 
@@ -465,7 +465,7 @@ fn permits(list: List, entry: &str, what: &str) -> String {
 
 fn warn_of_namespaces(project: &EffectiveProject, context: &Context<'_>, findings: &mut Findings) {
     let spec = &project.spec;
-    if spec.is_beyond_measure() {
+    if spec.has_costly_patterns() {
         return;
     }
     let is_production = |cluster: &&Cluster| {
@@ -476,7 +476,7 @@ fn warn_of_namespaces(project: &EffectiveProject, context: &Context<'_>, finding
     let clusters = context.inventory.fleet.clusters.iter();
     let production: Vec<&Cluster> = clusters.filter(is_production).collect();
     let permissions = Permissions::read(spec, context.inventory.fleet.project_reading());
-    let of_any_cluster = match permissions.breadth_of_destinations(spec.destinations.len()) {
+    let of_any_cluster = match breadth::of_destinations(&permissions, spec.destinations.len()) {
         Breadth::Entries(places) => places,
         Breadth::Bounded | Breadth::Together => Vec::new(),
     };
@@ -485,7 +485,7 @@ fn warn_of_namespaces(project: &EffectiveProject, context: &Context<'_>, finding
         *origin == Origin::Own && of_any_cluster.binary_search(index).is_err()
     });
     let whole = own
-        .filter(|(_, item)| item.permits_any_namespace())
+        .filter(|(_, item)| is_of_any_namespace(item))
         .filter_map(|(index, _)| {
             let is_about = |cluster: &&&Cluster| permissions.entry_is_about(index, cluster);
             let reached = production.iter().find(is_about);

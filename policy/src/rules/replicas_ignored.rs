@@ -1,9 +1,9 @@
 use std::collections::BTreeSet;
 
 use argocd::Application;
-use argocd::diff::{ComparisonError, Hidden, IgnoreRules};
-use argocd::go_template::Work;
+use argocd::comparison::{ComparisonError, Hidden, IgnoreRules};
 use argocd::names::RESPECT_IGNORE_DIFFERENCES;
+use golang::work::Work;
 use serde_json::{Value, json};
 
 use crate::finding::shorten;
@@ -266,7 +266,7 @@ fn misspelt_option<'a>(application: &'a Application<'_>) -> Option<(usize, &'a s
     let wanted = plain(RESPECT_IGNORE_DIFFERENCES);
     let name = wanted.trim_end_matches("true");
     let options = &application.spec.sync_policy().sync_options;
-    let mut options = options.iter().map(argocd::text::Text::as_str).enumerate();
+    let mut options = options.iter().map(golang::json::Text::as_str).enumerate();
     options.find(|(_, option)| {
         let plain = plain(option);
         plain == wanted || plain == name

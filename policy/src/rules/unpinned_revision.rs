@@ -1,6 +1,6 @@
 use argocd::Application;
+use argocd::application::revision::{RepositoryKind, Revision};
 use argocd::application::{ApplicationSource, Sources};
-use argocd::revision::{RepositoryKind, Revision};
 
 use crate::environment::Membership;
 use crate::finding::shorten;

@@ -10,7 +10,7 @@ use argocd::application_set::{
     ApplicationSet, Checkout, Checkouts, ExpansionError, Generated, Limits,
 };
 use argocd::fleet::{Fleet, Parts};
-use argocd::go_template::Work;
+use golang::work::Work;
 use serde_json::{Value, json};
 
 /// Enough for anything sensible, and little enough for thousands of runs in a second.

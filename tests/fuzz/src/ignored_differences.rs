@@ -1,10 +1,10 @@
 //! What jq paths and JSON Pointers take out of an object.
 
 use argocd::application::IgnoreDifference;
-use argocd::diff::{ComparisonError, IgnoreRules};
-use argocd::go_template::Work;
-use argocd::settings::Customizations;
-use argocd::text::Text;
+use argocd::comparison::Customizations;
+use argocd::comparison::{ComparisonError, IgnoreRules};
+use golang::json::Text;
+use golang::work::Work;
 use serde_json::Value;
 
 /// The object where the input brings none.

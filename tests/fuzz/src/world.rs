@@ -5,7 +5,8 @@ use std::sync::{Arc, LazyLock};
 
 use argocd::application::EnabledField;
 use argocd::cluster::Cluster;
-use argocd::fleet::{Parts, ScopedRepository};
+use argocd::fleet::Parts;
+use argocd::repository::ScopedRepository;
 use argocd::settings::Settings;
 use argocd::{AppProject, ApplicationSet, Fleet};
 use policy::{Completeness, GitOpsPolicySpec, Inventory};

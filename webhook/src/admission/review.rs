@@ -11,10 +11,10 @@
 use std::fmt;
 
 use argocd::cluster::ClusterSecret;
-use argocd::go_template::Work;
 use argocd::limited::Limited;
-use argocd::text::Text;
 use argocd::{AppProject, Application, ApplicationSet};
+use golang::json::Text;
+use golang::work::Work;
 use policy::finding::shorten;
 use policy::{Object, Propagation};
 use serde::Deserialize;

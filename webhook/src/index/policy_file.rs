@@ -68,7 +68,7 @@ pub fn read(path: &Path) -> Result<Box<GitOpsPolicySpec>, PolicyFileError> {
 }
 
 fn parse(text: &str) -> Result<GitOpsPolicySpec, Box<dyn std::error::Error + Send + Sync>> {
-    let policy: GitOpsPolicy = serde_json::from_value(argocd::yaml::value(text)?)?;
+    let policy: GitOpsPolicy = serde_json::from_value(golang::yaml::value(text)?)?;
     match policy.metadata.name.as_deref() {
         None | Some(POLICY_NAME) => Ok(policy.spec),
         Some(name) => Err(format!("its name is {name:?}, and only {POLICY_NAME:?} counts").into()),

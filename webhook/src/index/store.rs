@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use argocd::application::EnabledField;
-use argocd::definition::InstalledApi;
 use argocd::fleet::Parts;
-use argocd::parameters::ParametersConfigMap;
 use argocd::project::ProjectReading;
+use argocd::settings::InstalledApi;
+use argocd::settings::ParametersConfigMap;
 use argocd::{Fleet, Namespaces};
 use kube::runtime::watcher::Event;
 use policy::gitops_policy::{InvalidPolicy, POLICY_NAME};

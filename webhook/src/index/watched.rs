@@ -9,9 +9,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use argocd::cluster::ClusterSecret;
-use argocd::definition::{DefinitionError, InstalledApi};
-use argocd::fleet::ScopedRepository;
-use argocd::parameters::ParametersConfigMap;
+use argocd::repository::ScopedRepository;
+use argocd::settings::ParametersConfigMap;
+use argocd::settings::{DefinitionError, InstalledApi};
 use argocd::settings::{Settings, SettingsConfigMap};
 use argocd::{AppProject, ApplicationSet, Cluster, RepositorySecret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;

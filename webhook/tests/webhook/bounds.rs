@@ -398,7 +398,7 @@ fn what_requests_may_take_fits_into_the_deployments_memory() {
         env!("CARGO_MANIFEST_DIR"),
         "/../manifests/base/deployment.yaml"
     );
-    let deployment = argocd::yaml::value(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let deployment = golang::yaml::value(&std::fs::read_to_string(path).unwrap()).unwrap();
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
     let limit = container["resources"]["limits"]["memory"].as_str().unwrap();
     let limit: u64 = limit.strip_suffix("Mi").unwrap().parse().unwrap();

@@ -6,14 +6,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{Known, Outside, Template};
-use crate::application_set::expansion::ExpansionError;
+use crate::application_set::error::ExpansionError;
+use crate::application_set::functions::sanitize_name;
 use crate::application_set::lack::Lack;
 use crate::application_set::parameters::ParameterSet;
 use crate::cluster::Cluster;
-use crate::go_template::sanitize_name;
 use crate::kubernetes::{LabelSelector, Selector};
 use crate::names::{IN_CLUSTER_NAME, IN_CLUSTER_SERVER, LABEL_SECRET_TYPE};
-use crate::text::{null_as_default, object, string_map};
+use golang::json::{null_as_default, object, string_map};
 
 /// The `clusters` generator.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]

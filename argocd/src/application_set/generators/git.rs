@@ -9,14 +9,15 @@ use serde_json::{Map, Value};
 
 use self::path_spec::PathSpec;
 use super::{Known, Outside, Parameters, Template};
-use crate::application_set::expansion::{ALIASES, ExpansionError};
+use crate::application_set::error::ExpansionError;
+use crate::application_set::functions::sanitize_name;
 use crate::application_set::lack::Lack;
+use crate::application_set::limits::ALIASES;
 use crate::application_set::parameters::{ParameterSet, flatten};
 use crate::application_set::template::size;
-use crate::go_template::sanitize_name;
-use crate::path_glob::PathGlob;
-use crate::text::{null_as_default, objects, string_map};
-use crate::yaml;
+use golang::json::{null_as_default, objects, string_map};
+use golang::path::PathGlob;
+use golang::yaml;
 
 /// The Git repositories whose content is at hand.
 pub trait Checkouts {

@@ -4,13 +4,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{Known, Template};
-use crate::application_set::expansion::{ALIASES, ExpansionError};
+use crate::application_set::error::ExpansionError;
+use crate::application_set::limits::ALIASES;
 use crate::application_set::parameters::ParameterSet;
 use crate::application_set::template::size;
 use crate::application_set::written::WrittenList;
 use crate::limited;
-use crate::text::null_as_default;
-use crate::yaml;
+use golang::json::null_as_default;
+use golang::yaml;
 
 /// The `list` generator.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]

@@ -7,12 +7,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{GeneratorEntry, Known, Level, Parameters, Template};
-use crate::application_set::expansion::{ExpansionError, Limits};
+use crate::application_set::error::ExpansionError;
+use crate::application_set::limits::Limits;
 use crate::application_set::parameters::ParameterSet;
 use crate::application_set::template::{Bindings, Tree};
 use crate::application_set::written::Written;
-use crate::go_template::Work;
-use crate::text::null_as_default;
+use golang::json::null_as_default;
+use golang::work::Work;
 
 /// Where the first generator stands.
 const FIRST: &str = "/matrix/generators/0";

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::matrix::Child;
 use super::{Known, Level, Parameters, Template};
-use crate::application_set::expansion::ExpansionError;
+use crate::application_set::error::ExpansionError;
 use crate::application_set::parameters::ParameterSet;
-use crate::text::{null_as_default, strings};
+use golang::json::{null_as_default, strings};
 
 /// The `merge` generator.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
