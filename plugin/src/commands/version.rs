@@ -3,11 +3,11 @@
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use crate::argocd_namespace::ArgoCdNamespace;
 use crate::cluster_access::{ApiServer, ClusterArgs, Objects, block_on};
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
 use crate::facts::live::resource;
+use crate::namespaces::NamespaceArgs;
 use crate::output::{self, table};
 
 /// Print the version of this program, of the webhook and of Argo CD
@@ -32,7 +32,7 @@ pub(crate) struct VersionArgs {
     output: VersionFormat,
 
     #[command(flatten)]
-    namespace: ArgoCdNamespace,
+    namespaces: NamespaceArgs,
 
     #[command(flatten)]
     cluster: ClusterArgs,
@@ -130,7 +130,7 @@ impl VersionReport {
         };
         self.webhook = self.find(&server, WEBHOOK_NAMESPACE, WEBHOOK).await;
         self.argocd = self
-            .find(&server, args.namespace.name(), ARGO_CD_SERVER)
+            .find(&server, args.namespaces.of_deployments(), ARGO_CD_SERVER)
             .await;
     }
 
