@@ -33,6 +33,7 @@ spec:
 ";
 
 /// An API server on which each command finds something to do, in the namespaces argocd and shop.
+#[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]
 fn server() -> ApiServer {
     let server = ApiServer::start();
     let application = |namespace: &str| {

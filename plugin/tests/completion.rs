@@ -28,6 +28,7 @@ users:
 ";
 
 /// The candidates, without their help, and without flags.
+#[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]
 fn complete(folder: &Folder, words: &[&str]) -> Vec<String> {
     let completer = folder.path().join("kubectl_complete-gitops");
     if !completer.exists() {

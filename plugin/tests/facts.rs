@@ -97,6 +97,7 @@ fn check(server: &ApiServer, files: &[(&str, &str)], arguments: &[&str]) -> Ran 
 }
 
 /// `(level, rule)` of all findings.
+#[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]
 fn found(run: &Ran) -> Vec<(String, String)> {
     let report = run.json();
     let findings = report["findings"].as_array().unwrap().iter();
@@ -392,6 +393,7 @@ fn preview(server: &ApiServer, files: &[(&str, &str)], arguments: &[&str]) -> Ra
 }
 
 /// `(name, change, verdict)` of each Application.
+#[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]
 fn applications(run: &Ran) -> Vec<[String; 3]> {
     let report = run.json();
     let applications = report["applications"].as_array().unwrap().iter();
