@@ -13,7 +13,8 @@ use crate::output::{self, table};
 /// Print the version of this program, of the webhook and of Argo CD
 ///
 /// The versions of the webhook and of Argo CD are those of the images that their Deployments name. It
-/// needs to list Deployments in the namespaces of both. What cannot be read is told, and is no failure.
+/// needs to list Deployments in the namespaces of both; Argo CD's is that of --argocd-namespace or -n,
+/// whatever the context is for. What cannot be read is told, and is no failure.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:

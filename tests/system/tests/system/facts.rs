@@ -204,12 +204,14 @@ async fn what_the_reader_may_not_list_may_exist() -> Result<()> {
 async fn a_preview_against_files_is_judged_by_what_the_cluster_knows() -> Result<()> {
     let installation = shared().await?;
     let reader = reader(installation, READER).await?;
-    let set = |path: &str| {
+    let set = |path: &str, clusters: &[&str]| {
+        let elements = clusters.iter().map(|name| json!({"name": name}));
+        let elements: Vec<Value> = elements.collect();
         json!({
             "apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationSet",
             "metadata": {"name": "facts", "namespace": "argocd"},
             "spec": {
-                "generators": [{"list": {"elements": [{"name": "staging"}, {"name": "facts-absent"}]}}],
+                "generators": [{"list": {"elements": elements}}],
                 "template": {
                     "metadata": {"name": "facts-{{name}}"},
                     "spec": {
@@ -223,7 +225,8 @@ async fn a_preview_against_files_is_judged_by_what_the_cluster_knows() -> Result
             },
         })
     };
-    let (new, old) = (set("charts"), set("deploy"));
+    let new = set("charts", &["staging", "facts-absent"]);
+    let old = set("deploy", &["staging"]);
     let files = [("new.json", &new), ("there/old.json", &old)];
     let flags = [
         "preview",
@@ -249,7 +252,7 @@ async fn a_preview_against_files_is_judged_by_what_the_cluster_knows() -> Result
         })
         .collect();
     let expected = [
-        ["facts-facts-absent", "change", "denied"],
+        ["facts-facts-absent", "create", "denied"],
         ["facts-staging", "change", "admitted"],
     ];
     assert_eq!(rows, expected, "{}", told(&previewed));
