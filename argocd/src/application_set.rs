@@ -18,6 +18,7 @@ mod controller;
 mod expansion;
 mod fast_template;
 mod generators;
+mod lack;
 mod parameters;
 mod patch;
 mod rolling_sync;
@@ -39,6 +40,7 @@ pub use self::expansion::{
 };
 pub use self::generators::git::{Checkout, Checkouts, NoCheckouts};
 use self::generators::{GeneratorEntry, Level};
+pub use self::lack::Lack;
 pub use self::rolling_sync::RollingSyncStep;
 use self::rolling_sync::RolloutStrategy;
 use self::schema::{APPLICATION, Mismatch, Names};

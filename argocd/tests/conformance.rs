@@ -139,7 +139,7 @@ fn printed(generated: &Generated) -> Value {
             let json: Value = serde_json::from_str(application.json()).expect("an Application");
             json!({"metadata": json["metadata"], "spec": json["spec"]})
         }
-        Generated::Undecided(undecided) => json!({"undecided": undecided.lacks}),
+        Generated::Undecided(undecided) => json!({"undecided": undecided.lacks.to_string()}),
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) enum ExitStatus {
     Failed,
     /// 3: there is nothing to judge.
     NothingToJudge,
+    /// 3: something changes, and some of it is denied.
+    ChangesDenied,
 }
 
 impl From<ExitStatus> for ExitCode {
@@ -23,7 +25,7 @@ impl From<ExitStatus> for ExitCode {
             ExitStatus::Clean => 0,
             ExitStatus::Denied | ExitStatus::Changes => 1,
             ExitStatus::Failed => 2,
-            ExitStatus::NothingToJudge => 3,
+            ExitStatus::NothingToJudge | ExitStatus::ChangesDenied => 3,
         })
     }
 }

@@ -15,14 +15,16 @@ use std::io::{self, IsTerminal as _, Write as _};
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 use policy::Level;
+use policy::environment::ClustersByEnvironment;
+use policy::finding::shorten;
 use serde::Serialize;
 
 pub(crate) use self::printable::printable;
 
 use self::printable::{escaped, fit, is_fit};
-use crate::commands::check::{Files, Unread};
 use crate::error::CommandError;
-use crate::report::Report;
+use crate::report::missing::{Missing, Source};
+use crate::report::{Files, Located, Report, Unread};
 
 /// The version of everything in JSON and YAML.
 pub(crate) const API_VERSION: &str = "kubectl-gitops.io/v1alpha1";
@@ -60,19 +62,44 @@ pub(crate) enum ExplainFormat {
     Json,
 }
 
-/// Prints a check's report, and where it is one of files which these are.
+/// What `check` prints.
+pub(crate) struct CheckOutput<'c> {
+    pub(crate) report: &'c Report,
+    /// The files, where it is files that were checked.
+    pub(crate) files: Option<&'c Files>,
+    /// What could not be read.
+    pub(crate) unread: &'c [Unread],
+    pub(crate) clusters: &'c ClustersByEnvironment,
+}
+
+/// Prints it. Tables have a row for each finding that is `shown`, those that weigh most first, and a line for each kind
+/// of fact that the others wait for.
 pub(crate) fn check(
-    report: &Report,
-    files: Option<&Files>,
-    unread: &[Unread],
+    checked: &CheckOutput<'_>,
     format: CheckFormat,
     counts_as_denied: impl Fn(Level) -> bool,
+    shown: impl Fn(&Located) -> bool,
 ) -> Result<(), CommandError> {
+    let report = checked.report;
+    let mut rows: Vec<&Located> = report.findings.iter().filter(|one| shown(one)).collect();
+    rows.sort_by_key(|located| located.finding.level);
+    let missing = if rows.len() < report.findings.len() {
+        Missing::of(report)
+    } else {
+        Vec::new()
+    };
+    let source = match checked.files {
+        Some(_) => Source::Files,
+        None => Source::Cluster,
+    };
+    let width = terminal_width();
     let text = match format {
-        CheckFormat::Table => table::findings(report, terminal_width()),
-        CheckFormat::Wide => table::wide(report),
-        CheckFormat::Json => to_json(&v1::CheckReport::new(report, files, unread))?,
-        CheckFormat::Yaml => to_yaml(&v1::CheckReport::new(report, files, unread))?,
+        CheckFormat::Table => {
+            table::findings(&rows, width) + &table::missing(&missing, source, width)
+        }
+        CheckFormat::Wide => table::wide(&rows) + &table::missing(&missing, source, usize::MAX),
+        CheckFormat::Json => to_json(&v1::CheckReport::new(checked))?,
+        CheckFormat::Yaml => to_yaml(&v1::CheckReport::new(checked))?,
         CheckFormat::Name => name::denied(report, counts_as_denied),
     };
     print(&text)
@@ -198,6 +225,19 @@ pub(crate) fn to_yaml(value: &impl Serialize) -> Result<String, CommandError> {
 pub(crate) fn counted(count: usize, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{plural}")
+}
+
+/// The first of several names, and how many more there are.
+pub(crate) fn listed(names: &[impl AsRef<str>], limit: usize) -> String {
+    let first: Vec<String> = names
+        .iter()
+        .take(limit)
+        .map(|name| shorten(name.as_ref(), 80))
+        .collect();
+    match names.len().saturating_sub(limit) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
 }
 
 const GREEN: Style = AnsiColor::Green.on_default();

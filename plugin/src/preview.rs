@@ -8,6 +8,7 @@ use argocd::ApplicationSet;
 use argocd::application_set::Checkouts;
 use policy::evaluate::judge_fan_out;
 use policy::fan_out::{Affected, Change, NotExpanded, NotKnown, Uncounted};
+use policy::rules::{BlastRadius, GeneratedApplications};
 use policy::{FanOut, Finding, Inventory, Level, Object, Operation, Propagation, Subject};
 
 use crate::error::CommandError;
@@ -22,9 +23,9 @@ pub(crate) enum Intent {
     Delete,
 }
 
-/// An object that the webhook would refuse for what it does.
+/// What the rules find in an object for what it generates or deletes.
 #[derive(Debug)]
-pub(crate) struct Refused {
+pub(crate) struct OnObject {
     /// `kind/name`.
     pub(crate) object: String,
     pub(crate) finding: Finding,
@@ -41,8 +42,10 @@ pub(crate) struct Preview {
     pub(crate) uncounted: Vec<Uncounted>,
     /// ApplicationSets on which Argo CD fails, or that are beyond what is worked out here.
     pub(crate) not_expanded: Vec<NotExpanded>,
-    /// Objects that the webhook would refuse as they delete too much.
-    pub(crate) refused: Vec<Refused>,
+    /// What the webhook would refuse objects for, as they delete too much or generate what cannot be.
+    pub(crate) refused: Vec<OnObject>,
+    /// What the webhook would warn of.
+    pub(crate) warned: Vec<OnObject>,
     /// Objects that could not be read, or are not there to be deleted.
     pub(crate) problems: Vec<Problem>,
 }
@@ -130,6 +133,11 @@ impl Preview {
         self.affected.is_empty() && self.not_known.is_empty() && self.uncounted.is_empty()
     }
 
+    /// Whether the webhook would refuse anything of it.
+    pub(crate) fn is_denied(&self) -> bool {
+        !self.refused.is_empty() || self.count(Verdict::Denied) > 0
+    }
+
     /// How many Applications there are of a verdict.
     pub(crate) fn count(&self, verdict: Verdict) -> usize {
         let affected = self.affected.iter();
@@ -179,15 +187,15 @@ impl Gathering {
         let identity = manifest.identity();
         let fan_out = fan_out(&identity, new.as_ref(), facts, inventory)
             .ok_or_else(|| manifest.problem("it is not there to be deleted"))?;
-        self.refuse(manifest, intent, &fan_out, inventory)?;
+        self.judge(manifest, intent, &fan_out, inventory)?;
         self.forget(&identity);
         self.merge(fan_out);
         facts.set(identity, new);
         Ok(())
     }
 
-    /// Asks whether the object goes beyond what the policy allows to be deleted.
-    fn refuse(
+    /// Asks the rules about the object itself. On what Argo CD fails, and what is not known, is told elsewhere.
+    fn judge(
         &mut self,
         manifest: &Manifest,
         intent: Intent,
@@ -207,13 +215,25 @@ impl Gathering {
             },
             ..Subject::new(object)
         };
-        let denials = judge_fan_out(&subject, fan_out, inventory)
-            .into_iter()
-            .filter(|finding| finding.level == Level::Deny);
-        self.rest.refused.extend(denials.map(|finding| Refused {
-            object: manifest.reference.short(),
-            finding,
-        }));
+        let fails = |finding: &Finding| {
+            let mut errors = fan_out.not_expanded.iter().map(|failing| &failing.error);
+            finding.rule == GeneratedApplications::METADATA.id
+                && errors.any(|error| finding.field == error.field())
+        };
+        for finding in judge_fan_out(&subject, fan_out, inventory) {
+            let told = match finding.level {
+                Level::Deny if fails(&finding) => continue,
+                Level::Deny => &mut self.rest.refused,
+                // How many Applications change is what the whole preview tells.
+                Level::Warn if finding.rule == BlastRadius::METADATA.id => continue,
+                Level::Warn => &mut self.rest.warned,
+                Level::Undecided => continue,
+            };
+            told.push(OnObject {
+                object: manifest.reference.short(),
+                finding,
+            });
+        }
         Ok(())
     }
 

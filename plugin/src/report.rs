@@ -1,15 +1,21 @@
 //! What a check found, before anybody decides how to show it.
 
+pub(crate) mod missing;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use argocd::{AppProject, Application, ApplicationSet};
 use jiff::Timestamp;
+use policy::missing::MissingFact;
 use policy::{Finding, Inventory, Level, Object, Subject, evaluate};
 
+use crate::error::chain;
 use crate::parallel;
 use crate::repository::manifest::{Kind, Manifest, ObjectReference};
 use crate::repository::problem::Problem;
+use crate::repository::skipped::Skipped;
 
 /// A finding and where it stands.
 #[derive(Debug)]
@@ -30,6 +36,45 @@ pub(crate) enum Place {
     },
     /// In a cluster.
     Live,
+}
+
+/// Which files were checked.
+#[derive(Debug)]
+pub(crate) struct Files {
+    /// How many were looked at.
+    pub(crate) count: usize,
+    /// Those of them that were not judged.
+    pub(crate) skipped: Vec<Skipped>,
+    /// The folders of kustomizations that change what was judged before it is applied, and how many objects of each.
+    pub(crate) overlays: BTreeMap<Arc<str>, usize>,
+}
+
+/// What could not be read, as it is told.
+#[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Unread {
+    /// Empty where it is in no file.
+    pub(crate) file: String,
+    /// 0 where it is the whole file.
+    pub(crate) line: usize,
+    /// With file and line.
+    pub(crate) message: String,
+}
+
+impl Unread {
+    /// Problems by file and line, each once: an object may be a fact and judged as well.
+    pub(crate) fn each_once<'p>(problems: impl Iterator<Item = &'p Problem>) -> Vec<Self> {
+        let problems: BTreeSet<_> = problems
+            .map(|problem| {
+                let (file, line) = problem.place();
+                Unread {
+                    file: file.to_owned(),
+                    line,
+                    message: chain(problem),
+                }
+            })
+            .collect();
+        problems.into_iter().collect()
+    }
 }
 
 /// An object of a cluster, and what was found in it.
@@ -102,6 +147,13 @@ impl Report {
     }
 }
 
+impl Located {
+    /// Whether it is undecided for nothing but facts that are missing.
+    pub(crate) fn waits_for_facts(&self) -> bool {
+        self.finding.level == Level::Undecided && !self.finding.missing.is_empty()
+    }
+}
+
 impl Counts {
     fn of(objects: usize, findings: &[Located]) -> Self {
         let of_level = |level| {
@@ -160,6 +212,9 @@ fn locate(mut finding: Finding, manifest: &Manifest) -> Located {
         && finding.level == Level::Deny
     {
         finding.level = Level::Undecided;
+        finding
+            .missing
+            .add(MissingFact::Rendering(overlay.to_string()));
         let _ = write!(
             finding.message,
             "; this is a Kustomize base, which {overlay} changes"

@@ -194,8 +194,10 @@ fn json_has_every_key_and_is_ordered_by_file_line_and_rule() {
         keys(&report),
         [
             "apiVersion",
+            "clusters",
             "findings",
             "kind",
+            "missing",
             "problems",
             "skipped",
             "summary"
@@ -218,8 +220,8 @@ fn json_has_every_key_and_is_ordered_by_file_line_and_rule() {
         assert_eq!(
             keys(finding),
             [
-                "field", "file", "fix", "level", "line", "message", "object", "patch", "rule",
-                "waivedBy"
+                "field", "file", "fix", "level", "line", "message", "missing", "object", "patch",
+                "rule", "waivedBy"
             ]
         );
         assert_eq!(
@@ -480,7 +482,8 @@ fn a_git_generator_of_another_repository_or_revision_is_undecided() {
     let is_undecided = |application_set: &str| {
         let folder = services(GIT_CONFIG, application_set);
         let url = "https://git.example.com/shop/services";
-        let run = folder.run(&["check", "gitops", "--repository", url]);
+        let arguments = ["check", "gitops", "--show-undecided", "--repository", url];
+        let run = folder.run(&arguments);
         run.stdout().contains("git cannot be judged")
     };
     assert!(!is_undecided(GIT_APPLICATION_SET));
@@ -525,11 +528,10 @@ spec:
     let project = Folder::with(&[("project.yaml", wide), ("facts/cluster.yaml", CLUSTER)]);
     let alone = project.run(&["check", "project.yaml"]);
     assert_snapshot!(alone.stdout(), @"
-    LEVEL       RULE               OBJECT            LOCATION
-    undecided   project-too-wide   appproject/shop   project.yaml:8
-        spec.sourceRepos[1]: cluster https://prod.example.com is not among the
-        files: if it is production, https://** permits any repository
-        fix: list the repositories it needs
+    undecided
+        1 cluster is not among the files: https://prod.example.com; 1 finding waits
+        for it
+        fix: add the Secret of each with --facts
     ");
     let with_facts = project.run(&["check", "project.yaml", "--policy", "facts"]);
     assert_snapshot!(with_facts.stdout(), @"
@@ -1071,10 +1073,11 @@ fn another_argo_cd_namespace_has_its_own_facts() {
     let scope = |run: Ran| run.stdout().contains("project-scope");
     assert!(!scope(folder.run(&[
         "check",
+        "--show-undecided",
         "--argocd-namespace",
         "gitops"
     ])));
-    assert!(scope(folder.run(&["check"])));
+    assert!(scope(folder.run(&["check", "--show-undecided"])));
 }
 
 #[test]
@@ -1249,13 +1252,88 @@ fn whether_the_files_have_every_cluster_is_said_by_a_flag() {
         (&some_known, "prod-auto-sync"),
         (&none_selected, "generated-applications"),
     ] {
-        let open = folder.run(&["check"]);
+        let open = folder.run(&["check", "--show-undecided"]);
         assert_eq!(open.status(), 0, "{}", open.transcript());
         assert!(open.stdout().contains(rule), "{}", open.transcript());
         assert_eq!(folder.run(&["check", "--strict"]).status(), 1);
         let closed = folder.run(&["check", "--strict", "--all-clusters-known"]);
         assert_eq!(closed.status(), 0, "{}", closed.transcript());
     }
+}
+
+/// 34 of 38 findings on an ordinary repository, which never has cluster Secrets, were undecided and hid those that were not.
+#[test]
+fn findings_that_lack_the_same_fact_are_told_once() {
+    let on = |name: &str, cluster: &str| {
+        GOOD.replace("name: cart", &format!("name: {name}"))
+            .replace(
+                "server: https://kubernetes.default.svc",
+                &format!("name: {cluster}"),
+            )
+    };
+    let folder = Folder::with(&[
+        ("a.yaml", &*on("a", "eu-1")),
+        ("b.yaml", &*on("b", "us-1")),
+        ("c.yaml", &*on("c", "us-1")),
+        ("stray.yaml", DEFAULT),
+        ("project.yaml", PROJECT),
+    ]);
+    let run = folder.run(&["check"]);
+    assert_snapshot!(run.transcript());
+
+    let report = folder.run(&["check", "-o", "json"]).json();
+    let undecided = report["summary"]["undecided"].as_u64().unwrap();
+    assert_eq!(
+        report["missing"],
+        json!([{"kind": "cluster", "names": ["eu-1", "us-1"], "findings": undecided}])
+    );
+    let rows = |arguments: &[&str]| {
+        let shown = folder.run(arguments).stdout();
+        shown
+            .lines()
+            .filter(|line| line.starts_with("undecided "))
+            .count()
+    };
+    for shows_all in ["--show-undecided", "--strict"] {
+        assert_eq!(rows(&["check", shows_all]) as u64, undecided, "{shows_all}");
+    }
+}
+
+/// What a project permits that nobody may use is no question.
+#[test]
+fn a_project_that_is_denied_is_not_missed() {
+    let folder = Folder::with(&[("stray.yaml", DEFAULT)]);
+    let run = folder.run(&["check", "--show-undecided"]);
+    assert!(
+        !run.stdout().contains("not among the files"),
+        "{}",
+        run.transcript()
+    );
+
+    let policy = "apiVersion: kubectl-gitops.io/v1alpha1\nkind: GitOpsPolicy\nmetadata: { name: default }\n\
+        spec: { rules: { default-project: { action: \"Off\" } } }\n";
+    let folder = Folder::with(&[("stray.yaml", DEFAULT), ("policy.yaml", policy)]);
+    let run = folder.run(&["check", "--show-undecided"]);
+    assert!(
+        run.stdout()
+            .contains("AppProject default is not among the files"),
+        "{}",
+        run.transcript()
+    );
+}
+
+#[test]
+fn off_without_quotes_is_explained() {
+    let policy = "apiVersion: kubectl-gitops.io/v1alpha1\nkind: GitOpsPolicy\nmetadata: { name: default }\n\
+        spec: { rules: { default-project: { action: Off } } }\n";
+    let folder = Folder::with(&[("stray.yaml", DEFAULT), ("policy.yaml", policy)]);
+    let run = folder.run(&["check"]);
+    assert_eq!(run.status(), 2, "{}", run.transcript());
+    assert!(
+        run.stderr().contains("policy.yaml:4") && run.stderr().contains("with its quotes"),
+        "{}",
+        run.transcript()
+    );
 }
 
 #[test]

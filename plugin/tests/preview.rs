@@ -319,7 +319,7 @@ fn a_live_cluster_gives_the_same_as_its_files() {
 fn a_live_cluster_is_only_read() {
     let server = live();
     let run = preview_live(&with_kubeconfig(CARTS, &server, "{}"), &["--delete"]);
-    assert_eq!(run.status(), 1, "{}", run.transcript());
+    assert_eq!(run.status(), 3, "{}", run.transcript());
     let requests = server.requests();
     assert_eq!(requests.len(), 8, "{requests:?}");
     assert!(requests.iter().all(|request| request.starts_with("GET ")));
@@ -620,7 +620,7 @@ fn what_was_left_behind_goes_with_the_second_step_and_is_told() {
         (step(&kept, &kept), &["--delete"]),
     ] {
         let second = preview(&folder, arguments);
-        assert_eq!(second.status(), 1, "{}", second.transcript());
+        assert_eq!(second.status(), 3, "{}", second.transcript());
         let text = second.stdout();
         assert!(
             text.contains("argocd/orders: deletes what it generated earlier and left behind")
@@ -629,4 +629,38 @@ fn what_was_left_behind_goes_with_the_second_step_and_is_told() {
             second.transcript()
         );
     }
+}
+
+/// The preview was silent about what the webhook refuses in the set itself.
+#[test]
+fn a_name_that_the_api_server_refuses_is_told() {
+    let broken = CARTS.replace("name: 'cart-{{name}}'", "name: 'Cart_{{name}}'");
+    let run = preview(&against(&broken), &[]);
+    assert_eq!(run.status(), 3, "{}", run.transcript());
+    assert!(
+        run.stdout()
+            .contains("2 generated Applications have no valid name"),
+        "{}",
+        run.transcript()
+    );
+    let report = preview(&against(&broken), &["-o", "json"]).json();
+    assert_eq!(
+        report["refused"][0]["finding"]["rule"],
+        "generated-applications"
+    );
+}
+
+#[test]
+fn json_has_what_could_not_be_read() {
+    let folder = against(&format!(
+        "{CARTS}---\nkind: ApplicationSet\napiVersion: argoproj.io/v1alpha1\nmetadata: [\n"
+    ));
+    let run = preview(&folder, &["-o", "json"]);
+    assert_eq!(run.status(), 2, "{}", run.transcript());
+    let report = run.json();
+    assert_eq!(report["problems"][0]["file"], "new.yaml");
+    assert!(
+        report["problems"][0]["line"].as_u64().unwrap() > 1,
+        "{report}"
+    );
 }

@@ -17,9 +17,10 @@ use serde_json::Value;
 
 use crate::break_glass::claim::inherited;
 use crate::environment::{has_placeholder, place_of_application};
-use crate::evaluate::apply;
+use crate::evaluate::ask_all;
 use crate::finding::{Finding, Level, shorten, without_user_info};
 use crate::inventory::Inventory;
+use crate::missing::MissingFacts;
 use crate::ratchet::{Denial, Ratchet, condense, is_denied_state, let_pass_as_before, mark_new};
 use crate::registry::RULES;
 use crate::rule::RuleId;
@@ -347,7 +348,7 @@ impl Children {
             ),
             // It would have to be made in the template, where the value may be a placeholder.
             patch: None,
-            rests_on_absence: group.iter().all(|(_, finding)| finding.rests_on_absence),
+            missing: MissingFacts::of_all(group.iter().map(|(_, finding)| &finding.missing)),
             ..first.clone()
         }
     }
@@ -453,10 +454,9 @@ fn judge_application(
         generated_by: Some(set),
         ..subject.as_ref()
     };
-    let findings = RULES
-        .iter()
-        .flat_map(|rule| apply(*rule, generated, None, inventory, work));
-    findings.chain(inherited(&subject.object)).collect()
+    let mut findings = ask_all(generated, None, inventory, work);
+    findings.extend(inherited(&subject.object));
+    findings
 }
 
 /// What is kept of what is found in one of thousands of Applications.
@@ -524,11 +524,18 @@ fn judge_template(
     let work = Work::new(IgnoreRules::WORK);
     let mut findings = judge_application(application, set, inventory, &work);
     // A project or cluster whose name is not known yet cannot be missed.
-    findings.retain(|finding| !finding.rests_on_absence || !is_name_open(finding));
+    let is_missed = |finding: &Finding| {
+        let mut facts = finding.missing.iter();
+        !is_name_open(finding) || !facts.any(|fact| has_placeholder(fact.name()))
+    };
+    findings.retain(is_missed);
     for finding in &mut findings {
         let rests_on_placeholder = undecided.may_be_patched || is_open(&finding.field);
         if rests_on_placeholder && finding.level == Level::Deny {
             finding.level = Level::Undecided;
+        }
+        if finding.level == Level::Undecided && finding.missing.is_empty() {
+            finding.missing = MissingFacts::of(&undecided.lacks);
         }
         finding.message = format!(
             "the template of {}: {}",

@@ -125,13 +125,15 @@ pub enum Evidence {
 }
 
 impl Membership {
-    /// Whether it would be another one if a cluster were there that is not.
-    pub(crate) fn rests_on_absence(&self) -> bool {
-        let evidence = match self {
-            Membership::In { evidence, .. } => Some(evidence),
-            Membership::Everywhere | Membership::NotIn | Membership::Unknown { .. } => None,
-        };
-        matches!(evidence, Some(Evidence::NoSuchCluster(_)))
+    /// The cluster that is not there and would make it another one.
+    pub(crate) fn missing_cluster(&self) -> Option<&str> {
+        match self {
+            Membership::In {
+                evidence: Evidence::NoSuchCluster(name),
+                ..
+            } => Some(name),
+            _ => None,
+        }
     }
 }
 

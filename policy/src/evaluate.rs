@@ -5,6 +5,7 @@ use argocd::application_set::Limits;
 use argocd::cluster::ClusterSecret;
 use argocd::diff::IgnoreRules;
 use argocd::go_template::Work;
+use argocd::names::DEFAULT_PROJECT;
 
 use crate::application_sets::{Generations, Judged, Side};
 use crate::break_glass::claim::{Assessment, Generated, Overrides, settle};
@@ -15,10 +16,11 @@ use crate::fan_out::FanOut;
 use crate::finding::{Finding, Level, Waiver, shorten, without_user_info};
 use crate::gitops_policy::{Action, GITOPS_POLICY};
 use crate::inventory::Inventory;
+use crate::missing::MissingFact;
 use crate::ratchet::{Denial, Place, Ratchet, Target, is_denied_state, let_pass_as_before};
 use crate::registry::RULES;
 use crate::rule::{Context, Findings, Rule, RuleId};
-use crate::rules::{BlastRadius, CascadeDelete};
+use crate::rules::{BlastRadius, CascadeDelete, DefaultProject, GeneratedApplications};
 use crate::subject::{Object, Operation, Propagation, Subject, SubjectRef};
 
 /// What came out.
@@ -182,11 +184,34 @@ fn judge_by_policy(subject: &Subject<'_>, inventory: &Inventory) -> Verdict {
 }
 
 fn judge(subject: SubjectRef<'_>, fan_out: Option<&FanOut>, inventory: &Inventory) -> Vec<Finding> {
-    let work = Work::new(IgnoreRules::WORK);
-    RULES
+    ask_all(subject, fan_out, inventory, &Work::new(IgnoreRules::WORK))
+}
+
+/// Asks all rules.
+pub(crate) fn ask_all(
+    subject: SubjectRef<'_>,
+    fan_out: Option<&FanOut>,
+    inventory: &Inventory,
+    work: &Work,
+) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = RULES
         .iter()
-        .flat_map(|rule| apply(*rule, subject, fan_out, inventory, &work))
-        .collect()
+        .flat_map(|rule| apply(*rule, subject, fan_out, inventory, work))
+        .collect();
+    let denies_project = |finding: &Finding| {
+        finding.rule == DefaultProject::METADATA.id && finding.level == Level::Deny
+    };
+    if findings.iter().any(denies_project) {
+        // What another project permits is the question then.
+        findings.retain(|finding| !lacks_default_project(finding));
+    }
+    findings
+}
+
+fn lacks_default_project(finding: &Finding) -> bool {
+    let is_default =
+        |fact: &MissingFact| matches!(fact, MissingFact::Project(name) if name == DEFAULT_PROJECT);
+    finding.level == Level::Undecided && finding.missing.iter().any(is_default)
 }
 
 /// Lets pass what the old object would be denied for now as well. `fan_out_before` is what it would do
@@ -226,14 +251,14 @@ fn tell_only(findings: &mut [Finding]) {
     }
 }
 
-/// What the rules on consequences find in an ApplicationSet or a cluster Secret whose fan-out is known
-/// already.
+/// What the rules on consequences, and on what is generated, find in an ApplicationSet or a cluster Secret whose
+/// fan-out is known already.
 pub fn judge_fan_out(
     subject: &Subject<'_>,
     fan_out: &FanOut,
     inventory: &Inventory,
 ) -> Vec<Finding> {
-    let rules: [&dyn Rule; 2] = [&CascadeDelete, &BlastRadius];
+    let rules: [&dyn Rule; 3] = [&CascadeDelete, &BlastRadius, &GeneratedApplications];
     let work = Work::new(IgnoreRules::WORK);
     rules
         .into_iter()
@@ -368,8 +393,8 @@ pub(crate) fn apply(
     let exemption = policy.exemption(subject, inventory);
     for finding in &mut findings {
         finding.extent.settle(&finding.message, place);
-        if membership.rests_on_absence() {
-            finding.rest_on_absence();
+        if let Some(name) = membership.missing_cluster() {
+            finding.lack(MissingFact::Cluster(without_user_info(name)));
         }
         temper(finding, policy.action, &membership, exemption, inventory);
     }
@@ -424,8 +449,10 @@ fn temper(
             let destination = shorten(&without_user_info(destination), 40);
             format!("if {destination} is {environments}, {message}")
         } else {
-            let absence = inventory.absence(destination).message;
-            format!("{absence}: if it is {environments}, {message}")
+            let absence = inventory.absence(destination);
+            let message = format!("{}: if it is {environments}, {message}", absence.message);
+            finding.lack(absence.fact);
+            message
         };
     }
     if let Some(reason) = exemption {

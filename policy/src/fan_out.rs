@@ -17,6 +17,7 @@ use crate::application_sets::{Child, Children, Generations, Judged, Side};
 use crate::environment::{Evidence, Holds, Membership};
 use crate::finding::Finding;
 use crate::inventory::Inventory;
+use crate::missing::{MissingFacts, text_of};
 use crate::ratchet::Ratchet;
 
 /// What becomes of an Application.
@@ -96,6 +97,8 @@ pub struct NotKnown {
     pub lacks: String,
     /// Whether no generator of this name is known.
     pub perhaps_misspelt: bool,
+    /// The same as data.
+    pub missing: MissingFacts,
 }
 
 /// Applications that go with a change, of which nobody knows how many there are.
@@ -247,8 +250,9 @@ impl FanOut {
                 application_set: name.clone(),
                 entry: undecided.entry,
                 generator: undecided.generator.clone(),
-                lacks: undecided.lacks.clone(),
+                lacks: text_of(&undecided.lacks),
                 perhaps_misspelt: undecided.perhaps_misspelt,
+                missing: MissingFacts::of(&undecided.lacks),
             };
             if !self.not_known.contains(&not_known) {
                 self.not_known.push(not_known);

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::break_glass::BREAK_GLASS;
+use crate::missing::{MissingFact, MissingFacts};
 use crate::ratchet::Extent;
 use crate::registry;
 use crate::rule::{Occasion, RuleId};
@@ -79,9 +80,8 @@ pub struct Finding {
     pub fix: Cow<'static, str>,
     /// The fix as a patch, where it is mechanical.
     pub patch: Option<json_patch::Patch>,
-    /// Whether it rests on a project or cluster that is not there. It may have come to be a moment
-    /// ago.
-    pub rests_on_absence: bool,
+    /// What is not known and decides, where that is all that it rests on.
+    pub missing: MissingFacts,
     /// What let it pass, where something did. Its level is `warn` then, and the message says so.
     pub waiver: Option<Waiver>,
     pub(crate) extent: Extent,
@@ -95,9 +95,9 @@ pub const LINE_LIMIT: usize = 200;
 pub const WARNING_LIMIT: usize = 256;
 
 impl Finding {
-    /// Says that it rests on a project or cluster that is not there.
-    pub(crate) fn rest_on_absence(&mut self) -> &mut Self {
-        self.rests_on_absence = true;
+    /// Says that it rests on a fact that is not known.
+    pub(crate) fn lack(&mut self, fact: MissingFact) -> &mut Self {
+        self.missing.add(fact);
         self
     }
 
@@ -295,7 +295,7 @@ mod tests {
             message: format!("repository\n{}", "x".repeat(400)),
             fix: "use another".into(),
             patch: None,
-            rests_on_absence: false,
+            missing: MissingFacts::default(),
             waiver: None,
             extent: Extent::default(),
         };

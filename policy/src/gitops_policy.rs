@@ -4,13 +4,15 @@
 //! defaults here hold, and they already deny what the project exists to deny.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use argocd::cluster::config::ARGOCD_K8S_AUTH;
 use argocd::kubernetes::InvalidSelector;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::CustomResource;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::break_glass::InvalidTerms;
 use crate::rule::RuleId;
@@ -195,7 +197,7 @@ pub enum ControllerDryRun {
 }
 
 /// What happens to a finding.
-#[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(JsonSchema, Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub enum Action {
     /// The object is refused.
     #[default]
@@ -204,6 +206,34 @@ pub enum Action {
     Warn,
     /// The rule is not asked.
     Off,
+}
+
+impl<'de> Deserialize<'de> for Action {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // YAML without quotes makes a boolean of `Off`, which says nothing of where it came from.
+        deserializer.deserialize_any(ActionVisitor)
+    }
+}
+
+struct ActionVisitor;
+
+impl Visitor<'_> for ActionVisitor {
+    type Value = Action;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(
+            "`Deny`, `Warn` or `\"Off\"` with its quotes, without which YAML reads false",
+        )
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Action, E> {
+        match text {
+            "Deny" => Ok(Action::Deny),
+            "Warn" => Ok(Action::Warn),
+            "Off" => Ok(Action::Off),
+            _ => Err(E::invalid_value(Unexpected::Str(text), &self)),
+        }
+    }
 }
 
 /// What every rule can be told.

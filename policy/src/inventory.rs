@@ -13,6 +13,7 @@ use crate::break_glass::terms::Writer;
 use crate::environment::Environments;
 use crate::finding::{shorten, without_user_info};
 use crate::gitops_policy::{ControllerDryRun, GitOpsPolicySpec, InvalidPolicy};
+use crate::missing::MissingFact;
 use crate::rule_policy::RulePolicies;
 use crate::subject::Requester;
 
@@ -69,6 +70,8 @@ pub(crate) struct Absence {
     pub(crate) message: String,
     /// What to do about it.
     pub(crate) fix: &'static str,
+    /// The same as data.
+    pub(crate) fact: MissingFact,
 }
 
 impl fmt::Debug for Inventory {
@@ -144,26 +147,30 @@ impl Inventory {
         };
         if let Some(found) = clusters.no_destination(name_or_server) {
             let secret = secret(found);
-            let (message, fix) = match found.unknown {
-                Some(why) => (
-                    format!(
+            let name = found.secret_name.clone();
+            return match found.unknown {
+                Some(why) => Absence {
+                    message: format!(
                         "the Secret {secret} of cluster {shown} is {why}, and not all of it is known"
                     ),
-                    "judge what it becomes",
-                ),
-                None => (
-                    format!(
+                    fix: "judge what it becomes",
+                    fact: MissingFact::ClusterSecret(name),
+                },
+                None => Absence {
+                    message: format!(
                         "Argo CD cannot read the config of the Secret {secret} of cluster {shown}"
                     ),
-                    "write its config as Argo CD documents it",
-                ),
+                    fix: "write its config as Argo CD documents it",
+                    fact: MissingFact::ClusterConfig(name),
+                },
             };
-            return Absence { message, fix };
         }
+        let fact = MissingFact::Cluster(without_user_info(name_or_server));
         if self.completeness.has_all_clusters() {
             return Absence {
                 message: format!("Argo CD knows no cluster {shown}"),
                 fix: "use the name or server of a cluster Secret",
+                fact,
             };
         }
         let mut unknown = clusters.unknown();
@@ -182,7 +189,8 @@ impl Inventory {
                 "cluster {shown} is not among the files{}",
                 perhaps.unwrap_or_default()
             ),
-            fix: "add its Secret with --policy",
+            fix: "add its Secret with --facts",
+            fact,
         }
     }
 

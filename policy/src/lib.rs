@@ -19,6 +19,7 @@ pub mod fan_out;
 pub mod finding;
 pub mod gitops_policy;
 pub mod inventory;
+pub mod missing;
 mod possible_credential;
 mod ratchet;
 pub mod registry;

@@ -12,6 +12,7 @@ use crate::environment::Membership;
 use crate::fan_out::FanOut;
 use crate::finding::{Finding, Level};
 use crate::inventory::Inventory;
+use crate::missing::MissingFacts;
 use crate::ratchet::Extent;
 use crate::subject::{Operation, SubjectRef};
 
@@ -239,7 +240,7 @@ impl Findings {
             message,
             fix,
             patch: None,
-            rests_on_absence: false,
+            missing: MissingFacts::default(),
             waiver: None,
             extent: Extent::default(),
         });

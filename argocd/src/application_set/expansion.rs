@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::generators::git::Checkouts;
 use super::generators::{GeneratorEntry, Known, Level, Parameters};
+use super::lack::Lack;
 use super::parameters::ParameterSet;
 use super::patch;
 use super::template::{
@@ -139,7 +140,7 @@ pub struct Undecided {
     /// The generator, as its field is named, or the function that a template calls.
     pub generator: String,
     /// What would be needed.
-    pub lacks: String,
+    pub lacks: Lack,
     /// Whether no generator of this name is known: it may be a later Argo CD's, or misspelt.
     pub perhaps_misspelt: bool,
     /// The template as an Application, with placeholders where it has them.
@@ -325,7 +326,7 @@ impl ApplicationSet<'_> {
                     undecided.push(Undecided {
                         entry: index,
                         generator: format!("/spec/generators/{index}{at}"),
-                        lacks,
+                        lacks: Lack::Other(lacks),
                         ..templates.undecided(&Template::default())?
                     });
                     continue;
@@ -351,7 +352,7 @@ impl ApplicationSet<'_> {
                             without_clusters.push(Undecided {
                                 entry: index,
                                 generator: "clusters".to_owned(),
-                                lacks: "a cluster that it selects".to_owned(),
+                                lacks: Lack::OtherClusters,
                                 ..template
                             });
                         }
@@ -479,7 +480,7 @@ impl Undecided {
         Ok(Undecided {
             entry: 0,
             generator: String::new(),
-            lacks: String::new(),
+            lacks: Lack::OtherClusters,
             perhaps_misspelt: false,
             template: in_namespace(template, set).to_string().into(),
             may_be_patched: !matches!(patch, None | Some(TextTemplate::Literal(_))),
@@ -557,7 +558,7 @@ impl Expansion<'_> {
                             Generated::Undecided(Undecided {
                                 entry: entry.index,
                                 generator: field,
-                                lacks,
+                                lacks: Lack::Other(lacks),
                                 ..undecided
                             })
                         })
@@ -622,7 +623,7 @@ impl Expansion<'_> {
                 Ok(Undecided {
                     entry: entry.index,
                     generator: "clusters".to_owned(),
-                    lacks: "all clusters that it selects".to_owned(),
+                    lacks: Lack::OtherClusters,
                     cluster_labels: generators
                         .get(entry.index)
                         .map(GeneratorEntry::selected_labels)

@@ -22,6 +22,7 @@ use self::list::ListGenerator;
 use self::matrix::{Child, MatrixGenerator};
 use self::merge::MergeGenerator;
 use super::expansion::ExpansionError;
+use super::lack::Lack;
 use super::parameters::ParameterSet;
 use super::template::{Bindings, Language, memory_of_members, size_of_members};
 use super::written::Written;
@@ -254,7 +255,7 @@ pub(super) struct Outside {
     /// The generator, as its field is named.
     pub(super) generator: String,
     /// What would be needed.
-    pub(super) lacks: String,
+    pub(super) lacks: Lack,
     /// Whether no generator of this name is known.
     pub(super) perhaps_misspelt: bool,
 }
@@ -457,12 +458,12 @@ impl<'g> Generator<'g> {
             Generator::Git(generator) => generator.parameters(known),
             Generator::Outside(name, _) => Ok(Parameters::Undecided(Outside {
                 generator: name.to_owned(),
-                lacks: format!("what {name} yields"),
+                lacks: Lack::Other(format!("what {name} yields")),
                 perhaps_misspelt: false,
             })),
             Generator::Unknown(name, _) => Ok(Parameters::Undecided(Outside {
                 generator: name.to_owned(),
-                lacks: format!("what {name} yields, if it is spelt right"),
+                lacks: Lack::Other(format!("what {name} yields, if it is spelt right")),
                 perhaps_misspelt: true,
             })),
             Generator::Matrix(generator) => generator.parameters(known, level),

@@ -67,7 +67,9 @@ fn expand_within(
             Generated::Application(application) => {
                 Ok(serde_json::from_str(application.json()).unwrap())
             }
-            Generated::Undecided(undecided) => Ok(json!({"undecided": undecided.lacks})),
+            Generated::Undecided(undecided) => {
+                Ok(json!({"undecided": undecided.lacks.to_string()}))
+            }
         })
         .collect()
 }

@@ -4,25 +4,24 @@ mod files;
 mod live;
 mod skipped;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::ValueHint;
 use clap::builder::ArgPredicate;
+use policy::environment::ClustersByEnvironment;
 use policy::{Level, RuleId, registry};
 
 use crate::argocd_version::ArgoCdVersion;
 use crate::cluster_access::ClusterArgs;
-use crate::error::{CommandError, chain};
+use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
 use crate::facts::args::FactsArgs;
 use crate::namespaces::NamespaceArgs;
-use crate::output::{self, CheckFormat};
-use crate::report::{Counts, Report};
+use crate::output::{self, CheckFormat, CheckOutput};
+use crate::production::production;
+use crate::report::{Counts, Files, Located, Report, Unread};
 use crate::repository::exclusions::ExclusionArgs;
-use crate::repository::problem::Problem;
-use crate::repository::skipped::Skipped;
 use crate::repository::work_trees::RepositoryArgs;
 
 /// Judge the Argo CD objects in files or in a cluster
@@ -30,8 +29,9 @@ use crate::repository::work_trees::RepositoryArgs;
 /// Reads Applications, ApplicationSets, AppProjects and cluster Secrets from YAML and JSON files and
 /// says what the admission webhook would deny. What is known about projects, clusters, Argo CD's
 /// settings (`argocd-cm`) and the GitOpsPolicy is taken from the same files, and from --facts. A
-/// project or cluster that is in none of them may exist elsewhere: what depends on it is `undecided`. The
-/// last line says which clusters count as production, and names those that look as if they should.
+/// project or cluster that is in none of them may exist elsewhere: what depends on it is `undecided`, and
+/// is told once for each kind of fact below the table. The last line says which clusters count as
+/// production, and names those that look as if they should.
 ///
 /// With --facts live the files are judged by what the cluster of the current context knows: a project or
 /// cluster that is neither there nor in a file does not exist. What may not be listed there is told,
@@ -137,9 +137,8 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     version: ArgoCdVersion,
 
-    /// Count what is undecided as denied
-    #[arg(long)]
-    strict: bool,
+    #[command(flatten)]
+    undecided: UndecidedArgs,
 
     /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
@@ -151,6 +150,19 @@ pub(crate) struct CheckArgs {
 
     #[command(flatten)]
     cluster: ClusterArgs,
+}
+
+/// What becomes of what is undecided.
+#[derive(Clone, Debug, clap::Args)]
+struct UndecidedArgs {
+    /// Count what is undecided as denied
+    #[arg(long)]
+    strict: bool,
+
+    /// Show a row for each finding that is undecided, also where it only waits for a project, a cluster
+    /// or another fact that is not known; --strict does so as well
+    #[arg(long)]
+    show_undecided: bool,
 }
 
 /// What the files are taken for.
@@ -188,18 +200,8 @@ struct Checked {
     files: Option<Files>,
     /// What was checked, for people.
     what: String,
-    /// Which clusters count as production, for people; nothing where no cluster is known.
-    production: Option<String>,
-}
-
-/// Which files were checked.
-pub(crate) struct Files {
-    /// How many were looked at.
-    pub(crate) count: usize,
-    /// Those of them that were not judged.
-    pub(crate) skipped: Vec<Skipped>,
-    /// The folders of kustomizations that change what was judged before it is applied, and how many objects of each.
-    pub(crate) overlays: BTreeMap<Arc<str>, usize>,
+    /// Which clusters count as production.
+    clusters: ClustersByEnvironment,
 }
 
 /// Reads, judges, prints.
@@ -228,20 +230,31 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitStatus, CommandError> {
         skipped::tell(files);
     }
 
-    let counts_as_denied = |level| level == Level::Deny || args.strict && level == Level::Undecided;
+    let counts_as_denied =
+        |level| level == Level::Deny || args.undecided.strict && level == Level::Undecided;
+    let shows_all = args.undecided.show_undecided || args.undecided.strict;
+    let shown = |located: &Located| shows_all || !located.waits_for_facts();
     output::check(
-        report,
-        checked.files.as_ref(),
-        problems,
+        &CheckOutput {
+            report,
+            files: checked.files.as_ref(),
+            unread: problems,
+            clusters: &checked.clusters,
+        },
         args.output,
         counts_as_denied,
+        shown,
     )?;
     if args.explain {
-        output::print(&pages(report))?;
+        output::print(&pages(report, shown))?;
     }
-    output::status(&summary(&checked.what, report.counts, args.strict));
-    if let Some(production) = &checked.production {
-        output::status(production);
+    output::status(&summary(
+        &checked.what,
+        report.counts,
+        args.undecided.strict,
+    ));
+    if let Some(production) = production(&checked.clusters) {
+        output::status(&production);
     }
 
     let mut levels = report.findings.iter().map(|located| located.finding.level);
@@ -271,42 +284,17 @@ fn without_cluster(flag: &str) -> CommandError {
 const NOTHING_TO_JUDGE: &str = "nothing was judged: there is no Application, ApplicationSet, AppProject or \
      cluster Secret in these files";
 
-/// What could not be read, as it is told.
-#[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Unread {
-    /// Empty where it is in no file.
-    pub(crate) file: String,
-    /// 0 where it is the whole file.
-    pub(crate) line: usize,
-    /// With file and line.
-    pub(crate) message: String,
-}
-
-/// Problems by file and line, each once: an object may be a fact and judged as well.
-fn each_once<'p>(problems: impl Iterator<Item = &'p Problem>) -> Vec<Unread> {
-    let problems: BTreeSet<_> = problems
-        .map(|problem| {
-            let (file, line) = problem.place();
-            Unread {
-                file: file.to_owned(),
-                line,
-                message: chain(problem),
-            }
-        })
-        .collect();
-    problems.into_iter().collect()
-}
-
 fn tell(problems: &[Unread]) {
     for problem in problems {
         output::error(&problem.message);
     }
 }
 
-fn pages(report: &Report) -> String {
+fn pages(report: &Report, shown: impl Fn(&Located) -> bool) -> String {
     let rules: BTreeSet<RuleId> = report
         .findings
         .iter()
+        .filter(|located| shown(located))
         .map(|located| located.finding.rule)
         .collect();
     let mut pages = String::new();

@@ -9,7 +9,7 @@ use policy::fan_out::Change;
 
 use crate::argocd_version::ArgoCdVersion;
 use crate::cluster_access::{ClusterArgs, block_on};
-use crate::error::{CommandError, chain};
+use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
 use crate::facts::args::FactsArgs;
 use crate::facts::{Facts, Source};
@@ -17,6 +17,7 @@ use crate::namespaces::{NamespaceArgs, Namespaces};
 use crate::output::preview::PreviewFormat;
 use crate::output::{self, counted};
 use crate::preview::{Intent, Preview, Verdict};
+use crate::report::Unread;
 use crate::repository::Repository;
 use crate::repository::exclusions::{ExclusionArgs, Exclusions};
 use crate::repository::problem::Problem;
@@ -58,8 +59,9 @@ Examples:
 
 Exit status:
   0  nothing changes
-  1  something changes, or may change
+  1  something changes, or may change, and nothing of it is denied
   2  something could not be read, or Argo CD fails on an ApplicationSet
+  3  an object in FILE, or an Application that it would generate, is denied
 
 Called as a plugin of argocd, any status but 0 makes argocd print one more line to standard
 output: `Error: exit status N`.")]
@@ -143,16 +145,18 @@ pub(crate) fn run(args: &PreviewArgs) -> Result<ExitStatus, CommandError> {
 
     work_trees.warn_of_unknown_remotes();
     let unread = proposed.problems.iter().chain(&preview.problems);
-    let problems: Vec<&Problem> = known.problems.iter().chain(unread).collect();
+    let problems = Unread::each_once(known.problems.iter().chain(unread));
     for problem in &problems {
-        output::error(&chain(*problem));
+        output::error(&problem.message);
     }
-    output::preview::print(&preview, args.output)?;
+    output::preview::print(&preview, &problems, args.output)?;
     output::status(&summary(&preview));
 
     Ok(
         if !problems.is_empty() || !preview.not_expanded.is_empty() {
             ExitStatus::Failed
+        } else if preview.is_denied() {
+            ExitStatus::ChangesDenied
         } else if preview.is_nothing() {
             ExitStatus::Clean
         } else {

@@ -12,7 +12,8 @@ use policy::finding::dotted;
 use super::table::{Cell, aligned, joined};
 use super::{GREEN, RED, YELLOW, printable, style_of, to_json, to_yaml, v1};
 use crate::error::CommandError;
-use crate::preview::{Preview, Verdict};
+use crate::preview::{OnObject, Preview, Verdict};
+use crate::report::Unread;
 
 /// How `preview` shows what would happen.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
@@ -31,12 +32,16 @@ pub(crate) enum PreviewFormat {
 }
 
 /// Prints a preview.
-pub(crate) fn print(preview: &Preview, format: PreviewFormat) -> Result<(), CommandError> {
+pub(crate) fn print(
+    preview: &Preview,
+    unread: &[Unread],
+    format: PreviewFormat,
+) -> Result<(), CommandError> {
     let text = match format {
         PreviewFormat::Table => with_notes(table(preview), preview),
         PreviewFormat::Wide => with_notes(wide(preview), preview),
-        PreviewFormat::Json => to_json(&v1::preview::Preview::new(preview))?,
-        PreviewFormat::Yaml => to_yaml(&v1::preview::Preview::new(preview))?,
+        PreviewFormat::Json => to_json(&v1::preview::Preview::new(preview, unread))?,
+        PreviewFormat::Yaml => to_yaml(&v1::preview::Preview::new(preview, unread))?,
         PreviewFormat::Name => names(preview),
     };
     super::print(&text)
@@ -156,25 +161,33 @@ fn with_notes(mut text: String, preview: &Preview) -> String {
             not_expanded.application_set, not_expanded.error
         )
     });
-    let refused = preview.refused.iter().map(|refused| {
+    note(&mut text, "Not known here, what it takes:", not_known);
+    note(&mut text, "Not listed here, and gone with it:", uncounted);
+    note(&mut text, "ApplicationSets that generate nothing:", failing);
+    note(
+        &mut text,
+        "Refused by the webhook as it is:",
+        on_objects(&preview.refused),
+    );
+    note(
+        &mut text,
+        "Warned of by the webhook:",
+        on_objects(&preview.warned),
+    );
+    text
+}
+
+fn on_objects(found: &[OnObject]) -> impl Iterator<Item = String> {
+    found.iter().map(|OnObject { object, finding }| {
         let Finding {
             rule,
             field,
             message,
             fix,
             ..
-        } = &refused.finding;
-        format!(
-            "{}: {rule}: {}: {message}; {fix}",
-            refused.object,
-            dotted(field)
-        )
-    });
-    note(&mut text, "Not known here, what it takes:", not_known);
-    note(&mut text, "Not listed here, and gone with it:", uncounted);
-    note(&mut text, "ApplicationSets that generate nothing:", failing);
-    note(&mut text, "Refused by the webhook as it is:", refused);
-    text
+        } = finding;
+        format!("{object}: {rule}: {}: {message}; {fix}", dotted(field))
+    })
 }
 
 fn note(text: &mut String, title: &str, items: impl Iterator<Item = String>) {

@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 
 use anstyle::Style;
+use policy::Level;
 use policy::finding::dotted;
 
 use super::{printable, style_of};
-use crate::report::{Located, Place, Report};
+use crate::report::missing::{Missing, Source};
+use crate::report::{Located, Place};
 
 /// Between two columns.
 const GAP: usize = 3;
@@ -43,14 +45,14 @@ impl From<String> for Cell {
 
 /// A row for each finding, and below it what is wrong and how to put it right, wrapped to a width.
 /// File names and messages are too long to share a line.
-pub(crate) fn findings(report: &Report, width: usize) -> String {
-    let rows = report.findings.iter().map(row).collect();
+pub(crate) fn findings(shown: &[&Located], width: usize) -> String {
+    let rows = shown.iter().copied().map(row).collect();
     let mut lines = aligned(["LEVEL", "RULE", "OBJECT", "LOCATION"], rows).into_iter();
     let mut text = String::new();
     for header in lines.by_ref().take(1) {
         let _ = writeln!(text, "{header}");
     }
-    for (line, located) in lines.zip(&report.findings) {
+    for (line, located) in lines.zip(shown) {
         let finding = &located.finding;
         let _ = writeln!(text, "{line}");
         let what = match located.field.as_str() {
@@ -67,8 +69,8 @@ pub(crate) fn findings(report: &Report, width: usize) -> String {
 }
 
 /// One long row for each finding.
-pub(crate) fn wide(report: &Report) -> String {
-    let rows = report.findings.iter().map(|located| {
+pub(crate) fn wide(shown: &[&Located]) -> String {
+    let rows = shown.iter().map(|located| {
         let [level, rule, object, location] = row(located);
         [
             level,
@@ -84,6 +86,18 @@ pub(crate) fn wide(report: &Report) -> String {
         "LEVEL", "RULE", "OBJECT", "LOCATION", "FIELD", "MESSAGE", "FIX",
     ];
     joined(aligned(header, rows.collect()))
+}
+
+/// A line for each kind of fact that findings wait for, below their rows, and how the facts can be given.
+pub(crate) fn missing(missing: &[Missing<'_>], source: Source, width: usize) -> String {
+    let mut text = String::new();
+    for kind in missing {
+        let style = style_of(Level::Undecided);
+        let _ = writeln!(text, "{style}undecided{style:#}");
+        wrap(&mut text, &printable(&kind.line(source)), width);
+        wrap(&mut text, &format!("fix: {}", kind.fix(source)), width);
+    }
+    text
 }
 
 /// A table without colours.

@@ -5,11 +5,12 @@ pub(super) mod break_glass;
 pub(super) mod preview;
 
 use policy::Waiver;
+use policy::missing::MissingFact;
 use serde::Serialize;
 
-use super::API_VERSION;
-use crate::commands::check::{Files, Unread};
-use crate::report::{Located, Place, Report};
+use super::{API_VERSION, CheckOutput};
+use crate::report::missing;
+use crate::report::{Located, Place, Unread};
 use crate::repository::manifest::ObjectReference;
 use crate::repository::skipped::Reason;
 
@@ -25,7 +26,40 @@ pub(super) struct CheckReport<'r> {
     skipped: Vec<Skipped<'r>>,
     /// What could not be read.
     problems: Vec<Problem<'r>>,
+    /// Facts that undecided findings wait for, by kind.
+    missing: Vec<Missing<'r>>,
+    /// The clusters that are known, by what the policy takes them for.
+    clusters: Clusters<'r>,
     summary: Summary,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Missing<'r> {
+    /// `project`, `cluster`, `cluster-secret`, `other-clusters`, `generated`, `parameters` or `rendering`.
+    kind: &'static str,
+    /// Empty where there is only one of the kind.
+    names: Vec<&'r str>,
+    /// How many findings lack at least one of them.
+    findings: usize,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Clusters<'r> {
+    count: usize,
+    /// Names of those that are production.
+    production: &'r [String],
+    /// Names of those that belong to no environment though they look as if they should.
+    unknown_to_policy: &'r [String],
+}
+
+/// A fact that an undecided finding waits for.
+#[derive(Serialize)]
+struct Fact<'r> {
+    kind: &'static str,
+    /// Null where there is only one of the kind.
+    name: Option<&'r str>,
 }
 
 #[derive(Serialize)]
@@ -65,6 +99,8 @@ struct Finding<'r> {
     message: &'r str,
     fix: Option<&'r str>,
     patch: Option<&'r json_patch::Patch>,
+    /// The facts that would decide it; none where it rests on something else.
+    missing: Vec<Fact<'r>>,
 }
 
 #[derive(Serialize)]
@@ -91,7 +127,13 @@ struct Summary {
 }
 
 impl<'r> CheckReport<'r> {
-    pub(super) fn new(report: &'r Report, files: Option<&'r Files>, unread: &'r [Unread]) -> Self {
+    pub(super) fn new(checked: &'r CheckOutput<'r>) -> Self {
+        let CheckOutput {
+            report,
+            files,
+            unread,
+            clusters,
+        } = *checked;
         let skipped = files.map_or(&[][..], |files| &files.skipped);
         CheckReport {
             api_version: API_VERSION,
@@ -107,6 +149,19 @@ impl<'r> CheckReport<'r> {
                 })
                 .collect(),
             problems: unread.iter().map(Problem::new).collect(),
+            missing: missing::Missing::of(report)
+                .into_iter()
+                .map(|missing| Missing {
+                    kind: missing.kind.as_str(),
+                    names: missing.names,
+                    findings: missing.findings,
+                })
+                .collect(),
+            clusters: Clusters {
+                count: clusters.count,
+                production: &clusters.production,
+                unknown_to_policy: &clusters.unknown,
+            },
             summary: Summary {
                 files: files.map(|files| files.count),
                 skipped: files.map(|files| files.skipped.len()),
@@ -136,6 +191,8 @@ impl<'r> Finding<'r> {
             Place::File { file, line } => (Some(&**file), Some(*line)),
             Place::Live => (None, None),
         };
+        // A denial may rest on them as well; what it waits for is nothing.
+        let facts = finding.missing.iter().filter(|_| located.waits_for_facts());
         Finding {
             rule: finding.rule.as_str(),
             level: finding.level.as_str(),
@@ -147,6 +204,16 @@ impl<'r> Finding<'r> {
             message: &finding.message,
             fix: non_empty(&finding.fix),
             patch: finding.patch.as_ref(),
+            missing: facts.map(Fact::new).collect(),
+        }
+    }
+}
+
+impl<'r> Fact<'r> {
+    fn new(fact: &'r MissingFact) -> Self {
+        Fact {
+            kind: fact.kind().as_str(),
+            name: non_empty(fact.name()),
         }
     }
 }

@@ -6,6 +6,7 @@ use argocd::cluster::{ClusterSecretError, UnknownValues};
 use zeroize::Zeroizing;
 
 use crate::finding::shorten;
+use crate::missing::MissingFact;
 use crate::possible_credential::{
     Doubt, Suspect, among_arguments, has_form_of_credential, in_json,
 };
@@ -296,7 +297,8 @@ impl Rule for ClusterCredentials {
                     "judge the Secret in its cluster: kubectl gitops check --live",
                 ),
             };
-            findings.undecided(CONFIG, message, fix);
+            let fact = MissingFact::ClusterSecret(cluster.secret_name.clone());
+            findings.undecided(CONFIG, message, fix).lack(fact);
             return;
         }
         let rules = &context.inventory.policy().rules;

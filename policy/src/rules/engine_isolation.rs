@@ -1,5 +1,6 @@
 use crate::environment::{
-    Belonging, Evidence, Holds, Place, place_of_application, place_of_cluster, target_of,
+    Belonging, Evidence, Holds, Place, has_placeholder, place_of_application, place_of_cluster,
+    target_of,
 };
 use crate::finding::shorten;
 use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};
@@ -127,11 +128,14 @@ impl Rule for EngineIsolation {
                 let target = target_of(application, inventory);
                 if let (None, Some(destination)) = (others(&place, own).next(), &place.unresolved) {
                     let absence = inventory.absence(destination);
-                    findings.undecided(
+                    let finding = findings.undecided(
                         "/spec/destination",
                         format!("{}, it may belong elsewhere", absence.message),
                         absence.fix,
                     );
+                    if !has_placeholder(destination) {
+                        finding.lack(absence.fact);
+                    }
                 }
                 let namespace = &*application.spec.destination.namespace;
                 // On a cluster that environments share, another namespace is another place.

@@ -2,6 +2,7 @@ use argocd::application_set::ExpansionError;
 
 use crate::fan_out::{Affected, Change, FanOut, NotExpanded, NotKnown};
 use crate::finding::shorten;
+use crate::missing::MissingFact;
 use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};
 use crate::subject::Object;
 
@@ -160,7 +161,10 @@ fn report_not_known(part: &NotKnown, findings: &mut Findings) {
             },
         )
     };
-    findings.undecided(format!("/spec/generators/{}", part.entry), message, fix);
+    let finding = findings.undecided(format!("/spec/generators/{}", part.entry), message, fix);
+    if !part.perhaps_misspelt {
+        finding.missing = part.missing.clone();
+    }
 }
 
 /// What the API server refuses, as Argo CD finds out one by one.
@@ -230,8 +234,10 @@ fn report(error: &ExpansionError, findings: &mut Findings) {
             format!("Argo CD fails on it and generates nothing: {message}"),
             "correct it",
         ),
-        ExpansionError::Undecided { .. } => {
-            findings.undecided(error.field().to_owned(), message, "judge what it generates")
+        ExpansionError::Undecided { lacks, .. } => {
+            let finding =
+                findings.undecided(error.field().to_owned(), message, "judge what it generates");
+            finding.lack(MissingFact::Generated(lacks.clone()))
         }
     };
 }

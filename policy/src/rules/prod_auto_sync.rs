@@ -1,9 +1,11 @@
 use argocd::Application;
 use argocd::application::{Automated, AutomatedSync, EnabledField, SyncPolicy};
 use argocd::application_set::{ProgressiveSyncs, RollingSyncStep};
+use argocd::names::PARAMETERS_CONFIG_MAP;
 use serde_json::json;
 
 use crate::environment::Membership;
+use crate::missing::MissingFact;
 use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};
 use crate::subject::Object;
 
@@ -142,11 +144,13 @@ fn check_rolling_sync(
         ProgressiveSyncs::Enabled => {
             findings.undecided(field, format!("if it is in this step, {syncs}"), fix)
         }
-        ProgressiveSyncs::Unknown => findings.undecided(
-            field,
-            format!("if progressive syncs are enabled, {syncs}"),
-            fix,
-        ),
+        ProgressiveSyncs::Unknown => findings
+            .undecided(
+                field,
+                format!("if progressive syncs are enabled, {syncs}"),
+                fix,
+            )
+            .lack(MissingFact::Parameters(PARAMETERS_CONFIG_MAP)),
         ProgressiveSyncs::NotEnabled => findings.warn(
             field,
             format!("once progressive syncs are enabled, {syncs}"),

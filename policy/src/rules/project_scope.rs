@@ -11,6 +11,7 @@ use argocd::{AppProject, Application};
 use crate::environment::target_of;
 use crate::finding::{Finding, shorten, shorten_middle, without_user_info};
 use crate::inventory::{Absence, Inventory};
+use crate::missing::MissingFact;
 use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};
 use crate::subject::Object;
 
@@ -239,16 +240,16 @@ fn report(
             .undecided(
                 field,
                 format!("AppProject {} is not among the files", short(project)),
-                "add it with --policy",
+                "add it with --facts",
             )
-            .rest_on_absence(),
+            .lack(MissingFact::Project(project.clone())),
         Problem::ProjectNotFound { project } => findings
             .deny(
                 field,
                 format!("there is no AppProject {}", short(project)),
                 "create it first or name one that exists",
             )
-            .rest_on_absence(),
+            .lack(MissingFact::Project(project.clone())),
         Problem::NamespaceNotPermitted {
             namespace, project, ..
         } => findings.deny(
@@ -480,13 +481,13 @@ fn report_destination<'f>(
 ) -> &'f mut Finding {
     match error {
         DestinationError::ServerNotFound(cluster) | DestinationError::NameNotFound(cluster) => {
-            let Absence { message, fix } = inventory.absence(cluster);
+            let Absence { message, fix, fact } = inventory.absence(cluster);
             let finding = if inventory.completeness.has_all_clusters() {
                 findings.deny(field, message, fix)
             } else {
                 findings.undecided(field, message, fix)
             };
-            finding.rest_on_absence()
+            finding.lack(fact)
         }
         DestinationError::NameAmbiguous { name, servers } => findings.deny(
             field,

@@ -55,7 +55,7 @@ fn lacks_news(decision: &Decision) -> bool {
         .iter()
         .filter(|finding| finding.level == Level::Deny)
         .peekable();
-    denials.peek().is_some() && denials.all(|finding| finding.rests_on_absence)
+    denials.peek().is_some() && denials.all(|finding| finding.missing.may_be_news())
 }
 
 async fn judge_once<'b>(

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{Known, Outside, Template};
 use crate::application_set::expansion::ExpansionError;
+use crate::application_set::lack::Lack;
 use crate::application_set::parameters::ParameterSet;
 use crate::cluster::Cluster;
 use crate::go_template::sanitize_name;
@@ -89,19 +90,17 @@ impl ClusterGenerator {
         }
         let selector = self.compiled()?;
         let is_selected = |cluster: &&Cluster| selector.matches(|key| label(cluster, key));
-        let mut selected = known.clusters.unknown().filter(is_selected);
-        Ok(selected.next().map(|first| {
-            let more = match selected.count() {
-                0 => String::new(),
-                others => format!(" and {others} more"),
-            };
-            let why = first.unknown.map(|why| format!(" ({why})"));
-            let why = why.unwrap_or_default();
-            Outside {
-                generator: "clusters".to_owned(),
-                lacks: format!("the values of Secret {}{why}{more}", first.secret_name),
-                perhaps_misspelt: false,
-            }
+        let selected: Vec<&Cluster> = known.clusters.unknown().filter(is_selected).collect();
+        Ok(selected.first().map(|first| Outside {
+            generator: "clusters".to_owned(),
+            lacks: Lack::ClusterSecrets {
+                names: selected
+                    .iter()
+                    .map(|cluster| cluster.secret_name.clone())
+                    .collect(),
+                why: first.unknown.map(|why| why.to_string()),
+            },
+            perhaps_misspelt: false,
         }))
     }
 

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use self::path_spec::PathSpec;
 use super::{Known, Outside, Parameters, Template};
 use crate::application_set::expansion::{ALIASES, ExpansionError};
+use crate::application_set::lack::Lack;
 use crate::application_set::parameters::{ParameterSet, flatten};
 use crate::application_set::template::size;
 use crate::go_template::sanitize_name;
@@ -83,7 +84,10 @@ impl GitGenerator {
             ));
         }
         let Some(checkout) = known.checkouts.checkout(&self.repo_url, &self.revision) else {
-            return Ok(Parameters::Undecided(outside("the repository's content")));
+            return Ok(Parameters::Undecided(outside(Lack::Repository {
+                url: self.repo_url.clone(),
+                revision: self.revision.clone(),
+            })));
         };
         if self.directories.is_empty() {
             self.file_sets(checkout, known)
@@ -128,7 +132,9 @@ impl GitGenerator {
         let mut sets = Vec::new();
         for path in self.selected_files(checkout) {
             let Some(text) = checkout.read(&path) else {
-                return Ok(Parameters::Undecided(outside(format!("the file {path}"))));
+                return Ok(Parameters::Undecided(outside(Lack::Other(format!(
+                    "the file {path}"
+                )))));
             };
             for values in objects_of(&path, &text, known)? {
                 let values = self.file_values(values, &path, known)?;
@@ -226,10 +232,10 @@ impl GitGenerator {
     }
 }
 
-fn outside(lacks: impl Into<String>) -> Outside {
+fn outside(lacks: Lack) -> Outside {
     Outside {
         generator: "git".to_owned(),
-        lacks: lacks.into(),
+        lacks,
         perhaps_misspelt: false,
     }
 }

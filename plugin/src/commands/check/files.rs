@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use policy::Completeness;
+use policy::environment::ClustersByEnvironment;
 
-use super::{CheckArgs, Checked, Files, each_once, tell};
+use super::{CheckArgs, Checked, tell};
 use crate::cluster_access::block_on;
 use crate::error::CommandError;
 use crate::facts::files::cluster_places;
@@ -13,8 +14,7 @@ use crate::facts::live::refuse_flaw;
 use crate::facts::{Facts, Source};
 use crate::namespaces::Namespaces;
 use crate::output::{self, counted};
-use crate::production::production;
-use crate::report::Report;
+use crate::report::{Files, Report, Unread};
 use crate::repository::Repository;
 use crate::repository::manifest::{Kind, Manifest};
 use crate::repository::work_trees::WorkTrees;
@@ -45,7 +45,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
     }
     let mut inventory = facts
         .inventory()
-        .inspect_err(|_| tell(&each_once(unread_files.clone())))?;
+        .inspect_err(|_| tell(&Unread::each_once(unread_files.clone())))?;
     refuse_flaw(&inventory)?;
     let work_trees = Arc::new(WorkTrees::of(&paths, &args.repository).map_err(CommandError::new)?);
     inventory.checkouts = Arc::clone(&work_trees) as _;
@@ -53,12 +53,12 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
     inventory.cluster_places = Arc::new(cluster_places(secrets));
     let report = Report::of(&judged.manifests, &inventory);
     work_trees.warn_of_unknown_remotes();
-    let problems = each_once(unread_files.chain(facts.problems()).chain(&report.problems));
+    let problems = Unread::each_once(unread_files.chain(facts.problems()).chain(&report.problems));
     Ok(Checked {
         problems,
         is_complete: true,
         what: what(&judged, &report),
-        production: production(&inventory),
+        clusters: ClustersByEnvironment::of(&inventory),
         files: Some(Files {
             count: judged.files,
             overlays: overlays(&judged),

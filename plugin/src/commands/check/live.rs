@@ -1,17 +1,17 @@
 //! What is in a cluster.
 
 use jiff::Timestamp;
+use policy::environment::ClustersByEnvironment;
 
-use super::{CheckArgs, Checked, Scope, each_once};
+use super::{CheckArgs, Checked, Scope};
 use crate::break_glass::overruled::Judge;
 use crate::cluster_access::{ApiServer, block_on};
 use crate::error::CommandError;
 use crate::facts::Facts;
 use crate::facts::live::{reference_of, refuse_flaw, resource_of};
 use crate::output::{self, counted};
-use crate::production::production;
 use crate::progress::Progress;
-use crate::report::{Judged, Report};
+use crate::report::{Judged, Report, Unread};
 use crate::repository::manifest::Kind;
 use crate::repository::problem::Problem;
 use crate::selection::{Listed, Selection};
@@ -22,17 +22,17 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
         listed,
         place,
         unread_facts,
-        production,
+        clusters,
     } = block_on(read(args))?;
     let report = Report::of_cluster(listed.made);
     // An object may be a fact and judged as well.
-    let problems = each_once(unread_facts.iter().chain(&report.problems));
+    let problems = Unread::each_once(unread_facts.iter().chain(&report.problems));
     Ok(Checked {
         problems,
         is_complete: listed.left_out.is_empty(),
         files: None,
         what: what(report.counts.objects, &place, &listed.left_out),
-        production,
+        clusters,
         report,
     })
 }
@@ -42,7 +42,7 @@ struct Read {
     /// Where they are, for people.
     place: String,
     unread_facts: Vec<Problem>,
-    production: Option<String>,
+    clusters: ClustersByEnvironment,
 }
 
 async fn read(args: &CheckArgs) -> Result<Read, CommandError> {
@@ -67,7 +67,7 @@ async fn read(args: &CheckArgs) -> Result<Read, CommandError> {
         listed: args.scope.selection(&server).list(&server, read).await?,
         place: args.scope.place(&server),
         unread_facts: facts.take_problems(),
-        production: production(judge.inventory()),
+        clusters: ClustersByEnvironment::of(judge.inventory()),
     })
 }
 

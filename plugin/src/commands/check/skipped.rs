@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::Files;
-use crate::output::{self, counted};
+use crate::output::{self, counted, listed};
+use crate::report::Files;
 use crate::repository::skipped::{Reason, Skipped, quoted};
 
 /// How many files of a kind are named.
@@ -69,13 +69,6 @@ fn line(reason: &Reason, skipped: &[&Skipped]) -> String {
 }
 
 fn names(skipped: &[&Skipped]) -> String {
-    let named: Vec<&str> = skipped
-        .iter()
-        .take(NAMED)
-        .map(|skipped| &*skipped.file)
-        .collect();
-    match skipped.len().saturating_sub(NAMED) {
-        0 => named.join(", "),
-        more => format!("{} and {more} more", named.join(", ")),
-    }
+    let names: Vec<&str> = skipped.iter().map(|skipped| &*skipped.file).collect();
+    listed(&names, NAMED)
 }

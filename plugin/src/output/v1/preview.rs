@@ -3,9 +3,10 @@
 use policy::fan_out::{Affected, Change, NotExpanded, NotKnown};
 use serde::Serialize;
 
-use super::non_empty;
+use super::{Problem, non_empty};
 use crate::output::API_VERSION;
-use crate::preview::{self, Refused, Verdict};
+use crate::preview::{self, Verdict};
+use crate::report::Unread;
 
 /// What would happen.
 #[derive(Serialize)]
@@ -22,8 +23,12 @@ pub(in crate::output) struct Preview<'p> {
     not_counted: Vec<NotCounted<'p>>,
     /// ApplicationSets that generate nothing, as Argo CD fails on them or they are too much.
     failing: Vec<Failing<'p>>,
-    /// Objects that the webhook refuses for what they delete.
-    refused: Vec<Refusal<'p>>,
+    /// What the webhook refuses objects for, by what they delete or generate.
+    refused: Vec<OnObject<'p>>,
+    /// What it warns of.
+    warned: Vec<OnObject<'p>>,
+    /// What could not be read.
+    problems: Vec<Problem<'p>>,
     summary: Summary,
 }
 
@@ -93,7 +98,7 @@ struct Failing<'p> {
 }
 
 #[derive(Serialize)]
-struct Refusal<'p> {
+struct OnObject<'p> {
     /// `kind/name`.
     object: &'p str,
     finding: Finding<'p>,
@@ -118,7 +123,7 @@ fn is_zero(count: &usize) -> bool {
 }
 
 impl<'p> Preview<'p> {
-    pub(in crate::output) fn new(preview: &'p preview::Preview) -> Self {
+    pub(in crate::output) fn new(preview: &'p preview::Preview, unread: &'p [Unread]) -> Self {
         Preview {
             api_version: API_VERSION,
             kind: "Preview",
@@ -137,7 +142,9 @@ impl<'p> Preview<'p> {
                 })
                 .collect(),
             failing: preview.not_expanded.iter().map(Failing::new).collect(),
-            refused: preview.refused.iter().map(Refusal::new).collect(),
+            refused: preview.refused.iter().map(OnObject::new).collect(),
+            warned: preview.warned.iter().map(OnObject::new).collect(),
+            problems: unread.iter().map(Problem::new).collect(),
             summary: Summary {
                 applications: preview.affected.len(),
                 created: preview.changes(Change::Create),
@@ -206,11 +213,11 @@ impl<'p> Failing<'p> {
     }
 }
 
-impl<'p> Refusal<'p> {
-    fn new(refused: &'p Refused) -> Self {
-        Refusal {
-            object: &refused.object,
-            finding: Finding::new(&refused.finding),
+impl<'p> OnObject<'p> {
+    fn new(told: &'p preview::OnObject) -> Self {
+        OnObject {
+            object: &told.object,
+            finding: Finding::new(&told.finding),
         }
     }
 }
