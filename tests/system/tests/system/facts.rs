@@ -242,7 +242,7 @@ async fn a_preview_against_files_is_judged_by_what_the_cluster_knows() -> Result
 
     let previewed = run(&reader, &files, &flags).await?;
 
-    assert_eq!(previewed.status.code(), Some(1), "{}", told(&previewed));
+    assert_eq!(previewed.status.code(), Some(3), "{}", told(&previewed));
     let report: Value = serde_json::from_slice(&previewed.stdout)?;
     let applications = report["applications"].as_array().context("applications")?;
     let rows: Vec<_> = applications
