@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::cluster_access::{self, ClusterArgs};
 use crate::commands::break_glass::{self, BreakGlassArgs};
 use crate::commands::check::{self, CheckArgs};
 use crate::commands::completion::{self, CompletionArgs};
@@ -13,6 +14,7 @@ use crate::commands::preview::{self, PreviewArgs};
 use crate::commands::version::{self, VersionArgs};
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
+use crate::namespaces::NamespaceArgs;
 use crate::output;
 
 /// Look after fleets that run Argo CD
@@ -83,7 +85,9 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<ExitStatus, CommandError> 
         return completion::complete(command(Host::Kubectl), words);
     }
     let host = Host::of(&called);
-    let parsed = command(host)
+    let command = command(host);
+    let arguments = cluster_access::behind_the_command(&command, arguments);
+    let parsed = command
         .try_get_matches_from(arguments)
         .and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
     match parsed {
@@ -113,10 +117,26 @@ fn dispatch(command: Command, host: Host) -> Result<ExitStatus, CommandError> {
 fn command(host: Host) -> clap::Command {
     let name = host.command_line();
     let command = called(Cli::command().bin_name(name), name);
+    let command = with_cluster_flags(command.args_override_self(true));
     match host {
         Host::Kubectl => command,
         Host::Argocd => command.mut_subcommand("completion", completion::of_argocd),
     }
+}
+
+/// Gives kubectl's flags to every command, as kubectl does. Those that ask no cluster do not show them.
+fn with_cluster_flags(command: clap::Command) -> clap::Command {
+    if command.get_arguments().any(ClusterArgs::is_among) {
+        return command;
+    }
+    let has_subcommands = command.has_subcommands();
+    let flags = ClusterArgs::augment_args(clap::Command::new("flags"));
+    let flags = NamespaceArgs::augment_args(flags.next_help_heading(ClusterArgs::HEADING));
+    let flags = flags.get_arguments();
+    let flags = flags.map(|flag| flag.clone().hide(!has_subcommands));
+    command
+        .args(flags.collect::<Vec<_>>())
+        .mut_subcommands(with_cluster_flags)
 }
 
 /// Examples as the host's users write them, of all commands below this one.

@@ -5,6 +5,7 @@ mod api_server;
 mod args;
 mod connect;
 mod permissions;
+mod position;
 mod warnings;
 
 use std::future::Future;
@@ -14,6 +15,7 @@ use crate::error::CommandError;
 pub(crate) use self::api_server::{AccessError, ApiServer, Objects};
 pub(crate) use self::args::ClusterArgs;
 pub(crate) use self::permissions::{Permission, User, may_i, who_am_i};
+pub(crate) use self::position::{behind_the_command, flags_among};
 
 /// Does what waits for a cluster.
 ///

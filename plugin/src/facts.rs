@@ -3,6 +3,7 @@
 //! Facts come from files ([`files`]) or from a cluster ([`live`]). Nothing that logs in anywhere is
 //! among them.
 
+pub(crate) mod args;
 pub(crate) mod files;
 pub(crate) mod live;
 
@@ -48,6 +49,8 @@ pub(crate) struct Facts {
     objects: BTreeMap<Identity, Result<Fact, Problem>>,
     /// Whether a policy that there is would be among them.
     pub(crate) knows_policy: bool,
+    /// Whether some of them are a cluster's.
+    has_live: bool,
     /// Objects that were declared twice, as one sentence each.
     pub(crate) repeated: Vec<String>,
 }
@@ -73,6 +76,7 @@ impl Facts {
             installed: InstalledApi::default(),
             objects: BTreeMap::new(),
             knows_policy: true,
+            has_live: false,
             repeated: Vec::new(),
         }
     }
@@ -80,6 +84,13 @@ impl Facts {
     /// Judges as another version of Argo CD does than the one that is there, or than 3.5.
     pub(crate) fn read_projects_by(&mut self, reading: ProjectReading) {
         self.installed.project_reading = reading;
+    }
+
+    /// Takes it that there is no other cluster, where that is not known already.
+    pub(crate) fn have_all_clusters(&mut self) {
+        if self.completeness == Completeness::Partial {
+            self.completeness = Completeness::AllClusters;
+        }
     }
 
     /// The ApplicationSet of a name.
@@ -152,9 +163,18 @@ impl Facts {
                 Err(_) => {}
             }
         }
+        // One whose values a file does not tell may be any destination.
+        let is_partly_known = parts
+            .clusters
+            .iter()
+            .any(|cluster| cluster.unknown.is_some());
+        let completeness = match self.completeness {
+            Completeness::Complete if is_partly_known => Completeness::Partial,
+            other => other,
+        };
         let fleet = Fleet::read_by(parts, self.installed.project_reading);
         let enabled_field = self.installed.enabled_field;
-        let mut inventory = Inventory::new(fleet, self.completeness, enabled_field, policy)
+        let mut inventory = Inventory::new(fleet, completeness, enabled_field, policy)
             .map_err(CommandError::new)?;
         inventory.application_sets = application_sets.into();
         inventory.application_set_controller = application_set_controller;

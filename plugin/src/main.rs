@@ -11,7 +11,6 @@
 //! The same binary answers as `argocd gitops` when it is called `argocd-gitops`, and completes
 //! words for kubectl when it is called `kubectl_complete-gitops`.
 
-mod argocd_namespace;
 mod argocd_version;
 mod break_glass;
 mod cli;
@@ -20,6 +19,7 @@ mod commands;
 mod error;
 mod exit_status;
 mod facts;
+mod namespaces;
 mod output;
 mod parallel;
 mod preview;

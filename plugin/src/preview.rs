@@ -184,7 +184,7 @@ impl Gathering {
             Intent::Apply => manifest.fact()?,
             Intent::Delete => None,
         };
-        let identity = facts.identity(manifest);
+        let identity = manifest.identity();
         let fan_out = fan_out(&identity, new.as_ref(), facts, inventory)
             .ok_or_else(|| manifest.problem("it is not there to be deleted"))?;
         self.judge(manifest, intent, &fan_out, inventory)?;

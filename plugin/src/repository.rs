@@ -20,6 +20,7 @@ use self::files::{Location, Role, SourceFile};
 use self::manifest::Manifest;
 use self::problem::Problem;
 use self::skipped::{Reason, Skipped};
+use crate::namespaces::Namespaces;
 use crate::parallel;
 
 /// What was read.
@@ -36,13 +37,13 @@ pub(crate) struct Repository {
 }
 
 impl Repository {
-    /// Reads files and folders. Objects without a namespace count as being in the one given.
+    /// Reads files and folders. Objects that name no namespace count as being in the one given for them.
     pub(crate) fn read(
         paths: &[impl AsRef<Path>],
         exclusions: &Arc<Exclusions>,
-        namespace: &str,
+        namespaces: Namespaces<'_>,
     ) -> Self {
-        Self::of_files(files::find(paths, exclusions), namespace)
+        Self::of_files(files::find(paths, exclusions), namespaces)
     }
 
     /// The same, without files that are below one of some others, and the names of these.
@@ -50,7 +51,7 @@ impl Repository {
         paths: &[impl AsRef<Path>],
         others: &[impl AsRef<Path>],
         exclusions: &Arc<Exclusions>,
-        namespace: &str,
+        namespaces: Namespaces<'_>,
     ) -> (Self, Vec<Arc<str>>) {
         let (files, problems) = files::find(paths, exclusions);
         let others: Vec<PathBuf> = others
@@ -60,7 +61,7 @@ impl Repository {
         let (left_out, files): (Vec<_>, Vec<_>) =
             files.into_iter().partition(|file| file.is_below(&others));
         let names = left_out.into_iter().map(|file| file.name).collect();
-        (Self::of_files((files, problems), namespace), names)
+        (Self::of_files((files, problems), namespaces), names)
     }
 
     /// Whether Applications come and go with an object in it.
@@ -70,8 +71,11 @@ impl Repository {
             .any(|manifest| manifest.kind.fans_out())
     }
 
-    fn of_files((files, problems): (Vec<SourceFile>, Vec<Problem>), namespace: &str) -> Self {
-        let contents = parallel::map("reading", &files, |file| contents_of(file, namespace));
+    fn of_files(
+        (files, problems): (Vec<SourceFile>, Vec<Problem>),
+        namespaces: Namespaces<'_>,
+    ) -> Self {
+        let contents = parallel::map("reading", &files, |file| contents_of(file, namespaces));
         let mut repository = Repository {
             files: files.len(),
             problems,
@@ -111,7 +115,7 @@ impl Contents {
     }
 }
 
-fn contents_of(file: &SourceFile, namespace: &str) -> Contents {
+fn contents_of(file: &SourceFile, namespaces: Namespaces<'_>) -> Contents {
     if file.role == Role::Patch {
         return Contents::Skipped(Reason::Patch);
     }
@@ -120,7 +124,7 @@ fn contents_of(file: &SourceFile, namespace: &str) -> Contents {
         Err(problem) => return Contents::unreadable(problem),
     };
     match text::decode(&bytes) {
-        Some(text) => contents_of_text(file, &text, namespace),
+        Some(text) => contents_of_text(file, &text, namespaces),
         None if skipped::looks_like_objects(&String::from_utf8_lossy(&bytes)) => {
             Contents::unreadable(Problem::not_text(&file.name))
         }
@@ -128,7 +132,7 @@ fn contents_of(file: &SourceFile, namespace: &str) -> Contents {
     }
 }
 
-fn contents_of_text(file: &SourceFile, text: &str, namespace: &str) -> Contents {
+fn contents_of_text(file: &SourceFile, text: &str, namespaces: Namespaces<'_>) -> Contents {
     if skipped::is_marked(text) {
         return Contents::Skipped(Reason::Marked);
     }
@@ -149,15 +153,15 @@ fn contents_of_text(file: &SourceFile, text: &str, namespace: &str) -> Contents 
             Err(_) => Reason::Unparsable,
         });
     }
-    parse(file, text, namespace)
+    parse(file, text, namespaces)
 }
 
-fn parse(file: &SourceFile, text: &str, namespace: &str) -> Contents {
+fn parse(file: &SourceFile, text: &str, namespaces: Namespaces<'_>) -> Contents {
     let mut manifests = Vec::new();
     for document in yaml::documents(text) {
         match document {
             Ok(document) => {
-                manifest::collect(&file.name, document, namespace, &mut manifests);
+                manifest::collect(&file.name, document, namespaces, &mut manifests);
             }
             Err(error) if !manifests.is_empty() || skipped::looks_like_objects(text) => {
                 return Contents::Read {

@@ -528,11 +528,10 @@ spec:
     let project = Folder::with(&[("project.yaml", wide), ("facts/cluster.yaml", CLUSTER)]);
     let alone = project.run(&["check", "project.yaml"]);
     assert_snapshot!(alone.stdout(), @"
-    LEVEL       RULE               OBJECT            LOCATION
-    undecided   project-too-wide   appproject/shop   project.yaml:8
-        spec.sourceRepos[1]: cluster https://prod.example.com is not among the
-        files: if it is production, https://** permits any repository
-        fix: list the repositories it needs
+    undecided
+        1 cluster is not among the files: https://prod.example.com; 1 finding waits
+        for it
+        fix: add the Secret of each with --facts
     ");
     let with_facts = project.run(&["check", "project.yaml", "--policy", "facts"]);
     assert_snapshot!(with_facts.stdout(), @"

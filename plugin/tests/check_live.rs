@@ -550,10 +550,6 @@ fn files_and_clusters_are_not_judged_together() {
         ("files_of_all_namespaces", &["check", "-A"]),
         ("files_of_labels", &["check", "-l", "a=b"]),
         ("files_of_a_context", &["check", "--context", "prod"]),
-        (
-            "files_in_two_namespaces",
-            &["check", "-n", "a", "--argocd-namespace", "b"],
-        ),
     ] {
         assert_snapshot!(name, folder.run(arguments).transcript());
     }

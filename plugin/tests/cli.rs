@@ -115,7 +115,7 @@ fn called_as_a_plugin_of_argocd_it_says_so() {
     let argocd = called(&folder, "argocd-gitops");
     let help = |arguments: &[&str]| run_as(&argocd, folder.path(), arguments, "").stdout();
     assert_snapshot!(help(&["check", "-h"]));
-    assert!(help(&["--help"]).contains("Usage: argocd gitops <COMMAND>"));
+    assert!(help(&["--help"]).contains("Usage: argocd gitops [OPTIONS] <COMMAND>"));
     let long = help(&["check", "--help"]);
     assert!(
         long.contains("  argocd gitops check applications"),
@@ -272,7 +272,7 @@ fn the_examples_in_the_help_work() {
     server.lists(sets, &[object(APPLICATION_SET)]);
     server.lists(CLUSTERS, &[object(&cluster("prod-eu"))]);
     let projects = "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects";
-    server.lists(projects, &[object(PLATFORM)]);
+    server.lists(projects, &[object(PLATFORM), object(PROJECT)]);
     takes_overrides(&server, &object(APPLICATION), &object(APPLICATION_SET));
     let folder = Folder::with(&[
         ("applications/cart.yaml", APPLICATION),

@@ -189,7 +189,7 @@ impl Inventory {
                 "cluster {shown} is not among the files{}",
                 perhaps.unwrap_or_default()
             ),
-            fix: "add its Secret with --policy",
+            fix: "add its Secret with --facts",
             fact,
         }
     }

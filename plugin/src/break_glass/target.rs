@@ -65,7 +65,16 @@ impl fmt::Display for Target {
     }
 }
 
-fn kind_of(text: &str) -> Result<Kind, TargetError> {
+/// The kinds by the names that we use.
+pub(crate) fn kinds() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|(_, names)| names[0])
+}
+
+/// The kind of a name that kubectl knows.
+///
+/// # Errors
+/// There are no overrides on objects of such a kind.
+pub(crate) fn kind_of(text: &str) -> Result<Kind, TargetError> {
     let lower = text.to_lowercase();
     // As `kubectl get -o name` prints it.
     let short = lower

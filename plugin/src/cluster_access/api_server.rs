@@ -26,6 +26,9 @@ use crate::output;
 /// The name that the API server notes beside the fields that we write.
 const FIELD_MANAGER: &str = "kubectl-gitops";
 
+/// A request, or why it cannot be made.
+type Asked = Result<http::Request<Vec<u8>>, kube::core::request::Error>;
+
 /// How many objects are asked for at once.
 const PAGE: u32 = 500;
 
@@ -34,8 +37,11 @@ pub(crate) struct ApiServer {
     client: Client,
     address: String,
     timeout: Option<Duration>,
+    /// The namespace that the context is for.
+    namespace: Option<String>,
     /// The warnings that the user has been told of.
     told: RefCell<BTreeSet<String>>,
+    tells_warnings: bool,
 }
 
 /// What is done to objects, as RBAC names it.
@@ -215,13 +221,62 @@ struct ListMetadata {
 }
 
 impl ApiServer {
-    pub(super) fn new(client: Client, address: String, timeout: Option<Duration>) -> Self {
+    pub(super) fn new(
+        client: Client,
+        address: String,
+        timeout: Option<Duration>,
+        namespace: Option<String>,
+    ) -> Self {
         ApiServer {
             client,
             address,
             timeout,
+            namespace,
             told: RefCell::default(),
+            tells_warnings: true,
         }
+    }
+
+    /// The same, but what it warns of is not told.
+    pub(crate) fn silent(self) -> Self {
+        ApiServer {
+            tells_warnings: false,
+            ..self
+        }
+    }
+
+    /// The namespace that the context is for, where it names one, or that of the Pod.
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
+    /// The names of the objects with some labels. Of Secrets nothing else is sent.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub(crate) async fn names(
+        &self,
+        objects: &Objects,
+        labels: Option<&str>,
+    ) -> Result<Vec<String>, AccessError> {
+        #[derive(Deserialize)]
+        struct Named {
+            metadata: Name,
+        }
+        #[derive(Deserialize)]
+        struct Name {
+            name: String,
+        }
+        let parameters = ListParams {
+            label_selector: labels.map(str::to_owned),
+            ..ListParams::default()
+        };
+        let name = |json: &str| {
+            let named = serde_json::from_str::<Named>(json).ok()?;
+            Some(named.metadata.name)
+        };
+        let pages = self.pages(objects, parameters, Request::list_metadata, name);
+        Ok(pages.await?.into_iter().flatten().collect())
     }
 
     /// What is made of the JSON of each object. The text is wiped afterwards: it may be a Secret.
@@ -259,6 +314,16 @@ impl ApiServer {
         &self,
         objects: &Objects,
         parameters: ListParams,
+        read: impl FnMut(&str) -> T,
+    ) -> Result<Vec<T>, AccessError> {
+        self.pages(objects, parameters, Request::list, read).await
+    }
+
+    async fn pages<T>(
+        &self,
+        objects: &Objects,
+        parameters: ListParams,
+        ask: fn(&Request, &ListParams) -> Asked,
         mut read: impl FnMut(&str) -> T,
     ) -> Result<Vec<T>, AccessError> {
         let failed = |reason| AccessError {
@@ -270,7 +335,7 @@ impl ApiServer {
         let mut parameters = parameters.limit(PAGE);
         let mut made = Vec::new();
         loop {
-            let request = objects.request().list(&parameters);
+            let request = ask(&objects.request(), &parameters);
             let text = self.answer(request).await.map_err(failed)?;
             let list: List<'_> =
                 serde_json::from_str(&text).map_err(|_| failed(AccessErrorReason::Answer))?;
@@ -364,10 +429,7 @@ impl ApiServer {
         serde_json::from_str(&text).map_err(|_| failed(AccessErrorReason::Answer))
     }
 
-    async fn answer(
-        &self,
-        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
-    ) -> Result<Zeroizing<String>, AccessErrorReason> {
+    async fn answer(&self, request: Asked) -> Result<Zeroizing<String>, AccessErrorReason> {
         let request = request.map_err(|error| AccessErrorReason::Refused(chain(&error)))?;
         let answer = self.exchange(request);
         match self.timeout {
@@ -406,6 +468,9 @@ impl ApiServer {
 
     /// Each once, as kubectl does.
     fn tell_warnings(&self, headers: &HeaderMap) {
+        if !self.tells_warnings {
+            return;
+        }
         for text in warnings::in_headers(headers) {
             if self.told.borrow_mut().insert(text.clone()) {
                 output::warning_of_server(&text);

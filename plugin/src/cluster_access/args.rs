@@ -10,8 +10,8 @@ use jiff::SignedDuration;
 use zeroize::Zeroizing;
 
 /// Which cluster, and as whom. Everything has kubectl's name and meaning.
-#[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Cluster options")]
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = ClusterArgs::HEADING)]
 pub(crate) struct ClusterArgs {
     /// The kubeconfig to use instead of those that KUBECONFIG names and ~/.kube/config
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -66,12 +66,48 @@ pub(crate) struct ClusterArgs {
     pub(super) impersonate_uid: Option<String>,
 
     /// How long a single request may take, as in 30s or 1m; 0 is for ever
-    #[arg(long, value_name = "DURATION", value_parser = parse_timeout, default_value = "0", hide_default_value = true)]
-    pub(super) request_timeout: RequestTimeout,
+    #[arg(long, value_name = "DURATION", value_parser = parse_timeout)]
+    pub(super) request_timeout: Option<RequestTimeout>,
 
     /// Do not check the API server's certificate, which leaves the connection open to others
     #[arg(long)]
     pub(super) insecure_skip_tls_verify: bool,
+}
+
+impl ClusterArgs {
+    /// Under which the flags are shown.
+    pub(crate) const HEADING: &'static str = "Cluster options";
+
+    /// Whether an argument is one of these.
+    pub(crate) fn is_among(argument: &clap::Arg) -> bool {
+        argument.get_id() == "context"
+    }
+
+    /// A flag that was given, where any was.
+    pub(crate) fn given(&self) -> Option<&'static str> {
+        let flags = [
+            ("--kubeconfig", self.kubeconfig.is_some()),
+            ("--context", self.context.is_some()),
+            ("--cluster", self.cluster.is_some()),
+            ("--user", self.user.is_some()),
+            ("--server", self.server.is_some()),
+            ("--tls-server-name", self.tls_server_name.is_some()),
+            (
+                "--certificate-authority",
+                self.certificate_authority.is_some(),
+            ),
+            ("--token", self.token.is_some()),
+            ("--client-certificate", self.client_certificate.is_some()),
+            ("--client-key", self.client_key.is_some()),
+            ("--as", self.impersonate.is_some()),
+            ("--as-group", !self.impersonate_groups.is_empty()),
+            ("--as-uid", self.impersonate_uid.is_some()),
+            ("--request-timeout", self.request_timeout.is_some()),
+            ("--insecure-skip-tls-verify", self.insecure_skip_tls_verify),
+        ];
+        let given = flags.into_iter().find(|(_, is_given)| *is_given);
+        given.map(|(flag, _)| flag)
+    }
 }
 
 /// A token, which is in no message.
@@ -115,7 +151,38 @@ fn parse_timeout(text: &str) -> Result<RequestTimeout, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::{Command, FromArgMatches};
+
     use super::*;
+
+    fn parsed(words: &[&str]) -> ClusterArgs {
+        let command = <ClusterArgs as clap::Args>::augment_args(Command::new("test"));
+        let words = ["test"].iter().chain(words);
+        ClusterArgs::from_arg_matches(&command.get_matches_from(words)).unwrap()
+    }
+
+    #[test]
+    fn each_flag_is_known_to_be_given() {
+        assert_eq!(parsed(&[]).given(), None);
+        let command = <ClusterArgs as clap::Args>::augment_args(Command::new("test"));
+        for argument in command.get_arguments() {
+            let flag = format!("--{}", argument.get_long().unwrap());
+            let value = match &*flag {
+                "--request-timeout" => "0",
+                _ => "x",
+            };
+            let mut words = vec![&*flag];
+            words.extend(argument.get_action().takes_values().then_some(value));
+            if flag.starts_with("--as-") {
+                words.extend(["--as", "alice"]);
+                let mut args = parsed(&words);
+                args.impersonate = None;
+                assert_eq!(args.given(), Some(&*flag));
+            } else {
+                assert_eq!(parsed(&words).given(), Some(&*flag));
+            }
+        }
+    }
 
     #[test]
     fn a_timeout_is_read_as_kubectl_reads_it() {

@@ -1,10 +1,11 @@
 //! From flags and kubeconfig to a connection.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Uri};
 use kube::client::AuthError;
 use kube::config::{AuthInfo, InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
@@ -12,6 +13,7 @@ use secrecy::ExposeSecret;
 
 use super::ApiServer;
 use super::args::ClusterArgs;
+use crate::break_glass::target::parse_name;
 use crate::error::{CommandError, chain};
 
 /// Why there is no connection. What a kubeconfig or a credential plugin holds is in none of them.
@@ -33,6 +35,8 @@ pub(crate) enum ConnectError {
     NoContext,
     #[error("the kubeconfig has no {what} {name}")]
     Missing { what: &'static str, name: String },
+    #[error("the context's namespace {0:?} is not a name of a namespace")]
+    Namespace(String),
     #[error("the kubeconfig cannot be used")]
     Unusable(#[source] KubeconfigError),
     #[error("the Pod's service account cannot be used")]
@@ -78,13 +82,24 @@ impl From<ConnectError> for CommandError {
     }
 }
 
+/// What says which cluster it is.
+enum Origin {
+    Kubeconfig(Box<Kubeconfig>),
+    /// Only `--server` does.
+    Flags(Uri),
+    /// This is a Pod of the cluster.
+    Pod,
+}
+
 impl ClusterArgs {
     /// Connects. A credential plugin runs now.
     ///
     /// # Errors
     /// There is no usable kubeconfig, or its credentials cannot be had.
     pub(crate) async fn connect(&self) -> Result<ApiServer, ConnectError> {
-        let mut config = self.config().await?;
+        let origin = self.origin()?;
+        let namespace = self.namespace_of(&origin)?;
+        let mut config = self.config(origin).await?;
         if let Some(server) = &self.server {
             config.cluster_url = server.clone();
         }
@@ -106,23 +121,71 @@ impl ClusterArgs {
         let plugin = config.auth_info.exec.as_ref();
         let plugin = plugin.and_then(|plugin| plugin.command.clone());
         let client = Client::try_from(config).map_err(|error| connecting(error, plugin))?;
-        Ok(ApiServer::new(client, address, self.request_timeout.0))
+        let timeout = self.request_timeout.and_then(|timeout| timeout.0);
+        Ok(ApiServer::new(client, address, timeout, namespace))
     }
 
-    async fn config(&self) -> Result<Config, ConnectError> {
+    /// The namespace that the context is for, where it names one, or that of the Pod. No cluster is asked.
+    ///
+    /// # Errors
+    /// There is no usable kubeconfig.
+    pub(crate) fn namespace(&self) -> Result<Option<String>, ConnectError> {
+        self.namespace_of(&self.origin()?)
+    }
+
+    /// All that the kubeconfigs have.
+    ///
+    /// # Errors
+    /// One of them cannot be read.
+    pub(crate) fn kubeconfig(&self) -> Result<Kubeconfig, ConnectError> {
+        read(&self.files())
+    }
+
+    fn origin(&self) -> Result<Origin, ConnectError> {
         let files = self.files();
         let names_something =
             self.context.is_some() || self.cluster.is_some() || self.user.is_some();
         if files.is_empty() && !names_something {
             return match &self.server {
-                Some(server) => Ok(Config::new(server.clone())),
-                None if env::var_os("KUBERNETES_SERVICE_HOST").is_some() => {
-                    Config::incluster().map_err(ConnectError::InCluster)
-                }
+                Some(server) => Ok(Origin::Flags(server.clone())),
+                None if env::var_os("KUBERNETES_SERVICE_HOST").is_some() => Ok(Origin::Pod),
                 None => Err(ConnectError::NoKubeconfig),
             };
         }
-        let kubeconfig = read(&files)?;
+        Ok(Origin::Kubeconfig(Box::new(read(&files)?)))
+    }
+
+    fn namespace_of(&self, origin: &Origin) -> Result<Option<String>, ConnectError> {
+        let namespace = match origin {
+            Origin::Flags(_) => None,
+            Origin::Pod => namespace_of_pod(
+                env::var("POD_NAMESPACE").ok(),
+                fs::read_to_string(POD_NAMESPACE_FILE).ok(),
+            ),
+            Origin::Kubeconfig(kubeconfig) => {
+                let name = self
+                    .context
+                    .as_ref()
+                    .or(kubeconfig.current_context.as_ref());
+                let mut contexts = kubeconfig.contexts.iter();
+                let context = contexts.find(|context| Some(&context.name) == name);
+                let context = context.and_then(|context| context.context.as_ref());
+                context.and_then(|context| context.namespace.clone())
+            }
+        };
+        let namespace = namespace.filter(|namespace| !namespace.is_empty());
+        let is_name = |namespace: String| {
+            parse_name(&namespace).map_err(|_| ConnectError::Namespace(namespace))
+        };
+        namespace.map(is_name).transpose()
+    }
+
+    async fn config(&self, origin: Origin) -> Result<Config, ConnectError> {
+        let kubeconfig = match origin {
+            Origin::Flags(server) => return Ok(Config::new(server)),
+            Origin::Pod => return Config::incluster().map_err(ConnectError::InCluster),
+            Origin::Kubeconfig(kubeconfig) => *kubeconfig,
+        };
         if let Some(user) = &self.user
             && !kubeconfig.auth_infos.iter().any(|info| info.name == *user)
         {
@@ -218,6 +281,17 @@ impl ClusterArgs {
     }
 }
 
+/// Where a Pod finds the namespace of its service account.
+const POD_NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+
+/// As for kubectl: of an environment variable, else of the service account (client-go,
+/// `inClusterClientConfig.Namespace`).
+fn namespace_of_pod(variable: Option<String>, file: Option<String>) -> Option<String> {
+    let file = file.map(|text| text.trim().to_owned());
+    let mut named = [variable, file].into_iter().flatten();
+    named.find(|namespace| !namespace.is_empty())
+}
+
 /// The client takes any text for a token, and panics when it sends one that is no header.
 fn check_token(user: &AuthInfo) -> Result<(), ConnectError> {
     let token = user.token.as_ref().map(ExposeSecret::expose_secret);
@@ -282,5 +356,20 @@ fn told_by_plugin(output: &Output) -> String {
     match last {
         "" => output.status.to_string(),
         told => format!("{}: {told}", output.status),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_is_in_the_namespace_of_its_service_account_unless_told_otherwise() {
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(namespace_of_pod(None, text("ci\n")), text("ci"));
+        assert_eq!(namespace_of_pod(text(""), text("ci")), text("ci"));
+        assert_eq!(namespace_of_pod(text("shop"), text("ci")), text("shop"));
+        assert_eq!(namespace_of_pod(None, text("\n")), None);
+        assert_eq!(namespace_of_pod(None, None), None);
     }
 }

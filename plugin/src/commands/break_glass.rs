@@ -57,29 +57,6 @@ pub(crate) fn run(args: &BreakGlassArgs) -> Result<ExitStatus, CommandError> {
     }
 }
 
-/// Where objects are looked for.
-#[derive(Clone, Debug, clap::Args)]
-struct Namespaces {
-    /// Namespace of the objects, if it is not Argo CD's
-    #[arg(short, long, value_parser = parse_name)]
-    namespace: Option<String>,
-
-    /// Namespace that Argo CD runs in
-    #[arg(
-        long,
-        value_name = "NAMESPACE",
-        default_value = "argocd",
-        value_parser = parse_name
-    )]
-    argocd_namespace: String,
-}
-
-impl Namespaces {
-    fn of_objects(&self) -> &str {
-        self.namespace.as_ref().unwrap_or(&self.argocd_namespace)
-    }
-}
-
 /// Whether something is written.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
 enum DryRun {

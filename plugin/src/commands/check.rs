@@ -13,10 +13,11 @@ use policy::environment::ClustersByEnvironment;
 use policy::{Level, RuleId, registry};
 
 use crate::argocd_version::ArgoCdVersion;
-use crate::break_glass::target::parse_name;
 use crate::cluster_access::ClusterArgs;
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
+use crate::facts::args::FactsArgs;
+use crate::namespaces::NamespaceArgs;
 use crate::output::{self, CheckFormat, CheckOutput};
 use crate::production::production;
 use crate::report::{Counts, Files, Located, Report, Unread};
@@ -27,10 +28,14 @@ use crate::repository::work_trees::RepositoryArgs;
 ///
 /// Reads Applications, ApplicationSets, AppProjects and cluster Secrets from YAML and JSON files and
 /// says what the admission webhook would deny. What is known about projects, clusters, Argo CD's
-/// settings (`argocd-cm`) and the GitOpsPolicy is taken from the same files, and from --policy. A
+/// settings (`argocd-cm`) and the GitOpsPolicy is taken from the same files, and from --facts. A
 /// project or cluster that is in none of them may exist elsewhere: what depends on it is `undecided`, and
 /// is told once for each kind of fact below the table. The last line says which clusters count as
 /// production, and names those that look as if they should.
+///
+/// With --facts live the files are judged by what the cluster of the current context knows: a project or
+/// cluster that is neither there nor in a file does not exist. What may not be listed there is told,
+/// and may exist. It is read, never written.
 ///
 /// An ApplicationSet is judged by all Applications that it generates for the known clusters. Its git
 /// generators read the Git work tree that the files are in, if a remote of it or --repository says
@@ -60,14 +65,16 @@ use crate::repository::work_trees::RepositoryArgs;
 /// is told in the same way; that of an ApplicationSet does so for what it generates as well. One that
 /// has expired, or that the policy does not allow, has no effect, and that is told beside what it named.
 #[derive(Debug, clap::Args)]
-#[command(mut_group("ClusterArgs", |group| group.requires("live")))]
 #[command(after_long_help = "\
 Examples:
   # Judge everything below this folder
   kubectl gitops check
 
   # Judge one folder, with projects and policy that are kept elsewhere
-  kubectl gitops check applications --policy bootstrap
+  kubectl gitops check applications --facts bootstrap
+
+  # Judge one folder by the projects, clusters, settings and policy of the current context's cluster
+  kubectl gitops check applications --facts live
 
   # Judge what Kustomize renders, and explain what is wrong
   kubectl kustomize overlays/prod | kubectl gitops check - --explain
@@ -105,10 +112,8 @@ pub(crate) struct CheckArgs {
     )]
     filenames: Vec<PathBuf>,
 
-    /// File or folder with more projects, clusters, settings or the GitOpsPolicy, which are not
-    /// judged and override those among the judged files; can be given several times
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    policy: Vec<PathBuf>,
+    #[command(flatten)]
+    facts: FactsArgs,
 
     #[command(flatten)]
     known: KnownArgs,
@@ -122,7 +127,7 @@ pub(crate) struct CheckArgs {
     /// Judge what is in the cluster of the current context
     #[arg(
         long,
-        conflicts_with_all = ["paths", "filenames", "policy", "all_clusters_known", "RepositoryArgs", "ExclusionArgs"]
+        conflicts_with_all = ["paths", "filenames", "facts", "all_clusters_known", "RepositoryArgs", "ExclusionArgs"]
     )]
     live: bool,
 
@@ -172,14 +177,8 @@ struct KnownArgs {
 /// Which objects are judged, and where Argo CD is.
 #[derive(Clone, Debug, clap::Args)]
 struct Scope {
-    /// Namespace that Argo CD runs in, where objects without one count as being [default: argocd]
-    #[arg(long, value_name = "NAMESPACE", value_parser = parse_name)]
-    argocd_namespace: Option<String>,
-
-    /// Namespace of the objects of a cluster, if it is not Argo CD's; for files the same as
-    /// --argocd-namespace
-    #[arg(short, long, value_parser = parse_name)]
-    namespace: Option<String>,
+    #[command(flatten)]
+    namespaces: NamespaceArgs,
 
     /// Judge the objects of all namespaces of a cluster
     #[arg(short = 'A', long, conflicts_with = "namespace", requires = "live")]
@@ -189,8 +188,6 @@ struct Scope {
     #[arg(short = 'l', long, value_name = "SELECTOR", requires = "live")]
     selector: Option<String>,
 }
-
-const ARGOCD_NAMESPACE: &str = "argocd";
 
 /// What was checked, and what was found.
 struct Checked {
@@ -213,6 +210,12 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitStatus, CommandError> {
         return Err(CommandError::new(
             "--explain goes with -o table or wide only",
         ));
+    }
+    if let Some(flag) = args.cluster.given()
+        && !args.live
+        && !args.facts.are_live()
+    {
+        return Err(without_cluster(flag));
     }
     let checked = if args.live {
         live::check(args)?
@@ -266,6 +269,16 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitStatus, CommandError> {
         }
         (true, false) => ExitStatus::Clean,
     })
+}
+
+/// That a flag says which cluster is asked, and none is.
+fn without_cluster(flag: &str) -> CommandError {
+    CommandError::new(format!(
+        "{flag}: no cluster is asked where files are judged"
+    ))
+    .hinted(
+        "--live judges what is in the cluster, --facts live judges files by what the cluster knows",
+    )
 }
 
 const NOTHING_TO_JUDGE: &str = "nothing was judged: there is no Application, ApplicationSet, AppProject or \

@@ -7,12 +7,13 @@ use clap::ValueHint;
 use policy::Completeness;
 use policy::fan_out::Change;
 
-use crate::argocd_namespace::ArgoCdNamespace;
 use crate::argocd_version::ArgoCdVersion;
 use crate::cluster_access::{ClusterArgs, block_on};
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
+use crate::facts::args::FactsArgs;
 use crate::facts::{Facts, Source};
+use crate::namespaces::{NamespaceArgs, Namespaces};
 use crate::output::preview::PreviewFormat;
 use crate::output::{self, counted};
 use crate::preview::{Intent, Preview, Verdict};
@@ -27,11 +28,16 @@ use crate::repository::work_trees::{RepositoryArgs, WorkTrees};
 /// FILE holds ApplicationSets and cluster Secrets as they would be. These are compared with what the
 /// cluster has now, or with files if --against names some. One that is not there yet is new; of one
 /// that is, FILE has all of it: a label that is missing in FILE is taken away. Projects, settings and
-/// the GitOpsPolicy in FILE count as applied before. Nothing is written to the cluster.
+/// the GitOpsPolicy in FILE count as applied before. Nothing is written to the cluster. What names no
+/// namespace in FILE counts as being where `kubectl apply` would put it.
 ///
 /// For each Application that comes, changes or goes: the cluster, the project and the environments
 /// that it belongs to, and the verdict of the rules, which the admission webhook would give. It needs
 /// to list AppProjects, ApplicationSets, and Secrets in Argo CD's namespace.
+///
+/// With --against it is judged by what these files say alone. `--against PATH --facts live` compares with
+/// the ApplicationSets in PATH and judges by the projects, clusters, settings and policy of the cluster; what
+/// may not be listed there is told, and may exist.
 ///
 /// Git generators read the Git work tree that FILE is in, as for `check`. What cannot be worked out,
 /// such as pull requests, is listed below the table, and so are ApplicationSets on which Argo CD
@@ -76,10 +82,12 @@ pub(crate) struct PreviewArgs {
     #[arg(
         long,
         value_name = "PATH",
-        conflicts_with = "ClusterArgs",
         value_hint = ValueHint::AnyPath
     )]
     against: Vec<PathBuf>,
+
+    #[command(flatten)]
+    facts: FactsArgs,
 
     /// Show what deleting the objects in FILE would do; what else FILE says of them plays no part
     #[arg(long)]
@@ -96,7 +104,7 @@ pub(crate) struct PreviewArgs {
     exclusions: ExclusionArgs,
 
     #[command(flatten)]
-    namespace: ArgoCdNamespace,
+    namespaces: NamespaceArgs,
 
     #[command(flatten)]
     version: ArgoCdVersion,
@@ -111,15 +119,19 @@ pub(crate) struct PreviewArgs {
 
 /// Reads, compares, prints.
 pub(crate) fn run(args: &PreviewArgs) -> Result<ExitStatus, CommandError> {
-    let exclusions = Arc::new(args.exclusions.exclusions());
-    let proposed = Repository::read(&args.filenames, &exclusions, args.namespace.name());
-    if proposed.problems.is_empty() && !proposed.fans_out() {
-        return Err(
-            CommandError::new("there is no ApplicationSet and no cluster Secret in FILE")
-                .hinted("a cluster Secret has the label argocd.argoproj.io/secret-type: cluster"),
-        );
+    if let Some(flag) = args.cluster.given()
+        && !args.asks_cluster()
+    {
+        return Err(without_cluster(flag));
     }
-    let mut known = args.known(&exclusions)?;
+    let exclusions = Arc::new(args.exclusions.exclusions());
+    let of_context = args.namespace_of_context()?;
+    let namespaces = args.namespaces.of_context(of_context.as_deref());
+    let proposed = Repository::read(&args.filenames, &exclusions, namespaces);
+    if proposed.problems.is_empty() && !proposed.fans_out() {
+        return Err(nothing_to_preview(namespaces));
+    }
+    let mut known = args.known(&exclusions, namespaces)?;
     args.version.apply(&mut known.facts);
     let work_trees =
         Arc::new(WorkTrees::of(&args.filenames, &args.repository).map_err(CommandError::new)?);
@@ -161,63 +173,115 @@ struct Known {
 }
 
 impl PreviewArgs {
-    fn known(&self, exclusions: &Arc<Exclusions>) -> Result<Known, CommandError> {
-        if self.against.is_empty() {
-            self.live()
-        } else {
-            Ok(self.files(exclusions))
-        }
+    /// Whether a cluster is asked for anything.
+    fn asks_cluster(&self) -> bool {
+        self.against.is_empty() || self.facts.are_live()
     }
 
-    fn files(&self, exclusions: &Arc<Exclusions>) -> Known {
-        let namespace = self.namespace.name();
-        // What FILE says is to come; but what is deleted must be there.
-        let given = if self.delete {
-            Repository::read(&self.against, exclusions, namespace)
-        } else {
-            let (given, left_out) =
-                Repository::read_without(&self.against, &self.filenames, exclusions, namespace);
-            for name in left_out {
-                output::warning(&format!(
-                    "{name} is part of --against and left out of it: what it holds counts as new, \
-                     so nothing in it is shown as changed or deleted"
-                ));
-            }
-            given
+    /// The namespace that objects are applied to which name none, where the context says so.
+    fn namespace_of_context(&self) -> Result<Option<String>, CommandError> {
+        if !self.against.is_empty() {
+            return Ok(None);
+        }
+        self.cluster.namespace().map_err(|error| {
+            let is_without = error.is_without_cluster();
+            or_files(error.into(), is_without)
+        })
+    }
+
+    fn known(
+        &self,
+        exclusions: &Arc<Exclusions>,
+        namespaces: Namespaces<'_>,
+    ) -> Result<Known, CommandError> {
+        let mut known = Known {
+            facts: if self.asks_cluster() {
+                self.live()?
+            } else {
+                Facts::new(namespaces.argocd, Completeness::Partial)
+            },
+            problems: Vec::new(),
         };
-        let completeness = if self.all_clusters_known {
-            Completeness::AllClusters
-        } else {
-            Completeness::Partial
-        };
-        let mut facts = Facts::new(namespace, completeness);
-        facts.add(&given.manifests, Source::State);
-        for text in &facts.repeated {
+        if self.all_clusters_known {
+            known.facts.have_all_clusters();
+        }
+        if !self.against.is_empty() {
+            let state = self.state(exclusions, namespaces);
+            known.add(state, Source::State);
+        }
+        known.add(self.facts.read(exclusions, namespaces), Source::Given);
+        for text in &known.facts.repeated {
             output::warning(text);
         }
-        let mut problems = given.problems;
-        problems.extend(facts.take_problems());
-        Known { facts, problems }
+        known.problems.extend(known.facts.take_problems());
+        Ok(known)
     }
 
-    fn live(&self) -> Result<Known, CommandError> {
+    /// The files that stand for the cluster.
+    fn state(&self, exclusions: &Arc<Exclusions>, namespaces: Namespaces<'_>) -> Repository {
+        // What FILE says is to come; but what is deleted must be there.
+        if self.delete {
+            return Repository::read(&self.against, exclusions, namespaces);
+        }
+        let (state, left_out) =
+            Repository::read_without(&self.against, &self.filenames, exclusions, namespaces);
+        for name in left_out {
+            output::warning(&format!(
+                "{name} is part of --against and left out of it: what it holds counts as new, \
+                 so nothing in it is shown as changed or deleted"
+            ));
+        }
+        state
+    }
+
+    fn live(&self) -> Result<Facts, CommandError> {
+        let namespace = self.namespaces.argocd();
         let (mut facts, lacking) = block_on(async {
             let server = self.cluster.connect().await.map_err(|error| {
                 let is_without = error.is_without_cluster();
                 or_files(error.into(), is_without)
             })?;
-            let read = Facts::of_cluster(&server, self.namespace.name()).await;
+            let read = match (self.against.is_empty(), self.facts.are_live()) {
+                (true, false) => Facts::of_cluster(&server, namespace).await,
+                (true, true) => Facts::of_cluster_with_application_sets(&server, namespace).await,
+                (false, _) => Facts::for_files(&server, namespace).await,
+            };
             read.map_err(|error| {
                 let is_without = error.is_without_answer();
                 or_files(error.into(), is_without)
             })
         })?;
         facts.tell_what_lacks(&lacking);
-        Ok(Known {
-            facts,
-            problems: Vec::new(),
-        })
+        Ok(facts)
     }
+}
+
+impl Known {
+    fn add(&mut self, read: Repository, source: Source) {
+        self.facts.add(&read.manifests, source);
+        self.problems.extend(read.problems);
+    }
+}
+
+/// That a flag says which cluster is asked, and none is.
+fn without_cluster(flag: &str) -> CommandError {
+    CommandError::new(format!(
+        "{flag}: --against compares with files, and asks no cluster"
+    ))
+    .hinted("--facts live has them judged by what the cluster knows")
+}
+
+fn nothing_to_preview(namespaces: Namespaces<'_>) -> CommandError {
+    let error = CommandError::new("there is no ApplicationSet and no cluster Secret in FILE")
+        .hinted("a cluster Secret has the label argocd.argoproj.io/secret-type: cluster");
+    let Namespaces { objects, argocd } = namespaces;
+    if objects == argocd {
+        return error;
+    }
+    error.hinted(format!(
+        "what names no namespace in FILE counts as being in {objects}, and a Secret is a cluster only in {argocd}: \
+         -n names another namespace, --argocd-namespace Argo CD's"
+    ))
 }
 
 /// Says that files will do where there is no cluster.

@@ -3,17 +3,18 @@
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use crate::argocd_namespace::ArgoCdNamespace;
 use crate::cluster_access::{ApiServer, ClusterArgs, Objects, block_on};
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
 use crate::facts::live::resource;
+use crate::namespaces::NamespaceArgs;
 use crate::output::{self, table};
 
 /// Print the version of this program, of the webhook and of Argo CD
 ///
 /// The versions of the webhook and of Argo CD are those of the images that their Deployments name. It
-/// needs to list Deployments in the namespaces of both. What cannot be read is told, and is no failure.
+/// needs to list Deployments in the namespaces of both; Argo CD's is that of --argocd-namespace or -n,
+/// whatever the context is for. What cannot be read is told, and is no failure.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -32,7 +33,7 @@ pub(crate) struct VersionArgs {
     output: VersionFormat,
 
     #[command(flatten)]
-    namespace: ArgoCdNamespace,
+    namespaces: NamespaceArgs,
 
     #[command(flatten)]
     cluster: ClusterArgs,
@@ -130,7 +131,7 @@ impl VersionReport {
         };
         self.webhook = self.find(&server, WEBHOOK_NAMESPACE, WEBHOOK).await;
         self.argocd = self
-            .find(&server, args.namespace.name(), ARGO_CD_SERVER)
+            .find(&server, args.namespaces.of_deployments(), ARGO_CD_SERVER)
             .await;
     }
 

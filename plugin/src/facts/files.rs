@@ -11,7 +11,7 @@ use policy::gitops_policy::POLICY_NAME;
 
 use super::{Fact, Facts, Identity, Source, check_policy};
 use crate::error::chain;
-use crate::repository::manifest::{Kind, Manifest, ObjectReference};
+use crate::repository::manifest::{Kind, Manifest};
 use crate::repository::problem::Problem;
 
 impl Facts {
@@ -26,24 +26,34 @@ impl Facts {
             if !manifest.is_fact(source, &self.namespace) {
                 continue;
             }
-            if let Some(first) = here.insert(manifest.identity(&self.namespace), manifest) {
+            if let Some(first) = here.insert(manifest.identity(), manifest) {
                 self.repeated.push(format!(
                     "{} is declared at {} and at {}: the latter counts{}",
                     manifest.reference.short(),
                     first.place(),
                     manifest.place(),
                     match source {
-                        Source::Judged => ", unless --policy gives another",
+                        Source::Judged => ", unless --facts gives another",
                         Source::Given | Source::State => "",
                     },
                 ));
             }
         }
-        let read = here
-            .into_iter()
-            .filter_map(|(identity, manifest)| Some((identity, manifest.fact().transpose()?)));
-        self.objects.extend(read);
+        for (identity, manifest) in here {
+            let Some(fact) = manifest.fact().transpose() else {
+                continue;
+            };
+            // Of a Secret whose values a file does not tell, the cluster tells them.
+            if self.has_live && is_partly_known(&fact) && self.cluster(&identity).is_some() {
+                continue;
+            }
+            self.objects.insert(identity, fact);
+        }
     }
+}
+
+fn is_partly_known(fact: &Result<Fact, Problem>) -> bool {
+    matches!(fact, Ok(Fact::Cluster(cluster)) if cluster.unknown.is_some())
 }
 
 /// Where cluster Secrets stand in files, by their names.
@@ -53,47 +63,38 @@ pub(crate) fn cluster_places<'m>(
     let secrets = manifests.into_iter();
     secrets
         .filter(|manifest| manifest.kind == Kind::ClusterSecret)
-        .filter_map(|manifest| Some((manifest.reference.name.clone()?, manifest.place())))
+        .filter_map(|manifest| Some((manifest.applied_reference().name?, manifest.place())))
         .collect()
 }
 
 impl Facts {
-    /// What tells an object of a file from all others here.
-    pub(crate) fn identity(&self, manifest: &Manifest) -> Identity {
-        manifest.identity(&self.namespace)
-    }
-
     /// Takes an object of a file as applied, if it means something where it is.
     pub(crate) fn apply(&mut self, manifest: &Manifest, fact: Fact) {
         if manifest.is_fact(Source::State, &self.namespace) {
-            self.set(self.identity(manifest), Some(fact));
+            self.set(manifest.identity(), Some(fact));
         }
     }
 }
 
 impl Manifest {
+    /// What tells it from all others once it is applied.
+    pub(crate) fn identity(&self) -> Identity {
+        let mut reference = self.applied_reference();
+        // It is in none.
+        if self.kind == Kind::Policy {
+            reference.namespace = None;
+        }
+        (self.kind, reference)
+    }
+
     /// Whether Argo CD, or we, would read it as a fact where it is.
     fn is_fact(&self, source: Source, namespace: &str) -> bool {
         match self.kind {
             Kind::Application => false,
             Kind::ApplicationSet => source == Source::State,
             Kind::Policy => true,
-            _ => self.reference.is_in(namespace),
+            _ => self.namespace == namespace,
         }
-    }
-
-    /// What tells it from all others, in the namespace where it would be.
-    fn identity(&self, namespace: &str) -> Identity {
-        let own = match self.kind {
-            Kind::Policy => None,
-            _ => self.reference.namespace.as_deref(),
-        };
-        let namespace = own.filter(|own| !own.is_empty()).unwrap_or(namespace);
-        let reference = ObjectReference {
-            namespace: Some(namespace.to_owned()),
-            ..self.reference.clone()
-        };
-        (self.kind, reference)
     }
 
     /// What it says; None for an Application, which says nothing about others.

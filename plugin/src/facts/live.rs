@@ -12,12 +12,12 @@ use argocd::settings::SettingsConfigMap;
 use argocd::{AppProject, ApplicationSet, ClusterSecret, RepositorySecret};
 use kube::api::ApiResource;
 use policy::gitops_policy::POLICY_NAME;
-use policy::{Completeness, GitOpsPolicy};
+use policy::{Completeness, GitOpsPolicy, Inventory};
 use serde::Deserialize;
 
 use super::{Fact, Facts, Identity, check_policy};
 use crate::cluster_access::{AccessError, ApiServer, Objects};
-use crate::error::chain;
+use crate::error::{CommandError, chain};
 use crate::output;
 use crate::repository::manifest::{Kind, ObjectReference};
 use crate::repository::problem::Problem;
@@ -34,6 +34,14 @@ enum Demand {
     Permitted,
 }
 
+/// What is read of a cluster.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    /// None where they are not read.
+    application_sets: Option<Demand>,
+    others: Demand,
+}
+
 impl Facts {
     /// Reads what there is: AppProjects, and the rest at once if these can be read.
     ///
@@ -45,7 +53,42 @@ impl Facts {
         server: &ApiServer,
         namespace: &str,
     ) -> Result<(Self, Vec<String>), AccessError> {
-        Facts::read(server, namespace, Demand::All).await
+        let reading = Reading {
+            application_sets: Some(Demand::All),
+            others: Demand::All,
+        };
+        Facts::read(server, namespace, reading).await
+    }
+
+    /// The same, but that only ApplicationSets must be readable: what depends on anything else that the user may not
+    /// read is undecided.
+    ///
+    /// # Errors
+    /// ApplicationSets cannot be read, or something cannot be read for another reason than that it is forbidden.
+    pub(crate) async fn of_cluster_with_application_sets(
+        server: &ApiServer,
+        namespace: &str,
+    ) -> Result<(Self, Vec<String>), AccessError> {
+        let reading = Reading {
+            application_sets: Some(Demand::All),
+            others: Demand::Permitted,
+        };
+        Facts::read(server, namespace, reading).await
+    }
+
+    /// The same without ApplicationSets: what files are judged by.
+    ///
+    /// # Errors
+    /// Something cannot be read for another reason than that it is forbidden.
+    pub(crate) async fn for_files(
+        server: &ApiServer,
+        namespace: &str,
+    ) -> Result<(Self, Vec<String>), AccessError> {
+        let reading = Reading {
+            application_sets: None,
+            others: Demand::Permitted,
+        };
+        Facts::read(server, namespace, reading).await
     }
 
     /// The same, but that what depends on something that the user may not read is undecided.
@@ -56,19 +99,24 @@ impl Facts {
         server: &ApiServer,
         namespace: &str,
     ) -> Result<(Self, Vec<String>), AccessError> {
-        Facts::read(server, namespace, Demand::Permitted).await
+        let reading = Reading {
+            application_sets: Some(Demand::Permitted),
+            others: Demand::Permitted,
+        };
+        Facts::read(server, namespace, reading).await
     }
 
     async fn read(
         server: &ApiServer,
         namespace: &str,
-        demand: Demand,
+        reading: Reading,
     ) -> Result<(Self, Vec<String>), AccessError> {
         let reader = Reader { server, namespace };
+        let demand = reading.others;
         let projects = demand.meet(reader.projects().await)?;
         let (application_sets, clusters, repositories, settings, parameters, policy, definition) =
             tokio::try_join!(
-                reader.application_sets(demand),
+                reader.application_sets(reading.application_sets),
                 reader.secrets(Kind::ClusterSecret, SECRET_TYPE_CLUSTER, demand),
                 reader.secrets(Kind::RepositorySecret, SECRET_TYPE_REPOSITORY, demand),
                 reader.settings(),
@@ -88,6 +136,7 @@ impl Facts {
         let no_project = is_elsewhere.then(|| {
             format!("there is no AppProject in namespace {namespace}: name Argo CD's by --argocd-namespace")
         });
+        facts.has_live = true;
         facts.knows_policy = policy.lacks.is_none();
         facts.installed = definition.known;
         let mut lacking = vec![no_project];
@@ -191,7 +240,16 @@ impl Reader<'_> {
     }
 
     /// Those of all namespaces, or only of Argo CD's where more is forbidden.
-    async fn application_sets(&self, demand: Demand) -> Result<Perhaps<Vec<Stated>>, AccessError> {
+    async fn application_sets(
+        &self,
+        demand: Option<Demand>,
+    ) -> Result<Perhaps<Vec<Stated>>, AccessError> {
+        let Some(demand) = demand else {
+            return Ok(Perhaps {
+                known: Vec::new(),
+                lacks: None,
+            });
+        };
         let own = self.own(resource_of(Kind::ApplicationSet));
         let all = Objects {
             namespace: None,
@@ -272,6 +330,19 @@ impl Reader<'_> {
             InstalledApi::default(),
             "`automated.enabled: false` is taken to be kept, as by Argo CD 3.1 and newer",
         )
+    }
+}
+
+/// Refuses a policy that a cluster has and no verdict can go by.
+///
+/// # Errors
+/// Its environments leave it open what production is.
+pub(crate) fn refuse_flaw(inventory: &Inventory) -> Result<(), CommandError> {
+    match inventory.policy().flaw() {
+        Some(flaw) => Err(CommandError::new(format!(
+            "gitopspolicy/{POLICY_NAME}: spec.environments: {flaw}"
+        ))),
+        None => Ok(()),
     }
 }
 

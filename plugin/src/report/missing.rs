@@ -120,12 +120,12 @@ impl<'r> Missing<'r> {
             (Source::Cluster, _) => {
                 "ask for the right to list what is missing in Argo CD's namespace"
             }
-            (Source::Files, FactKind::Parameters) => "add it with --policy",
-            (Source::Files, FactKind::Project) => "add what is missing with --policy",
-            (Source::Files, FactKind::Cluster) => "add the Secret of each with --policy",
+            (Source::Files, FactKind::Parameters) => "add it with --facts",
+            (Source::Files, FactKind::Project) => "add what is missing with --facts",
+            (Source::Files, FactKind::Cluster) => "add the Secret of each with --facts",
             (Source::Files, FactKind::ClusterSecret) => "judge what it becomes",
             (Source::Files, FactKind::OtherClusters) => {
-                "add their Secrets with --policy, or say --all-clusters-known"
+                "add their Secrets with --facts, or say --all-clusters-known"
             }
         }
     }

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::problem::Problem;
+use crate::namespaces::Namespaces;
 
 /// What an object is to us.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -48,7 +49,7 @@ impl Kind {
     }
 
     /// The kind of an object. A Secret means something only in Argo CD's namespace.
-    fn of(object: &Value, reference: &ObjectReference, namespace: &str) -> Option<Self> {
+    fn of(object: &Value, reference: &ObjectReference, is_argo_cds: bool) -> Option<Self> {
         let label = object
             .pointer("/metadata/labels")
             .and_then(|labels| labels.get(LABEL_SECRET_TYPE))
@@ -58,14 +59,13 @@ impl Kind {
             ("argoproj.io/v1alpha1", "ApplicationSet") => Some(Kind::ApplicationSet),
             ("argoproj.io/v1alpha1", "AppProject") => Some(Kind::AppProject),
             ("kubectl-gitops.io/v1alpha1", "GitOpsPolicy") => Some(Kind::Policy),
-            ("v1", "Secret") if !reference.is_in(namespace) => None,
+            ("v1", "Secret") if !is_argo_cds => None,
             ("v1", "Secret") if label == Some(SECRET_TYPE_CLUSTER) => Some(Kind::ClusterSecret),
             ("v1", "Secret") if label == Some(SECRET_TYPE_REPOSITORY) => {
                 Some(Kind::RepositorySecret)
             }
-            _ if SecretTemplate::of(reference).is_some_and(|template| {
-                reference.is_in(namespace) && template.makes_cluster(object)
-            }) =>
+            _ if SecretTemplate::of(reference)
+                .is_some_and(|template| is_argo_cds && template.makes_cluster(object)) =>
             {
                 Some(Kind::ClusterSecret)
             }
@@ -178,11 +178,10 @@ impl ObjectReference {
         })
     }
 
-    /// Whether it is in a namespace, where objects without one are.
-    pub(crate) fn is_in(&self, namespace: &str) -> bool {
-        self.namespace
-            .as_deref()
-            .is_none_or(|own| own.is_empty() || own == namespace)
+    /// The namespace that it names, or the one of objects that name none.
+    fn namespace_or<'n>(&'n self, default: &'n str) -> &'n str {
+        let own = self.namespace.as_deref();
+        own.filter(|own| !own.is_empty()).unwrap_or(default)
     }
 
     fn display_name(&self) -> &str {
@@ -214,6 +213,10 @@ impl ObjectReference {
 pub(crate) struct Manifest {
     pub(crate) kind: Kind,
     pub(crate) reference: ObjectReference,
+    /// Where it is once it is applied.
+    pub(crate) namespace: String,
+    /// The name of the Secret that a controller makes from it.
+    made_name: Option<String>,
     pub(crate) file: Arc<str>,
     /// The object as the API server would see it. JSON takes a tenth of a parsed value's memory.
     json: Box<str>,
@@ -237,6 +240,18 @@ impl Manifest {
     /// The line of one of its fields, or of what is nearest above it.
     pub(crate) fn line_of(&self, field: &str) -> usize {
         self.lines.line_of(&format!("{}{field}", self.pointer))
+    }
+
+    /// What tells it from all others once it is applied, in the cluster that Argo CD has its objects in.
+    pub(crate) fn applied_reference(&self) -> ObjectReference {
+        let mut applied = self.reference.clone();
+        applied.namespace = Some(self.namespace.clone());
+        if self.template.is_some() {
+            "v1".clone_into(&mut applied.api_version);
+            "Secret".clone_into(&mut applied.kind);
+            applied.name.clone_from(&self.made_name);
+        }
+        applied
     }
 
     /// A field of the object as the file has it: what stands in a Secret's `data` may have been
@@ -328,7 +343,7 @@ fn without_position(error: &serde_json::Error) -> String {
 pub(super) fn collect(
     file: &Arc<str>,
     document: Document,
-    namespace: &str,
+    namespaces: Namespaces<'_>,
     manifests: &mut Vec<Manifest>,
 ) {
     let Document { value, lines } = document;
@@ -337,15 +352,21 @@ pub(super) fn collect(
         let Some(reference) = ObjectReference::of(&value) else {
             continue;
         };
-        if let Some(kind) = Kind::of(&value, &reference, namespace) {
+        let namespace = reference.namespace_or(namespaces.objects).to_owned();
+        if let Some(kind) = Kind::of(&value, &reference, namespace == namespaces.argocd) {
             let template = SecretTemplate::of(&reference);
+            let mut made_name = None;
             if let Some(template) = template {
                 value = template.secret(&value);
+                let name = value.pointer("/metadata/name").and_then(Value::as_str);
+                made_name = name.map(str::to_owned);
             }
-            let plain_text = admit(&mut value, kind, namespace);
+            let plain_text = admit(&mut value, kind, &namespace);
             manifests.push(Manifest {
                 kind,
                 reference,
+                namespace,
+                made_name,
                 file: Arc::clone(file),
                 json: value.to_string().into(),
                 lines: Arc::clone(&lines),

@@ -240,7 +240,7 @@ fn report(
             .undecided(
                 field,
                 format!("AppProject {} is not among the files", short(project)),
-                "add it with --policy",
+                "add it with --facts",
             )
             .lack(MissingFact::Project(project.clone())),
         Problem::ProjectNotFound { project } => findings

@@ -667,9 +667,9 @@ fn files_leave_undecided_what_may_be_elsewhere() {
         world.judge(&unknown_cluster).join("\n"),
     ];
     insta::assert_snapshot!(all.join("\n"), @"
-    undecided project-scope: spec.project: AppProject unknown is not among the files; add it with --policy
+    undecided project-scope: spec.project: AppProject unknown is not among the files; add it with --facts
     undecided prod-auto-sync: spec.syncPolicy.automated: cluster delta is not among the files: if it is production, auto-syncs production: an empty `automated` is…; remove `automated` or set `enabled: false` in it
-    undecided project-scope: spec.destination: cluster delta is not among the files; add its Secret with --policy
+    undecided project-scope: spec.destination: cluster delta is not among the files; add its Secret with --facts
     ");
     let complete = World::default().judge(&unknown_cluster).join("\n");
     insta::assert_snapshot!(complete, @"deny project-scope: spec.destination: Argo CD knows no cluster delta; use the name or server of a cluster Secret");
@@ -1151,7 +1151,7 @@ fn an_engine_waits_for_the_facts_about_a_cluster_in_files() {
         ..World::with_policy(staging_engine())
     };
     let unknown = json!({"spec": {"destination": {"name": "delta"}}});
-    insta::assert_snapshot!(world.judge(&app(&unknown)).join("\n"), @"undecided engine-isolation: spec.destination: cluster delta is not among the files, it may belong elsewhere; add its Secret with --policy");
+    insta::assert_snapshot!(world.judge(&app(&unknown)).join("\n"), @"undecided engine-isolation: spec.destination: cluster delta is not among the files, it may belong elsewhere; add its Secret with --facts");
 }
 
 #[test]

@@ -8,13 +8,14 @@ use policy::finding::is_printed;
 use policy::{RuleId, registry};
 use serde_json::{Value, json};
 
-use super::{DryRun, Known, Namespaces, generator_of, known, rule_parser};
+use super::{DryRun, Known, generator_of, known, rule_parser};
 use crate::break_glass::attempt::covers_syncs;
 use crate::break_glass::live::find;
 use crate::break_glass::{Attempt, Override, Standing, Target};
 use crate::cluster_access::{ApiServer, ClusterArgs, block_on, who_am_i};
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
+use crate::namespaces::NamespaceArgs;
 use crate::output;
 use crate::output::break_glass::{self as shown, ObjectFormat};
 use crate::repository::manifest::ObjectReference;
@@ -88,7 +89,7 @@ pub(super) struct GrantArgs {
     sync: bool,
 
     #[command(flatten)]
-    namespaces: Namespaces,
+    namespaces: NamespaceArgs,
 
     /// Print the override in this format instead of saying what happens
     #[arg(short, long, value_enum, value_name = "FORMAT")]
@@ -157,7 +158,7 @@ pub(super) fn run(args: &GrantArgs) -> Result<ExitStatus, CommandError> {
 }
 
 async fn grant(args: &GrantArgs, reason: &str) -> Result<ExitStatus, CommandError> {
-    let argocd_namespace = &args.namespaces.argocd_namespace;
+    let argocd_namespace = args.namespaces.argocd();
     let server = args.cluster.connect().await?;
     let Known {
         inventory,
@@ -172,7 +173,7 @@ async fn grant(args: &GrantArgs, reason: &str) -> Result<ExitStatus, CommandErro
     let (mut live, mut judgement) = find(
         &server,
         &args.target,
-        args.namespaces.of_objects(),
+        args.namespaces.of_objects(&server),
         &inventory,
     )
     .await?;
@@ -340,7 +341,7 @@ impl GrantArgs {
             output::status(&attempt.started());
             return Ok(());
         }
-        let command = attempt.command(&self.namespaces.argocd_namespace);
+        let command = attempt.command(self.namespaces.argocd());
         output::hint(&format!("{}: {command}", attempt.advice()));
         Ok(())
     }

@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 use policy::Inventory;
 
-use super::{Namespaces, known};
+use super::known;
 use crate::break_glass::{Grants, Judgement, Live, Override, Standing, State};
-use crate::cluster_access::{ClusterArgs, block_on};
+use crate::cluster_access::{ApiServer, ClusterArgs, block_on};
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
 use crate::facts::live::{reference_of, resource_of};
+use crate::namespaces::NamespaceArgs;
 use crate::output;
 use crate::output::break_glass::{self as shown, ListFormat};
 use crate::repository::manifest::Kind;
@@ -54,7 +55,7 @@ pub(super) struct ListArgs {
     expired: bool,
 
     #[command(flatten)]
-    namespaces: Namespaces,
+    namespaces: NamespaceArgs,
 
     /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
@@ -66,9 +67,9 @@ pub(super) struct ListArgs {
 
 /// Reads, judges, prints.
 pub(super) fn run(args: &ListArgs) -> Result<ExitStatus, CommandError> {
-    let Listed { made, left_out } = block_on(list(args))?;
+    let (Listed { made, left_out }, place) = block_on(list(args))?;
     if made.is_empty() {
-        output::status(&args.nothing(&left_out));
+        output::status(&args.nothing(&place, &left_out));
     }
     shown::list(&made, args.output)?;
     Ok(if left_out.is_empty() {
@@ -78,18 +79,16 @@ pub(super) fn run(args: &ListArgs) -> Result<ExitStatus, CommandError> {
     })
 }
 
-/// The overrides, and the kinds and the objects that could not be read.
-async fn list(args: &ListArgs) -> Result<Listed<Standing>, CommandError> {
+/// The overrides, the kinds and the objects that could not be read, and where it was looked, for people.
+async fn list(args: &ListArgs) -> Result<(Listed<Standing>, String), CommandError> {
     let server = args.cluster.connect().await?;
-    let inventory = known(&server, &args.namespaces.argocd_namespace)
-        .await?
-        .inventory;
+    let inventory = known(&server, args.namespaces.argocd()).await?.inventory;
     let now = Timestamp::now();
     let read = |kind, json: &str| {
         let object = reference_of(&resource_of(kind), json);
         (object, standing(kind, json, &inventory, now))
     };
-    let Listed { made, mut left_out } = args.selection().list(&server, read).await?;
+    let Listed { made, mut left_out } = args.selection(&server).list(&server, read).await?;
     let mut listed = Vec::new();
     for (object, standing) in made {
         match standing {
@@ -103,38 +102,39 @@ async fn list(args: &ListArgs) -> Result<Listed<Standing>, CommandError> {
     }
     listed.retain(|standing| !args.expired || standing.state == State::Expired);
     if !listed.is_empty() {
-        let namespace = (!args.all_namespaces).then(|| args.namespaces.of_objects());
+        let namespace = (!args.all_namespaces).then(|| args.namespaces.of_objects(&server));
         let grants = Grants::of(&server, namespace).await;
         for standing in &mut listed {
             standing.granted_by = grants.granted_by(standing);
         }
     }
-    Ok(Listed {
+    let place = if args.all_namespaces {
+        "any namespace".to_owned()
+    } else {
+        format!("namespace {}", args.namespaces.of_objects(&server))
+    };
+    let listed = Listed {
         made: listed,
         left_out,
-    })
+    };
+    Ok((listed, place))
 }
 
 impl ListArgs {
-    fn selection(&self) -> Selection<'_> {
+    fn selection<'s>(&'s self, server: &'s ApiServer) -> Selection<'s> {
         Selection {
-            namespace: (!self.all_namespaces).then(|| self.namespaces.of_objects()),
-            argocd_namespace: &self.namespaces.argocd_namespace,
+            namespace: (!self.all_namespaces).then(|| self.namespaces.of_objects(server)),
+            argocd_namespace: self.namespaces.argocd(),
             selector: self.selector.as_deref(),
         }
     }
 
     /// That there is none, as far as that is known.
-    fn nothing(&self, left_out: &[String]) -> String {
+    fn nothing(&self, place: &str, left_out: &[String]) -> String {
         let what = if self.expired {
             "no override that is over"
         } else {
             "no override"
-        };
-        let place = if self.all_namespaces {
-            "any namespace".to_owned()
-        } else {
-            format!("namespace {}", self.namespaces.of_objects())
         };
         if left_out.is_empty() {
             return format!("{what} in {place}");

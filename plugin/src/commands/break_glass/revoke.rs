@@ -5,13 +5,14 @@ use policy::break_glass::VERB;
 use policy::break_glass::annotations::{ALL, EXPIRES};
 use serde_json::{Map, Value, json};
 
-use super::{DryRun, Namespaces, generator_of, known};
+use super::{DryRun, generator_of, known};
 use crate::break_glass::live::find;
 use crate::break_glass::{Live, Override, Standing, Target};
 use crate::cluster_access::{ApiServer, ClusterArgs, block_on, may_i};
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
 use crate::facts::live::{of_all_namespaces, resource_of};
+use crate::namespaces::NamespaceArgs;
 use crate::output::break_glass::{self as shown, ObjectFormat};
 use crate::repository::manifest::Kind;
 
@@ -44,7 +45,7 @@ pub(super) struct RevokeArgs {
     dry_run: DryRun,
 
     #[command(flatten)]
-    namespaces: Namespaces,
+    namespaces: NamespaceArgs,
 
     /// Print what is left of the override in this format instead of saying what happens
     #[arg(short, long, value_enum, value_name = "FORMAT")]
@@ -61,10 +62,8 @@ pub(super) fn run(args: &RevokeArgs) -> Result<ExitStatus, CommandError> {
 
 async fn revoke(args: &RevokeArgs) -> Result<ExitStatus, CommandError> {
     let server = args.cluster.connect().await?;
-    let inventory = known(&server, &args.namespaces.argocd_namespace)
-        .await?
-        .inventory;
-    let namespace = args.namespaces.of_objects();
+    let inventory = known(&server, args.namespaces.argocd()).await?.inventory;
+    let namespace = args.namespaces.of_objects(&server);
     let (mut live, mut judgement) = find(&server, &args.target, namespace, &inventory).await?;
     if live.written == Override::None
         && let Some(generator) = generator_of(&server, &live, &inventory).await?

@@ -1,21 +1,19 @@
 //! `break-glass why`: who may overrule what.
 
-use clap::builder::PossibleValue;
-use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use policy::break_glass::VERB;
 use policy::{RuleId, registry};
 
-use super::{Namespaces, application_set_of, rule_of, rule_parser, tell_where_it_stands};
+use super::{application_set_of, rule_of, rule_parser, tell_where_it_stands};
 use crate::break_glass::live::objects;
 use crate::break_glass::{Allowed, Answer, Live, Target};
 use crate::cluster_access::{
     ApiServer, ClusterArgs, Objects, Permission, User, block_on, may_i, who_am_i,
 };
-use crate::commands::explain;
 use crate::error::{CommandError, chain};
 use crate::exit_status::ExitStatus;
 use crate::facts::Facts;
 use crate::facts::live::{of_all_namespaces, resource_of};
+use crate::namespaces::NamespaceArgs;
 use crate::output;
 use crate::output::break_glass::{self as shown, WhyFormat};
 use crate::repository::manifest::Kind;
@@ -49,7 +47,7 @@ Exit status:
   2  the API server could not be asked, or something is unknown")]
 pub(super) struct WhyArgs {
     /// Rule, or an object as KIND/NAME [default: all rules]
-    #[arg(value_name = "RULE|KIND/NAME", value_parser = parse_question, add = ArgValueCandidates::new(candidates))]
+    #[arg(value_name = "RULE|KIND/NAME", value_parser = parse_question)]
     question: Option<Question>,
 
     /// Rule to overrule, of those that `kubectl gitops explain` lists; can be given several times
@@ -57,7 +55,7 @@ pub(super) struct WhyArgs {
     rules: Vec<RuleId>,
 
     #[command(flatten)]
-    namespaces: Namespaces,
+    namespaces: NamespaceArgs,
 
     /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
@@ -80,13 +78,6 @@ fn parse_question(text: &str) -> Result<Question, String> {
     }
     let rule = rule_of(text).map(Question::Rule);
     rule.ok_or_else(|| "expected a rule of `kubectl gitops explain`, or KIND/NAME".to_owned())
-}
-
-fn candidates() -> Vec<CompletionCandidate> {
-    let candidate = |value: PossibleValue| {
-        CompletionCandidate::new(value.get_name()).help(value.get_help().cloned())
-    };
-    explain::names().into_iter().map(candidate).collect()
 }
 
 /// Asks, and prints the answers.
@@ -134,7 +125,7 @@ async fn ask(args: &WhyArgs) -> Result<(Option<User>, Vec<Answer>), CommandError
     let server = args.cluster.connect().await?;
     let user = who_am_i(&server).await;
     let unnamed = match &user {
-        Some(user) => unnamed(&server, user, &args.namespaces.argocd_namespace).await?,
+        Some(user) => unnamed(&server, user, args.namespaces.argocd()).await?,
         None => None,
     };
     let mut answers = Vec::new();
@@ -150,7 +141,7 @@ async fn ask(args: &WhyArgs) -> Result<(Option<User>, Vec<Answer>), CommandError
         answers.push(answer);
     }
     if let Some(Question::Object(target)) = &args.question {
-        answers.push(writes(&server, target, args.namespaces.of_objects()).await?);
+        answers.push(writes(&server, target, args.namespaces.of_objects(&server)).await?);
     }
     Ok((user, answers))
 }

@@ -6,30 +6,37 @@ use std::sync::Arc;
 use policy::Completeness;
 use policy::environment::ClustersByEnvironment;
 
-use super::{ARGOCD_NAMESPACE, CheckArgs, Checked, Scope, tell};
+use super::{CheckArgs, Checked, tell};
+use crate::cluster_access::block_on;
 use crate::error::CommandError;
 use crate::facts::files::cluster_places;
+use crate::facts::live::refuse_flaw;
 use crate::facts::{Facts, Source};
+use crate::namespaces::Namespaces;
 use crate::output::{self, counted};
 use crate::report::{Files, Report, Unread};
 use crate::repository::Repository;
+use crate::repository::manifest::{Kind, Manifest};
 use crate::repository::work_trees::WorkTrees;
 
 /// Judges what is in them, by what is in them.
 pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
-    let namespace = args.scope.namespace_of_files()?;
+    let namespaces = args.scope.namespaces.of_files();
     let exclusions = Arc::new(args.exclusions.exclusions());
-    let given = Repository::read(&args.policy, &exclusions, namespace);
+    let given = args.facts.read(&exclusions, namespaces);
     let paths: Vec<_> = args.paths.iter().chain(&args.filenames).collect();
-    let judged = Repository::read(&paths, &exclusions, namespace);
+    let judged = Repository::read(&paths, &exclusions, namespaces);
+    warn_of_projects(judged.manifests.iter().chain(&given.manifests), namespaces);
     let unread_files = given.problems.iter().chain(&judged.problems);
 
-    let completeness = if args.known.all_clusters_known {
-        Completeness::AllClusters
+    let mut facts = if args.facts.are_live() {
+        of_cluster(args)?
     } else {
-        Completeness::Partial
+        Facts::new(namespaces.argocd, Completeness::Partial)
     };
-    let mut facts = Facts::new(namespace, completeness);
+    if args.known.all_clusters_known {
+        facts.have_all_clusters();
+    }
     args.version.apply(&mut facts);
     facts.add(&judged.manifests, Source::Judged);
     facts.add(&given.manifests, Source::Given);
@@ -39,6 +46,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
     let mut inventory = facts
         .inventory()
         .inspect_err(|_| tell(&Unread::each_once(unread_files.clone())))?;
+    refuse_flaw(&inventory)?;
     let work_trees = Arc::new(WorkTrees::of(&paths, &args.repository).map_err(CommandError::new)?);
     inventory.checkouts = Arc::clone(&work_trees) as _;
     let secrets = judged.manifests.iter().chain(&given.manifests);
@@ -60,6 +68,35 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
     })
 }
 
+/// Projects that `-n` puts where Argo CD does not read them.
+fn warn_of_projects<'m>(
+    manifests: impl Iterator<Item = &'m Manifest>,
+    Namespaces { objects, argocd }: Namespaces<'_>,
+) {
+    let is_elsewhere =
+        |manifest: &&Manifest| manifest.kind == Kind::AppProject && manifest.namespace == objects;
+    let count = manifests.filter(is_elsewhere).count();
+    if objects != argocd && count > 0 {
+        output::warning(&format!(
+            "{} in namespace {objects}, but Argo CD is taken to run in {argocd}: --argocd-namespace names another",
+            counted(count, "AppProject")
+        ));
+    }
+}
+
+/// What the cluster knows, as far as it may be read.
+fn of_cluster(args: &CheckArgs) -> Result<Facts, CommandError> {
+    let (facts, lacking) = block_on(async {
+        let server = args.cluster.connect().await?;
+        let read = Facts::for_files(&server, args.scope.namespaces.argocd());
+        Ok(read.await?)
+    })?;
+    for text in &lacking {
+        output::warning(text);
+    }
+    Ok(facts)
+}
+
 fn overlays(judged: &Repository) -> BTreeMap<Arc<str>, usize> {
     let mut overlays = BTreeMap::new();
     for manifest in judged
@@ -72,19 +109,6 @@ fn overlays(judged: &Repository) -> BTreeMap<Arc<str>, usize> {
         }
     }
     overlays
-}
-
-impl Scope {
-    /// Where Argo CD runs, which for files has two names.
-    fn namespace_of_files(&self) -> Result<&str, CommandError> {
-        match (&self.argocd_namespace, &self.namespace) {
-            (Some(_), Some(_)) => Err(CommandError::new(
-                "--namespace is the same as --argocd-namespace where files are judged: give one of them",
-            )),
-            (Some(own), None) | (None, Some(own)) => Ok(own),
-            (None, None) => Ok(ARGOCD_NAMESPACE),
-        }
-    }
 }
 
 fn what(judged: &Repository, report: &Report) -> String {

@@ -2,14 +2,13 @@
 
 use jiff::Timestamp;
 use policy::environment::ClustersByEnvironment;
-use policy::gitops_policy::POLICY_NAME;
 
-use super::{ARGOCD_NAMESPACE, CheckArgs, Checked, Scope};
+use super::{CheckArgs, Checked, Scope};
 use crate::break_glass::overruled::Judge;
-use crate::cluster_access::block_on;
+use crate::cluster_access::{ApiServer, block_on};
 use crate::error::CommandError;
 use crate::facts::Facts;
-use crate::facts::live::{reference_of, resource_of};
+use crate::facts::live::{reference_of, refuse_flaw, resource_of};
 use crate::output::{self, counted};
 use crate::progress::Progress;
 use crate::report::{Judged, Report, Unread};
@@ -21,6 +20,7 @@ use crate::selection::{Listed, Selection};
 pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
     let Read {
         listed,
+        place,
         unread_facts,
         clusters,
     } = block_on(read(args))?;
@@ -31,7 +31,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
         problems,
         is_complete: listed.left_out.is_empty(),
         files: None,
-        what: args.scope.what(report.counts.objects, &listed.left_out),
+        what: what(report.counts.objects, &place, &listed.left_out),
         clusters,
         report,
     })
@@ -39,13 +39,15 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
 
 struct Read {
     listed: Listed<Judged>,
+    /// Where they are, for people.
+    place: String,
     unread_facts: Vec<Problem>,
     clusters: ClustersByEnvironment,
 }
 
 async fn read(args: &CheckArgs) -> Result<Read, CommandError> {
     let server = args.cluster.connect().await?;
-    let argocd_namespace = args.scope.argocd_namespace();
+    let argocd_namespace = args.scope.namespaces.argocd();
     let (mut facts, lacking) =
         Facts::of_cluster_as_far_as_permitted(&server, argocd_namespace).await?;
     for text in &lacking {
@@ -53,10 +55,7 @@ async fn read(args: &CheckArgs) -> Result<Read, CommandError> {
     }
     args.version.apply(&mut facts);
     let judge = Judge::new(&facts, Timestamp::now())?;
-    if let Some(flaw) = judge.inventory().policy().flaw() {
-        let what = format!("gitopspolicy/{POLICY_NAME}: spec.environments: {flaw}");
-        return Err(CommandError::new(what));
-    }
+    refuse_flaw(judge.inventory())?;
     let progress = Progress::new("judging", None);
     let mut count = 0;
     let read = |kind, json: &str| {
@@ -65,7 +64,8 @@ async fn read(args: &CheckArgs) -> Result<Read, CommandError> {
         judged(&judge, kind, json)
     };
     Ok(Read {
-        listed: args.scope.selection().list(&server, read).await?,
+        listed: args.scope.selection(&server).list(&server, read).await?,
+        place: args.scope.place(&server),
         unread_facts: facts.take_problems(),
         clusters: ClustersByEnvironment::of(judge.inventory()),
     })
@@ -81,34 +81,28 @@ fn judged(judge: &Judge, kind: Kind, json: &str) -> Judged {
 }
 
 impl Scope {
-    fn selection(&self) -> Selection<'_> {
+    fn selection<'s>(&'s self, server: &'s ApiServer) -> Selection<'s> {
         Selection {
-            namespace: (!self.all_namespaces).then(|| self.namespace_of_objects()),
-            argocd_namespace: self.argocd_namespace(),
+            namespace: (!self.all_namespaces).then(|| self.namespaces.of_objects(server)),
+            argocd_namespace: self.namespaces.argocd(),
             selector: self.selector.as_deref(),
         }
     }
 
-    fn argocd_namespace(&self) -> &str {
-        self.argocd_namespace.as_deref().unwrap_or(ARGOCD_NAMESPACE)
-    }
-
-    fn namespace_of_objects(&self) -> &str {
-        let own = self.namespace.as_deref();
-        own.unwrap_or_else(|| self.argocd_namespace())
-    }
-
-    fn what(&self, objects: usize, left_out: &[String]) -> String {
-        let objects = counted(objects, "object");
-        let what = if self.all_namespaces {
-            format!("{objects} in all namespaces")
+    fn place(&self, server: &ApiServer) -> String {
+        if self.all_namespaces {
+            "all namespaces".to_owned()
         } else {
-            format!("{objects} in namespace {}", self.namespace_of_objects())
-        };
-        if left_out.is_empty() {
-            what
-        } else {
-            format!("{what} (not judged: {})", left_out.join(", "))
+            format!("namespace {}", self.namespaces.of_objects(server))
         }
+    }
+}
+
+fn what(objects: usize, place: &str, left_out: &[String]) -> String {
+    let what = format!("{} in {place}", counted(objects, "object"));
+    if left_out.is_empty() {
+        what
+    } else {
+        format!("{what} (not judged: {})", left_out.join(", "))
     }
 }

@@ -61,7 +61,7 @@ async fn tell() -> Result<()> {
     let Outcome { status, text } = shell
         .clone()
         .offline()
-        .run("kubectl gitops check apps/search.yaml --policy apps")?;
+        .run("kubectl gitops check apps/search.yaml --facts apps")?;
     ensure!(
         status.code() == Some(1) && text.contains(RULE),
         "the verdict should have been that of the API server"

@@ -86,7 +86,7 @@ async fn tell() -> Result<()> {
     )?;
     finds_the_same(
         &shell.clone().offline(),
-        "kubectl gitops check tests/system/demo --policy tests/system/fleet",
+        "kubectl gitops check tests/system/demo --facts tests/system/fleet",
     )?;
     title("Why")?;
     shell.begins("kubectl gitops explain prod-auto-sync", SHOWN_PAGE_LINES)?;

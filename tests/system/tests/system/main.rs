@@ -8,6 +8,7 @@ mod by_hand;
 mod check_live;
 mod demo;
 mod ending;
+mod facts;
 mod isolation;
 mod namespaces;
 mod offline;
