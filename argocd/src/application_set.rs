@@ -15,6 +15,7 @@
 //! still be judged, and never guessed.
 
 mod controller;
+mod dialect;
 mod expansion;
 mod fast_template;
 mod generators;
@@ -34,6 +35,7 @@ use serde::de::Error as _;
 use serde_json::{Map, Value};
 
 pub use self::controller::{ControllerParameters, ProgressiveSyncs};
+pub use self::dialect::{Dialect, ForeignPlaceholder};
 pub use self::expansion::{
     Expansion, ExpansionError, Generated, GeneratedApplication, Limits, Undecided,
 };

@@ -27,6 +27,7 @@ pub mod git_url;
 pub mod glob;
 pub mod go_json;
 pub mod go_template;
+pub mod known_fields;
 pub mod kubernetes;
 pub mod limited;
 pub mod names;
@@ -38,6 +39,7 @@ pub mod project;
 pub mod repository;
 pub mod revision;
 pub mod settings;
+pub mod sync_options;
 pub mod text;
 pub mod yaml;
 

@@ -144,6 +144,7 @@ fn judge(
     };
     let subject = Subject {
         now,
+        unknown_fields: &manifest.unknown_fields,
         ..Subject::new(object)
     };
     let verdict = evaluate(&subject, inventory);

@@ -203,6 +203,8 @@ pub(crate) struct Files {
     pub(crate) skipped: Vec<Skipped>,
     /// The folders of kustomizations that change what was judged before it is applied, and how many objects of each.
     pub(crate) overlays: BTreeMap<Arc<str>, usize>,
+    /// Kinds that look misspelt, and what is declared or generated more than once, in one sentence each.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Reads, judges, prints.

@@ -83,7 +83,7 @@ impl Manifest {
     }
 
     /// What tells it from all others, in the namespace where it would be.
-    fn identity(&self, namespace: &str) -> Identity {
+    pub(crate) fn identity(&self, namespace: &str) -> Identity {
         let own = match self.kind {
             Kind::Policy => None,
             _ => self.reference.namespace.as_deref(),
@@ -151,7 +151,7 @@ impl Manifest {
     }
 
     /// `FILE:LINE`.
-    fn place(&self) -> String {
+    pub(crate) fn place(&self) -> String {
         format!("{}:{}", self.file, self.line())
     }
 }

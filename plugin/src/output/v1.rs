@@ -23,6 +23,9 @@ pub(super) struct CheckReport<'r> {
     findings: Vec<Finding<'r>>,
     /// Files that were not judged, but for those without an object of Argo CD.
     skipped: Vec<Skipped<'r>>,
+    /// Kinds that look misspelt, and what is declared or generated more than once, in one sentence each.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    warnings: &'r [String],
     /// What could not be read.
     problems: Vec<Problem<'r>>,
     summary: Summary,
@@ -106,6 +109,7 @@ impl<'r> CheckReport<'r> {
                     command: skipped.reason.command(),
                 })
                 .collect(),
+            warnings: files.map_or(&[][..], |files| &files.warnings),
             problems: unread.iter().map(Problem::new).collect(),
             summary: Summary {
                 files: files.map(|files| files.count),

@@ -11,6 +11,7 @@ use crate::facts::files::cluster_places;
 use crate::facts::{Facts, Source};
 use crate::output::{self, counted};
 use crate::production::production;
+use crate::repeated::repeated;
 use crate::report::Report;
 use crate::repository::Repository;
 use crate::repository::work_trees::WorkTrees;
@@ -33,9 +34,6 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
     args.version.apply(&mut facts);
     facts.add(&judged.manifests, Source::Judged);
     facts.add(&given.manifests, Source::Given);
-    for text in &facts.repeated {
-        output::warning(text);
-    }
     let mut inventory = facts
         .inventory()
         .inspect_err(|_| tell(&each_once(unread_files.clone())))?;
@@ -44,6 +42,12 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
     let secrets = judged.manifests.iter().chain(&given.manifests);
     inventory.cluster_places = Arc::new(cluster_places(secrets));
     let report = Report::of(&judged.manifests, &inventory);
+    let mut told = judged.unknown_kinds.clone();
+    told.extend(facts.repeated.iter().cloned());
+    told.extend(repeated(&judged.manifests, namespace, &inventory));
+    for text in &told {
+        output::warning(text);
+    }
     work_trees.warn_of_unknown_remotes();
     let problems = each_once(unread_files.chain(facts.problems()).chain(&report.problems));
     Ok(Checked {
@@ -54,6 +58,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
         files: Some(Files {
             count: judged.files,
             overlays: overlays(&judged),
+            warnings: told,
             skipped: judged.skipped,
         }),
         report,
