@@ -15,6 +15,7 @@
 //! still be judged, and never guessed.
 
 mod controller;
+mod dialect;
 mod error;
 mod expansion;
 mod fast_template;
@@ -38,6 +39,7 @@ use serde::de::Error as _;
 use serde_json::{Map, Value};
 
 pub use self::controller::{ControllerParameters, ProgressiveSyncs};
+pub use self::dialect::{Dialect, ForeignPlaceholder};
 pub use self::error::ExpansionError;
 pub use self::expansion::{Expansion, Generated, GeneratedApplication, Undecided};
 pub use self::generators::git::{Checkout, Checkouts, NoCheckouts};

@@ -1,5 +1,6 @@
 //! The little of Kubernetes' own types that is read.
 
+pub mod names;
 mod selector;
 mod string_map;
 

@@ -20,6 +20,7 @@ pub mod cluster;
 pub mod comparison;
 pub mod conditions;
 pub mod fleet;
+pub mod known_fields;
 pub mod kubernetes;
 pub mod limited;
 pub mod names;
@@ -27,6 +28,7 @@ pub mod pattern;
 pub mod project;
 pub mod repository;
 pub mod settings;
+pub mod sync_options;
 
 pub use application::Application;
 pub use application_set::ApplicationSet;

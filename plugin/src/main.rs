@@ -25,6 +25,7 @@ mod parallel;
 mod preview;
 mod production;
 mod progress;
+mod repeated;
 mod report;
 mod repository;
 mod selection;

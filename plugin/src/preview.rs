@@ -1,7 +1,7 @@
 //! What objects would do to Applications once they are applied or deleted, before anybody decides how to
 //! show it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use argocd::ApplicationSet;
@@ -9,7 +9,9 @@ use argocd::application_set::Checkouts;
 use policy::evaluate::judge_fan_out;
 use policy::fan_out::{Affected, Change, NotExpanded, NotKnown, Uncounted};
 use policy::rules::{BlastRadius, GeneratedApplications};
-use policy::{FanOut, Finding, Inventory, Level, Object, Operation, Propagation, Subject};
+use policy::{
+    FanOut, Finding, Inventory, Level, Object, Operation, Propagation, Subject, generated_names,
+};
 
 use crate::error::CommandError;
 use crate::facts::{Fact, Facts, Identity};
@@ -125,7 +127,67 @@ impl Preview {
                 Err(problem) => preview.rest.problems.push(problem),
             }
         }
-        Ok(preview.finish())
+        let mut preview = preview.finish();
+        if intent == Intent::Apply {
+            preview.tell_repeated(manifests, &facts, checkouts)?;
+        }
+        Ok(preview)
+    }
+
+    /// Says of each Application that is generated whether something else makes one of its name.
+    fn tell_repeated(
+        &mut self,
+        manifests: &[Manifest],
+        facts: &Facts,
+        checkouts: &Arc<dyn Checkouts + Send + Sync>,
+    ) -> Result<(), CommandError> {
+        let written = self
+            .affected
+            .iter_mut()
+            .filter(|affected| matches!(affected.change, Change::Create | Change::Change));
+        let mut written = written.peekable();
+        if written.peek().is_none() {
+            return Ok(());
+        }
+        let mut inventory = facts.inventory()?;
+        inventory.checkouts = Arc::clone(checkouts);
+        // By namespace and name.
+        let mut makers: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+        for set in inventory.application_sets.iter() {
+            let namespace = &set.metadata.namespace;
+            for name in generated_names(set, &inventory) {
+                let makers = makers.entry((namespace.to_string(), name)).or_default();
+                makers.insert(format!("{namespace}/{}", set.metadata.name));
+            }
+        }
+        let declared = manifests
+            .iter()
+            .filter(|manifest| manifest.kind == Kind::Application);
+        for manifest in declared {
+            let (_, reference) = manifest.identity();
+            let key = (reference.namespace, reference.name);
+            if let (Some(namespace), Some(name)) = key {
+                let makers = makers.entry((namespace, name)).or_default();
+                makers.insert(manifest.place());
+            }
+        }
+        for affected in written {
+            let (namespace, _) = affected.application_set.split_once('/').unwrap_or_default();
+            let key = (namespace.to_owned(), affected.name.clone());
+            let makers = makers.get(&key).into_iter().flatten();
+            let others: Vec<&str> = makers
+                .filter(|maker| **maker != affected.application_set)
+                .map(String::as_str)
+                .collect();
+            match others.as_slice() {
+                [] => {}
+                [one] => affected.is_made_by(&format!("{one} makes it")),
+                [first, more @ ..] => {
+                    affected.is_made_by(&format!("{first} and {} more make it", more.len()));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whether it is certain that nothing happens.

@@ -47,6 +47,8 @@ pub(crate) struct Files {
     pub(crate) skipped: Vec<Skipped>,
     /// The folders of kustomizations that change what was judged before it is applied, and how many objects of each.
     pub(crate) overlays: BTreeMap<Arc<str>, usize>,
+    /// Kinds that look misspelt, and what is declared or generated more than once, in one sentence each.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// What could not be read, as it is told.
@@ -196,6 +198,7 @@ fn judge(
     };
     let subject = Subject {
         now,
+        unknown_fields: &manifest.unknown_fields,
         ..Subject::new(object)
     };
     let verdict = evaluate(&subject, inventory);

@@ -5,6 +5,7 @@ pub(crate) mod files;
 mod kustomize;
 pub(crate) mod manifest;
 pub(crate) mod problem;
+mod repository_url;
 pub(crate) mod skipped;
 mod text;
 pub(crate) mod work_trees;
@@ -34,6 +35,8 @@ pub(crate) struct Repository {
     pub(crate) skipped: Vec<Skipped>,
     /// What could not be read.
     pub(crate) problems: Vec<Problem>,
+    /// Objects whose kind looks misspelt, in one sentence each.
+    pub(crate) unknown_kinds: Vec<String>,
 }
 
 impl Repository {
@@ -87,8 +90,13 @@ impl Repository {
                     reason,
                     file: Arc::clone(&file.name),
                 }),
-                Contents::Read { manifests, problem } => {
+                Contents::Read {
+                    manifests,
+                    unknown_kinds,
+                    problem,
+                } => {
                     repository.manifests.extend(manifests);
+                    repository.unknown_kinds.extend(unknown_kinds);
                     repository.problems.extend(problem);
                 }
             }
@@ -102,6 +110,7 @@ enum Contents {
     Skipped(Reason),
     Read {
         manifests: Vec<Manifest>,
+        unknown_kinds: Vec<String>,
         problem: Option<Problem>,
     },
 }
@@ -110,6 +119,7 @@ impl Contents {
     fn unreadable(problem: Problem) -> Self {
         Contents::Read {
             manifests: Vec::new(),
+            unknown_kinds: Vec::new(),
             problem: Some(problem),
         }
     }
@@ -158,31 +168,43 @@ fn contents_of_text(file: &SourceFile, text: &str, namespaces: Namespaces<'_>) -
 
 fn parse(file: &SourceFile, text: &str, namespaces: Namespaces<'_>) -> Contents {
     let mut manifests = Vec::new();
+    let mut unknown_kinds = Vec::new();
     for document in yaml::documents(text) {
         match document {
             Ok(document) => {
-                manifest::collect(&file.name, document, namespaces, &mut manifests);
+                manifest::collect(
+                    &file.name,
+                    document,
+                    namespaces,
+                    &mut manifests,
+                    &mut unknown_kinds,
+                );
             }
             Err(error) if !manifests.is_empty() || skipped::looks_like_objects(text) => {
                 return Contents::Read {
                     manifests,
+                    unknown_kinds,
                     problem: Some(Problem::syntax(&file.name, error)),
                 };
             }
             Err(_) => return Contents::Skipped(Reason::Unparsable),
         }
     }
-    if manifests.is_empty() {
+    if manifests.is_empty() && unknown_kinds.is_empty() {
         Contents::Skipped(without_object(file, text))
     } else {
-        if let Role::Base { overlay } = &file.role {
-            let overlay: Arc<str> = overlay.display().to_string().into();
-            for manifest in &mut manifests {
-                manifest.overlay = Some(Arc::clone(&overlay));
-            }
+        let overlay: Option<Arc<str>> = match &file.role {
+            Role::Base { overlay } => Some(overlay.display().to_string().into()),
+            _ => None,
+        };
+        let applied_by = Arc::new(file.applied_by.clone());
+        for manifest in &mut manifests {
+            manifest.overlay.clone_from(&overlay);
+            manifest.applied_by = Arc::clone(&applied_by);
         }
         Contents::Read {
             manifests,
+            unknown_kinds,
             problem: None,
         }
     }

@@ -1262,7 +1262,7 @@ fn what_permits_to_overrule_a_rule_is_told() {
     let every = run(&server, &["why"]);
     assert_eq!(
         (every.status(), every.stdout().lines().count()),
-        (0, 14),
+        (0, 15),
         "{}",
         every.transcript()
     );

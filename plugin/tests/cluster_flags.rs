@@ -56,7 +56,7 @@ fn server() -> ApiServer {
         server.answers(&format!("{path}/orders"), 200, application(namespace));
         server.accepts(&format!("PATCH {path}/orders"), 200, json!({}));
     }
-    let project = argocd::yaml::value(PROJECT).unwrap();
+    let project = golang::yaml::value(PROJECT).unwrap();
     let project = with(
         &project,
         &json!({"metadata": {"name": "shop", "namespace": "argocd"}}),
@@ -374,7 +374,7 @@ fn the_namespace_of_a_context_must_be_one() {
 #[test]
 fn a_preview_puts_objects_where_kubectl_would() {
     let in_namespace = |namespace: &str| {
-        let set = argocd::yaml::value(APPLICATION_SET).unwrap();
+        let set = golang::yaml::value(APPLICATION_SET).unwrap();
         let identity = json!({"metadata": {"name": "carts", "namespace": namespace}});
         with(&set, &identity)
     };

@@ -5,6 +5,7 @@
 //! be worked out here, the template is judged as far as it says anything by itself.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use argocd::Application;
@@ -17,7 +18,7 @@ use serde_json::Value;
 
 use crate::break_glass::claim::inherited;
 use crate::environment::{has_placeholder, place_of_application};
-use crate::evaluate::ask_all;
+use crate::evaluate::{apply, ask_all};
 use crate::finding::{Finding, Level, shorten, without_user_info};
 use crate::inventory::Inventory;
 use crate::missing::MissingFacts;
@@ -25,6 +26,7 @@ use crate::ratchet::{Denial, Ratchet, condense, is_denied_state, let_pass_as_bef
 use crate::registry::RULES;
 use crate::rule::RuleId;
 use crate::rules::prod_auto_sync::ROLLING_SYNC;
+use crate::rules::{GeneratedApplications, GeneratedMetadata};
 use crate::subject::{Object, Subject, SubjectRef};
 
 /// How many findings of each rule and field are kept of one generated Application.
@@ -189,6 +191,14 @@ impl Generations {
     }
 }
 
+/// The names of the Applications that an ApplicationSet generates as far as they are known here; none where Argo CD
+/// fails on it.
+pub fn generated_names(set: &ApplicationSet<'_>, inventory: &Inventory) -> Vec<String> {
+    let children = Children::of(set, Ask::None, inventory, &Limits::default());
+    let known = children.map_or_else(|_| Vec::new(), |children| children.known);
+    known.into_iter().map(|child| child.name).collect()
+}
+
 impl Children {
     /// Generates them all.
     ///
@@ -307,13 +317,18 @@ impl Children {
         let mut groups: Groups<'_> = Groups::new();
         for child in &self.known {
             for (finding, field) in child.findings.iter().zip(&child.fields) {
-                let key = (order_of(finding.rule), finding.level, field.as_str());
+                let key = (
+                    order_of(finding.rule),
+                    finding.level,
+                    field.as_str(),
+                    &*finding.field,
+                );
                 groups.entry(key).or_default().push((child, finding));
             }
         }
         let mut findings: Vec<(usize, Finding)> = groups
             .into_iter()
-            .map(|((order, _, field), group)| (order, self.gather(&group, field)))
+            .map(|((order, _, field, _), group)| (order, self.gather(&group, field)))
             .collect();
         let of_templates = judge_templates(&self.undecided, before, set, ratchet, inventory);
         // What depends on the cluster, and was not found for those that are known.
@@ -337,11 +352,12 @@ impl Children {
             "" => String::new(),
             cluster => format!(" on {cluster}"),
         };
+        let children: HashSet<&str> = group.iter().map(|(child, _)| &*child.name).collect();
         Finding {
             field: field.to_owned().into(),
             message: format!(
                 "{} of {} generated Applications, {}{place}: {}",
-                group.len(),
+                children.len(),
                 self.known.len(),
                 shorten(&child.name, NAME_LIMIT),
                 first.message
@@ -354,8 +370,9 @@ impl Children {
     }
 }
 
-/// Findings that differ only in the Application.
-type Groups<'c> = BTreeMap<(usize, Level, &'c str), Vec<(&'c Child, &'c Finding)>>;
+/// Findings that differ only in the Application: by rule, level, and where they are written in the ApplicationSet and in the
+/// Application, as all that a patch says is written in one place.
+type Groups<'c> = BTreeMap<(usize, Level, &'c str, &'c str), Vec<(&'c Child, &'c Finding)>>;
 
 impl Child {
     fn new(
@@ -387,7 +404,10 @@ impl Child {
             lacks_spec: generated.loses_its_spec(&application),
         };
         if ask.includes(&child.name, fingerprint) && !child.lacks_spec {
-            let found = condensed(judge_application(application, set, inventory, work));
+            let mut found = condensed(judge_application(application, set, inventory, work));
+            for finding in found.iter_mut().filter(|finding| is_of_metadata(finding)) {
+                let _ = write!(finding.message, " (spec.generators[{}])", generated.entry);
+            }
             match ask {
                 Ask::Named(_) => child.denials = Denial::all(&found),
                 Ask::All | Ask::Unlike(_) | Ask::None => {
@@ -455,6 +475,7 @@ fn judge_application(
         ..subject.as_ref()
     };
     let mut findings = ask_all(generated, None, inventory, work);
+    findings.extend(apply(&GeneratedMetadata, generated, None, inventory, work));
     findings.extend(inherited(&subject.object));
     findings
 }
@@ -523,12 +544,15 @@ fn judge_template(
     };
     let work = Work::new(IgnoreRules::WORK);
     let mut findings = judge_application(application, set, inventory, &work);
-    // A project or cluster whose name is not known yet cannot be missed.
+    // A project or cluster whose name is not known yet cannot be missed, and what the API server refuses in a
+    // placeholder says nothing.
     let is_missed = |finding: &Finding| {
         let mut facts = finding.missing.iter();
         !is_name_open(finding) || !facts.any(|fact| has_placeholder(fact.name()))
     };
-    findings.retain(is_missed);
+    findings.retain(|finding| {
+        is_missed(finding) && (!is_of_metadata(finding) || !is_open(&finding.field))
+    });
     for finding in &mut findings {
         let rests_on_placeholder = undecided.may_be_patched || is_open(&finding.field);
         if rests_on_placeholder && finding.level == Level::Deny {
@@ -546,6 +570,11 @@ fn judge_template(
         finding.patch = None;
     }
     findings
+}
+
+/// Whether a finding on a generated Application is about what the API server refuses of it.
+fn is_of_metadata(finding: &Finding) -> bool {
+    finding.rule == GeneratedApplications::METADATA.id
 }
 
 fn order_of(rule: RuleId) -> usize {

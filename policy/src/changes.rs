@@ -2,6 +2,7 @@
 
 use argocd::cluster::ClusterSecret;
 use argocd::names::{IMAGE_UPDATER_IMAGE_LIST, IMAGE_UPDATER_WRITE_BACK_METHOD};
+use argocd::sync_options::SYNC_OPTIONS;
 use argocd::{Application, Cluster};
 
 use crate::environment::Holds;
@@ -31,8 +32,9 @@ pub(crate) struct Changes {
 }
 
 /// The annotations of an Application that rules read.
-const READ_ANNOTATIONS: [&str; 3] = [
+const READ_ANNOTATIONS: [&str; 4] = [
     AUTOSCALED,
+    SYNC_OPTIONS,
     IMAGE_UPDATER_IMAGE_LIST,
     IMAGE_UPDATER_WRITE_BACK_METHOD,
 ];

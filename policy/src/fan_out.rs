@@ -19,6 +19,8 @@ use crate::finding::Finding;
 use crate::inventory::Inventory;
 use crate::missing::{MissingFacts, text_of};
 use crate::ratchet::Ratchet;
+use crate::rule::Findings;
+use crate::rules::GeneratedApplications;
 
 /// What becomes of an Application.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -415,6 +417,17 @@ impl Keeping {
 }
 
 impl Affected {
+    /// Says that others make an Application of its name as well, so that nobody knows which of them there will be.
+    pub fn is_made_by(&mut self, others: &str) {
+        let mut findings = Findings::new(GeneratedApplications::METADATA.id);
+        findings.undecided(
+            "/metadata/name",
+            format!("{others} as well: one of them owns it, and Argo CD fails on it in the others"),
+            "give each of them a name of its own",
+        );
+        self.findings.extend(findings.into_inner());
+    }
+
     fn new(change: Change, set: &str, child: Child) -> Self {
         Affected {
             change,

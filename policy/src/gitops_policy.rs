@@ -143,6 +143,8 @@ pub struct Rules {
     pub generated_applications: RuleSettings,
     /// No change that deletes more Applications than allowed.
     pub blast_radius: BlastRadiusSettings,
+    /// Fields and sync options that Argo CD knows.
+    pub unknown_fields: UnknownFieldsSettings,
 }
 
 /// Overrides: annotations with which somebody who may lets an object pass that a rule denies, for a while.
@@ -321,6 +323,30 @@ pub struct BlastRadiusSettings {
     /// Environments that are not named are not limited.
     #[schemars(schema_with = "counts_by_name")]
     pub max_deletions: BTreeMap<String, u32>,
+}
+
+/// Settings of `unknown-fields`, which only warns unless it is told otherwise.
+#[derive(JsonSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct UnknownFieldsSettings {
+    /// What happens to a finding.
+    pub action: Action,
+    /// Names of the environments in which the rule holds, in place of its own choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environments: Option<Vec<String>>,
+    /// What the rule lets pass.
+    #[schemars(length(max = 256))]
+    pub exempt: Vec<Exemption>,
+}
+
+impl Default for UnknownFieldsSettings {
+    fn default() -> Self {
+        UnknownFieldsSettings {
+            action: Action::Warn,
+            environments: None,
+            exempt: Vec::new(),
+        }
+    }
 }
 
 /// The API server knows no unsigned integers.

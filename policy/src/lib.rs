@@ -29,6 +29,7 @@ mod rule_policy;
 pub mod rules;
 pub mod subject;
 
+pub use application_sets::generated_names;
 pub use evaluate::{Outcome, Verdict, evaluate};
 pub use fan_out::FanOut;
 pub use finding::{Finding, Level, Waiver};

@@ -4,11 +4,11 @@ use crate::rule::{Rule, RuleId, RuleMetadata};
 use crate::rules::{
     BlastRadius, CascadeDelete, ClusterCredentials, DefaultProject, EngineIsolation,
     GeneratedApplications, ImageUpdater, OperationOverride, ProdAutoSync, ProjectScope,
-    ProjectTooWide, ReplicasIgnored, UnpinnedRevision,
+    ProjectTooWide, ReplicasIgnored, UnknownFields, UnpinnedRevision,
 };
 
 /// All rules.
-pub static RULES: [&dyn Rule; 13] = [
+pub static RULES: [&dyn Rule; 14] = [
     &ProjectScope,
     &DefaultProject,
     &ProdAutoSync,
@@ -22,6 +22,7 @@ pub static RULES: [&dyn Rule; 13] = [
     &UnpinnedRevision,
     &GeneratedApplications,
     &BlastRadius,
+    &UnknownFields,
 ];
 
 /// The rule of a name.

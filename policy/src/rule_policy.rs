@@ -11,7 +11,7 @@ use crate::rule::{RuleId, RuleMetadata};
 use crate::rules::{
     BlastRadius, CascadeDelete, ClusterCredentials, DefaultProject, EngineIsolation,
     GeneratedApplications, ImageUpdater, OperationOverride, ProdAutoSync, ProjectScope,
-    ProjectTooWide, ReplicasIgnored, UnpinnedRevision,
+    ProjectTooWide, ReplicasIgnored, UnknownFields, UnpinnedRevision,
 };
 use crate::subject::{Object, SubjectRef};
 
@@ -69,6 +69,7 @@ fn settings_of(policy: &GitOpsPolicySpec, rule: RuleId) -> Option<Common<'_>> {
         id if id == UnpinnedRevision::METADATA.id => common!(rules.unpinned_revision),
         id if id == GeneratedApplications::METADATA.id => common!(rules.generated_applications),
         id if id == BlastRadius::METADATA.id => common!(rules.blast_radius),
+        id if id == UnknownFields::METADATA.id => common!(rules.unknown_fields),
         _ => return None,
     })
 }

@@ -1,6 +1,7 @@
 //! What is judged: an object, its old self, who asks for what.
 
 use argocd::cluster::ClusterSecret;
+use argocd::known_fields::UnknownField;
 use argocd::{AppProject, Application, ApplicationSet};
 use jiff::Timestamp;
 
@@ -132,6 +133,8 @@ pub struct Subject<'a> {
     pub dry_run: bool,
     /// What time it is, for overrides that expire.
     pub now: Timestamp,
+    /// Fields that it has in a file and loses when it is stored.
+    pub unknown_fields: &'a [UnknownField],
 }
 
 /// The same, lent to rules, of which some are also asked about the old object.
@@ -147,6 +150,8 @@ pub struct SubjectRef<'s> {
     pub requester: Requester<'s>,
     /// The ApplicationSet that generates it, where that is being judged.
     pub generated_by: Option<&'s ApplicationSet<'s>>,
+    /// Fields that it has in a file and loses when it is stored.
+    pub unknown_fields: &'s [UnknownField],
 }
 
 impl<'a> Subject<'a> {
@@ -160,6 +165,7 @@ impl<'a> Subject<'a> {
             requester: Requester::default(),
             dry_run: false,
             now: Timestamp::MAX,
+            unknown_fields: &[],
         }
     }
 
@@ -170,6 +176,7 @@ impl<'a> Subject<'a> {
             operation: self.operation,
             requester: self.requester,
             generated_by: None,
+            unknown_fields: self.unknown_fields,
         }
     }
 }
@@ -181,6 +188,7 @@ impl SubjectRef<'_> {
         self.old.filter(|old| old.counts()).map(|old| SubjectRef {
             object: old,
             old: None,
+            unknown_fields: &[],
             ..self
         })
     }

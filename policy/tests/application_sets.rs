@@ -358,7 +358,7 @@ fn without_a_cluster_that_it_selects_only_files_leave_a_set_undecided() {
     let verdict = evaluate(&subject, &inventory);
     assert_eq!(
         messages(&verdict, "generated-applications"),
-        ["undecided clusters cannot be judged without a cluster that it selects"]
+        ["undecided clusters cannot be judged without the clusters that it selects"]
     );
     assert_eq!(found(&verdict, "prod-auto-sync")[0].level, Level::Undecided);
 }
@@ -533,8 +533,188 @@ fn names_that_the_api_server_refuses_are_told() {
     let found = messages(&World::default().create(&set), "generated-applications");
     assert_eq!(
         found,
-        [r#"deny 2 generated Applications have no valid name, such as "addon-alpha-<no value>""#]
+        [
+            r#"deny 2 of 2 generated Applications, addon-alpha-<no value> on alpha: the API server refuses the name "addon-alpha-<no value>": it has a parameter that is not there (spec.generators[0])"#
+        ]
     );
+}
+
+/// Each of these had been admitted, and each is refused one by one when it is created.
+#[test]
+fn labels_and_annotations_that_the_api_server_refuses_are_told() {
+    let long = "a".repeat(64);
+    let refused = |metadata: Value| {
+        let mut set = addon();
+        set["spec"]["goTemplateOptions"] = json!([]);
+        for (key, value) in metadata.as_object().unwrap() {
+            set["spec"]["template"]["metadata"][key] = value.clone();
+        }
+        let verdict = World::default().create(&set);
+        let of_rule = |finding: &&Finding| finding.rule.as_str() == "generated-applications";
+        let found: Vec<Finding> = verdict.findings.iter().filter(of_rule).cloned().collect();
+        assert!(found.len() <= 1, "{found:#?}");
+        found.into_iter().next()
+    };
+    for (metadata, field, reason) in [
+        (
+            json!({"labels": {"server": "{{ .server }}"}}),
+            "/labels/server",
+            "it is a URL",
+        ),
+        (
+            json!({"labels": {"path": "apps/{{ .name }}"}}),
+            "/labels/path",
+            "it has '/' where",
+        ),
+        (
+            json!({"labels": {"long": long}}),
+            "/labels/long",
+            "more than 63 characters",
+        ),
+        (
+            json!({"labels": {"x": "{{ .typo }}"}}),
+            "/labels/x",
+            "a parameter that is not there",
+        ),
+        (
+            json!({"labels": {"x": "{{ .name }}\n"}}),
+            "/labels/x",
+            "it has a line break",
+        ),
+        (
+            json!({"labels": {"a/b/{{ .name }}": "x"}}),
+            "/labels",
+            "it has a slash where",
+        ),
+        (
+            json!({"annotations": {"{{ .server }}": "x"}}),
+            "/annotations",
+            "it is a URL",
+        ),
+        (
+            json!({"annotations": {"{{ .typo }}": "x"}}),
+            "/annotations",
+            "a parameter that is not there",
+        ),
+        (
+            json!({"finalizers": ["{{ .typo }}"]}),
+            "/finalizers/0",
+            "a parameter that is not there",
+        ),
+        (
+            json!({"name": "{{ .name }}\n"}),
+            "/name",
+            r#"the name "alpha\n": it has a line break"#,
+        ),
+        (json!({"name": "{{ .server }}"}), "/name", "it is a URL"),
+        (
+            json!({"name": "Addon-{{ .name }}"}),
+            "/name",
+            "it has upper case",
+        ),
+        (
+            json!({"name": "{ {{- .name }}}"}),
+            "/name",
+            "it has '{' where",
+        ),
+    ] {
+        let finding = refused(metadata.clone()).unwrap_or_else(|| panic!("{metadata}"));
+        assert_eq!(finding.level, Level::Deny, "{finding:#?}");
+        assert_eq!(finding.field, format!("/spec/template/metadata{field}"));
+        assert!(finding.message.contains(reason), "{finding:#?}");
+        assert!(
+            finding.message.ends_with("(spec.generators[0])"),
+            "{finding:#?}"
+        );
+    }
+    for fine in [
+        json!({"labels": {"example.com/cluster": "{{ .name }}", "empty": ""}}),
+        json!({"annotations": {"Example.com/Server": "{{ .server }}"}}),
+        json!({"finalizers": ["resources-finalizer.argocd.argoproj.io/background"]}),
+    ] {
+        assert!(refused(fine.clone()).is_none(), "{fine}");
+    }
+}
+
+/// Of two mistakes in a patch only one had been told, as "2 of 1 generated Applications".
+#[test]
+fn each_mistake_in_a_patch_is_told() {
+    let mut set = addon();
+    set["spec"]["templatePatch"] = json!(
+        "metadata:\n  labels: {a: 'https://a', b: 'b/c'}\n  annotations: {'a/b/c': x, 'd/e/f': x}\n"
+    );
+    let found = messages(&World::default().create(&set), "generated-applications");
+    assert_eq!(found.len(), 3, "{found:#?}");
+    for message in found {
+        assert!(
+            message
+                .starts_with("deny 2 of 2 generated Applications, addon-alpha on alpha: the API"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn what_the_api_server_would_refuse_of_a_placeholder_is_not_told() {
+    let mut set = addon();
+    set["spec"]["generators"] = json!([{"pullRequest": {}}]);
+    set["spec"]["template"]["metadata"] =
+        json!({"name": "addon-{{ .number }}", "labels": {"url": "{{ .branch }}", "{{ .a }}": "x"}});
+    let verdict = World::default().create(&set);
+    assert!(
+        !verdict
+            .findings
+            .iter()
+            .any(|finding| finding.message.contains("API server refuses")),
+        "{verdict:#?}"
+    );
+    set["spec"]["template"]["metadata"]["labels"]["url"] = json!("https://example.com");
+    let verdict = World::default().create(&set);
+    assert!(
+        verdict
+            .findings
+            .iter()
+            .any(|finding| finding.message.contains("it is a URL")),
+        "{verdict:#?}"
+    );
+}
+
+#[test]
+fn a_placeholder_of_another_dialect_is_told_once_and_how_to_write_it() {
+    let warned = |set: &Value| -> Vec<String> {
+        let verdict = World::default().create(set);
+        let of_rule = verdict.of_level(Level::Warn);
+        of_rule
+            .filter(|finding| finding.rule.as_str() == "generated-applications")
+            .map(|finding| format!("{}: {}; {}", finding.field, finding.message, finding.fix))
+            .collect()
+    };
+    let mut plain = addon();
+    plain["spec"]["goTemplate"] = json!(false);
+    plain["spec"]["template"]["metadata"]["name"] = json!("addon-{{name}}");
+    plain["spec"]["template"]["spec"]["destination"]["name"] = json!("{{.name}}");
+    plain["spec"]["template"]["spec"]["project"] = json!("{{.name}}");
+    plain["spec"]["template"]["spec"]["source"]["path"] = json!("{name}/addon");
+    assert_eq!(
+        warned(&plain),
+        [
+            "/spec/template/spec/destination/name: {{.name}} is a Go template, which stays as it is without \
+             `goTemplate: true`; write {{name}}, or set goTemplate: true",
+            "/spec/template/spec/source/path: {name} is no parameter to Argo CD, and stays as it is; write {{name}}",
+        ]
+    );
+    assert_eq!(warned(&addon()), Vec::<String>::new());
+    let mut go = addon();
+    go["spec"]["template"]["spec"]["source"]["path"] = json!("{{name}}/addon");
+    let verdict = World::default().create(&go);
+    let denied: Vec<&Finding> = verdict.of_level(Level::Deny).collect();
+    assert_eq!(denied.len(), 1, "{verdict:#?}");
+    assert_eq!(denied[0].field, "/spec/template/spec/source/path");
+    assert_eq!(
+        denied[0].fix,
+        "for {{name}}, which is no Go template, write {{.name}}"
+    );
+    assert_eq!(warned(&go), Vec::<String>::new());
 }
 
 #[test]

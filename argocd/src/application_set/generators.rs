@@ -21,6 +21,7 @@ use self::git::{Checkouts, GitGenerator};
 use self::list::ListGenerator;
 use self::matrix::{Child, MatrixGenerator};
 use self::merge::MergeGenerator;
+use super::dialect::Visited;
 use super::error::ExpansionError;
 use super::lack::Lack;
 use super::parameters::ParameterSet;
@@ -322,6 +323,28 @@ impl GeneratorEntry {
         .collect()
     }
 
+    /// Shows all that may have placeholders, with the fields where it stands.
+    pub(super) fn visit_texts(&self, at: &str, visit: &mut dyn FnMut(&str, Visited<'_>)) {
+        for generator in self.generators(Level::Top) {
+            let at = format!("{at}/{}", generator.name());
+            match generator {
+                Generator::List(_) => {}
+                Generator::Clusters(clusters) => clusters.visit_texts(&at, visit),
+                Generator::Git(git) => git.visit_texts(&at, visit),
+                Generator::Outside(_, outside) | Generator::Unknown(_, outside) => {
+                    // Its template is part of it.
+                    visit(&at, Visited::Json(outside.written.text()));
+                    continue;
+                }
+                Generator::Matrix(matrix) => visit_children(&matrix.generators, &at, visit),
+                Generator::Merge(merge) => visit_children(&merge.generators, &at, visit),
+            }
+            for (name, value) in &generator.template().0 {
+                visit(&format!("{at}/template/{name}"), Visited::Value(value));
+            }
+        }
+    }
+
     /// Whether there is no generator in it.
     pub(super) fn is_empty(&self) -> bool {
         self.generators(Level::Top).is_empty()
@@ -422,6 +445,27 @@ impl GeneratorEntry {
                 "found more than one generator in a child of matrix or merge",
             )),
         }
+    }
+}
+
+fn visit_children(children: &[Child], at: &str, visit: &mut dyn FnMut(&str, Visited<'_>)) {
+    for (index, child) in children.iter().enumerate() {
+        visit(
+            &format!("{at}/generators/{index}"),
+            Visited::Json(child.text()),
+        );
+    }
+}
+
+/// Shows the `values` of a generator.
+fn visit_values(
+    values: &BTreeMap<String, String>,
+    at: &str,
+    visit: &mut dyn FnMut(&str, Visited<'_>),
+) {
+    for (name, value) in values {
+        let name = name.replace('~', "~0").replace('/', "~1");
+        visit(&format!("{at}/values/{name}"), Visited::Text(value));
     }
 }
 

@@ -152,7 +152,7 @@ impl Manifest {
     }
 
     /// `FILE:LINE`.
-    fn place(&self) -> String {
+    pub(crate) fn place(&self) -> String {
         format!("{}:{}", self.file, self.line())
     }
 }

@@ -24,6 +24,9 @@ pub(super) struct CheckReport<'r> {
     findings: Vec<Finding<'r>>,
     /// Files that were not judged, but for those without an object of Argo CD.
     skipped: Vec<Skipped<'r>>,
+    /// Kinds that look misspelt, and what is declared or generated more than once, in one sentence each.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    warnings: &'r [String],
     /// What could not be read.
     problems: Vec<Problem<'r>>,
     /// Facts that undecided findings wait for, by kind.
@@ -148,6 +151,7 @@ impl<'r> CheckReport<'r> {
                     command: skipped.reason.command(),
                 })
                 .collect(),
+            warnings: files.map_or(&[][..], |files| &files.warnings),
             problems: unread.iter().map(Problem::new).collect(),
             missing: missing::Missing::of(report)
                 .into_iter()

@@ -1,6 +1,6 @@
 //! Which files are read.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +21,8 @@ pub(crate) struct SourceFile {
     pub(crate) name: Arc<str>,
     pub(crate) location: Location,
     pub(crate) role: Role,
+    /// The folders of the kustomizations, or of the chart, by which it is applied; none where it is applied as it is.
+    pub(crate) applied_by: BTreeSet<PathBuf>,
 }
 
 impl SourceFile {
@@ -100,6 +102,7 @@ impl Finder {
                     name: "<stdin>".into(),
                     location: Location::StandardInput,
                     role: Role::Manifest,
+                    applied_by: BTreeSet::new(),
                 },
             );
             return;
@@ -152,6 +155,7 @@ impl Finder {
             name: name_of(&path).into(),
             location: Location::Path(path),
             role,
+            applied_by: BTreeSet::new(),
         };
         self.files.insert(identity, file);
     }
@@ -170,7 +174,15 @@ impl Finder {
                     },
                     (role, _) => role,
                 };
-                SourceFile { role, ..file }
+                let mut applied_by = roles.applied_by(&identity);
+                if let Role::Template { chart } = &role {
+                    applied_by.insert(chart.clone());
+                }
+                SourceFile {
+                    role,
+                    applied_by,
+                    ..file
+                }
             })
             .collect();
         files.sort_by(|a, b| a.name.cmp(&b.name));

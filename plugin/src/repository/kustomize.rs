@@ -1,7 +1,7 @@
 //! What Kustomize makes of files: those that it merges into other objects look like objects and are parts of one,
 //! and those that it changes are not what is applied.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use golang::yaml;
@@ -24,6 +24,8 @@ pub(super) struct Roles {
     patches: HashSet<PathBuf>,
     /// What is changed before it is applied, and the folder of the kustomization that changes it.
     bases: HashMap<PathBuf, PathBuf>,
+    /// What is applied by kustomizations that are part of no other, and the folders of these.
+    applied: HashMap<PathBuf, BTreeSet<PathBuf>>,
 }
 
 impl Roles {
@@ -35,6 +37,12 @@ impl Roles {
     /// The folder of a kustomization that changes objects of a file, by its path without links and detours.
     pub(super) fn changed_by(&self, file: &Path) -> Option<&Path> {
         self.bases.get(file).map(PathBuf::as_path)
+    }
+
+    /// The folders of the kustomizations that apply a file, by its path without links and detours. Those that are part
+    /// of another are not among them.
+    pub(super) fn applied_by(&self, file: &Path) -> BTreeSet<PathBuf> {
+        self.applied.get(file).cloned().unwrap_or_default()
     }
 }
 
@@ -56,33 +64,37 @@ impl Kustomizations {
         let mut roles = Roles::default();
         let mut folders: Vec<_> = self.folders.iter().collect();
         folders.sort_by_key(|(folder, _)| *folder);
+        let parts: HashSet<&PathBuf> = folders
+            .iter()
+            .flat_map(|(_, kustomization)| &kustomization.resources)
+            .collect();
         for (folder, kustomization) in folders {
             roles.patches.extend(kustomization.patches.iter().cloned());
-            if kustomization.changes_objects {
-                let mut visited = HashSet::new();
-                for resource in &kustomization.resources {
-                    self.mark(resource, folder, &mut visited, &mut roles.bases);
+            let is_whole = !parts.contains(folder);
+            if !is_whole && !kustomization.changes_objects {
+                continue;
+            }
+            let mut visited = HashSet::new();
+            for resource in &kustomization.resources {
+                self.visit(resource, &mut visited);
+            }
+            for resource in visited {
+                if kustomization.changes_objects {
+                    let by = roles.bases.entry(resource.clone());
+                    by.or_insert_with(|| folder.clone());
+                }
+                if is_whole {
+                    let by = roles.applied.entry(resource).or_default();
+                    by.insert(folder.clone());
                 }
             }
         }
         roles
     }
 
-    /// Marks a file, or all that the kustomization of a folder takes in.
-    fn mark(
-        &self,
-        resource: &Path,
-        by: &Path,
-        visited: &mut HashSet<PathBuf>,
-        bases: &mut HashMap<PathBuf, PathBuf>,
-    ) {
-        if !visited.insert(resource.to_owned()) {
-            return;
-        }
-        if !resource.is_dir() {
-            bases
-                .entry(resource.to_owned())
-                .or_insert_with(|| by.to_owned());
+    /// Visits a file, or all that the kustomization of a folder takes in.
+    fn visit(&self, resource: &Path, visited: &mut HashSet<PathBuf>) {
+        if !visited.insert(resource.to_owned()) || !resource.is_dir() {
             return;
         }
         let known = self.folders.get(resource);
@@ -95,7 +107,7 @@ impl Kustomizations {
             .into_iter()
             .flat_map(|inner| &inner.resources)
         {
-            self.mark(resource, by, visited, bases);
+            self.visit(resource, visited);
         }
     }
 }

@@ -1,11 +1,14 @@
 //! Objects in files: which of them matter, and where they stand.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use argocd::ClusterSecret;
+use argocd::known_fields::{UnknownField, nearest, unknown_fields};
 use argocd::names::{
-    LABEL_SECRET_TYPE, PARAMETERS_CONFIG_MAP, SECRET_TYPE_CLUSTER, SECRET_TYPE_REPOSITORY,
-    SETTINGS_CONFIG_MAP,
+    GROUP, LABEL_SECRET_TYPE, PARAMETERS_CONFIG_MAP, SECRET_TYPE_CLUSTER, SECRET_TYPE_REPOSITORY,
+    SETTINGS_CONFIG_MAP, VERSION,
 };
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -156,6 +159,12 @@ impl SecretTemplate {
     }
 }
 
+/// The kind of our policy.
+const POLICY: &str = "GitOpsPolicy";
+
+/// Kinds of Argo's other projects, in the same group, that are like one of Argo CD's.
+const OTHER_KINDS: [&str; 1] = ["ArgoCD"];
+
 /// How Kubernetes names an object.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct ObjectReference {
@@ -182,6 +191,23 @@ impl ObjectReference {
     fn namespace_or<'n>(&'n self, default: &'n str) -> &'n str {
         let own = self.namespace.as_deref();
         own.filter(|own| !own.is_empty()).unwrap_or(default)
+    }
+
+    /// What may have been meant by a kind or a version of Argo CD's, or of ours, that there is not.
+    fn meant(&self) -> Option<String> {
+        let (group, version) = self.api_version.split_once('/')?;
+        let own: &[&str] = match group {
+            GROUP => &["Application", "ApplicationSet", "AppProject"],
+            "kubectl-gitops.io" => &[POLICY],
+            _ => return None,
+        };
+        if own.contains(&self.kind.as_str()) {
+            return (version != VERSION).then(|| format!("apiVersion: {group}/{VERSION}"));
+        }
+        // What is short or has another end is told apart by nobody's mistake.
+        let is_other = OTHER_KINDS.contains(&self.kind.as_str()) || self.kind.ends_with("List");
+        let meant = nearest(&self.kind, own.iter().copied()).filter(|_| !is_other)?;
+        Some(format!("kind: {meant}"))
     }
 
     fn display_name(&self) -> &str {
@@ -227,11 +253,21 @@ pub(crate) struct Manifest {
     plain_text: Vec<String>,
     /// The folder of a kustomization that changes the object before it is applied.
     pub(crate) overlay: Option<Arc<str>>,
+    /// Fields that its kind does not have.
+    pub(crate) unknown_fields: Vec<UnknownField>,
+    /// The folders of the kustomizations, or of the chart, by which it is applied; none where it is applied as it is.
+    pub(super) applied_by: Arc<BTreeSet<PathBuf>>,
     /// Where the file has the Secret, if it is one that a controller makes.
     template: Option<SecretTemplate>,
 }
 
 impl Manifest {
+    /// Whether it is applied together with another one, as far as the files tell.
+    pub(crate) fn is_applied_with(&self, other: &Self) -> bool {
+        let (own, others) = (&self.applied_by, &other.applied_by);
+        own.is_empty() && others.is_empty() || !own.is_disjoint(others)
+    }
+
     /// The line on which it starts.
     pub(crate) fn line(&self) -> usize {
         self.lines.line_of(&self.pointer)
@@ -345,6 +381,7 @@ pub(super) fn collect(
     document: Document,
     namespaces: Namespaces<'_>,
     manifests: &mut Vec<Manifest>,
+    unknown_kinds: &mut Vec<String>,
 ) {
     let Document { value, lines } = document;
     let lines = Arc::new(lines);
@@ -353,9 +390,27 @@ pub(super) fn collect(
             continue;
         };
         let namespace = reference.namespace_or(namespaces.objects).to_owned();
-        if let Some(kind) = Kind::of(&value, &reference, namespace == namespaces.argocd) {
+        let found = Kind::of(&value, &reference, namespace == namespaces.argocd);
+        if found.is_none()
+            && let Some(meant) = reference.meant()
+        {
+            let line = lines.line_of(&pointer);
+            let ObjectReference {
+                api_version, kind, ..
+            } = &reference;
+            unknown_kinds.push(format!(
+                "{file}:{line}: {kind} of {api_version} is no kind that there is, so {} is not judged: write {meant}",
+                reference.short(),
+            ));
+        }
+        if let Some(kind) = found {
             let template = SecretTemplate::of(&reference);
             let mut made_name = None;
+            let unknown_fields = if kind.is_judged() && template.is_none() {
+                unknown_fields(&reference.kind, &value)
+            } else {
+                Vec::new()
+            };
             if let Some(template) = template {
                 value = template.secret(&value);
                 let name = value.pointer("/metadata/name").and_then(Value::as_str);
@@ -373,6 +428,8 @@ pub(super) fn collect(
                 pointer,
                 plain_text,
                 overlay: None,
+                unknown_fields,
+                applied_by: Arc::default(),
                 template,
             });
         }

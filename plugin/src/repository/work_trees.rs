@@ -12,10 +12,11 @@ use std::sync::OnceLock;
 
 use argocd::application::revision::{RepositoryKind, Revision};
 use argocd::application_set::{Checkout, Checkouts};
-use argocd::repository::git_url;
+
 use ignore::WalkBuilder;
 
 use super::files::{STANDARD_INPUT, name_of};
+use super::repository_url::RepositoryUrl;
 use crate::error::chain;
 use crate::output;
 
@@ -64,7 +65,7 @@ impl WorkTrees {
         if let Some(url) = &args.repository {
             match &mut trees[..] {
                 [] => return Err(RepositoryError::None),
-                [tree] => tree.named = Some(identity(url)),
+                [tree] => tree.named = Some(RepositoryUrl::of(url)),
                 several => return Err(RepositoryError::Several(several.len())),
             }
         }
@@ -90,11 +91,8 @@ impl WorkTrees {
 
 impl Checkouts for WorkTrees {
     fn checkout(&self, repository: &str, revision: &str) -> Option<&dyn Checkout> {
-        let wanted = identity(repository);
-        let tree = self
-            .trees
-            .iter()
-            .find(|tree| !wanted.is_empty() && tree.is_of(&wanted))?;
+        let wanted = RepositoryUrl::of(repository);
+        let tree = self.trees.iter().find(|tree| tree.is_of(&wanted))?;
         tree.may_be_at(revision).then_some(tree as &dyn Checkout)
     }
 }
@@ -104,9 +102,9 @@ impl Checkouts for WorkTrees {
 struct WorkTree {
     top: PathBuf,
     /// The repository that it is said to be of.
-    named: Option<String>,
+    named: Option<RepositoryUrl>,
     /// The repositories that it says itself to be of.
-    remotes: OnceLock<Result<Vec<String>, RemotesError>>,
+    remotes: OnceLock<Result<Vec<RepositoryUrl>, RemotesError>>,
     files: OnceLock<Vec<String>>,
 }
 
@@ -133,12 +131,13 @@ impl WorkTree {
         }
     }
 
-    fn is_of(&self, repository: &str) -> bool {
+    fn is_of(&self, repository: &RepositoryUrl) -> bool {
+        let is_same = |own: &RepositoryUrl| own.is_same(repository);
         let remotes = || self.remotes.get_or_init(|| remotes_of(&self.top));
-        self.named.as_deref() == Some(repository)
+        self.named.as_ref().is_some_and(is_same)
             || remotes()
                 .as_ref()
-                .is_ok_and(|remotes| remotes.iter().any(|remote| remote == repository))
+                .is_ok_and(|remotes| remotes.iter().any(is_same))
     }
 
     /// Whether a revision is what the work tree would be once it is merged: whatever is newest, or a
@@ -270,7 +269,7 @@ fn git_folder(top: &Path) -> Option<PathBuf> {
 
 /// What a work tree says it is of. Its configuration is named to Git, which otherwise reads none of a folder
 /// that belongs to somebody else, as in a container.
-fn remotes_of(top: &Path) -> Result<Vec<String>, RemotesError> {
+fn remotes_of(top: &Path) -> Result<Vec<RepositoryUrl>, RemotesError> {
     let Some(folder) = git_folder(top) else {
         return Ok(Vec::new());
     };
@@ -288,7 +287,7 @@ fn remotes_of(top: &Path) -> Result<Vec<String>, RemotesError> {
         Some(0) => {
             let text = String::from_utf8_lossy(&output.stdout);
             let entries = text.split('\0').filter_map(|entry| entry.split_once('\n'));
-            Ok(entries.map(|(_, url)| identity(url)).collect())
+            Ok(entries.map(|(_, url)| RepositoryUrl::of(url)).collect())
         }
         // There is no such entry.
         Some(1) => Ok(Vec::new()),
@@ -296,20 +295,6 @@ fn remotes_of(top: &Path) -> Result<Vec<String>, RemotesError> {
             top: top.to_owned(),
             status: output.status,
         }),
-    }
-}
-
-/// What two URLs of one repository have in common: what Argo CD compares, without what logs in. CI clones
-/// with a token in the URL.
-fn identity(url: &str) -> String {
-    let normal = git_url::normalize(url);
-    match normal.split_once("://") {
-        Some((scheme, rest)) => {
-            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-            let host = authority.rsplit('@').next().unwrap_or_default();
-            format!("{scheme}://{host}{path}")
-        }
-        None => normal,
     }
 }
 

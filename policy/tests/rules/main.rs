@@ -120,6 +120,7 @@ impl World {
             },
             dry_run: false,
             now: jiff::Timestamp::MAX,
+            unknown_fields: &[],
         };
         evaluate(&subject, &self.inventory())
     }

@@ -56,8 +56,8 @@ pub const CRATES: &[&[Crate]] = &[
         folder: "argocd",
         package: "argocd",
         modules: &[
-            &["names"],
-            &["kubernetes", "limited", "pattern"],
+            &["known_fields", "names"],
+            &["kubernetes", "limited", "pattern", "sync_options"],
             &["repository"],
             &["application"],
             &["cluster"],

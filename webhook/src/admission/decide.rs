@@ -169,6 +169,8 @@ pub fn decide(review: &mut Review<'_>, inventory: &Inventory, now: Timestamp) ->
         },
         dry_run: review.dry_run,
         now,
+        // The API server has dropped them.
+        unknown_fields: &[],
     };
     let verdict = evaluate(&subject, inventory);
     match &verdict.claim {

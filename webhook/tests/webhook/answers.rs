@@ -59,6 +59,30 @@ async fn the_same_object_gets_the_same_answer() {
 }
 
 #[tokio::test]
+async fn warns_of_sync_options_that_do_nothing() {
+    let mut object = application();
+    object["spec"]["syncPolicy"]["syncOptions"] = json!(["CreateNamespaces=true", "Prune=false"]);
+    object["metadata"]["annotations"] = json!({"argocd.argoproj.io/sync-options": "Prune=flase"});
+    let response = ask(&webhook(), create("Application", &object))
+        .await
+        .response();
+    assert_eq!(response["allowed"], true, "{response}");
+    let warnings = response["warnings"].as_array().unwrap();
+    let fixes: Vec<&str> = warnings
+        .iter()
+        .filter_map(|warning| warning.as_str()?.rsplit("; ").next())
+        .collect();
+    assert_eq!(
+        fixes,
+        [
+            "write CreateNamespace=true",
+            "its value is one of true, false, confirm"
+        ],
+        "{response}"
+    );
+}
+
+#[tokio::test]
 async fn warns_where_the_ignore_is_not_respected() {
     let mut object = application();
     object["spec"]["destination"] = json!({"name": "prod", "namespace": "web-prod"});

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Known, Outside, Template};
+use super::{Known, Outside, Template, visit_values};
+use crate::application_set::dialect::Visited;
 use crate::application_set::error::ExpansionError;
 use crate::application_set::functions::sanitize_name;
 use crate::application_set::lack::Lack;
@@ -30,6 +31,11 @@ pub(in crate::application_set) struct ClusterGenerator {
 }
 
 impl ClusterGenerator {
+    /// Shows all that may have placeholders, with the fields where it stands.
+    pub(super) fn visit_texts(&self, at: &str, visit: &mut dyn FnMut(&str, Visited<'_>)) {
+        visit_values(&self.values, at, visit);
+    }
+
     /// One set a cluster, or one set with all of them (Argo CD 3.5, `ClusterGenerator.GenerateParams`).
     ///
     /// The cluster that Argo CD runs in takes part without a Secret, if nothing is selected.

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use self::path_spec::PathSpec;
-use super::{Known, Outside, Parameters, Template};
+use super::{Known, Outside, Parameters, Template, visit_values};
+use crate::application_set::dialect::Visited;
 use crate::application_set::error::ExpansionError;
 use crate::application_set::functions::sanitize_name;
 use crate::application_set::lack::Lack;
@@ -76,6 +77,21 @@ struct PathItem {
 }
 
 impl GitGenerator {
+    /// Shows all that may have placeholders, with the fields where it stands.
+    pub(super) fn visit_texts(&self, at: &str, visit: &mut dyn FnMut(&str, Visited<'_>)) {
+        visit(&format!("{at}/repoURL"), Visited::Text(&self.repo_url));
+        visit(&format!("{at}/revision"), Visited::Text(&self.revision));
+        for (name, items) in [("directories", &self.directories), ("files", &self.files)] {
+            for (index, item) in items.iter().enumerate() {
+                visit(
+                    &format!("{at}/{name}/{index}/path"),
+                    Visited::Text(&item.path),
+                );
+            }
+        }
+        visit_values(&self.values, at, visit);
+    }
+
     /// Follows Argo CD 3.5, `GitGenerator.GenerateParams`: folders if any are asked for, else files.
     pub(super) fn parameters(&self, known: &Known<'_>) -> Result<Parameters, ExpansionError> {
         if self.directories.is_empty() && self.files.is_empty() {

@@ -165,6 +165,11 @@ impl Child {
         self.read(known)
     }
 
+    /// The child as it is written.
+    pub(super) fn text(&self) -> &str {
+        self.0.text()
+    }
+
     /// The generators in it, if they can be read, by themselves.
     pub(super) fn readable_entry(&self) -> Option<GeneratorEntry> {
         self.0.read(&Work::new(Limits::MEMORY)).ok()

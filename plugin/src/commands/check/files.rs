@@ -14,6 +14,7 @@ use crate::facts::live::refuse_flaw;
 use crate::facts::{Facts, Source};
 use crate::namespaces::Namespaces;
 use crate::output::{self, counted};
+use crate::repeated::repeated;
 use crate::report::{Files, Report, Unread};
 use crate::repository::Repository;
 use crate::repository::manifest::{Kind, Manifest};
@@ -40,9 +41,6 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
     args.version.apply(&mut facts);
     facts.add(&judged.manifests, Source::Judged);
     facts.add(&given.manifests, Source::Given);
-    for text in &facts.repeated {
-        output::warning(text);
-    }
     let mut inventory = facts
         .inventory()
         .inspect_err(|_| tell(&Unread::each_once(unread_files.clone())))?;
@@ -52,6 +50,12 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
     let secrets = judged.manifests.iter().chain(&given.manifests);
     inventory.cluster_places = Arc::new(cluster_places(secrets));
     let report = Report::of(&judged.manifests, &inventory);
+    let mut told = judged.unknown_kinds.clone();
+    told.extend(facts.repeated.iter().cloned());
+    told.extend(repeated(&judged.manifests, &inventory));
+    for text in &told {
+        output::warning(text);
+    }
     work_trees.warn_of_unknown_remotes();
     let problems = Unread::each_once(unread_files.chain(facts.problems()).chain(&report.problems));
     Ok(Checked {
@@ -62,6 +66,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
         files: Some(Files {
             count: judged.files,
             overlays: overlays(&judged),
+            warnings: told,
             skipped: judged.skipped,
         }),
         report,

@@ -6,6 +6,7 @@ mod demo;
 mod ending;
 mod generated;
 mod incident;
+mod known_fields;
 mod kubectl;
 mod names;
 mod old_violations;

@@ -99,12 +99,40 @@ pub(crate) const CASES: [Case; 9] = [
 /// `engine-isolation` is off until the policy says what this Argo CD drives: see [`crate::policy`].
 /// `cascade-delete` is about deletions: see [`an_app_of_apps_is_not_deleted_together_with_its_applications`].
 /// `generated-applications` and `blast-radius` are about ApplicationSets: see [`crate::application_sets`].
-const CASES_ELSEWHERE: [&str; 4] = [
+/// `unknown-fields` only warns: see [`an_unknown_sync_option_is_warned_of`].
+const CASES_ELSEWHERE: [&str; 5] = [
     "engine-isolation",
     "cascade-delete",
     "generated-applications",
     "blast-radius",
+    "unknown-fields",
 ];
+
+/// What the API server drops before it asks cannot be told.
+#[tokio::test]
+async fn an_unknown_sync_option_is_warned_of() -> Result<()> {
+    let admin = shared().await?.admin();
+    let apply = async |name: &str, option: &str| -> Result<String> {
+        let change =
+            format!("spec: {{ syncPolicy: {{ syncOptions: ['{option}'] }}, unheardOf: true }}");
+        let object = Base::Staging.with(name, &change)?.to_string();
+        let apply = admin.kubectl(["apply", "--validate=false", "-f", "-"]);
+        let applied = apply.input(object).run().await?;
+        assert!(applied.status.success(), "{applied:?}");
+        Ok(applied.stderr)
+    };
+
+    let warned = apply("unknown-option", "CreateNamespaces=true").await?;
+    let said_nothing = apply("known-option", "CreateNamespace=true").await?;
+
+    assert_eq!(
+        warned.trim_end(),
+        "Warning: unknown-fields: spec.syncPolicy.syncOptions[0]: Argo CD knows no sync option \
+         \"CreateNamespaces=true\", and ignores it; write CreateNamespace=true"
+    );
+    assert_eq!(said_nothing, "");
+    Ok(())
+}
 
 /// How an object is written.
 #[derive(Clone, Copy, Debug)]
