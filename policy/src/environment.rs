@@ -218,6 +218,17 @@ pub struct ClustersByEnvironment {
 }
 
 impl ClustersByEnvironment {
+    /// Sorts the clusters that several Argo CDs know.
+    pub fn of_all<'i>(inventories: impl Iterator<Item = &'i Inventory>) -> Self {
+        let mut all = ClustersByEnvironment::default();
+        for one in inventories.map(ClustersByEnvironment::of) {
+            all.count += one.count;
+            all.production.extend(one.production);
+            all.unknown.extend(one.unknown);
+        }
+        all
+    }
+
     /// Sorts the clusters that are known.
     pub fn of(inventory: &Inventory) -> Self {
         let has_others = inventory.environments.0.iter().any(|one| !one.production);
