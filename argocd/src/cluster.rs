@@ -44,7 +44,7 @@ pub struct Cluster {
 }
 
 /// Why values of a Secret in a file are not known, although they will be there in the cluster.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum UnknownValues {
     /// SOPS has encrypted them.
     Encrypted,

@@ -154,7 +154,7 @@ impl Inventory {
                         "the Secret {secret} of cluster {shown} is {why}, and not all of it is known"
                     ),
                     fix: "judge what it becomes",
-                    fact: MissingFact::ClusterSecret(name),
+                    fact: MissingFact::ClusterSecret(name, why),
                 },
                 None => Absence {
                     message: format!(

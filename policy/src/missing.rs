@@ -1,6 +1,9 @@
 //! What decides a finding and is not known here.
 
+use std::fmt;
+
 use argocd::application_set::Lack;
+use argocd::cluster::UnknownValues;
 
 use crate::finding::{shorten, shorten_middle, without_user_info};
 
@@ -11,8 +14,8 @@ pub enum MissingFact {
     Project(String),
     /// A cluster, by the name or server that a destination has.
     Cluster(String),
-    /// What a cluster Secret holds, by the name of the Secret: it is there, and not all of it can be read.
-    ClusterSecret(String),
+    /// What a cluster Secret holds, by the name of the Secret: it is there, and this is why not all of it is known.
+    ClusterSecret(String, UnknownValues),
     /// The same, but it is Argo CD that cannot read its config.
     ClusterConfig(String),
     /// Which other clusters there are.
@@ -52,7 +55,7 @@ impl MissingFact {
         match self {
             MissingFact::Project(_) => FactKind::Project,
             MissingFact::Cluster(_) => FactKind::Cluster,
-            MissingFact::ClusterSecret(_) => FactKind::ClusterSecret,
+            MissingFact::ClusterSecret(..) => FactKind::ClusterSecret,
             MissingFact::ClusterConfig(_) => FactKind::ClusterConfig,
             MissingFact::OtherClusters => FactKind::OtherClusters,
             MissingFact::Generated(_) => FactKind::Generated,
@@ -66,7 +69,7 @@ impl MissingFact {
         match self {
             MissingFact::Project(name)
             | MissingFact::Cluster(name)
-            | MissingFact::ClusterSecret(name)
+            | MissingFact::ClusterSecret(name, _)
             | MissingFact::ClusterConfig(name)
             | MissingFact::Generated(name)
             | MissingFact::Rendering(name) => name,
@@ -81,9 +84,19 @@ impl MissingFact {
             self,
             MissingFact::Project(_)
                 | MissingFact::Cluster(_)
-                | MissingFact::ClusterSecret(_)
+                | MissingFact::ClusterSecret(..)
                 | MissingFact::ClusterConfig(_)
         )
+    }
+}
+
+/// Its name, and why it is not known where that differs from one to the other.
+impl fmt::Display for MissingFact {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MissingFact::ClusterSecret(name, why) => write!(formatter, "{name} ({why})"),
+            fact => formatter.write_str(fact.name()),
+        }
     }
 }
 
@@ -148,9 +161,9 @@ impl MissingFacts {
     pub(crate) fn of(lack: &Lack) -> Self {
         MissingFacts(match lack {
             Lack::OtherClusters => vec![MissingFact::OtherClusters],
-            Lack::ClusterSecrets { names, .. } => names
+            Lack::ClusterSecrets(secrets) => secrets
                 .iter()
-                .map(|name| MissingFact::ClusterSecret(name.clone()))
+                .map(|(name, why)| MissingFact::ClusterSecret(name.clone(), *why))
                 .collect(),
             lack @ (Lack::Repository { .. } | Lack::Other(_)) => {
                 vec![MissingFact::Generated(text_of(lack))]

@@ -2,18 +2,15 @@
 
 use std::fmt;
 
+use crate::cluster::UnknownValues;
+
 /// A fact that is not known here, without which a part of an ApplicationSet is not worked out.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Lack {
     /// Clusters that are declared elsewhere.
     OtherClusters,
-    /// What the Secrets of clusters hold beside their labels.
-    ClusterSecrets {
-        /// The names of the Secrets.
-        names: Vec<String>,
-        /// Why the first of them is not known.
-        why: Option<String>,
-    },
+    /// What the Secrets of clusters hold beside their labels: their names, and why it is not known.
+    ClusterSecrets(Vec<(String, UnknownValues)>),
     /// The content of a Git repository.
     Repository {
         /// As the generator has it, with user information if it has some.
@@ -30,13 +27,12 @@ impl fmt::Display for Lack {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Lack::OtherClusters => formatter.write_str("the clusters that it selects"),
-            Lack::ClusterSecrets { names, why } => {
-                let first = names.first().map(String::as_str).unwrap_or_default();
-                write!(formatter, "the values of Secret {first}")?;
-                if let Some(why) = why {
-                    write!(formatter, " ({why})")?;
+            Lack::ClusterSecrets(secrets) => {
+                formatter.write_str("the values of Secret")?;
+                if let Some((name, why)) = secrets.first() {
+                    write!(formatter, " {name} ({why})")?;
                 }
-                match names.len().saturating_sub(1) {
+                match secrets.len().saturating_sub(1) {
                     0 => Ok(()),
                     others => write!(formatter, " and {others} more"),
                 }

@@ -25,12 +25,14 @@ pub(crate) struct Missing<'r> {
     pub(crate) names: Vec<&'r str>,
     /// How many findings lack at least one of them.
     pub(crate) findings: usize,
+    /// The names with what there is to say of each.
+    told: Vec<String>,
 }
 
 impl<'r> Missing<'r> {
     /// All that is missing, by kind.
     pub(crate) fn of(report: &'r Report) -> Vec<Self> {
-        let mut kinds: BTreeMap<FactKind, (BTreeSet<&str>, usize)> = BTreeMap::new();
+        let mut kinds: BTreeMap<FactKind, (BTreeSet<&MissingFact>, usize)> = BTreeMap::new();
         let undecided = report
             .findings
             .iter()
@@ -41,7 +43,7 @@ impl<'r> Missing<'r> {
                 .iter()
                 .filter(|fact| !fact.name().is_empty())
             {
-                kinds.entry(fact.kind()).or_default().0.insert(fact.name());
+                kinds.entry(fact.kind()).or_default().0.insert(fact);
             }
             let of_finding: BTreeSet<FactKind> =
                 finding.missing.iter().map(MissingFact::kind).collect();
@@ -51,10 +53,11 @@ impl<'r> Missing<'r> {
         }
         kinds
             .into_iter()
-            .map(|(kind, (names, findings))| Missing {
+            .map(|(kind, (facts, findings))| Missing {
                 kind,
-                names: names.into_iter().collect(),
+                names: facts.iter().map(|fact| fact.name()).collect(),
                 findings,
+                told: facts.iter().map(ToString::to_string).collect(),
             })
             .collect()
     }
@@ -62,7 +65,7 @@ impl<'r> Missing<'r> {
     /// What is missing and how much waits for it, in one line.
     pub(crate) fn line(&self, source: Source) -> String {
         let count = self.names.len();
-        let names = listed(&self.names, NAMED);
+        let names = listed(&self.told, NAMED);
         let (are, them) = if count == 1 {
             ("is", "it")
         } else {
@@ -82,12 +85,10 @@ impl<'r> Missing<'r> {
             FactKind::Cluster => {
                 format!("{} {are} not {known}: {names}", counted(count, "cluster"))
             }
-            FactKind::ClusterSecret => {
-                format!(
-                    "not all of {} is known: {names}",
-                    counted(count, "cluster Secret")
-                )
-            }
+            FactKind::ClusterSecret => format!(
+                "the values of {} are not known: {names}",
+                counted(count, "cluster Secret")
+            ),
             FactKind::ClusterConfig => format!(
                 "Argo CD cannot read the config of {}: {names}",
                 counted(count, "cluster Secret")
@@ -123,7 +124,9 @@ impl<'r> Missing<'r> {
             (Source::Files, FactKind::Parameters) => "add it with --facts",
             (Source::Files, FactKind::Project) => "add what is missing with --facts",
             (Source::Files, FactKind::Cluster) => "add the Secret of each with --facts",
-            (Source::Files, FactKind::ClusterSecret) => "judge what it becomes",
+            (Source::Files, FactKind::ClusterSecret) => {
+                "judge them decrypted (sops -d FILE | kubectl gitops check -), or by what the cluster has (--facts live)"
+            }
             (Source::Files, FactKind::OtherClusters) => {
                 "add their Secrets with --facts, or say --all-clusters-known"
             }

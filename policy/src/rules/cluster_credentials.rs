@@ -297,7 +297,7 @@ impl Rule for ClusterCredentials {
                     "judge the Secret in its cluster: kubectl gitops check --live",
                 ),
             };
-            let fact = MissingFact::ClusterSecret(cluster.secret_name.clone());
+            let fact = MissingFact::ClusterSecret(cluster.secret_name.clone(), unknown);
             findings.undecided(CONFIG, message, fix).lack(fact);
             return;
         }

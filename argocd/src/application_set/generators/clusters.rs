@@ -96,16 +96,13 @@ impl ClusterGenerator {
         }
         let selector = self.compiled()?;
         let is_selected = |cluster: &&Cluster| selector.matches(|key| label(cluster, key));
-        let selected: Vec<&Cluster> = known.clusters.unknown().filter(is_selected).collect();
-        Ok(selected.first().map(|first| Outside {
+        let selected = known.clusters.unknown().filter(is_selected);
+        let secrets: Vec<_> = selected
+            .filter_map(|cluster| Some((cluster.secret_name.clone(), cluster.unknown?)))
+            .collect();
+        Ok((!secrets.is_empty()).then(|| Outside {
             generator: "clusters".to_owned(),
-            lacks: Lack::ClusterSecrets {
-                names: selected
-                    .iter()
-                    .map(|cluster| cluster.secret_name.clone())
-                    .collect(),
-                why: first.unknown.map(|why| why.to_string()),
-            },
+            lacks: Lack::ClusterSecrets(secrets),
             perhaps_misspelt: false,
         }))
     }
