@@ -237,6 +237,13 @@ mod tests {
     }
 
     #[test]
+    fn every_rule_is_listed_under_its_own_name() {
+        for (place, rule) in all().enumerate() {
+            assert_eq!(rule.id.order(), place, "{}", rule.id);
+        }
+    }
+
+    #[test]
     fn every_rule_is_a_field_of_the_policy() {
         let rules = serde_json::to_value(GitOpsPolicySpec::default().rules).unwrap();
         let fields: BTreeSet<&str> = rules
