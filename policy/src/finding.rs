@@ -5,11 +5,20 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::break_glass::BREAK_GLASS;
-use crate::missing::{MissingFact, MissingFacts};
-use crate::ratchet::Extent;
-use crate::registry;
-use crate::rule::{Occasion, RuleId};
+pub(crate) mod extent;
+mod findings;
+pub mod missing;
+pub(crate) mod ratchet;
+mod rule_id;
+mod text;
+
+pub use findings::Findings;
+pub use rule_id::{BREAK_GLASS, GITOPS_POLICY, RuleId};
+pub use text::{dotted, is_printed, shorten};
+pub(crate) use text::{shorten_middle, without_user_info};
+
+use extent::Extent;
+use missing::{MissingFact, MissingFacts};
 
 /// How much a finding weighs.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -85,6 +94,19 @@ pub struct Finding {
     /// What let it pass, where something did. Its level is `warn` then, and the message says so.
     pub waiver: Option<Waiver>,
     pub(crate) extent: Extent,
+    /// What the rule is about.
+    pub(crate) about: About,
+    /// A fact that decides nothing any more where this denies.
+    pub(crate) makes_moot: Option<MissingFact>,
+}
+
+/// What a rule is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum About {
+    /// What an object is like. An update may leave it as it was.
+    State,
+    /// What is done, and done anew each time: a deletion, or what becomes of other objects.
+    Action,
 }
 
 /// The longest line that is shown whole wherever Argo CD shows it.
@@ -130,13 +152,18 @@ impl Finding {
         self.patch = serde_json::from_value(patch).ok();
     }
 
+    /// Says that a fact which others lack decides nothing any more, as long as this denies.
+    pub(crate) fn make_moot(&mut self, fact: MissingFact) -> &mut Self {
+        self.makes_moot = Some(fact);
+        self
+    }
+
     /// Whether it is about what is done with an object, and done anew each time, rather than a state that
     /// the object is in: a sync that is under way, or what becomes of other objects with it.
-    pub fn is_deed(&self) -> bool {
-        let rule = registry::find(self.rule.as_str());
-        self.field.starts_with("/operation")
+    pub fn is_about_action(&self) -> bool {
+        self.about == About::Action
+            || self.field.starts_with("/operation")
             || self.field.starts_with("/status")
-            || rule.is_some_and(|rule| rule.metadata().occasion != Occasion::Writing)
     }
 
     /// Everything in one line of fewer than [`LINE_LIMIT`] characters: rule, field, what is wrong,
@@ -167,124 +194,9 @@ impl Finding {
     }
 }
 
-/// A JSON Pointer as people write field paths: `/spec/sources/1/repoURL` as
-/// `spec.sources[1].repoURL`.
-pub fn dotted(pointer: &str) -> String {
-    let mut path = String::with_capacity(pointer.len());
-    for segment in pointer.split('/').skip(1) {
-        let segment = segment.replace("~1", "/").replace("~0", "~");
-        let index = !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit());
-        if index || segment.contains(['.', '/']) {
-            path.push('[');
-            path.push_str(&segment);
-            path.push(']');
-        } else {
-            if !path.is_empty() {
-                path.push('.');
-            }
-            path.push_str(&segment);
-        }
-    }
-    path
-}
-
-/// A text on one line, at most `limit` characters long, cut in the middle of nothing but itself.
-///
-/// Values come from whoever wrote the object: line breaks and control characters in them would
-/// break a warning (the API server drops it) or forge a second line in a log.
-pub fn shorten(text: &str, limit: usize) -> String {
-    let printable = text.chars().map(|c| if is_printed(c) { c } else { ' ' });
-    if text.chars().count() <= limit {
-        return printable.collect();
-    }
-    let mut short: String = printable.take(limit.saturating_sub(1)).collect();
-    short.push('…');
-    short
-}
-
-/// The same, but that what gives way is in the middle: URLs often differ only at their ends.
-pub(crate) fn shorten_middle(text: &str, limit: usize) -> String {
-    let count = text.chars().count();
-    if count <= limit {
-        return shorten(text, limit);
-    }
-    let kept = limit.saturating_sub(1);
-    let start: String = text.chars().take(kept / 2).collect();
-    let end: String = text.chars().skip(count - (kept - kept / 2)).collect();
-    let whole = format!("{start}…{end}");
-    shorten(&whole, limit)
-}
-
-/// Whether a character shows as itself, and leaves those around it where they are. Control characters do not, nor do the
-/// marks that reorder a text, break a line, or have no width.
-pub fn is_printed(c: char) -> bool {
-    let reorders_or_hides = matches!(
-        c,
-        '\u{ad}'
-            | '\u{61c}'
-            | '\u{180e}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e0fff}'
-    );
-    !c.is_control() && !reorders_or_hides
-}
-
-/// A URL without what may be a password: only scheme, host and path remain.
-pub(crate) fn without_user_info(url: &str) -> String {
-    let url = url.split(['?', '#']).next().unwrap_or_default();
-    let (scheme, rest) = match url.split_once("://") {
-        Some((scheme, rest)) => (format!("{scheme}://"), rest),
-        None => (String::new(), url),
-    };
-    match rest.rsplit_once('@') {
-        // A password may hold anything, slashes included, so all that may be one goes.
-        Some((user_info, host)) if !scheme.is_empty() || user_info.contains(':') => {
-            format!("{scheme}{host}")
-        }
-        _ => format!("{scheme}{rest}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn pointers_read_like_field_paths() {
-        assert_eq!(dotted("/spec/sources/1/repoURL"), "spec.sources[1].repoURL");
-        assert_eq!(
-            dotted("/metadata/annotations/kubectl-gitops.io~1autoscaled"),
-            "metadata.annotations[kubectl-gitops.io/autoscaled]"
-        );
-        assert_eq!(dotted(""), "");
-    }
-
-    #[test]
-    fn passwords_in_urls_are_not_repeated() {
-        for (url, shown) in [
-            ("https://deploy:hunter2@h/a/b", "https://h/a/b"),
-            ("https://user:pa/hunter2@h/x", "https://h/x"),
-            ("oauth2:hunter2@h/a.git", "h/a.git"),
-            ("https://h/x.git?private_token=hunter2", "https://h/x.git"),
-            ("https://h/x#hunter2", "https://h/x"),
-            ("https:/user:hunter2@h/x", "h/x"),
-        ] {
-            assert_eq!(without_user_info(url), shown);
-        }
-        assert_eq!(without_user_info("git@h:a/b"), "git@h:a/b");
-    }
-
-    #[test]
-    fn the_ends_of_a_long_text_can_be_seen() {
-        let url = "https://git.example.com/shop/some/long/path/orders";
-        assert_eq!(shorten_middle(url, 60), url);
-        assert_eq!(shorten_middle(url, 21), "https://gi…ath/orders");
-        assert_eq!(shorten_middle("a\nb", 5), "a b");
-    }
 
     #[test]
     fn a_line_stays_one_line_and_below_the_limit() {
@@ -297,6 +209,8 @@ mod tests {
             patch: None,
             missing: MissingFacts::default(),
             waiver: None,
+            about: About::State,
+            makes_moot: None,
             extent: Extent::default(),
         };
         let line = finding.line();

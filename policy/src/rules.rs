@@ -1,32 +1,17 @@
-//! The rules, one file each.
+//! The rules, one file each, in folders by what they judge.
 
-mod blast_radius;
-mod cascade_delete;
-mod cluster_credentials;
-mod default_project;
-mod engine_isolation;
-mod generated_applications;
-mod image_updater;
-mod operation_override;
-pub(crate) mod prod_auto_sync;
-mod project_scope;
-mod project_too_wide;
-pub(crate) mod replicas_ignored;
+pub(crate) mod application;
+mod cluster;
+mod consequence;
+pub(crate) mod inherited_override;
+mod project;
+pub mod registry;
+pub mod rule;
+pub(crate) mod run;
 mod unknown_fields;
-mod unpinned_revision;
 
-pub use blast_radius::BlastRadius;
-pub use cascade_delete::CascadeDelete;
-pub use cluster_credentials::ClusterCredentials;
-pub use default_project::DefaultProject;
-pub use engine_isolation::EngineIsolation;
-pub use generated_applications::GeneratedApplications;
-pub(crate) use generated_applications::GeneratedMetadata;
-pub use image_updater::ImageUpdater;
-pub use operation_override::OperationOverride;
-pub use prod_auto_sync::ProdAutoSync;
-pub use project_scope::ProjectScope;
-pub use project_too_wide::ProjectTooWide;
-pub use replicas_ignored::ReplicasIgnored;
+pub use application::*;
+pub use cluster::*;
+pub use consequence::*;
+pub use project::*;
 pub use unknown_fields::UnknownFields;
-pub use unpinned_revision::UnpinnedRevision;

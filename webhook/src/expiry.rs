@@ -356,7 +356,7 @@ fn violations(
     // operation that runs at the moment is Argo CD's own.
     findings.retain(|finding| {
         written.names(finding.rule)
-            && !finding.is_deed()
+            && !finding.is_about_action()
             && matches!(finding.level, Level::Deny | Level::Undecided)
     });
     findings

@@ -212,7 +212,10 @@ impl Judgement {
         let of_state = judge(Operation::Create)?;
         let of_deletion = judge(Operation::Delete(Propagation::Background))?;
         let mut judgement = Judgement::default();
-        for finding in of_state.into_iter().filter(|finding| !finding.is_deed()) {
+        for finding in of_state
+            .into_iter()
+            .filter(|finding| !finding.is_about_action())
+        {
             match finding.level {
                 Level::Deny => judgement.of_state.push(finding),
                 Level::Undecided => judgement.undecided.push(finding),

@@ -69,7 +69,7 @@ impl Judge {
         let mut verdict = judge(object, Operation::Create, writer, self.now, inventory);
         verdict.settle(|_| Permission::Given);
         let mut findings = verdict.findings;
-        findings.retain(|finding| !finding.is_deed());
+        findings.retain(|finding| !finding.is_about_action());
         keep_what_matters(&mut findings);
         if let Some(written) = written
             && let Err(error) = inventory.terms().accept(&written, self.now)

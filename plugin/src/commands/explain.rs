@@ -98,7 +98,7 @@ impl RuleV1 {
             id: rule.id.as_str(),
             summary: rule.summary,
             judges: rule.judges,
-            occasion: rule.occasion.as_str(),
+            occasion: rule.judged_on.as_str(),
             scope: rule.scope.as_str(),
         }
     }

@@ -3,10 +3,12 @@ use argocd::known_fields::{Meant, UnknownField};
 use argocd::names::RESPECT_IGNORE_DIFFERENCES;
 use argocd::sync_options::{Place, SYNC_OPTIONS, Unknown, unknown};
 
-use crate::environment::place_of_application;
 use crate::finding::shorten;
-use crate::rule::{Context, Findings, Occasion, Rule, RuleMetadata, Scope, declare_rule};
-use crate::subject::Object;
+use crate::request::environment::environments_of_application;
+use crate::request::subject::Object;
+use crate::rules::rule::{
+    Context, Findings, JudgedOn, Reads, Rule, RuleMetadata, Scope, declare_rule,
+};
 
 declare_rule! {
     /// ## What it does
@@ -74,8 +76,9 @@ declare_rule! {
         id: "unknown-fields",
         summary: "fields and sync options that Argo CD knows",
         judges: ["Application", "ApplicationSet", "AppProject", "Secret"],
-        occasion: Occasion::Writing,
+        judged_on: JudgedOn::Writing,
         scope: Scope::Everywhere,
+        reads: [Reads::Annotation(SYNC_OPTIONS)],
     }
 }
 
@@ -143,9 +146,9 @@ fn is_told_by_replicas_ignored(option: &str) -> bool {
 }
 
 fn is_on_production(application: &Application<'_>, context: &Context<'_>) -> bool {
-    let place = place_of_application(application, context.inventory);
+    let place = environments_of_application(application, context.inventory);
     let mut environments = place.environments.iter();
-    environments.any(|belonging| belonging.production)
+    environments.any(|found| found.production)
 }
 
 fn report_field(unknown: &UnknownField, findings: &mut Findings) {

@@ -2,9 +2,8 @@
 //!
 //! This is the file to change when a crate or a module comes or goes.
 //!
-//! `golang`, `certs`, `argocd` and `webhook` are held to all of it. The modules at the top of `policy` and
-//! `plugin` still form circles and are in no layers yet; of these crates only the folders that are not
-//! named in `circles` are held to having none.
+//! All crates but `plugin` are held to all of it. The modules at its top still form circles and are in no
+//! layers yet; of it only the folders that are not named in `circles` are held to having none.
 
 /// A crate whose imports are looked at.
 #[derive(Clone, Copy, Debug)]
@@ -73,8 +72,16 @@ pub const CRATES: &[&[Crate]] = &[
     &[Crate {
         folder: "policy",
         package: "policy",
-        modules: &[],
-        circles: &[""],
+        modules: &[
+            &["rule_list"],
+            &["finding"],
+            &["terms"],
+            &["request"],
+            &["rules"],
+            &["consequence"],
+            &["verdict"],
+        ],
+        circles: &[],
     }],
     &[
         Crate {

@@ -1,0 +1,19 @@
+//! Overrides in what an ApplicationSet generates.
+
+use crate::finding::{About, BREAK_GLASS, Finding, Findings};
+use crate::request::subject::Object;
+use crate::terms::annotations::{RULES, Written, field};
+
+/// That an override stands in the template of an ApplicationSet, where it would be copied to everything
+/// that is generated.
+pub(crate) fn inherited(generated: &Object<'_>) -> Vec<Finding> {
+    let mut found = Findings::new(BREAK_GLASS, About::State);
+    if !Written::on(generated).is_empty() {
+        found.deny(
+            field(RULES),
+            "an override is not inherited",
+            "put it on the ApplicationSet itself",
+        );
+    }
+    found.into_inner()
+}

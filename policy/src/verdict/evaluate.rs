@@ -1,0 +1,287 @@
+//! Judging: all rules on one subject, in a stable order.
+
+use argocd::ApplicationSet;
+use argocd::application_set::Limits;
+use argocd::cluster::ClusterSecret;
+use argocd::comparison::IgnoreRules;
+use golang::work::Work;
+
+use super::break_glass::claim::{Assessment, Generated, Overrides, settle};
+use super::break_glass::{Claim, Permission, Record, RecordKind};
+use crate::consequence::application_sets::{Generations, Judged, Side};
+use crate::finding::ratchet::{Ratchet, is_denied_state};
+use crate::finding::{About, Finding, Findings, GITOPS_POLICY, Level, RuleId, Waiver};
+use crate::request::changes::{Changes, declared_cluster};
+use crate::request::fan_out::FanOut;
+use crate::request::inventory::Inventory;
+use crate::request::subject::{Object, Operation, Propagation, Subject, SubjectRef};
+use crate::rules::registry::{CONSEQUENCES, RULES};
+use crate::rules::run::{apply, ask_all, compare_with_before, is_asked};
+
+/// What came out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// Nothing that a rule reads changed, so no rule was asked.
+    Unchanged,
+    /// No finding denies it.
+    Admitted,
+    /// At least one finding denies it.
+    Denied,
+}
+
+/// The findings on one subject and what follows from them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// In the order of the registry, and within a rule in the order of the object; those on an override
+    /// last.
+    pub findings: Vec<Finding>,
+    /// What follows. Until a claim is settled it is not made.
+    pub outcome: Outcome,
+    /// What is to be asked before anything that an override names passes; see [`Verdict::settle`].
+    pub claim: Option<Claim>,
+    /// What happened to an override, if anything did.
+    pub record: Option<Record>,
+    /// That another override ended, which stood on the object until then.
+    pub ended: Option<Record>,
+    /// Whether the writer is only told what would be denied.
+    tells_only: bool,
+}
+
+impl Verdict {
+    fn unchanged() -> Self {
+        Verdict {
+            findings: Vec::new(),
+            outcome: Outcome::Unchanged,
+            claim: None,
+            record: None,
+            ended: None,
+            tells_only: false,
+        }
+    }
+
+    fn of(findings: Vec<Finding>, assessment: Assessment, tells_only: bool) -> Self {
+        let Assessment {
+            claim,
+            record,
+            ended,
+        } = assessment;
+        let mut verdict = Verdict {
+            findings,
+            outcome: Outcome::Admitted,
+            claim,
+            record,
+            ended,
+            tells_only,
+        };
+        verdict.conclude();
+        verdict
+    }
+
+    /// Answers the claim, if there is one: for each rule, whether the writer may overrule it.
+    pub fn settle(&mut self, permission: impl Fn(RuleId) -> Permission) {
+        if let Some(claim) = self.claim.take() {
+            let record = settle(&claim, &mut self.findings, permission);
+            self.record = record.or_else(|| self.ended.take());
+            self.conclude();
+        }
+    }
+
+    fn conclude(&mut self) {
+        if self.tells_only && self.claim.is_none() {
+            tell_only(&mut self.findings);
+        }
+        let denies = |finding: &Finding| finding.level == Level::Deny;
+        self.outcome = if self.findings.iter().any(denies) {
+            Outcome::Denied
+        } else {
+            Outcome::Admitted
+        };
+        if self.claim.is_some() {
+            return;
+        }
+        // Nothing is granted, used or revoked by what is not written.
+        if self.outcome == Outcome::Denied {
+            self.ended = None;
+        }
+        if let (Outcome::Denied, Some(record)) = (self.outcome, &mut self.record)
+            && record.kind != RecordKind::Refused
+        {
+            record.kind = RecordKind::Refused;
+            record.refusal = Some("what it came with is refused".to_owned());
+        }
+    }
+
+    /// The findings of a level.
+    pub fn of_level(&self, level: Level) -> impl Iterator<Item = &Finding> {
+        self.findings
+            .iter()
+            .filter(move |finding| finding.level == level)
+    }
+}
+
+/// Judges a subject by all rules. That the policy cannot mean what it says is told with every verdict.
+pub fn evaluate(subject: &Subject<'_>, inventory: &Inventory) -> Verdict {
+    let mut verdict = judge_by_policy(subject, inventory);
+    if let Some(flaw) = inventory.policy().flaw() {
+        let mut told = Findings::new(GITOPS_POLICY, About::State);
+        told.warn(
+            "/spec/environments",
+            flaw,
+            "say which of them are production",
+        );
+        verdict.findings.extend(told.into_inner());
+    }
+    verdict
+}
+
+fn judge_by_policy(subject: &Subject<'_>, inventory: &Inventory) -> Verdict {
+    let Subject { dry_run, now, .. } = *subject;
+    let subject = subject.as_ref();
+    let overrides = Overrides::of(subject, inventory, now);
+    let mut changes = Changes::of(subject, inventory);
+    changes.rest |= overrides.differ() && subject.object.counts();
+    if changes == Changes::NOTHING || !RULES.iter().any(|rule| is_asked(*rule, subject)) {
+        return Verdict::unchanged();
+    }
+    let mut generated = Generated::default();
+    if overrides.asks_what_is_left()
+        && let Object::ApplicationSet(set) = subject.object
+    {
+        let left = judge_what_is_generated(set, subject, &Ratchet::PLAIN, inventory);
+        generated.left = left.findings;
+    }
+    let mut findings = match subject.object {
+        Object::ApplicationSet(set) => {
+            let judged = judge_application_set(set, subject, &overrides.ratchet(), inventory);
+            generated.is_unknown = judged.is_unknown;
+            judged.findings
+        }
+        Object::ClusterSecret(secret) => {
+            let fan_out = changes
+                .fan_out
+                .then(|| fan_out_of_secret(secret, subject, inventory));
+            judge(subject, fan_out.as_ref(), inventory)
+        }
+        Object::Application(_) | Object::AppProject(_) => judge(subject, None, inventory),
+    };
+    findings.retain(|finding| finding.about == About::Action || changes.touch(&finding.field));
+    // What an ApplicationSet was generating is compared one by one, where it is generated.
+    if !matches!(subject.object, Object::ApplicationSet(_)) {
+        let ratchet = overrides.ratchet();
+        compare_with_before(&mut findings, subject, None, &ratchet, inventory);
+    }
+    let assessment = overrides.assess(subject, &mut findings, &generated, inventory);
+    let tells_only = dry_run && inventory.tells_only(subject.requester);
+    Verdict::of(findings, assessment, tells_only)
+}
+
+fn judge(subject: SubjectRef<'_>, fan_out: Option<&FanOut>, inventory: &Inventory) -> Vec<Finding> {
+    ask_all(subject, fan_out, inventory, &Work::new(IgnoreRules::WORK))
+}
+
+/// A dry run that is denied would hold up more than what it is about: with server-side diff Argo CD then
+/// compares nothing of the whole parent any more.
+fn tell_only(findings: &mut [Finding]) {
+    for finding in findings
+        .iter_mut()
+        .filter(|finding| finding.level == Level::Deny)
+    {
+        finding.waive(Waiver::DryRun, "will be denied");
+    }
+}
+
+/// What the rules on consequences, and on what is generated, find in an ApplicationSet or a cluster Secret whose
+/// fan-out is known already.
+pub fn judge_fan_out(
+    subject: &Subject<'_>,
+    fan_out: &FanOut,
+    inventory: &Inventory,
+) -> Vec<Finding> {
+    let work = Work::new(IgnoreRules::WORK);
+    CONSEQUENCES
+        .into_iter()
+        .flat_map(|rule| apply(rule, subject.as_ref(), Some(fan_out), inventory, &work))
+        .collect()
+}
+
+/// Asks the rules about all that an ApplicationSet generates, and then about the ApplicationSet.
+fn judge_application_set(
+    set: &ApplicationSet<'_>,
+    subject: SubjectRef<'_>,
+    ratchet: &Ratchet<'_>,
+    inventory: &Inventory,
+) -> JudgedSet {
+    if let Operation::Delete(propagation) = subject.operation {
+        // Where its Applications stay, or go for another reason, nothing is deleted by this.
+        let takes_along = propagation != Propagation::Orphan && !subject.requester.is_collector();
+        let old = takes_along.then_some(set);
+        let fan_out = FanOut::of_application_set(old, None, inventory);
+        return JudgedSet {
+            findings: judge(subject, Some(&fan_out), inventory),
+            is_unknown: false,
+        };
+    }
+    judge_what_is_generated(set, subject, ratchet, inventory)
+}
+
+/// What rules find in an ApplicationSet.
+struct JudgedSet {
+    findings: Vec<Finding>,
+    /// Whether Applications come otherwise than before that are not known here.
+    is_unknown: bool,
+}
+
+/// Asks the rules about all that an ApplicationSet generates as it is written, and then about the ApplicationSet.
+fn judge_what_is_generated(
+    set: &ApplicationSet<'_>,
+    subject: SubjectRef<'_>,
+    ratchet: &Ratchet<'_>,
+    inventory: &Inventory,
+) -> JudgedSet {
+    let subject = SubjectRef {
+        operation: match subject.old {
+            Some(_) => Operation::Update,
+            None => Operation::Create,
+        },
+        ..subject
+    };
+    let old = match subject.old {
+        Some(Object::ApplicationSet(old)) => Some(&**old),
+        _ => None,
+    };
+    let side = |set| Side { set, inventory };
+    let limits = Limits::default();
+    let generate = |old, new| Generations::of(old, new, Judged::All, ratchet, &limits);
+    let generations = generate(old.map(side), Some(side(set)));
+    let fills_in_alike = old.is_some_and(|old| set.spec.fills_in_alike(&old.spec));
+    let is_unknown = generations.has_unknown() && !fills_in_alike;
+    let mut findings = generations.findings(set, ratchet, inventory);
+    let fan_out = FanOut::of_generations(old, Some(set), generations, inventory);
+    let mut own = judge(subject, Some(&fan_out), inventory);
+    if own.iter().any(is_denied_state) {
+        let before = generate(None, old.map(side));
+        let fan_out_before = FanOut::of_generations(None, old, before, inventory);
+        compare_with_before(&mut own, subject, Some(&fan_out_before), ratchet, inventory);
+    }
+    findings.extend(own);
+    JudgedSet {
+        findings,
+        is_unknown,
+    }
+}
+
+/// What becomes of Applications with the cluster as it would be.
+fn fan_out_of_secret(
+    secret: &ClusterSecret<'_>,
+    subject: SubjectRef<'_>,
+    inventory: &Inventory,
+) -> FanOut {
+    if let Operation::Delete(_) = subject.operation {
+        return FanOut::of_cluster(declared_cluster(secret).as_ref(), None, inventory);
+    }
+    let old = match subject.old {
+        Some(Object::ClusterSecret(old)) => declared_cluster(old),
+        _ => None,
+    };
+    FanOut::of_cluster(old.as_ref(), declared_cluster(secret), inventory)
+}
