@@ -93,7 +93,7 @@ impl Command {
     pub fn run_by(&self) -> Option<RunBy> {
         if self.arguments().is_some() {
             let words: Vec<_> = self.line.split_whitespace().collect();
-            let needs_cluster = ["break-glass", "live", "--live"];
+            let needs_cluster = ["audit", "break-glass", "live", "--live"];
             let needs_cluster = words.iter().any(|word| needs_cluster.contains(word));
             return Some(if needs_cluster {
                 RunBy::ApiServer
@@ -199,6 +199,7 @@ mod tests {
                 Some(RunBy::ApiServer),
             ),
             ("kubectl gitops check --live -A", Some(RunBy::ApiServer)),
+            ("kubectl gitops audit -A", Some(RunBy::ApiServer)),
             ("kubectl gitops break-glass list -A", Some(RunBy::ApiServer)),
             ("kubectl apply -k manifests/crds", Some(RunBy::ApiServer)),
             ("cargo install --path plugin", Some(RunBy::Installation)),
