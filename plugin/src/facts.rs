@@ -11,13 +11,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use argocd::application::EnabledField;
-use argocd::application_set::ControllerParameters;
 use argocd::fleet::{Fleet, Parts};
 use argocd::project::ProjectReading;
 use argocd::repository::ScopedRepository;
-use argocd::settings::InstalledApi;
-use argocd::settings::Settings;
-use argocd::{AppProject, ApplicationSet, Cluster};
+use argocd::settings::{InstalledApi, ParametersConfigMap, Settings};
+use argocd::{AppProject, ApplicationSet, Cluster, Namespaces};
 use policy::gitops_policy::POLICY_NAME;
 use policy::{Completeness, GitOpsPolicySpec, Inventory};
 
@@ -36,7 +34,7 @@ pub(crate) enum Fact {
     /// None for a repository that belongs to no project.
     Repository(Option<ScopedRepository>),
     Settings(Box<Settings>),
-    Parameters(ControllerParameters),
+    Parameters(Box<ParametersConfigMap>),
     Policy(Box<GitOpsPolicySpec>),
 }
 
@@ -51,6 +49,8 @@ pub(crate) struct Facts {
     pub(crate) knows_policy: bool,
     /// Whether some of them are a cluster's.
     has_live: bool,
+    /// Whether it is known how this Argo CD was started, which says in which namespaces it acts.
+    knows_parameters: bool,
     /// Objects that were declared twice, as one sentence each.
     pub(crate) repeated: Vec<String>,
 }
@@ -77,6 +77,7 @@ impl Facts {
             objects: BTreeMap::new(),
             knows_policy: true,
             has_live: false,
+            knows_parameters: false,
             repeated: Vec::new(),
         }
     }
@@ -146,7 +147,7 @@ impl Facts {
             ..Parts::default()
         };
         let mut policy = GitOpsPolicySpec::default();
-        let mut application_set_controller = ControllerParameters::default();
+        let mut parameters = ParametersConfigMap::default();
         let mut application_sets = Vec::new();
         for (identity, object) in &self.objects {
             match object {
@@ -155,7 +156,7 @@ impl Facts {
                 Ok(Fact::Cluster(cluster)) => parts.clusters.push((**cluster).clone()),
                 Ok(Fact::Repository(repository)) => parts.repositories.extend(repository.clone()),
                 Ok(Fact::Settings(settings)) => parts.settings = (**settings).clone(),
-                Ok(Fact::Parameters(parameters)) => application_set_controller = *parameters,
+                Ok(Fact::Parameters(written)) => parameters.clone_from(written),
                 Ok(Fact::Policy(spec)) => policy.clone_from(spec),
                 Err(problem) if identity.0 == Kind::Policy => {
                     return Err(unusable_policy(&identity.1, problem));
@@ -176,8 +177,16 @@ impl Facts {
         let enabled_field = self.installed.enabled_field;
         let mut inventory = Inventory::new(fleet, completeness, enabled_field, policy)
             .map_err(CommandError::new)?;
+        inventory.application_set_controller = parameters.application_set_controller();
+        if self.knows_parameters {
+            let namespaces = Namespaces::new(self.namespace.clone(), &parameters);
+            let is_own = |set: &Arc<ApplicationSet<'static>>| {
+                namespaces.have_application_sets(&set.metadata.namespace)
+            };
+            application_sets.retain(is_own);
+            inventory.namespaces = Some(Arc::new(namespaces));
+        }
         inventory.application_sets = application_sets.into();
-        inventory.application_set_controller = application_set_controller;
         Ok(inventory)
     }
 }

@@ -1,5 +1,8 @@
 //! Which namespaces a command is about. `-n` and `--argocd-namespace` mean the same to all of them.
 
+use std::collections::BTreeSet;
+use std::iter;
+
 use crate::break_glass::target::parse_name;
 use crate::cluster_access::ApiServer;
 
@@ -11,7 +14,7 @@ pub(crate) struct NamespaceArgs {
     #[arg(short, long, value_name = "NAMESPACE", value_parser = parse_name)]
     namespace: Option<String>,
 
-    /// Namespace that Argo CD runs in [default: argocd]
+    /// Namespace that Argo CD runs in [default: argocd; for files where their AppProjects are]
     #[arg(long, value_name = "NAMESPACE", value_parser = parse_name)]
     argocd_namespace: Option<String>,
 }
@@ -26,6 +29,55 @@ pub(crate) struct Namespaces<'n> {
     pub(crate) objects: &'n str,
     /// That Argo CD runs in.
     pub(crate) argocd: &'n str,
+    /// Whether that was said, so that it runs in no other.
+    is_told: bool,
+}
+
+/// The namespaces in which an Argo CD runs, as far as files tell.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct ArgoCds {
+    /// Of the one whose objects are meant by whatever is in none of the namespaces.
+    pub(crate) main: String,
+    /// Of the others.
+    pub(crate) others: Vec<String>,
+}
+
+impl Namespaces<'_> {
+    /// Whether an Argo CD may run in a namespace.
+    pub(crate) fn may_be_argo_cds(self, namespace: &str) -> bool {
+        !self.is_told || namespace == self.argocd
+    }
+
+    /// Where Argo CD runs: it reads AppProjects in its own namespace only, so that there is one where there are some.
+    pub(crate) fn argo_cds<'p>(self, with_projects: impl Iterator<Item = &'p str>) -> ArgoCds {
+        let mut others: BTreeSet<&str> = with_projects.collect();
+        let main = match others.first() {
+            Some(only) if !self.is_told && others.len() == 1 => only,
+            _ => self.argocd,
+        };
+        others.remove(main);
+        if self.is_told {
+            others.clear();
+        }
+        ArgoCds {
+            main: main.to_owned(),
+            others: others.into_iter().map(str::to_owned).collect(),
+        }
+    }
+}
+
+impl ArgoCds {
+    /// All of them, the main one first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &str> {
+        iter::once(&self.main)
+            .chain(&self.others)
+            .map(String::as_str)
+    }
+
+    /// Whether one runs in a namespace.
+    pub(crate) fn are_in(&self, namespace: &str) -> bool {
+        self.all().any(|own| own == namespace)
+    }
 }
 
 impl NamespaceArgs {
@@ -45,6 +97,7 @@ impl NamespaceArgs {
         Namespaces {
             objects: self.namespace.as_deref().or(namespace).unwrap_or(argocd),
             argocd,
+            is_told: self.argocd_namespace.is_some(),
         }
     }
 

@@ -24,7 +24,10 @@ struct Origin<'m> {
 
 /// Says of each object that comes to be in several ways where these are. Objects that Kustomize or Helm render apart
 /// from each other may be for different clusters, and what an overlay changes has another name there.
-pub(crate) fn repeated(manifests: &[Manifest], inventory: &Inventory) -> Vec<String> {
+pub(crate) fn repeated<'i>(
+    manifests: &[Manifest],
+    inventory_of: impl Fn(&Manifest) -> &'i Inventory + Sync,
+) -> Vec<String> {
     let whole = || {
         let manifests = manifests.iter();
         manifests.filter(|manifest| manifest.overlay.is_none() && manifest.reference.name.is_some())
@@ -33,7 +36,9 @@ pub(crate) fn repeated(manifests: &[Manifest], inventory: &Inventory) -> Vec<Str
     let mut texts = tell("applicationset", declared(of_kind(Kind::ApplicationSet)));
     let mut applications = declared(of_kind(Kind::Application));
     let sets: Vec<&Manifest> = of_kind(Kind::ApplicationSet).collect();
-    let generated = parallel::map("expanding", &sets, |manifest| names(manifest, inventory));
+    let generated = parallel::map("expanding", &sets, |manifest| {
+        names(manifest, inventory_of(manifest))
+    });
     for (manifest, names) in sets.iter().zip(generated) {
         let (_, reference) = manifest.identity();
         let namespace = reference.namespace.unwrap_or_default();

@@ -102,15 +102,18 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Judges all manifests that are of a kind to be judged.
-    pub(crate) fn of(manifests: &[Manifest], inventory: &Inventory) -> Self {
+    /// Judges all manifests that are of a kind to be judged, each by what its Argo CD knows.
+    pub(crate) fn of<'i>(
+        manifests: &[Manifest],
+        inventory_of: impl Fn(&Manifest) -> &'i Inventory + Sync,
+    ) -> Self {
         let judged: Vec<&Manifest> = manifests
             .iter()
             .filter(|manifest| manifest.kind.is_judged())
             .collect();
         let now = Timestamp::now();
         let verdicts = parallel::map("judging", &judged, |manifest| {
-            judge(manifest, inventory, now)
+            judge(manifest, inventory_of(manifest), now)
         });
         let mut report = Report::default();
         for verdict in verdicts {

@@ -18,7 +18,7 @@ use golang::yaml;
 
 use self::exclusions::Exclusions;
 use self::files::{Location, Role, SourceFile};
-use self::manifest::Manifest;
+use self::manifest::{Kind, Manifest};
 use self::problem::Problem;
 use self::skipped::{Reason, Skipped};
 use crate::namespaces::Namespaces;
@@ -72,6 +72,21 @@ impl Repository {
         self.manifests
             .iter()
             .any(|manifest| manifest.kind.fans_out())
+    }
+
+    /// The namespaces that have AppProjects.
+    pub(crate) fn with_projects(&self) -> impl Iterator<Item = &str> {
+        let projects = self.manifests.iter();
+        projects
+            .filter(|manifest| manifest.kind == Kind::AppProject)
+            .map(|manifest| manifest.namespace.as_str())
+    }
+
+    /// Leaves out what is nothing to any Argo CD where it is.
+    pub(crate) fn keep_what_counts(&mut self, is_argo_cds: impl Fn(&str) -> bool) {
+        self.manifests.retain(|manifest| {
+            !manifest.kind.is_of_argo_cds_namespace() || is_argo_cds(&manifest.namespace)
+        });
     }
 
     fn of_files(

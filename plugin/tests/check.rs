@@ -1331,7 +1331,76 @@ fn another_argo_cd_namespace_has_its_own_facts() {
         "--argocd-namespace",
         "gitops"
     ])));
-    assert!(scope(folder.run(&["check", "--show-undecided"])));
+    let elsewhere = ["check", "--show-undecided", "--argocd-namespace", "argocd"];
+    assert!(scope(folder.run(&elsewhere)));
+}
+
+/// An Argo CD reads AppProjects of its own namespace only, so that there is one where there are some.
+#[test]
+fn an_argo_cd_is_found_by_its_projects() {
+    let elsewhere = |text: &str| text.replace("namespace: argocd", "namespace: openshift-gitops");
+    let project = PROJECT.replace("name: shop", "name: shop\n  namespace: openshift-gitops");
+    let secret = elsewhere(&cluster("prod-eu", "environment: prod"));
+    let only = Folder::with(&[
+        ("cart.yaml", &*elsewhere(GOOD)),
+        ("project.yaml", &*project),
+        ("cluster.yaml", &*secret),
+    ]);
+    let run = only.run(&["check", "--show-undecided"]);
+    assert!(
+        !run.stdout().contains("not among the files"),
+        "{}",
+        run.transcript()
+    );
+    assert!(
+        run.stderr()
+            .contains("openshift-gitops, where AppProjects are"),
+        "{}",
+        run.transcript()
+    );
+    assert!(
+        run.stderr().contains("1 of 1 cluster"),
+        "{}",
+        run.transcript()
+    );
+
+    // Each is judged by what its own Argo CD knows.
+    let both = Folder::with(&[
+        ("cart.yaml", &*elsewhere(GOOD)),
+        (
+            "project.yaml",
+            &*project.replace("services.git", "other.git"),
+        ),
+        ("other/cart.yaml", GOOD),
+        ("other/project.yaml", PROJECT),
+    ]);
+    let run = both.run(&["check"]);
+    assert_eq!(run.status(), 1, "{}", run.transcript());
+    let denied: Vec<String> = run
+        .stdout()
+        .lines()
+        .filter(|line| line.starts_with("deny "))
+        .map(str::to_owned)
+        .collect();
+    assert!(
+        matches!(&*denied, [one] if one.contains(" cart.yaml:")),
+        "{}",
+        run.transcript()
+    );
+
+    // What was said counts.
+    let run = only.run(&["check", "--show-undecided", "--argocd-namespace", "argocd"]);
+    assert!(
+        run.stdout()
+            .contains("AppProject shop is not among the files"),
+        "{}",
+        run.transcript()
+    );
+    assert!(
+        !run.stderr().contains("is taken to run"),
+        "{}",
+        run.transcript()
+    );
 }
 
 #[test]

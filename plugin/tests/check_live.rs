@@ -524,6 +524,58 @@ fn namespaces_and_labels_are_asked_for_as_kubectl_does() {
     }
 }
 
+/// The webhook judges none of them either: they are another Argo CD's, or nobody's.
+#[test]
+fn what_argo_cd_has_nothing_to_do_with_is_not_judged() {
+    let server = fleet(&[], &[]);
+    let in_namespace = |namespace: &str| {
+        with(
+            &automated("orders"),
+            &json!({"metadata": {"namespace": namespace}}),
+        )
+    };
+    let all = [
+        in_namespace("argocd"),
+        in_namespace("shop-a"),
+        in_namespace("gitops-b"),
+    ];
+    let argo_cd = "/apis/argoproj.io/v1alpha1";
+    server.lists(&format!("{argo_cd}/applications"), &all);
+    server.lists(&format!("{argo_cd}/applicationsets"), &[]);
+    server.lists(&format!("{argo_cd}/appprojects"), &[shop()]);
+    let places = |run: &Ran| {
+        let report = run.json();
+        let findings = report["findings"].as_array().unwrap().iter();
+        let mut places: Vec<_> = findings
+            .map(|finding| finding["object"]["namespace"].as_str().unwrap().to_owned())
+            .collect();
+        places.dedup();
+        places
+    };
+    let run = check(&server, &["-A", "-o", "json"]);
+    assert_eq!(places(&run), ["argocd"], "{}", run.transcript());
+    assert!(
+        run.stderr().contains("not judged: 2 objects"),
+        "{}",
+        run.transcript()
+    );
+
+    let parameters = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "argocd-cmd-params-cm", "namespace": "argocd"},
+        "data": {"application.namespaces": "shop-*"},
+    });
+    let path = "/api/v1/namespaces/argocd/configmaps/argocd-cmd-params-cm";
+    server.answers(path, 200, parameters);
+    let run = check(&server, &["-A", "-o", "json"]);
+    assert_eq!(places(&run), ["argocd", "shop-a"], "{}", run.transcript());
+    assert!(
+        run.stderr().contains("not judged: 1 object"),
+        "{}",
+        run.transcript()
+    );
+}
+
 #[test]
 fn argo_cd_may_run_elsewhere() {
     let server = ApiServer::start();

@@ -460,8 +460,7 @@ spec:
     let run = files.run(&["check", "-n", "gitops"]);
     assert!(
         run.stderr().contains(
-            "warning: 1 AppProject in namespace gitops, but Argo CD is taken to run in argocd: \
-             --argocd-namespace names another"
+            "note: Argo CD is taken to run in gitops, where AppProjects are; --argocd-namespace says where it runs"
         ),
         "{}",
         run.transcript()

@@ -707,3 +707,21 @@ fn json_has_what_could_not_be_read() {
         "{report}"
     );
 }
+
+#[test]
+fn an_argo_cd_is_found_by_its_projects() {
+    let elsewhere = |text: &str| text.replace("namespace: argocd", "namespace: openshift-gitops");
+    let folder = Folder::with(&[
+        ("new.yaml", &*elsewhere(CARTS)),
+        ("there/clusters.yaml", &*elsewhere(CLUSTERS_FILE)),
+        ("there/project.yaml", &*elsewhere(PROJECT)),
+    ]);
+    let run = preview(&folder, &[]);
+    assert_eq!(run.status(), 1, "{}", run.transcript());
+    assert!(
+        run.stderr()
+            .contains("2 created, 0 changed, 0 deleted; 0 denied, 0 undecided"),
+        "{}",
+        run.transcript()
+    );
+}

@@ -218,6 +218,17 @@ pub struct ClustersByEnvironment {
 }
 
 impl ClustersByEnvironment {
+    /// Sorts the clusters that several Argo CDs know.
+    pub fn of_all<'i>(inventories: impl Iterator<Item = &'i Inventory>) -> Self {
+        let mut all = ClustersByEnvironment::default();
+        for one in inventories.map(ClustersByEnvironment::of) {
+            all.count += one.count;
+            all.production.extend(one.production);
+            all.unknown.extend(one.unknown);
+        }
+        all
+    }
+
     /// Sorts the clusters that are known.
     pub fn of(inventory: &Inventory) -> Self {
         let has_others = inventory.environments.0.iter().any(|one| !one.production);
@@ -472,6 +483,9 @@ impl Environments {
     }
 }
 
+/// What makes a pattern of a text that Argo CD matches by globs.
+const GLOB_CHARACTERS: [char; 5] = ['*', '?', '[', '{', '\\'];
+
 /// Whether a text still has to be rendered.
 pub(crate) fn has_placeholder(text: &str) -> bool {
     text.contains("{{")
@@ -579,11 +593,14 @@ impl<'w> Witness<'w> {
             all.iter().any(is)
         };
         let unresolved = if inventory.completeness.has_all_clusters() {
-            None
+            // One that names a cluster which is not there is for whatever that becomes.
+            let names_one = |text: &&str| includes(text) && !text.contains(GLOB_CHARACTERS);
+            let missing = patterns().find(|text| names_one(text) && !is_known(text));
+            missing.map_or(Unresolved::Nothing, Unresolved::Missing)
         } else {
-            patterns().find(|text| !text.is_empty() && !is_known(text))
+            let elsewhere = patterns().find(|text| !text.is_empty() && !is_known(text));
+            elsewhere.map_or(Unresolved::Nothing, Unresolved::Elsewhere)
         };
-        let unresolved = unresolved.map_or(Unresolved::Nothing, Unresolved::Elsewhere);
         let known = clusters
             .iter()
             .flat_map(|cluster| [cluster.name.as_str(), cluster.server.as_str()]);

@@ -1,10 +1,4 @@
-//! From the body of a request to an answer.
-//!
-//! ```text
-//!   bytes ──review──> Review ──decide──> Decision ──response──> bytes
-//!                                 │
-//!                                 └──> one log line, metrics
-//! ```
+//! Requests over HTTP, and the time that they have.
 //!
 //! [`handler`] does what is HTTP about it, and `judging` sees to it that long work is out of the way of short work. All that a
 //! request waits for ends at one moment, [`deadline`], before its caller gives up. A request that was understood is answered with an
@@ -13,8 +7,6 @@
 mod body;
 pub mod break_glass;
 pub mod deadline;
-pub mod decide;
 pub mod handler;
 pub(crate) mod judging;
-pub mod response;
-pub mod review;
+mod unanswered;

@@ -28,14 +28,14 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tracing::warn;
 use zeroize::Zeroizing;
 
-use crate::admission::break_glass::BreakGlass;
 use crate::admission::judging::out_of_the_way;
-use crate::admission::review::Kind;
+use crate::admission_review::request::Kind;
 use crate::events::{Event, Reason};
 use crate::index::watched::{
     ApplicationSetObject, ClusterObject, ProjectObject, Unreadable, Watchable, Watched,
 };
 use crate::metrics::WatchedKind;
+use crate::state::BreakGlass;
 use crate::state::{Caches, Webhook};
 
 /// How often the clock is looked at.

@@ -7,7 +7,8 @@
 //!   kubelet, Prometheus ──────────> health ──────┘
 //! ```
 //!
-//! - [`server`] accepts connections and drains them, [`admission`] answers requests.
+//! - [`server`] accepts connections and drains them, [`admission`] answers requests, and [`admission_review`] is what they say;
+//!   [`limits`] bound them.
 //! - [`index`] keeps what the rules may know up to date, and [`state`] is where both meet: requests
 //!   read it without a lock, changes replace it as a whole.
 //! - [`trust`] sees to it that the API server trusts the certificate of [`server`].
@@ -18,6 +19,7 @@
 //! What is right and wrong is not decided here but in the crate `policy`.
 
 pub mod admission;
+pub mod admission_review;
 pub mod args;
 pub mod authorisation;
 pub mod clock;
@@ -26,6 +28,7 @@ pub mod expiry;
 pub mod health;
 pub mod index;
 pub mod lease;
+pub mod limits;
 pub mod metrics;
 pub mod process;
 pub mod run;

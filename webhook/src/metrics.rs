@@ -16,9 +16,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::admission::decide::{Decision, Verdict};
-use crate::admission::handler::Failure;
-use crate::admission::review::{Kind, Operation, Review};
+use crate::admission_review::decide::{Decision, Verdict};
+use crate::admission_review::failure::Failure;
+use crate::admission_review::request::{Kind, Operation, Review};
 
 /// Upper bounds of the duration's buckets, in seconds. An ordinary review takes 0.1 to 0.3 ms; the
 /// API server gives up after 10 s unless it is told otherwise.

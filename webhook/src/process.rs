@@ -10,12 +10,9 @@ use tracing::error;
 
 use crate::args::Args;
 use crate::clock::Clock;
+use crate::limits::THREADS_LIMIT;
 use crate::run::Server;
 use crate::telemetry;
-
-/// More threads would judge no faster than the API server can ask (one of them answers some 4,000
-/// requests a second), and each has memory of its own.
-pub(crate) const THREADS_LIMIT: usize = 4;
 
 /// Serves as the arguments say until a signal ends it. Overrides expire by this clock.
 pub fn run(args: Args, clock: Clock) -> ExitCode {

@@ -20,14 +20,15 @@ use tokio_rustls::rustls::sign::CertifiedKey;
 use tracing::info;
 use zeroize::Zeroizing;
 
-use crate::admission::break_glass::BreakGlass;
-use crate::admission::handler::{self, Limits};
+use crate::admission::handler;
 use crate::args::Args;
 use crate::authorisation::Authoriser;
 use crate::clock::Clock;
 use crate::events::{self, Publisher};
 use crate::index::{self, PolicyOrigin, policy_file};
+use crate::limits::Limits;
 use crate::server::{self, tls};
+use crate::state::BreakGlass;
 use crate::state::{Caches, Webhook};
 use crate::trust::Trust;
 use crate::{expiry, health, lease};

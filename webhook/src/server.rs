@@ -26,6 +26,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tracing::{debug, info, warn};
 
+use crate::limits::{BUFFER_LIMIT, CONNECTIONS_LIMIT};
 use crate::state::Webhook;
 
 /// How long a TLS handshake may take.
@@ -43,12 +44,6 @@ const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// connection that has just been closed, Go does not repeat a POST, and a write is refused.
 const HEAD_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Open connections to the admission port. An API server holds a handful.
-pub(crate) const CONNECTIONS_LIMIT: usize = 512;
-
-/// What a connection takes at most, in bytes: some 50 KiB for itself and TLS, and what it buffers.
-pub(crate) const CONNECTION_MEMORY: usize = (50 << 10) + BUFFER_LIMIT;
-
 /// Open connections to the second port. Kubelet and Prometheus make one for each question.
 const PLAIN_CONNECTIONS_LIMIT: usize = 64;
 
@@ -58,9 +53,6 @@ const PLAIN_CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Header fields of a request. An API server sends eight or so.
 const HEADERS_LIMIT: usize = 64;
-
-/// What a connection buffers of a request before it is read, and so the largest head; more would only be memory.
-const BUFFER_LIMIT: usize = 64 << 10;
 
 /// How long requests that are under way may take once the process is to end. The API server waits
 /// 10 s for an answer by default.

@@ -7,9 +7,10 @@ use arc_swap::ArcSwap;
 use policy::Inventory;
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit, watch};
 
-use crate::admission::break_glass::BreakGlass;
-use crate::admission::handler::Limits;
+use crate::authorisation::Authoriser;
 use crate::clock::Clock;
+use crate::events::Events;
+use crate::limits::{LARGE_TURNS, Limits, PATIENCE, SMALL_TURNS};
 use crate::metrics::Metrics;
 
 /// What the rules may know.
@@ -19,6 +20,14 @@ pub enum Caches {
     Syncing(Vec<&'static str>),
     /// All there is.
     Synced(Box<Inventory>),
+}
+
+/// What the webhook needs outside of itself to let overrides count.
+pub struct BreakGlass {
+    /// Whom to ask.
+    pub authoriser: Authoriser,
+    /// Where to tell.
+    pub events: Events,
 }
 
 /// The state of the webhook. Requests read it without waiting for anybody.
@@ -42,17 +51,6 @@ pub struct Webhook {
     small_bodies: Semaphore,
     large_bodies: Semaphore,
 }
-
-/// Requests that may wait for a newer inventory at the same time. It is a handful at most where an
-/// AppProject and its Applications are created together; more is somebody who asks for nonsense.
-const PATIENCE: usize = 16;
-
-/// Reviews with a small body that are judged out of the way at the same time. One can take a processor for a second.
-pub(crate) const SMALL_TURNS: usize = 2;
-
-/// The same for large bodies, which have turns of their own: small ones do not wait for them. A body of more than half the
-/// limit takes all of them, so that the largest is decoded alone.
-pub(crate) const LARGE_TURNS: u32 = 2;
 
 /// What a permit for a body stands for. Bytes would be too many for one acquisition.
 const PERMIT_BYTES: usize = 1024;

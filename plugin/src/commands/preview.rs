@@ -1,5 +1,6 @@
 //! `preview`: which Applications come, change and go with an ApplicationSet or a cluster Secret.
 
+use std::iter;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -127,11 +128,14 @@ pub(crate) fn run(args: &PreviewArgs) -> Result<ExitStatus, CommandError> {
     let exclusions = Arc::new(args.exclusions.exclusions());
     let of_context = args.namespace_of_context()?;
     let namespaces = args.namespaces.of_context(of_context.as_deref());
-    let proposed = Repository::read(&args.filenames, &exclusions, namespaces);
+    let mut read = args.read(&exclusions, namespaces);
+    let argocd = read.argocd_namespace(namespaces);
+    read.keep_what_counts(&argocd);
+    let proposed = &read.proposed;
     if proposed.problems.is_empty() && !proposed.fans_out() {
         return Err(nothing_to_preview(namespaces));
     }
-    let mut known = args.known(&exclusions, namespaces)?;
+    let mut known = args.known(&read, &argocd)?;
     args.version.apply(&mut known.facts);
     let work_trees =
         Arc::new(WorkTrees::of(&args.filenames, &args.repository).map_err(CommandError::new)?);
@@ -144,8 +148,9 @@ pub(crate) fn run(args: &PreviewArgs) -> Result<ExitStatus, CommandError> {
     let preview = Preview::of(&proposed.manifests, intent, known.facts, &checkouts)?;
 
     work_trees.warn_of_unknown_remotes();
-    let unread = proposed.problems.iter().chain(&preview.problems);
-    let problems = Unread::each_once(known.problems.iter().chain(unread));
+    let unread = read.all().flat_map(|repository| &repository.problems);
+    let problems = known.problems.iter().chain(unread).chain(&preview.problems);
+    let problems = Unread::each_once(problems);
     for problem in &problems {
         output::error(&problem.message);
     }
@@ -163,6 +168,44 @@ pub(crate) fn run(args: &PreviewArgs) -> Result<ExitStatus, CommandError> {
             ExitStatus::Changes
         },
     )
+}
+
+/// What is in files.
+struct Read {
+    /// FILE.
+    proposed: Repository,
+    /// What stands for the cluster, if files do.
+    state: Option<Repository>,
+    /// What was given for its facts.
+    given: Repository,
+}
+
+impl Read {
+    fn all(&self) -> impl Iterator<Item = &Repository> {
+        iter::once(&self.proposed)
+            .chain(&self.state)
+            .chain(iter::once(&self.given))
+    }
+
+    /// Where the Argo CD runs that what is in FILE is of.
+    fn argocd_namespace(&self, namespaces: Namespaces<'_>) -> String {
+        let argo_cds = namespaces.argo_cds(self.all().flat_map(Repository::with_projects));
+        let mut proposed = self.proposed.manifests.iter();
+        let own = proposed
+            .find(|manifest| manifest.kind.fans_out() && argo_cds.are_in(&manifest.namespace));
+        own.map_or_else(|| argo_cds.main.clone(), |own| own.namespace.clone())
+    }
+
+    fn keep_what_counts(&mut self, argocd: &str) {
+        let Read {
+            proposed,
+            state,
+            given,
+        } = self;
+        for repository in iter::once(proposed).chain(state).chain(iter::once(given)) {
+            repository.keep_what_counts(|namespace| namespace == argocd);
+        }
+    }
 }
 
 /// What there is now.
@@ -189,27 +232,30 @@ impl PreviewArgs {
         })
     }
 
-    fn known(
-        &self,
-        exclusions: &Arc<Exclusions>,
-        namespaces: Namespaces<'_>,
-    ) -> Result<Known, CommandError> {
+    fn read(&self, exclusions: &Arc<Exclusions>, namespaces: Namespaces<'_>) -> Read {
+        Read {
+            proposed: Repository::read(&self.filenames, exclusions, namespaces),
+            state: (!self.against.is_empty()).then(|| self.state(exclusions, namespaces)),
+            given: self.facts.read(exclusions, namespaces),
+        }
+    }
+
+    fn known(&self, read: &Read, argocd: &str) -> Result<Known, CommandError> {
         let mut known = Known {
             facts: if self.asks_cluster() {
-                self.live()?
+                self.live(argocd)?
             } else {
-                Facts::new(namespaces.argocd, Completeness::Partial)
+                Facts::new(argocd, Completeness::Partial)
             },
             problems: Vec::new(),
         };
         if self.all_clusters_known {
             known.facts.have_all_clusters();
         }
-        if !self.against.is_empty() {
-            let state = self.state(exclusions, namespaces);
-            known.add(state, Source::State);
+        if let Some(state) = &read.state {
+            known.facts.add(&state.manifests, Source::State);
         }
-        known.add(self.facts.read(exclusions, namespaces), Source::Given);
+        known.facts.add(&read.given.manifests, Source::Given);
         for text in &known.facts.repeated {
             output::warning(text);
         }
@@ -234,8 +280,7 @@ impl PreviewArgs {
         state
     }
 
-    fn live(&self) -> Result<Facts, CommandError> {
-        let namespace = self.namespaces.argocd();
+    fn live(&self, namespace: &str) -> Result<Facts, CommandError> {
         let (mut facts, lacking) = block_on(async {
             let server = self.cluster.connect().await.map_err(|error| {
                 let is_without = error.is_without_cluster();
@@ -256,13 +301,6 @@ impl PreviewArgs {
     }
 }
 
-impl Known {
-    fn add(&mut self, read: Repository, source: Source) {
-        self.facts.add(&read.manifests, source);
-        self.problems.extend(read.problems);
-    }
-}
-
 /// That a flag says which cluster is asked, and none is.
 fn without_cluster(flag: &str) -> CommandError {
     CommandError::new(format!(
@@ -274,7 +312,9 @@ fn without_cluster(flag: &str) -> CommandError {
 fn nothing_to_preview(namespaces: Namespaces<'_>) -> CommandError {
     let error = CommandError::new("there is no ApplicationSet and no cluster Secret in FILE")
         .hinted("a cluster Secret has the label argocd.argoproj.io/secret-type: cluster");
-    let Namespaces { objects, argocd } = namespaces;
+    let Namespaces {
+        objects, argocd, ..
+    } = namespaces;
     if objects == argocd {
         return error;
     }

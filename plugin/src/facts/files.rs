@@ -129,7 +129,7 @@ impl Manifest {
             }
             Kind::Parameters => {
                 let config_map: ParametersConfigMap = self.decode()?;
-                Fact::Parameters(config_map.application_set_controller())
+                Fact::Parameters(Box::new(config_map))
             }
             Kind::Policy => self.policy()?,
         };

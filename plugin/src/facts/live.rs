@@ -145,7 +145,8 @@ impl Facts {
             lacking.push(list.lacks);
         }
         facts.objects.extend(settings.known);
-        facts.objects.extend(parameters);
+        facts.knows_parameters = parameters.is_some();
+        facts.objects.extend(parameters.flatten());
         facts.objects.extend(policy.known);
         lacking.extend([settings.lacks, policy.lacks, definition.lacks]);
         // Secrets are listed twice.
@@ -296,13 +297,13 @@ impl Reader<'_> {
         Perhaps::or_if_forbidden(settings, None, consequence)
     }
 
-    /// Where they may not be read, what depends on them says so.
-    async fn parameters(&self) -> Result<Option<Stated>, AccessError> {
+    /// Nothing where they may not be read: what depends on them says so.
+    async fn parameters(&self) -> Result<Option<Option<Stated>>, AccessError> {
         let objects = self.own(resource_of(Kind::Parameters));
         let read = |json: &str| stated(Kind::Parameters, &objects.resource, json);
         match self.server.get(&objects, PARAMETERS_CONFIG_MAP, read).await {
             Err(error) if error.is_forbidden() => Ok(None),
-            parameters => parameters,
+            parameters => parameters.map(Some),
         }
     }
 
@@ -453,7 +454,7 @@ fn fact(kind: Kind, json: &str) -> Result<Fact, String> {
         }
         Kind::Parameters => {
             let config_map: ParametersConfigMap = serde_json::from_str(json).map_err(form)?;
-            Fact::Parameters(config_map.application_set_controller())
+            Fact::Parameters(Box::new(config_map))
         }
         Kind::Policy => {
             // It holds no secrets, and whoever wrote it needs to know what is wrong with it.

@@ -35,6 +35,14 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Whether objects of the kind are judged, and do not only say something about others.
+    /// Whether it is something to Argo CD in the namespace only that this runs in.
+    pub(crate) fn is_of_argo_cds_namespace(self) -> bool {
+        matches!(
+            self,
+            Kind::ClusterSecret | Kind::RepositorySecret | Kind::Settings | Kind::Parameters
+        )
+    }
+
     pub(crate) fn is_judged(self) -> bool {
         matches!(
             self,
@@ -390,7 +398,7 @@ pub(super) fn collect(
             continue;
         };
         let namespace = reference.namespace_or(namespaces.objects).to_owned();
-        let found = Kind::of(&value, &reference, namespace == namespaces.argocd);
+        let found = Kind::of(&value, &reference, namespaces.may_be_argo_cds(&namespace));
         if found.is_none()
             && let Some(meant) = reference.meant()
         {

@@ -32,7 +32,8 @@ declare_rule! {
     ///
     /// An AppProject reaches production if it permits a cluster that is production, if a
     /// destination, a namespace or the project itself is named like production, or by its labels. So
-    /// a project that permits every cluster is on production as soon as there is one.
+    /// a project that permits every cluster is on production as soon as there is one. A destination
+    /// that names a cluster which is not there counts as production, since it may become that.
     ///
     /// The AppProject `default` that argocd-server makes for itself, with everything permitted, is
     /// warned of: refused, argocd-server would not start. Whoever else writes such a `default` is

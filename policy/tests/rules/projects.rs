@@ -97,6 +97,39 @@ fn a_cluster_is_reached_unless_every_namespace_of_it_is_excluded() {
     assert_ne!(found(json!({"server": server, "namespace": "[!u]*"})), 0);
 }
 
+/// What is registered under that name later would never be asked about, as no project is judged again.
+#[test]
+fn a_cluster_that_is_not_there_may_become_production() {
+    let world = World::default();
+    let wide = |destination: Value| {
+        let spec = json!({"sourceRepos": ["*"], "destinations": [destination]});
+        judge_project(&app_project(&json!({"spec": spec})), &world, "")
+    };
+    for destination in [
+        json!({"name": "nowhere", "namespace": "shop"}),
+        json!({"server": "https://nowhere.example.com", "namespace": "shop"}),
+    ] {
+        let found = wide(destination);
+        assert!(
+            found
+                .iter()
+                .any(|line| line.starts_with("deny ") && line.contains("there is no cluster")),
+            "{found:?}"
+        );
+    }
+    // A pattern names none.
+    for destination in [
+        json!({"name": "nowhere-*", "namespace": "shop"}),
+        json!({"name": "alpha", "namespace": "shop"}),
+    ] {
+        let found = wide(destination.clone());
+        assert!(
+            !found.iter().any(|line| line.starts_with("deny ")),
+            "{destination}: {found:?}"
+        );
+    }
+}
+
 #[test]
 fn entries_that_permit_a_part_each_are_told_together() {
     let each: Vec<Value> = ('a'..='z')

@@ -12,9 +12,10 @@ use criterion::{
 };
 use gitops_bench::corpus::{Kind, Review, Updates, corpus};
 use gitops_bench::fleet::inventory;
-use gitops_webhook::admission::decide::decide;
-use gitops_webhook::admission::handler::{self, Limits};
-use gitops_webhook::admission::review;
+use gitops_webhook::admission::handler;
+use gitops_webhook::admission_review::decide::decide;
+use gitops_webhook::admission_review::request;
+use gitops_webhook::limits::Limits;
 use gitops_webhook::state::{Caches, Webhook};
 use jiff::Timestamp;
 use serde::de::IgnoredAny;
@@ -41,7 +42,7 @@ fn decode(criterion: &mut Criterion) {
     group.bench_function("typed", |bencher| {
         bencher.iter(|| {
             for review in &reviews {
-                black_box(review::Review::from_json(&review.body).expect("it is a review"));
+                black_box(request::Review::from_json(&review.body).expect("it is a review"));
             }
         });
     });
@@ -118,7 +119,7 @@ fn evaluate(criterion: &mut Criterion) {
         let mut reviews = reviews.iter().cycle();
         let mut read_next = move || {
             let review = reviews.next().expect("there is one of the kind");
-            review::Review::from_json(&review.body).expect("it is a review")
+            request::Review::from_json(&review.body).expect("it is a review")
         };
         group.throughput(Throughput::Elements(1));
         group.bench_function(name, |bencher| {

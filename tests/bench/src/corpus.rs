@@ -436,8 +436,8 @@ impl Secret {
 mod tests {
     use std::sync::LazyLock;
 
-    use gitops_webhook::admission::decide::{Verdict, decide};
-    use gitops_webhook::admission::review;
+    use gitops_webhook::admission_review::decide::{Verdict, decide};
+    use gitops_webhook::admission_review::request;
     use jiff::Timestamp;
 
     use super::*;
@@ -457,7 +457,7 @@ mod tests {
         let inventory = inventory().unwrap();
         let mut unchanged = 0;
         for review in shared(updates) {
-            let mut read = review::Review::from_json(&review.body).unwrap();
+            let mut read = request::Review::from_json(&review.body).unwrap();
             assert_eq!(*read.uid, *review.uid);
             let verdict = decide(&mut read, &inventory, Timestamp::UNIX_EPOCH)
                 .unanswered()

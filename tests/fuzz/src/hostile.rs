@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 
 use argocd::cluster::ClusterSecret;
 use argocd::{AppProject, Application, ApplicationSet};
-use gitops_webhook::admission::decide::decide;
-use gitops_webhook::admission::response;
-use gitops_webhook::admission::review::Review;
+use gitops_webhook::admission_review::decide::decide;
+use gitops_webhook::admission_review::request::Review;
+use gitops_webhook::admission_review::response;
 use jiff::Timestamp;
 
 use crate::fields::{Field, Shape, Step, fields};

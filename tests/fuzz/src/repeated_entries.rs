@@ -1,7 +1,7 @@
 //! Lists and maps that have something many times.
 
 use allocation_counter::measure;
-use gitops_webhook::admission::review::Review;
+use gitops_webhook::admission_review::request::Review;
 use serde_json::{Map, Value};
 
 use crate::hostile::{DECODED_RATIO, JUDGED_MEMORY, judge};

@@ -3,7 +3,8 @@
 
 use allocation_counter::{AllocationInfo, measure};
 use gitops_fuzz::{DECODED_RATIO, HostileBody, JUDGED_MEMORY, hostile_bodies, judge};
-use gitops_webhook::admission::review::{OBJECT_MEMORY, Review};
+use gitops_webhook::admission_review::request::Review;
+use gitops_webhook::limits::OBJECT_MEMORY;
 
 /// A body of some size, in which every field is tried.
 const SIZE: usize = 16 << 10;

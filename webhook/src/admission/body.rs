@@ -8,7 +8,7 @@ use tokio::time::timeout_at;
 use zeroize::Zeroize as _;
 
 use super::deadline::Deadline;
-use super::handler::Failure;
+use crate::admission_review::failure::Failure;
 use crate::state::Webhook;
 
 /// A part of the memory that bodies may take together.

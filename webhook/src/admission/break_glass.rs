@@ -1,7 +1,7 @@
 //! Overrides: asks whether the writer may, and puts on record what came of it.
 //!
 //! Each override that is granted, lets a write pass, is ended early or refused can be found afterwards in four places: the audit log of
-//! the API server (see [`super::response`]), the log, a metric, and an Event on the object. A dry run
+//! the API server (see [`crate::admission_review::response`]), the log, a metric, and an Event on the object. A dry run
 //! leaves nothing in any of them.
 
 use futures::future::join_all;
@@ -12,19 +12,12 @@ use tokio::time::timeout_at;
 use tracing::{info, warn};
 
 use super::deadline::Deadline;
-use super::decide::{Decision, Judged};
-use super::review::Review;
+use crate::admission_review::decide::{Decision, Judged};
+use crate::admission_review::request::Review;
+use crate::admission_review::response::{expires, rules};
 use crate::authorisation::{AuthorisationError, Authoriser, User};
-use crate::events::{Event, Events, Reason};
-use crate::state::Webhook;
-
-/// What the webhook needs outside of itself to let overrides count.
-pub struct BreakGlass {
-    /// Whom to ask.
-    pub authoriser: Authoriser,
-    /// Where to tell.
-    pub events: Events,
-}
+use crate::events::{Event, Reason};
+use crate::state::{BreakGlass, Webhook};
 
 /// The decision on what has been judged. If something is claimed, somebody is asked; where nobody can be asked,
 /// nobody may.
@@ -170,18 +163,4 @@ fn event(record: &Record, review: &Review<'_>) -> Event {
         },
         note,
     }
-}
-
-/// The rules, separated by commas.
-pub(crate) fn rules(record: &Record) -> String {
-    let names: Vec<&str> = record.rules.iter().map(|rule| rule.as_str()).collect();
-    names.join(",")
-}
-
-/// The end, or nothing where none can be read.
-pub(crate) fn expires(record: &Record) -> String {
-    record
-        .expires
-        .map(|expires| expires.to_string())
-        .unwrap_or_default()
 }

@@ -10,9 +10,10 @@ use tokio::time::timeout_at;
 
 use super::break_glass;
 use super::deadline::Deadline;
-use super::decide::{Decision, Judged, decide};
-use super::handler::{Failed, Failure, Unanswered};
-use super::review::Review;
+use super::unanswered::{Failed, Unanswered};
+use crate::admission_review::decide::{Decision, Judged, decide};
+use crate::admission_review::failure::Failure;
+use crate::admission_review::request::Review;
 use crate::state::{Caches, Webhook};
 
 /// A review, of which nothing is left to judge, and what was decided.

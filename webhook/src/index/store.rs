@@ -383,7 +383,10 @@ impl Store {
                 .complete
                 .then_some(!image_updater.objects.is_empty()),
         };
+        // Without a definition there is no Argo CD of which anything could be said.
+        let is_installed = self.application_definition.readable().next().is_some();
         if let Some(image_updater) = features.image_updater
+            && is_installed
             && self.told_features.replace(features) != Some(features)
         {
             info!(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use gitops_webhook::admission::handler::Limits;
+use gitops_webhook::limits::Limits;
 use gitops_webhook::state::{Caches, Webhook};
 use serde_json::{Value, json};
 

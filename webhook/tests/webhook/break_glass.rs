@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use gitops_webhook::admission::break_glass::BreakGlass;
-use gitops_webhook::admission::handler::Limits;
 use gitops_webhook::authorisation::Authoriser;
 use gitops_webhook::clock::Clock;
 use gitops_webhook::events::{self, Publisher};
+use gitops_webhook::limits::Limits;
+use gitops_webhook::state::BreakGlass;
 use gitops_webhook::state::{Caches, Webhook};
 use insta::assert_json_snapshot;
 use jiff::Timestamp;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::http::Request;
 use futures::future;
-use gitops_webhook::admission::handler::Limits;
+use gitops_webhook::limits::Limits;
 use gitops_webhook::state::{Caches, Webhook};
 use serde_json::Value;
 use tokio::time::Instant;

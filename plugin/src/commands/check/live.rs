@@ -1,5 +1,6 @@
 //! What is in a cluster.
 
+use argocd::names::PARAMETERS_CONFIG_MAP;
 use jiff::Timestamp;
 use policy::environment::ClustersByEnvironment;
 
@@ -24,7 +25,10 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
         unread_facts,
         clusters,
     } = block_on(read(args))?;
-    let report = Report::of_cluster(listed.made);
+    let listed_count = listed.made.len();
+    let judged: Vec<Judged> = listed.made.into_iter().flatten().collect();
+    tell_others(listed_count - judged.len());
+    let report = Report::of_cluster(judged);
     // An object may be a fact and judged as well.
     let problems = Unread::each_once(unread_facts.iter().chain(&report.problems));
     Ok(Checked {
@@ -38,7 +42,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Checked, CommandError> {
 }
 
 struct Read {
-    listed: Listed<Judged>,
+    listed: Listed<Option<Judged>>,
     /// Where they are, for people.
     place: String,
     unread_facts: Vec<Problem>,
@@ -71,13 +75,28 @@ async fn read(args: &CheckArgs) -> Result<Read, CommandError> {
     })
 }
 
-fn judged(judge: &Judge, kind: Kind, json: &str) -> Judged {
+/// Says how many objects are not judged, as the webhook judges none of them either.
+fn tell_others(count: usize) {
+    if count > 0 {
+        output::note(&format!(
+            "not judged: {} in namespaces in which this Argo CD has none, by {PARAMETERS_CONFIG_MAP}",
+            counted(count, "object")
+        ));
+    }
+}
+
+/// Nothing for an object of which this Argo CD makes nothing where it is.
+fn judged(judge: &Judge, kind: Kind, json: &str) -> Option<Judged> {
     let object = reference_of(&resource_of(kind), json);
+    let namespace = object.namespace.as_deref().unwrap_or_default();
+    if !judge.inventory().concerns(&object.kind, namespace) {
+        return None;
+    }
     let findings = judge.findings(kind, json).map_err(|reason| Problem::Live {
         object: object.short(),
         reason,
     });
-    (object, findings)
+    Some((object, findings))
 }
 
 impl Scope {

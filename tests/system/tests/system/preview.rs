@@ -99,7 +99,7 @@ async fn what_would_come_change_and_go_is_told_and_nothing_is_written() -> Resul
         "{}",
         told(&created)
     );
-    assert_eq!(created.status.code(), Some(1), "{}", told(&created));
+    assert_eq!(created.status.code(), Some(3), "{}", told(&created));
 
     // It says what the webhook would refuse, so the template gets a project that permits it.
     let project = json!({

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use policy::break_glass::{Permission, Record};
 use policy::{Finding, Inventory, Outcome, Requester, Subject, evaluate};
 
-use super::review::{Content, Operation, Review};
+use super::request::{Content, Operation, Review};
 
 /// What becomes of a request, and why.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -8,9 +8,8 @@ use policy::finding::{LINE_LIMIT, dotted, shorten};
 use policy::{Finding, Level};
 use serde::Serialize;
 
-use super::break_glass;
 use super::decide::{Decision, Verdict};
-use super::review::{API_VERSION, KIND, Review};
+use super::request::{API_VERSION, KIND, Review};
 
 /// How many denials are written out. Argo CD keeps the message in three places of an Application's
 /// status and in an Event, so thousands of them would not fit; and nobody reads that far.
@@ -114,8 +113,8 @@ impl Overrule {
     fn new(record: &Record) -> Self {
         Overrule {
             outcome: record.kind.as_str(),
-            rules: break_glass::rules(record),
-            expires: break_glass::expires(record),
+            rules: rules(record),
+            expires: expires(record),
             reason: record.reason.clone(),
             refusal: record.refusal.clone(),
         }
@@ -143,7 +142,7 @@ pub fn to_json(review: &Review<'_>, decision: &Decision) -> Result<Vec<u8>, serd
                 rules: decision.rules(),
                 overrule: record.map(Overrule::new),
                 ended: ended.map(|ended| Ended {
-                    rules: break_glass::rules(ended),
+                    rules: rules(ended),
                     reason: ended.reason.clone(),
                 }),
             },
@@ -238,4 +237,18 @@ fn warnings(findings: &[Finding]) -> Vec<String> {
         }
     }
     warnings
+}
+
+/// The rules, separated by commas.
+pub(crate) fn rules(record: &Record) -> String {
+    let names: Vec<&str> = record.rules.iter().map(|rule| rule.as_str()).collect();
+    names.join(",")
+}
+
+/// The end, or nothing where none can be read.
+pub(crate) fn expires(record: &Record) -> String {
+    record
+        .expires
+        .map(|expires| expires.to_string())
+        .unwrap_or_default()
 }

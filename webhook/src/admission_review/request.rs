@@ -22,6 +22,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::authorisation::User;
+use crate::limits::OBJECT_MEMORY;
 
 /// The only version of AdmissionReview that is understood.
 pub const API_VERSION: &str = "admission.k8s.io/v1";
@@ -30,10 +31,6 @@ pub const KIND: &str = "AdmissionReview";
 
 /// The longest text of somebody else's that an error repeats, in characters.
 const QUOTE_LIMIT: usize = 64;
-
-/// Memory for what an object is read into, in bytes. The largest that etcd stores by default takes less, unless its
-/// lists and maps are full of next to nothing, as `[{},{},{}]` is.
-pub const OBJECT_MEMORY: u64 = 8 << 20;
 
 /// The kinds that the webhook configuration asks about.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
