@@ -1,14 +1,17 @@
-//! The generated references in `docs` are what the binary says. `UPDATE_DOCS=1 cargo test -p
-//! kubectl-gitops --test docs` writes them anew.
+//! The generated references in `docs` are what the binary says, and what pages show of it is what it prints.
+//! `UPDATE_DOCS=1 cargo test -p kubectl-gitops --test docs` writes both anew.
 
 mod support;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::{self, Stdio};
 
-use support::{Folder, run_in};
+use gitops_documentation::{Block, Command, Page, RunBy, pages, root};
+use support::{Folder, Ran, fixtures};
 
 const UPDATE: &str = "UPDATE_DOCS";
 
@@ -26,8 +29,8 @@ const COMMANDS: [&str; 11] = [
     "version",
 ];
 
-fn docs() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs")
+fn reference() -> PathBuf {
+    root().join("docs/src/reference")
 }
 
 fn command_reference() -> String {
@@ -46,9 +49,9 @@ fn command_reference() -> String {
     page
 }
 
-/// Pages by file name, with an index.
+/// The list of the rules, and their pages by file name.
 #[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]
-fn rule_reference() -> BTreeMap<String, String> {
+fn rule_reference() -> (String, BTreeMap<String, String>) {
     let folder = Folder::with(&[]);
     let list = folder.run(&["explain", "-o", "json"]).json();
     let mut index = "\
@@ -72,7 +75,7 @@ Generated from the rules themselves; `kubectl gitops explain RULE` prints the sa
         let id = text("id");
         let _ = writeln!(
             index,
-            "| [`{id}`]({id}.md) | {} | {} | {} | {} |",
+            "| [`{id}`](rules/{id}.md) | {} | {} | {} | {} |",
             judges.join(", "),
             text("occasion"),
             text("scope"),
@@ -80,8 +83,7 @@ Generated from the rules themselves; `kubectl gitops explain RULE` prints the sa
         );
         pages.insert(format!("{id}.md"), folder.run(&["explain", &id]).stdout());
     }
-    pages.insert("README.md".to_owned(), index);
-    pages
+    (index, pages)
 }
 
 /// Compares a page with what is generated, or writes it if that is asked for.
@@ -102,52 +104,106 @@ fn compare(path: &Path, generated: &str) {
 
 #[test]
 fn the_command_reference_is_what_help_says() {
-    compare(&docs().join("cli.md"), &command_reference());
+    compare(&reference().join("commands.md"), &command_reference());
 }
 
-/// What the README shows of `preview`: commands, with what they print on a terminal.
-const PREVIEWS: [(&str, &str); 2] = [
-    (
-        "A cluster is registered, and no ApplicationSet selects it yet",
-        "preview -f tests/fixtures/staging-us/registered.yaml --against tests/fixtures/platform",
-    ),
-    (
-        "What `workload-cluster: \"true\"` on it would create; the projects lack the cluster",
-        "preview -f tests/fixtures/staging-us/labelled.yaml --against tests/fixtures/platform \
-         --against tests/fixtures/staging-us/registered.yaml",
-    ),
-];
+/// Runs a command line of a page, as in a shell that has the plugin and no cluster.
+#[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]
+fn run_line(command: &Command, folder: &Path) -> Ran {
+    let bin = Folder::with(&[]);
+    let program = Path::new(env!("CARGO_BIN_EXE_kubectl-gitops"));
+    symlink(program, bin.path().join("kubectl-gitops")).unwrap();
+    let arguments = command.arguments().unwrap();
+    let output = process::Command::new("bash")
+        .args(["-c", &format!("kubectl-gitops {arguments}")])
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", format!("{}:/usr/bin:/bin", bin.path().display()))
+        .stdin(Stdio::null())
+        .output();
+    output.unwrap().into()
+}
+
+/// Whether a comment before a block says that another test writes it.
+fn is_written_by_another_test(page: &Page, block: &Block) -> bool {
+    let mut before = page.text[..block.range.start].lines().rev();
+    let fence = before.next();
+    assert!(fence.is_some_and(|line| line.contains("```")));
+    before
+        .next()
+        .is_some_and(|line| line.contains(": written by `"))
+}
+
+/// The titles and commands of a transcript, with what the commands print now.
+fn transcript(shown: &str) -> String {
+    let mut transcript = String::new();
+    let mut lines = shown.lines().peekable();
+    while let Some(line) = lines.next() {
+        let command = line.strip_prefix("$ ");
+        let next = lines.peek();
+        if line.starts_with("# ") && next.is_some_and(|next| next.starts_with("$ ")) {
+            let gap = if transcript.is_empty() { "" } else { "\n" };
+            let _ = writeln!(transcript, "{gap}{line}");
+        } else if let Some(command) = command {
+            let command = Command {
+                line: command.to_owned(),
+            };
+            let run = run_line(&command, &root());
+            let line = command.line;
+            let _ = write!(transcript, "$ {line}\n{}{}", run.stdout(), run.stderr());
+        }
+    }
+    transcript
+}
 
 #[test]
-fn the_previews_in_the_readme_are_what_is_printed() {
-    const START: &str = "<!-- preview -->\n";
-    let root = docs().join("..");
-    let mut transcript = "```console\n".to_owned();
-    for (title, command) in PREVIEWS {
-        let arguments: Vec<_> = command.split(' ').collect();
-        let run = run_in(&root, &arguments, "");
-        let _ = write!(
-            transcript,
-            "# {title}\n$ kubectl gitops {command}\n{}{}\n",
-            run.stdout(),
-            run.stderr()
-        );
+fn the_transcripts_in_the_pages_are_what_is_printed() {
+    let mut transcripts = 0;
+    for page in pages(&root()).unwrap() {
+        let mut text = page.text.clone();
+        for block in page.blocks().into_iter().rev() {
+            if block.language == "console" && !is_written_by_another_test(&page, &block) {
+                text.replace_range(block.range, &transcript(&block.text));
+                transcripts += 1;
+            }
+        }
+        if text != page.text {
+            compare(&root().join(&page.path), &text);
+        }
     }
-    let transcript = format!(
-        "{}```\n",
-        transcript.trim_end_matches('\n').to_owned() + "\n"
-    );
-    let readme = fs::read_to_string(root.join("README.md")).unwrap();
-    let (before, rest) = readme.split_once(START).unwrap();
-    let (_, after) = rest.split_once("<!-- /preview -->").unwrap();
-    let generated = format!("{before}{START}{transcript}<!-- /preview -->{after}");
-    compare(&root.join("README.md"), &generated);
+    assert!(transcripts >= 5, "only {transcripts} were found");
+}
+
+/// Those that need a cluster are run in `tests/system`.
+#[test]
+fn the_commands_in_the_pages_that_need_no_cluster_work() {
+    let folder = Folder::with(&[]);
+    folder.add_copy_of(&fixtures().join("platform"));
+    let mut commands = 0;
+    for page in pages(&root()).unwrap() {
+        let shown = page.commands().into_iter();
+        for command in shown.filter(|command| command.run_by() == Some(RunBy::Plugin)) {
+            // Those that name no file of this repository are for the reader's.
+            let run = if command.line.contains(" tests/") {
+                run_line(&command, &root())
+            } else {
+                run_line(&command, folder.path())
+            };
+            // That something is denied, or changes, is what an example shows.
+            let works = matches!(run.status(), 0 | 1);
+            let path = page.path.display();
+            assert!(works, "{path}: {}\n{}", command.line, run.transcript());
+            commands += 1;
+        }
+    }
+    assert!(commands >= 6, "only {commands} were found");
 }
 
 #[test]
 fn the_rule_reference_is_what_explain_says() {
-    let folder = docs().join("rules");
-    let pages = rule_reference();
+    let folder = reference().join("rules");
+    let (index, pages) = rule_reference();
+    compare(&reference().join("rules.md"), &index);
     for (name, page) in &pages {
         compare(&folder.join(name), page);
     }

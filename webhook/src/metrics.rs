@@ -624,6 +624,10 @@ fn request_index(kind: Kind, operation: Operation, verdict: Verdict) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+    use std::path::Path;
+    use std::{env, fs};
+
     use super::*;
 
     #[test]
@@ -641,5 +645,42 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// `UPDATE_DOCS=1` in the environment writes it anew.
+    #[test]
+    fn the_page_has_every_metric() {
+        const START: &str = "metrics` -->\n";
+        const END: &str = "<!-- /metrics -->";
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/reference/metrics.md");
+        let page = fs::read_to_string(&path).expect("the page is there");
+        let (before, rest) = page.split_once(START).expect("there is a place for it");
+        let (written, after) = rest.split_once(END).expect("the place has an end");
+        let generated = table(&Metrics::new().encode().expect("metrics are text"));
+        if env::var_os("UPDATE_DOCS").is_some() {
+            let page = format!("{before}{START}{generated}{END}{after}");
+            fs::write(&path, page).expect("the page is written");
+        } else {
+            assert_eq!(written, generated, "UPDATE_DOCS=1 writes it");
+        }
+    }
+
+    /// A row for each metric of a text in Prometheus' format.
+    fn table(text: &str) -> String {
+        let mut table = "| metric | type | |\n|---|---|---|\n".to_owned();
+        let about = |line: &'static str, text: &str| {
+            let lines = text.lines().filter_map(move |text| text.strip_prefix(line));
+            let pairs = lines.filter_map(|rest| rest.split_once(' '));
+            let pairs = pairs.map(|(name, rest)| (name.to_owned(), rest.to_owned()));
+            pairs.collect::<Vec<_>>()
+        };
+        let types = about("# TYPE ", text);
+        for (name, help) in about("# HELP ", text) {
+            let kind = types.iter().find(|(of, _)| *of == name);
+            let kind = kind.map_or("", |(_, kind)| kind);
+            let help = help.trim_end_matches('.');
+            let _ = writeln!(table, "| `{name}` | {kind} | {help} |");
+        }
+        table
     }
 }

@@ -102,6 +102,12 @@ pub(crate) fn run_as(program: &Path, folder: &Path, arguments: &[&str], input: &
 #[must_use]
 pub(crate) struct Ran(Output);
 
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Ran(output)
+    }
+}
+
 impl Ran {
     /// Exit status, standard output and standard error as one text.
     pub(crate) fn transcript(&self) -> String {

@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn the_page_about_versions_names_each() {
-        let page = include_str!("../../../docs/argo-cd-versions.md");
+        let page = include_str!("../../../docs/src/argo-cd-versions.md");
         let row = page
             .lines()
             .find(|line| line.starts_with("| running Argo CD:"));

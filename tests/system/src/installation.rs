@@ -155,7 +155,7 @@ pub async fn install(control_plane: &ControlPlane, overlay: Overlay) -> Result<(
     succeed(control_plane.admin().kubectl(patch)).await
 }
 
-/// Applies the manifests as they are, in the order that their README says.
+/// Applies the manifests as they are, in the order that `docs/src/install.md` says.
 async fn install_as_it_is(control_plane: &ControlPlane, overlay: Overlay) -> Result<()> {
     let admin = control_plane.admin();
     let apply = |folder: PathBuf| admin.kubectl(["apply", "-k"]).arguments([folder]);

@@ -7,6 +7,7 @@ use std::{env, fs};
 use anyhow::{Context, Result, ensure};
 use tokio::process::Command;
 
+const MARK: &str = "<!-- demo: ";
 const BEGIN: &str = "```console\n";
 const END: &str = "```\n<!-- /demo -->";
 
@@ -16,11 +17,13 @@ pub async fn told_as_written(demo: &Path, document: &Path) -> Result<()> {
     let story = told(demo).await?;
     let cannot = || format!("cannot read {}", document.display());
     let text = fs::read_to_string(document).with_context(cannot)?;
-    let (before, rest) = text.split_once(BEGIN).context("there is no transcript")?;
+    let mark = text.find(MARK).context("there is no mark for it")?;
+    let begin = text[mark..].find(BEGIN).context("there is no transcript")?;
+    let (before, rest) = text.split_at(mark + begin + BEGIN.len());
     let (written, after) = rest.split_once(END).context("the transcript has no end")?;
     let story = story.trim_start();
     if env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(document, format!("{before}{BEGIN}{story}{END}{after}"))?;
+        fs::write(document, format!("{before}{story}{END}{after}"))?;
     } else {
         ensure!(
             written == story,

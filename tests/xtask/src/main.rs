@@ -1,9 +1,10 @@
-//! The project's own commands: `cargo xtask test`, `lint`, `demo`, `bench`.
+//! The project's own commands: `cargo xtask test`, `lint`, `docs`, `demo`, `bench`.
 //!
 //! Each says what it does and runs cargo and the programs of this workspace; nothing of the system itself is here, so that
 //! this compiles in a moment.
 
 mod background;
+mod docs;
 mod preflight;
 mod run;
 mod summary;
@@ -53,6 +54,8 @@ enum Task {
     },
     /// Check format, lints, documentation and, where cargo-deny is installed, dependencies
     Lint,
+    /// Check the links of the documentation, and build the book where mdBook is installed
+    Docs,
     /// Watch a real API server turn bad objects away
     ///
     /// The first time on a machine this builds etcd, kube-apiserver and kubectl from their Go modules, which takes some
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Task::Test { only, argo_cd } => test(only, argo_cd.as_deref()),
         Task::Lint => lint(),
+        Task::Docs => docs::docs(),
         Task::Demo { with_argo_cd } => demo(with_argo_cd),
         Task::Bench { quick } => bench(quick),
     };
@@ -268,4 +272,28 @@ fn prepare_argo_cd(release: Option<&str>) -> Result<()> {
     let what = "making sure that Argo CD and all that it needs is there";
     let mut prepare = Command::new(program("prepare-argo-cd")?);
     run(what, with_release(&mut prepare, release))
+}
+
+#[cfg(test)]
+mod tests {
+    use gitops_documentation::{RunBy, pages, root};
+
+    use super::*;
+
+    #[test]
+    fn the_documentation_shows_commands_that_there_are() {
+        let mut shown = 0;
+        for page in pages(&root()).expect("the pages are there") {
+            for command in page.commands() {
+                if command.run_by() != Some(RunBy::Xtask) {
+                    continue;
+                }
+                shown += 1;
+                let words = command.line.split_whitespace().skip(1);
+                let parsed = Cli::try_parse_from(words);
+                assert!(parsed.is_ok(), "{}: {parsed:?}", page.path.display());
+            }
+        }
+        assert!(shown >= 2, "only {shown} commands were found");
+    }
 }

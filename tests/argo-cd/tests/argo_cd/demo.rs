@@ -11,7 +11,7 @@ async fn every_step_comes_out_as_the_story_says() -> Result<()> {
     let demo = Path::new(env!("CARGO_BIN_EXE_gitops-demo-with-argo-cd"));
 
     if Release::chosen()?.is_newest() {
-        told_as_written(demo, &path("../../docs/demo-with-argo-cd.md")).await
+        told_as_written(demo, &path("../../docs/src/demo-with-argo-cd.md")).await
     } else {
         told(demo).await.map(drop)
     }

@@ -146,7 +146,7 @@ fn image_updater_definition() -> Result<CustomResourceDefinition> {
 
 #[test]
 fn that_are_tried_are_those_that_the_page_about_them_names() -> Result<()> {
-    let page = fs::read_to_string(path("../../docs/argo-cd-versions.md"))?;
+    let page = fs::read_to_string(path("../../docs/src/argo-cd-versions.md"))?;
     for what in ["its API: ", "an API without `automated.enabled`"] {
         let row = page
             .lines()

@@ -6,8 +6,8 @@ use anyhow::Result;
 use gitops_system_tests::{path, told_as_written};
 
 #[tokio::test]
-async fn every_step_comes_out_as_the_story_in_the_readme_says() -> Result<()> {
+async fn every_step_comes_out_as_the_tutorial_says() -> Result<()> {
     let demo = Path::new(env!("CARGO_BIN_EXE_gitops-demo"));
 
-    told_as_written(demo, &path("../../README.md")).await
+    told_as_written(demo, &path("../../docs/src/tutorial.md")).await
 }

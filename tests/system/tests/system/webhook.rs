@@ -247,7 +247,7 @@ async fn shares_its_certificate_with_other_replicas_and_ends_when_asked_to() -> 
     Ok(())
 }
 
-/// As the manifests' README says to open the gate and to close it again.
+/// As `docs/src/operate.md` says to open the gate and to close it again.
 #[tokio::test]
 async fn is_trusted_again_after_its_configuration_was_deleted() -> Result<()> {
     let installation = Installation::start(Overlay::ProdDevops, "").await?;
