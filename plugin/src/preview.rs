@@ -14,7 +14,7 @@ use policy::{
 };
 
 use crate::error::CommandError;
-use crate::facts::{Fact, Facts, Identity};
+use crate::fleet::{Fact, Facts, Identity};
 use crate::repository::manifest::{Kind, Manifest};
 use crate::repository::problem::Problem;
 

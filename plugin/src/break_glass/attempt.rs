@@ -9,10 +9,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Live;
-use super::live::objects;
-use super::target::parse_name;
-use crate::cluster_access::{AccessError, ApiServer};
+use crate::args::target::parse_name;
 use crate::error::CommandError;
+use crate::kubernetes::{AccessError, ApiServer, objects_of};
 use crate::repository::manifest::Kind;
 
 /// Something that the webhook refused, and how it is tried again.
@@ -152,7 +151,7 @@ impl Attempt {
         let Some((namespace, name)) = parent else {
             return Ok(None);
         };
-        let applications = objects(Kind::Application, &namespace);
+        let applications = objects_of(Kind::Application, &namespace);
         let parent = match server.get(&applications, &name, read).await {
             Err(error) if error.is_forbidden() => None,
             result => result?.flatten(),
@@ -220,7 +219,7 @@ impl Attempt {
         server: &ApiServer,
         username: Option<&str>,
     ) -> Result<(), CommandError> {
-        let objects = objects(self.kind, &self.namespace);
+        let objects = objects_of(self.kind, &self.namespace);
         let mut change = if self.is_sync() {
             json!({"metadata": {}, "operation": self.sync_policy.operation(username)})
         } else {

@@ -12,7 +12,7 @@ use policy::{Finding, Inventory, Level, Object, Operation, Requester, Waiver};
 
 use super::live::{ANYBODY, judge, object};
 use crate::error::CommandError;
-use crate::facts::Facts;
+use crate::fleet::Facts;
 use crate::repository::manifest::Kind;
 
 /// What objects of a cluster are judged by.

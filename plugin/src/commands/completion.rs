@@ -9,9 +9,10 @@ use std::path::Path;
 use clap_complete::Shell;
 use clap_complete::engine::CompletionCandidate;
 
+use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
-use crate::output;
+use crate::streams::Streams;
 
 /// Print a completion script for a shell
 ///
@@ -52,10 +53,11 @@ pub(crate) fn run(
     args: &CompletionArgs,
     mut command: clap::Command,
     executable: &str,
+    context: &Context,
 ) -> Result<ExitStatus, CommandError> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, executable, &mut script);
-    output::print(&String::from_utf8_lossy(&script))?;
+    context.streams.print(&String::from_utf8_lossy(&script))?;
     Ok(ExitStatus::Clean)
 }
 
@@ -69,6 +71,7 @@ const NO_SPACE: u8 = 2;
 pub(crate) fn complete(
     command: clap::Command,
     words: Vec<OsString>,
+    streams: &Streams,
 ) -> Result<ExitStatus, CommandError> {
     let last = words.len().max(1);
     let mut line = vec![OsString::from("kubectl-gitops")];
@@ -106,6 +109,6 @@ pub(crate) fn complete(
         }
     }
     let _ = writeln!(answer, ":{directive}");
-    output::print(&answer)?;
+    streams.print(&answer)?;
     Ok(ExitStatus::Clean)
 }

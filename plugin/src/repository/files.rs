@@ -9,10 +9,8 @@ use ignore::{DirEntry, WalkBuilder};
 
 use super::exclusions::Exclusions;
 use super::kustomize::Kustomizations;
+use super::path::{STANDARD_INPUT, name_of};
 use super::problem::Problem;
-
-/// The path that stands for standard input.
-pub(super) const STANDARD_INPUT: &str = "-";
 
 /// A file to read.
 #[derive(Debug)]
@@ -240,14 +238,4 @@ fn is_wanted(entry: &DirEntry) -> bool {
     }
     let extension = entry.path().extension().and_then(OsStr::to_str);
     matches!(extension, Some("yaml" | "yml" | "json")) && entry.path().is_file()
-}
-
-/// A path as users see it.
-pub(super) fn name_of(path: &Path) -> String {
-    path.strip_prefix(".")
-        .ok()
-        .filter(|rest| !rest.as_os_str().is_empty())
-        .unwrap_or(path)
-        .display()
-        .to_string()
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use golang::yaml;
 
-use super::files;
+use super::path::name_of;
 
 /// A file or an object that cannot be judged.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +61,7 @@ impl Problem {
             .and_then(io::Error::raw_os_error);
         match (error, system) {
             (ignore::Error::WithPath { path, .. }, Some(code)) => {
-                Problem::read(&files::name_of(&path), io::Error::from_raw_os_error(code))
+                Problem::read(&name_of(&path), io::Error::from_raw_os_error(code))
             }
             (error, _) => Problem::Walk(error),
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use golang::yaml;
 use serde_json::Value;
 
-use super::files::name_of;
+use super::path::name_of;
 
 /// Why a file is not judged.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]

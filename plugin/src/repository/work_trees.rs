@@ -15,18 +15,9 @@ use argocd::application_set::{Checkout, Checkouts};
 
 use ignore::WalkBuilder;
 
-use super::files::{STANDARD_INPUT, name_of};
+use super::path::{STANDARD_INPUT, name_of};
 use super::repository_url::RepositoryUrl;
 use crate::error::chain;
-use crate::output;
-
-/// Which repository the files are of, as far as they do not tell.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct RepositoryArgs {
-    /// URL of the Git repository that the files are of, where no remote of their work tree says so
-    #[arg(long, value_name = "URL")]
-    repository: Option<String>,
-}
 
 /// The largest file that a generator is given, in bytes.
 const FILE_LIMIT: u64 = 1 << 20;
@@ -55,14 +46,14 @@ impl WorkTrees {
     /// A repository is named, and it cannot be told which of them is its work tree.
     pub(crate) fn of(
         paths: &[impl AsRef<Path>],
-        args: &RepositoryArgs,
+        repository: Option<&str>,
     ) -> Result<Self, RepositoryError> {
         let tops: BTreeSet<PathBuf> = paths
             .iter()
             .filter_map(|path| top_of(path.as_ref()))
             .collect();
         let mut trees: Vec<WorkTree> = tops.into_iter().map(WorkTree::new).collect();
-        if let Some(url) = &args.repository {
+        if let Some(url) = repository {
             match &mut trees[..] {
                 [] => return Err(RepositoryError::None),
                 [tree] => tree.named = Some(RepositoryUrl::of(url)),
@@ -72,14 +63,10 @@ impl WorkTrees {
         Ok(WorkTrees { trees })
     }
 
-    /// Says of which of them it is not known what they are of, if anybody has asked.
-    pub(crate) fn warn_of_unknown_remotes(&self) {
-        for problem in self.problems() {
-            output::warning(&format!(
-                "{}: name the repository with --repository",
-                chain(problem)
-            ));
-        }
+    /// Of which of them it is not known what they are of, if anybody has asked: one sentence each.
+    pub(crate) fn unknown_remotes(&self) -> impl Iterator<Item = String> {
+        self.problems()
+            .map(|problem| format!("{}: name the repository with --repository", chain(problem)))
     }
 
     fn problems(&self) -> impl Iterator<Item = &RemotesError> {
@@ -334,7 +321,7 @@ mod tests {
     }
 
     fn trees_of(path: &Path) -> WorkTrees {
-        WorkTrees::of(&[path], &RepositoryArgs { repository: None }).unwrap()
+        WorkTrees::of(&[path], None).unwrap()
     }
 
     fn is_at_hand(trees: &WorkTrees, url: &str, revision: &str) -> bool {
@@ -402,15 +389,13 @@ mod tests {
     fn a_repository_can_be_named() {
         let folder = repository(&[]);
         let other = repository(&[]);
-        let args = RepositoryArgs {
-            repository: Some("git@git.example.com:shop/services.git".to_owned()),
-        };
-        let trees = WorkTrees::of(&[folder.path()], &args).unwrap();
+        let named = Some("git@git.example.com:shop/services.git");
+        let trees = WorkTrees::of(&[folder.path()], named).unwrap();
         assert!(is_at_hand(&trees, "git@git.example.com:shop/services", ""));
         assert!(is_at_hand(&trees, URL, ""));
-        let several = WorkTrees::of(&[folder.path(), other.path()], &args);
+        let several = WorkTrees::of(&[folder.path(), other.path()], named);
         assert!(matches!(several, Err(RepositoryError::Several(2))));
-        let none = WorkTrees::of(&[] as &[&Path], &args);
+        let none = WorkTrees::of(&[] as &[&Path], named);
         assert!(matches!(none, Err(RepositoryError::None)));
     }
 
