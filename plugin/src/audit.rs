@@ -1,4 +1,5 @@
-//! Judges the objects of a cluster by all that is known there, before anybody decides how to show it.
+//! Judges the objects of a cluster by all that is known there, before anybody decides how to show
+//! it.
 
 use jiff::Timestamp;
 use policy::environment::ClustersByEnvironment;
@@ -22,7 +23,8 @@ pub(crate) struct Audited {
     pub(crate) left_out: Vec<LeftOut>,
 }
 
-/// Judges the objects of a selection by facts of the same cluster. `place` is where they are, for people.
+/// Judges the objects of a selection by facts of the same cluster. `place` is where they are, for
+/// people.
 ///
 /// # Errors
 /// The policy makes no sense, or the objects cannot be listed.

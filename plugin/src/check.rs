@@ -1,4 +1,5 @@
-//! Judges the manifests of a repository by what is known of the fleet, before anybody decides how to show it.
+//! Judges the manifests of a repository by what is known of the fleet, before anybody decides how
+//! to show it.
 
 pub(crate) mod missing;
 mod repeated;
@@ -52,9 +53,11 @@ pub(crate) struct Files {
     pub(crate) count: usize,
     /// Those of them that were not judged.
     pub(crate) skipped: Vec<Skipped>,
-    /// The folders of kustomizations that change what was judged before it is applied, and how many objects of each.
+    /// The folders of kustomizations that change what was judged before it is applied, and how many
+    /// objects of each.
     pub(crate) overlays: BTreeMap<Arc<str>, usize>,
-    /// Kinds that look misspelt, and what is declared or generated more than once, in one sentence each.
+    /// Kinds that look misspelt, and what is declared or generated more than once, in one sentence
+    /// each.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -124,7 +127,8 @@ pub(crate) struct Checked {
     pub(crate) clusters: ClustersByEnvironment,
 }
 
-/// Judges what is in files. `unread` is what could not be read of them and of what they are judged by.
+/// Judges what is in files. `unread` is what could not be read of them and of what they are judged
+/// by.
 pub(crate) fn check<'p>(
     judged: Repository,
     inventory: &Inventory,

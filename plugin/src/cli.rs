@@ -164,8 +164,8 @@ fn command(host: Host) -> clap::Command {
 /// The commands that ask no cluster.
 const WITHOUT_CLUSTER: [&str; 2] = ["explain", "completion"];
 
-/// Gives kubectl's flags to every command, as kubectl does. Those that ask no cluster do not show them, and none has
-/// room for all of them on one screen.
+/// Gives kubectl's flags to every command, as kubectl does. Those that ask no cluster do not show
+/// them, and none has room for all of them on one screen.
 fn with_cluster_flags(command: clap::Command) -> clap::Command {
     let is_hidden = WITHOUT_CLUSTER.contains(&command.get_name());
     let namespaces = NamespaceArgs::augment_args(clap::Command::new("flags"));

@@ -1,6 +1,5 @@
 //! What every command is handed: made once, of the process and of kubectl's flags.
 
-use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -20,12 +19,6 @@ pub(crate) struct Context {
     pub(crate) progress: Progress,
     pub(crate) cluster: ClusterArgs,
     pub(crate) namespaces: NamespaceArgs,
-}
-
-impl fmt::Debug for Context {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Context").finish_non_exhaustive()
-    }
 }
 
 impl Context {

@@ -58,7 +58,7 @@ pub(crate) struct Facts {
 /// Where facts of files come from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Source {
-    /// The files that are judged. ApplicationSets in them are no facts.
+    /// The files that are judged. ApplicationSets in them are not facts.
     Judged,
     /// Files that were given for their facts, which override those of the others. Neither are
     /// ApplicationSets in them.

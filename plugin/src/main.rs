@@ -11,8 +11,8 @@
 //!                                 └─> repository (files)
 //! ```
 //!
-//! Every command is handed one `context`: clock, streams, progress, and kubectl's flags. What computes neither prints
-//! nor reads the command line.
+//! Every command is handed one `context`: clock, streams, progress, and kubectl's flags. What
+//! computes neither prints nor reads the command line.
 //!
 //! The same binary answers as `argocd gitops` when it is called `argocd-gitops`, and completes
 //! words for kubectl when it is called `kubectl_complete-gitops`.

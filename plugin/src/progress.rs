@@ -29,7 +29,8 @@ impl Progress {
         }
     }
 
-    /// Work on so many things begins; nobody may know on how many. It is told how far it is once that takes long.
+    /// Work on so many things begins; nobody may know on how many. It is told how far it is once
+    /// that takes long.
     pub(crate) fn begin(self, label: &'static str, total: Option<usize>) -> Work {
         let line = self.is_watched.then(|| {
             let of_total = total.map_or("", |_| "/{len}");

@@ -1,7 +1,8 @@
-//! What a command found, in all the forms that it has: a document for programs, a table for people, names.
+//! What a command found, in all the forms that it has: a document for programs, a table for people,
+//! names.
 //!
-//! One module a kind of report: the fields of its document (a versioned type) and the columns of its table. How a
-//! form looks is for [`crate::render`].
+//! One module a kind of report: the fields of its document (a versioned type) and the columns of
+//! its table. How a form looks is for [`crate::render`].
 
 pub(crate) mod break_glass;
 pub(crate) mod check;
@@ -29,8 +30,11 @@ pub(crate) trait Report {
     /// What people read.
     fn page(&self, detail: Detail) -> Page;
 
-    /// The names of what it is about, as kubectl writes them.
-    fn names(&self) -> Vec<String>;
+    /// The names of the objects that it is about, as kubectl writes them. None where it is about no
+    /// objects: the command then has no `-o name`.
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// How much people are shown.

@@ -1,6 +1,5 @@
 //! Where everything is written: results to standard output, conversation to standard error.
 
-use std::fmt;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Mutex, PoisonError};
 
@@ -28,12 +27,6 @@ pub(crate) struct Streams {
 #[error("cannot write to standard output")]
 pub(crate) struct WriteError(#[source] io::Error);
 
-impl fmt::Debug for Streams {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Streams").finish_non_exhaustive()
-    }
-}
-
 impl Streams {
     /// Those of this process, which show colours where a terminal does.
     pub(crate) fn of_process() -> Self {
@@ -50,7 +43,7 @@ impl Streams {
         self.width
     }
 
-    /// Writes to standard output. That nobody reads on is no error.
+    /// Writes to standard output. That nobody reads on is not an error.
     ///
     /// # Errors
     /// It does not take it.

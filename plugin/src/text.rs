@@ -1,22 +1,24 @@
 //! Texts for people: those of others, made fit for a terminal, and our own, put together.
 //!
-//! Names, messages and reasons come from whoever wrote an object, a file or an answer. A control character in them
-//! could start a terminal's escape sequence or forge a line, and a mark that reorders text could show another
-//! name than there is.
+//! Names, messages and reasons come from whoever wrote an object, a file or an answer. A control
+//! character in them could start a terminal's escape sequence or forge a line, and a mark that
+//! reorders text could show another name than there is.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use policy::finding::{is_printed, shorten};
 
-/// A text on one line, in which every character shows as itself: a blank stands for each that does not.
+/// A text on one line, in which every character shows as itself: a blank stands for each that does
+/// not.
 pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if is_printed(c) { c } else { ' ' })
         .collect()
 }
 
-/// A JSON document in which such characters are escaped, as JSON escapes only some of them by itself.
+/// A JSON document in which such characters are escaped, as JSON escapes only some of them by
+/// itself.
 pub(crate) fn escaped(json: String) -> String {
     if json.chars().all(is_fit) {
         return json;
@@ -39,9 +41,9 @@ pub(crate) fn is_fit(c: char) -> bool {
     is_printed(c) || matches!(c, '\n' | '\t')
 }
 
-/// A text of several lines as it may be written to a terminal: of escape sequences only those remain that set colours,
-/// as we write them ourselves. What others wrote was made [`printable`] before it became a part of it; this is for what
-/// somebody forgets.
+/// A text of several lines as it may be written to a terminal: of escape sequences only those
+/// remain that set colours, as we write them ourselves. What others wrote was made [`printable`]
+/// before it became a part of it; this is for what somebody forgets.
 pub(crate) fn fit(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_fit) {
         return Cow::Borrowed(text);
@@ -61,7 +63,8 @@ pub(crate) fn fit(text: &str) -> Cow<'_, str> {
     Cow::Owned(fit)
 }
 
-/// The length of the sequence that sets a colour, in bytes, if a text begins with one (ECMA-48, "Select Graphic Rendition").
+/// The length of the sequence that sets a colour, in bytes, if a text begins with one (ECMA-48,
+/// "Select Graphic Rendition").
 fn colour(text: &str) -> Option<usize> {
     let parameters = text.strip_prefix("\u{1b}[")?;
     let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';')?;
@@ -92,7 +95,8 @@ pub(crate) fn listed(names: &[impl AsRef<str>], limit: usize) -> String {
 mod tests {
     use super::*;
 
-    /// What clears a screen, by both ways to write it; what rings; what hides, reorders, or breaks a line.
+    /// What clears a screen, by both ways to write it; what rings; what hides, reorders, or breaks
+    /// a line.
     const HOSTILE: &str = "a\u{1b}[2Jb\u{9b}2Jc\u{7}d\u{202e}e\u{2066}f\u{200b}g\u{61c}h\ri\u{2028}j\u{e0041}k\u{85}l\u{7f}m";
 
     #[test]

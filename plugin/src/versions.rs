@@ -8,7 +8,7 @@ use crate::kubernetes::{ApiServer, Objects, resource};
 /// The version of this program.
 pub(crate) const CLIENT_VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The commit of the source that it was built from; `unknown` where that was no checkout.
+/// The commit of the source that it was built from; `unknown` where that was not a checkout.
 pub(crate) const CLIENT_COMMIT: &str = env!("GITOPS_COMMIT");
 
 /// Where the manifests install the webhook.

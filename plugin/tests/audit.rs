@@ -506,7 +506,7 @@ fn namespaces_and_labels_are_asked_for_as_kubectl_does() {
         list("applications", &[good("orders")]);
         list("applicationsets", &[]);
         list("appprojects", &[]);
-        // Secrets elsewhere are no clusters to Argo CD.
+        // Secrets elsewhere are not clusters to Argo CD.
         let own = "/api/v1/namespaces/argocd/secrets?team=shop";
         let clusters = format!("{own},argocd.argoproj.io/secret-type=cluster");
         server.lists(&clusters, &[cluster(AWS)]);

@@ -10,8 +10,8 @@ use super::FACTS;
 pub(crate) struct ArgoCdVersion {
     /// Version of Argo CD [default: the cluster's; 3.5 for files]
     ///
-    /// AppProjects are read by it. It is written as 3.6 or v3.6.1: since 3.6 a destination that excludes by name
-    /// excludes less. A cluster's version is what its definitions say.
+    /// AppProjects are read by it. It is written as 3.6 or v3.6.1: since 3.6 a destination that
+    /// excludes by name excludes less. A cluster's version is what its definitions say.
     #[arg(long, value_name = "VERSION", value_parser = reading_of)]
     argocd_version: Option<ProjectReading>,
 }

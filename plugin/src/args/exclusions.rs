@@ -11,7 +11,8 @@ use crate::repository::exclusions::{Exclusions, parse_glob};
 pub(crate) struct ExclusionArgs {
     /// Files to leave out, as a line of .gitignore
     ///
-    /// It counts for files and folders, as in a .gitignore of the current folder, and can be given several times.
+    /// It counts for files and folders, as in a .gitignore of the current folder, and can be given
+    /// several times.
     #[arg(
         long = "exclude",
         value_name = "GLOB",

@@ -16,9 +16,10 @@ use super::FACTS;
 pub(crate) struct FactsArgs {
     /// More facts: files, or `live` for the cluster's
     ///
-    /// Projects, clusters, settings and policy to judge by, in a file or folder or, by `live`, in the cluster. It can
-    /// be given several times. They are not judged themselves. Those of files override all others; those of the
-    /// cluster are overridden by all files. A folder that is called `live` is ./live.
+    /// Projects, clusters, settings and policy to judge by, in a file or folder or, by `live`, in
+    /// the cluster. It can be given several times. They are not judged themselves. Those of files
+    /// override all others; those of the cluster are overridden by all files. A folder that is
+    /// called `live` is ./live.
     #[arg(
         long,
         visible_alias = "policy",

@@ -12,8 +12,8 @@ pub(crate) struct FindingsArgs {
 
     /// Show a row for each finding that is undecided
     ///
-    /// Also where it only waits for a project, a cluster or another fact that is not known; --strict does so
-    /// as well.
+    /// Also where it only waits for a project, a cluster or another fact that is not known;
+    /// --strict does so as well.
     #[arg(long)]
     show_undecided: bool,
 

@@ -10,8 +10,8 @@ use crate::namespaces::Namespaces;
 pub(crate) struct NamespaceArgs {
     /// Namespace of the objects [default: the context's or Argo CD's]
     ///
-    /// In files it is that of objects which name none. The default is the context's where a cluster is looked at,
-    /// else Argo CD's.
+    /// In files it is that of objects which name none. The default is the context's where a cluster
+    /// is looked at, else Argo CD's.
     #[arg(short, long, value_name = "NAMESPACE", value_parser = parse_name)]
     namespace: Option<String>,
 

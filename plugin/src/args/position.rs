@@ -4,8 +4,8 @@ use std::ffi::{OsStr, OsString};
 
 use clap::{Arg, Command};
 
-/// The command line with the flags that stand before a command behind it, where they mean the same. The first argument is
-/// the name of the program.
+/// The command line with the flags that stand before a command behind it, where they mean the same.
+/// The first argument is the name of the program.
 pub(crate) fn behind_the_command(root: &Command, arguments: Vec<OsString>) -> Vec<OsString> {
     let mut rest = arguments.into_iter().peekable();
     let mut line: Vec<OsString> = rest.next().into_iter().collect();
@@ -29,7 +29,8 @@ pub(crate) fn behind_the_command(root: &Command, arguments: Vec<OsString>) -> Ve
     line
 }
 
-/// Those words of a command line that are flags of a command, or their values, whatever else is there.
+/// Those words of a command line that are flags of a command, or their values, whatever else is
+/// there.
 pub(crate) fn flags_among(command: &Command, arguments: Vec<OsString>) -> Vec<OsString> {
     let mut rest = arguments.into_iter();
     let mut flags = Vec::new();

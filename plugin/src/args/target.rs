@@ -38,7 +38,7 @@ pub(crate) enum TargetError {
         "there are no overrides on {0:?}: expected application, applicationset, appproject or secret"
     )]
     Kind(String),
-    #[error("{0:?} is no name of an object: expected lower-case letters, digits, '-' and '.'")]
+    #[error("{0:?} is not the name of an object: expected lower-case letters, digits, '-' and '.'")]
     Name(String),
 }
 

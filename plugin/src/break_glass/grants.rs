@@ -4,7 +4,7 @@ use policy::break_glass::annotations::REASON_LIMIT;
 use policy::finding::shorten;
 use serde::Deserialize;
 
-use super::{Override, Standing};
+use super::{Override, OverrideStatus};
 use crate::error::chain;
 use crate::kubernetes::{ApiServer, Objects, resource};
 
@@ -38,7 +38,8 @@ struct Regarding {
 }
 
 impl Grants {
-    /// Those in a namespace, or in all. Where they may not be read there are none, and the second value says why.
+    /// Those in a namespace, or in all. Where they may not be read there are none, and the second
+    /// value says why.
     pub(crate) async fn of(server: &ApiServer, namespace: Option<&str>) -> (Self, Option<String>) {
         let events = Objects {
             resource: resource("events.k8s.io", "v1", "Event", "events"),
@@ -62,11 +63,11 @@ impl Grants {
     }
 
     /// The user who granted an override last, in the words in which it stands.
-    pub(crate) fn granted_by(&self, standing: &Standing) -> Option<String> {
-        let Override::Valid(written) = &standing.written else {
+    pub(crate) fn granted_by(&self, status: &OverrideStatus) -> Option<String> {
+        let Override::Valid(written) = &status.written else {
             return None;
         };
-        let object = &standing.object;
+        let object = &status.object;
         let reason = shorten(&written.reason, REASON_LIMIT);
         let end = format!(" until {}: {reason}", written.expires);
         let mut grants = self.0.iter().filter(|event| {

@@ -39,7 +39,7 @@ pub(crate) struct Live {
 pub(crate) enum Override {
     /// There are no annotations.
     None,
-    /// The annotations are no override.
+    /// The annotations are not an override.
     Invalid(InvalidOverride),
     /// It may be over.
     Valid(break_glass::Override),
@@ -144,8 +144,8 @@ impl Live {
         objects_of(self.kind, self.namespace())
     }
 
-    /// Changes its annotations, unless somebody else changes those of an override at the same time, and returns
-    /// who wrote these last afterwards.
+    /// Changes its annotations, unless somebody else changes those of an override at the same time,
+    /// and returns who wrote these last afterwards.
     ///
     /// # Errors
     /// They are not changed.
@@ -318,7 +318,7 @@ pub(crate) fn object(kind: Kind, json: &str) -> Result<Object<'_>, String> {
             let secret: ClusterSecret<'_> = serde_json::from_str(json).map_err(form)?;
             if !secret.is_cluster() {
                 return Err(
-                    "metadata.labels[argocd.argoproj.io/secret-type]: it is no cluster Secret"
+                    "metadata.labels[argocd.argoproj.io/secret-type]: it is not a cluster Secret"
                         .to_owned(),
                 );
             }

@@ -1,5 +1,5 @@
-//! What is declared or generated more than once: of two objects with one name a cluster has only one, and of two cluster
-//! Secrets for one cluster Argo CD goes by one.
+//! What is declared or generated more than once: of two objects with one name a cluster has only
+//! one, and of two cluster Secrets for one cluster Argo CD goes by one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -23,8 +23,9 @@ struct Origin<'m> {
     is_generated: bool,
 }
 
-/// Says of each object that comes to be in several ways where these are. Objects that Kustomize or Helm render apart
-/// from each other may be for different clusters, and what an overlay changes has another name there.
+/// Says of each object that comes to be in several ways where these are. Objects that Kustomize or
+/// Helm render apart from each other may be for different clusters, and what an overlay changes has
+/// another name there.
 pub(super) fn repeated(
     manifests: &[Manifest],
     inventory: &Inventory,
@@ -159,7 +160,8 @@ fn listed(items: impl Iterator<Item = String>, and: &str) -> String {
     text
 }
 
-/// Cluster Secrets of other names for the same cluster. Those of one name are told as one object with two declarations.
+/// Cluster Secrets of other names for the same cluster. Those of one name are told as one object
+/// with two declarations.
 fn clusters<'m>(secrets: impl Iterator<Item = &'m Manifest>) -> Vec<String> {
     let mut by_name: BTreeMap<String, Vec<Origin<'m>>> = BTreeMap::new();
     let mut by_server: BTreeMap<String, Vec<Origin<'m>>> = BTreeMap::new();

@@ -12,19 +12,21 @@ use super::findings;
 
 /// Judge the Argo CD objects in a cluster
 ///
-/// Reads Applications, ApplicationSets, AppProjects and cluster Secrets of the cluster of the current context and
-/// says what the admission webhook would deny. They are judged by all that is known there: a project or cluster
-/// that is not there does not exist. The last line says which clusters count as production, and names those that
-/// look as if they should. Nothing is written to the cluster.
+/// Reads Applications, ApplicationSets, AppProjects and cluster Secrets of the cluster of the
+/// current context and says what the admission webhook would deny. They are judged by all that is
+/// known there: a project or cluster that is not there does not exist. The last line says which
+/// clusters count as production, and names those that look as if they should. Nothing is written to
+/// the cluster.
 ///
-/// It needs to list Applications, ApplicationSets, AppProjects, and Secrets in Argo CD's namespace; a kind that may
-/// not be listed is reported and the others are judged. Secrets outside of Argo CD's namespace are not judged: they
-/// are not clusters to it.
+/// It needs to list Applications, ApplicationSets, AppProjects, and Secrets in Argo CD's namespace;
+/// a kind that may not be listed is reported and the others are judged. Secrets outside of Argo
+/// CD's namespace are not judged: they are not clusters to it.
 ///
-/// Each object is judged as if it were new, but for a sync that is under way. An override (`break-glass`) that
-/// stands on one turns what its rules deny into warnings until it ends, and is told with its reason and its end;
-/// that of an ApplicationSet does so for what it generates as well. One that has expired, or that the policy does
-/// not allow, has no effect, and that is told beside what it named.
+/// Each object is judged as if it were new, but for a sync that is under way. An override
+/// (`break-glass`) that stands on one turns what its rules deny into warnings until it ends, and is
+/// told with its reason and its end; that of an ApplicationSet does so for what it generates as
+/// well. One that has expired, or that the policy does not allow, has no effect, and that is told
+/// beside what it named.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:

@@ -27,10 +27,10 @@ use crate::repository::manifest::Kind;
 /// Overrule rules on an object for a while, on the record
 ///
 /// An override names rules, a reason and an end. It is written to an Application, ApplicationSet,
-/// AppProject or cluster Secret as three annotations, and lets pass what these rules deny there, for
-/// whoever may use the verb `break-glass` on `gitopspolicies.kubectl-gitops.io/RULE`. The admission
-/// webhook asks for that when the override is written and each time that it is needed, and leaves an
-/// Event, a log line and an audit annotation.
+/// AppProject or cluster Secret as three annotations, and lets pass what these rules deny there,
+/// for whoever may use the verb `break-glass` on `gitopspolicies.kubectl-gitops.io/RULE`. The
+/// admission webhook asks for that when the override is written and each time that it is needed,
+/// and leaves an Event, a log line and an audit annotation.
 #[derive(Debug, clap::Args)]
 #[command(
     subcommand_required = true,
@@ -89,8 +89,8 @@ enum DryRun {
 }
 
 impl DryRun {
-    /// Writes annotations of an override, or not, and returns who wrote the override last afterwards: nobody where
-    /// nothing is sent.
+    /// Writes annotations of an override, or not, and returns who wrote the override last
+    /// afterwards: nobody where nothing is sent.
     async fn write(
         self,
         server: &ApiServer,

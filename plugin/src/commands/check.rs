@@ -29,28 +29,28 @@ use crate::text::counted;
 
 /// Judge the Argo CD objects in files
 ///
-/// Reads Applications, ApplicationSets, AppProjects and cluster Secrets from YAML and JSON files and
-/// says what the admission webhook would deny. What is known about projects, clusters, Argo CD's
-/// settings (`argocd-cm`) and the GitOpsPolicy is taken from the same files, and from --facts. A
-/// project or cluster that is in none of them may exist elsewhere: what depends on it is `undecided`, and
-/// is told once for each kind of fact below the table. The last line says which clusters count as
-/// production, and names those that look as if they should.
+/// Reads Applications, ApplicationSets, AppProjects and cluster Secrets from YAML and JSON files
+/// and says what the admission webhook would deny. What is known about projects, clusters, Argo
+/// CD's settings (`argocd-cm`) and the GitOpsPolicy is taken from the same files, and from --facts.
+/// A project or cluster that is in none of them may exist elsewhere: what depends on it is
+/// `undecided`, and is told once for each kind of fact below the table. The last line says which
+/// clusters count as production, and names those that look as if they should.
 ///
-/// With --facts live the files are judged by what the cluster of the current context knows: a project or
-/// cluster that is neither there nor in a file does not exist. What may not be listed there is told,
-/// and may exist. It is read, never written.
+/// With --facts live the files are judged by what the cluster of the current context knows: a
+/// project or cluster that is neither there nor in a file does not exist. What may not be listed
+/// there is told, and may exist. It is read, never written.
 ///
-/// An ApplicationSet is judged by all Applications that it generates for the known clusters. Its git
-/// generators read the Git work tree that the files are in, if a remote of it or --repository says
-/// that it is of their repository. It counts as what `HEAD` and every branch are after the merge; a
-/// tag or a commit is not at hand. What depends on that, on pull requests or on other things outside
-/// is `undecided`.
+/// An ApplicationSet is judged by all Applications that it generates for the known clusters. Its
+/// git generators read the Git work tree that the files are in, if a remote of it or --repository
+/// says that it is of their repository. It counts as what `HEAD` and every branch are after the
+/// merge; a tag or a commit is not at hand. What depends on that, on pull requests or on other
+/// things outside is `undecided`.
 ///
-/// An override (`break-glass`) in a file is told with its reason and its end, and turns what its rules
-/// deny into warnings if the policy says `breakGlass.fromGit`. Without that it has no effect and is
-/// denied, as the webhook refuses it; so is one that has expired or lasts too long.
+/// An override (`break-glass`) in a file is told with its reason and its end, and turns what its
+/// rules deny into warnings if the policy says `breakGlass.fromGit`. Without that it has no effect
+/// and is denied, as the webhook refuses it; so is one that has expired or lasts too long.
 ///
-/// Secrets outside of Argo CD's namespace are not judged: they are no clusters to it.
+/// Secrets outside of Argo CD's namespace are not judged: they are not clusters to it.
 ///
 /// Folders are read with everything below them that ends in .yaml, .yml or .json, without what is
 /// hidden, ignored by Git or excluded by --exclude. Files without an object of Argo CD are skipped,
@@ -106,7 +106,8 @@ pub(crate) struct CheckArgs {
 
     /// The files have every cluster: one that is not there does not exist
     ///
-    /// Without this, what an ApplicationSet would generate for a cluster that is not among them is `undecided`.
+    /// Without this, what an ApplicationSet would generate for a cluster that is not among them is
+    /// `undecided`.
     #[arg(long, help_heading = FACTS)]
     all_clusters_known: bool,
 
@@ -145,14 +146,18 @@ struct LiveArgs {
     )]
     all_namespaces: bool,
 
-    #[arg(
-        short = 'l',
-        long,
-        hide = true,
-        value_name = "SELECTOR",
-        requires = "live"
-    )]
+    #[arg(short = 'l', long, hide = true, value_name = "SELECTOR")]
     selector: Option<String>,
+}
+
+impl LiveArgs {
+    /// A flag that says which objects of a cluster are meant, where one was given.
+    fn scope(&self) -> Option<&'static str> {
+        let selector = self.selector.as_ref().map(|_| "--selector");
+        self.all_namespaces
+            .then_some("--all-namespaces")
+            .or(selector)
+    }
 }
 
 /// Reads, judges, prints.
@@ -230,17 +235,19 @@ impl CheckArgs {
         }
     }
 
-    /// Refuses a flag that says which cluster is asked where none is.
+    /// Refuses a flag that says which objects of which cluster are meant where none are asked for.
     fn refuse_cluster(&self, context: &Context) -> Result<(), CommandError> {
-        match context.cluster.given() {
-            Some(flag) if !self.facts.are_live() => Err(CommandError::new(format!(
+        let scope = self.live.scope();
+        let cluster = context.cluster.given();
+        match scope.or(cluster.filter(|_| !self.facts.are_live())) {
+            Some(flag) => Err(CommandError::new(format!(
                 "{flag}: no cluster is asked where files are judged"
             ))
             .hinted(
                 "`kubectl gitops audit` judges what is in the cluster, --facts live judges files by what the cluster \
                  knows",
             )),
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 

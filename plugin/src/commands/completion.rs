@@ -17,9 +17,9 @@ use crate::streams::Streams;
 /// Print a completion script for a shell
 ///
 /// kubectl completes its plugins' words by itself: it calls an executable named
-/// `kubectl_complete-gitops`. This binary is that executable too, when it is called so. It completes
-/// contexts, clusters and users of the kubeconfig as well, and namespaces and objects of the cluster, for
-/// which it waits two seconds at most.
+/// `kubectl_complete-gitops`. This binary is that executable too, when it is called so. It
+/// completes contexts, clusters and users of the kubeconfig as well, and namespaces and objects of
+/// the cluster, for which it waits two seconds at most.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:

@@ -1,4 +1,5 @@
-//! What `check` and `audit` have in common: how findings are printed, and what they mean for the exit status.
+//! What `check` and `audit` have in common: how findings are printed, and what they mean for the
+//! exit status.
 
 use crate::args::FindingsArgs;
 use crate::check::{Checked, Counts, Unread};

@@ -26,23 +26,23 @@ use crate::text::counted;
 
 /// Show which Applications a change would create, change and delete
 ///
-/// FILE holds ApplicationSets and cluster Secrets as they would be. These are compared with what the
-/// cluster has now, or with files if --against names some. One that is not there yet is new; of one
-/// that is, FILE has all of it: a label that is missing in FILE is taken away. Projects, settings and
-/// the GitOpsPolicy in FILE count as applied before. Nothing is written to the cluster. What names no
-/// namespace in FILE counts as being where `kubectl apply` would put it.
+/// FILE holds ApplicationSets and cluster Secrets as they would be. These are compared with what
+/// the cluster has now, or with files if --against names some. One that is not there yet is new; of
+/// one that is, FILE has all of it: a label that is missing in FILE is taken away. Projects,
+/// settings and the GitOpsPolicy in FILE count as applied before. Nothing is written to the
+/// cluster. What names no namespace in FILE counts as being where `kubectl apply` would put it.
 ///
 /// For each Application that comes, changes or goes: the cluster, the project and the environments
-/// that it belongs to, and the verdict of the rules, which the admission webhook would give. It needs
-/// to list AppProjects, ApplicationSets, and Secrets in Argo CD's namespace.
+/// that it belongs to, and the verdict of the rules, which the admission webhook would give. It
+/// needs to list AppProjects, ApplicationSets, and Secrets in Argo CD's namespace.
 ///
-/// With --against it is judged by what these files say alone. `--against PATH --facts live` compares with
-/// the ApplicationSets in PATH and judges by the projects, clusters, settings and policy of the cluster; what
-/// may not be listed there is told, and may exist.
+/// With --against it is judged by what these files say alone. `--against PATH --facts live`
+/// compares with the ApplicationSets in PATH and judges by the projects, clusters, settings and
+/// policy of the cluster; what may not be listed there is told, and may exist.
 ///
-/// Git generators read the Git work tree that FILE is in, as for `check`. What cannot be worked out,
-/// such as pull requests, is listed below the table, and so are ApplicationSets on which Argo CD
-/// fails. Whether an Application was changed by hand since it was generated plays no part.
+/// Git generators read the Git work tree that FILE is in, as for `check`. What cannot be worked
+/// out, such as pull requests, is listed below the table, and so are ApplicationSets on which Argo
+/// CD fails. Whether an Application was changed by hand since it was generated plays no part.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -81,7 +81,8 @@ pub(crate) struct PreviewArgs {
 
     /// File or folder that stands for the cluster
     ///
-    /// What is in it is there, and nothing else is known. It can be given several times. Without --delete, FILE itself is left out of it.
+    /// What is in it is there, and nothing else is known. It can be given several times. Without
+    /// --delete, FILE itself is left out of it.
     #[arg(
         long,
         value_name = "PATH",

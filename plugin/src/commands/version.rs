@@ -10,9 +10,9 @@ use crate::versions::Versions;
 
 /// Print the version of this program, of the webhook and of Argo CD
 ///
-/// The versions of the webhook and of Argo CD are those of the images that their Deployments name. It
-/// needs to list Deployments in the namespaces of both; Argo CD's is that of --argocd-namespace or -n,
-/// whatever the context is for. What cannot be read is told, and is no failure.
+/// The versions of the webhook and of Argo CD are those of the images that their Deployments name.
+/// It needs to list Deployments in the namespaces of both; Argo CD's is that of --argocd-namespace
+/// or -n, whatever the context is for. What cannot be read is told, and is not a failure.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &VersionArgs, context: &Context) -> Result<ExitStatus, C
     Ok(ExitStatus::Clean)
 }
 
-/// That there is no cluster is no failure.
+/// That there is no cluster is not a failure.
 async fn ask(context: &Context) -> Versions {
     match context.connect().await {
         Ok(server) => Versions::of_cluster(&server, context.namespaces.of_deployments()).await,

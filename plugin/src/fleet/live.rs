@@ -45,7 +45,8 @@ struct Reading {
 impl Facts {
     /// Reads what there is: AppProjects, and the rest at once if these can be read.
     ///
-    /// The second value is what is not known because the user may not read it, as one sentence each.
+    /// The second value is what is not known because the user may not read it, as one sentence
+    /// each.
     ///
     /// # Errors
     /// Something cannot be read without which no preview would mean anything.
@@ -60,8 +61,8 @@ impl Facts {
         Facts::read(server, namespace, reading).await
     }
 
-    /// The same, but that only ApplicationSets must be readable: what depends on anything else that the user may not
-    /// read is undecided.
+    /// The same, but that only ApplicationSets must be readable: what depends on anything else that
+    /// the user may not read is undecided.
     ///
     /// # Errors
     /// ApplicationSets cannot be read, or something cannot be read for another reason than that it is forbidden.
@@ -153,7 +154,8 @@ impl Facts {
         Ok((facts, lacking.into_iter().flatten().collect()))
     }
 
-    /// Reads the policy and nothing else. What it means that it may not be read is for the caller to say.
+    /// Reads the policy and nothing else. What it means that it may not be read is for the caller
+    /// to say.
     ///
     /// # Errors
     /// It cannot be read for another reason than that it is forbidden.
@@ -169,8 +171,8 @@ impl Facts {
         Ok((facts, policy.lacks.into_iter().collect()))
     }
 
-    /// What is not known as the user may not read it, and which objects are left out as they cannot be read: one
-    /// sentence each.
+    /// What is not known as the user may not read it, and which objects are left out as they cannot
+    /// be read: one sentence each.
     pub(crate) fn what_lacks(&mut self, mut lacking: Vec<String>) -> Vec<String> {
         let problems = self.take_problems();
         lacking.extend(

@@ -7,7 +7,8 @@ use crate::text::{counted, listed};
 /// The most names that are listed of one kind.
 const NAMED: usize = 8;
 
-/// `production: 2 of 12 clusters (prod-eu, prod-us); unknown to the policy: prd-1`; nothing where no cluster is known.
+/// `production: 2 of 12 clusters (prod-eu, prod-us); unknown to the policy: prd-1`; nothing where
+/// no cluster is known.
 pub(crate) fn production(clusters: &ClustersByEnvironment) -> Option<String> {
     if clusters.count == 0 {
         return None;

@@ -370,8 +370,8 @@ impl ApiServer {
         }
     }
 
-    /// Changes an object by a JSON Merge Patch, or asks only whether that would be admitted, and returns what is
-    /// made of the JSON of its metadata afterwards.
+    /// Changes an object by a JSON Merge Patch, or asks only whether that would be admitted, and
+    /// returns what is made of the JSON of its metadata afterwards.
     ///
     /// # Errors
     /// It is not changed.
@@ -438,8 +438,8 @@ impl ApiServer {
         }
     }
 
-    /// Sends a request and tells of the warnings that come with its answer, which `Client::request_text`
-    /// drops.
+    /// Sends a request and tells of the warnings that come with its answer, which
+    /// `Client::request_text` drops.
     async fn exchange(
         &self,
         request: http::Request<Vec<u8>>,

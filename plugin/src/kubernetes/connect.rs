@@ -21,7 +21,7 @@ use crate::streams::Streams;
 /// Why there is no connection. What a kubeconfig or a credential plugin holds is in none of them.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
-    #[error("there is no kubeconfig, and this is no Pod")]
+    #[error("there is no kubeconfig, and this is not a Pod")]
     NoKubeconfig,
     #[error("cannot read {}", .path.display())]
     Read {
@@ -29,7 +29,7 @@ pub(crate) enum ConnectError {
         #[source]
         source: std::io::Error,
     },
-    #[error("{} is no kubeconfig{place}", .path.display())]
+    #[error("{} is not a kubeconfig{place}", .path.display())]
     Form { path: PathBuf, place: String },
     #[error("the kubeconfigs cannot be merged: their kinds or versions differ")]
     Merge,
@@ -94,7 +94,8 @@ enum Origin {
 }
 
 impl ClusterArgs {
-    /// Connects. A credential plugin runs now. What the API server warns of is told on the streams, if there are any.
+    /// Connects. A credential plugin runs now. What the API server warns of is told on the streams,
+    /// if there are any.
     ///
     /// # Errors
     /// There is no usable kubeconfig, or its credentials cannot be had.
@@ -130,7 +131,8 @@ impl ClusterArgs {
         Ok(ApiServer::new(client, address, timeout, namespace, streams))
     }
 
-    /// The namespace that the context is for, where it names one, or that of the Pod. No cluster is asked.
+    /// The namespace that the context is for, where it names one, or that of the Pod. No cluster is
+    /// asked.
     ///
     /// # Errors
     /// There is no usable kubeconfig.
@@ -211,7 +213,8 @@ impl ClusterArgs {
             })
     }
 
-    /// What flags say of credentials counts in place of the kubeconfig's. A token in place of all of them, as for kubectl.
+    /// What flags say of credentials counts in place of the kubeconfig's. A token in place of all
+    /// of them, as for kubectl.
     fn log_in_by_flags(&self, user: &mut AuthInfo) {
         let path = |path: &PathBuf| Some(path.to_string_lossy().into_owned());
         if let Some(token) = &self.token {
@@ -297,7 +300,7 @@ fn namespace_of_pod(variable: Option<String>, file: Option<String>) -> Option<St
     named.find(|namespace| !namespace.is_empty())
 }
 
-/// The client takes any text for a token, and panics when it sends one that is no header.
+/// The client takes any text for a token, and panics when it sends one that is not a header.
 fn check_token(user: &AuthInfo) -> Result<(), ConnectError> {
     let token = user.token.as_ref().map(ExposeSecret::expose_secret);
     match token.map(HeaderValue::from_str) {

@@ -20,7 +20,7 @@ const KINDS: [Kind; 4] = [
 pub(crate) struct Selection<'s> {
     /// None for all.
     pub(crate) namespace: Option<&'s str>,
-    /// The namespace that Argo CD runs in. Secrets elsewhere are no clusters to it.
+    /// The namespace that Argo CD runs in. Secrets elsewhere are not clusters to it.
     pub(crate) argocd_namespace: &'s str,
     /// A label selector.
     pub(crate) selector: Option<&'s str>,
@@ -53,7 +53,8 @@ pub(crate) struct LeftOut {
 }
 
 impl Selection<'_> {
-    /// What is made of the JSON of each object, kind by kind. A kind that may not be listed is left out and told.
+    /// What is made of the JSON of each object, kind by kind. A kind that may not be listed is left
+    /// out and told.
     ///
     /// # Errors
     /// A kind cannot be listed for another reason than that it is forbidden.

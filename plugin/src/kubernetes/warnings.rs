@@ -12,7 +12,8 @@ pub(super) fn in_headers(headers: &HeaderMap) -> impl Iterator<Item = String> {
     values.flat_map(|value| texts(&String::from_utf8_lossy(value.as_bytes())))
 }
 
-/// The texts of a value: `299 - "text"`, or several of these with commas between them (RFC 7234, 5.5).
+/// The texts of a value: `299 - "text"`, or several of these with commas between them (RFC 7234,
+/// 5.5).
 fn texts(value: &str) -> Vec<String> {
     let mut texts = Vec::new();
     let mut rest = value;

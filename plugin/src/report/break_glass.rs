@@ -7,20 +7,20 @@ use policy::{Finding, RuleId, break_glass};
 use serde::Serialize;
 
 use super::{API_VERSION, Cell, Detail, Object, Page, Report, Tone, non_empty};
-use crate::break_glass::{Allowed, Answer, Judgement, Override, Standing, State};
+use crate::break_glass::{Allowed, Answer, Judgement, Override, OverrideStatus, State};
 use crate::kubernetes::User;
 use crate::text::printable;
 
 /// An override that was written.
 pub(crate) struct Written<'s> {
-    pub(crate) standing: &'s Standing,
+    pub(crate) status: &'s OverrideStatus,
     /// What stands behind the name of an object that was written, as kubectl has it.
     pub(crate) suffix: &'static str,
 }
 
 /// What is left of an override that was ended.
 pub(crate) struct Revoked<'s> {
-    pub(crate) standing: &'s Standing,
+    pub(crate) status: &'s OverrideStatus,
     /// What it was before.
     pub(crate) was: State,
     /// As of [`Written`].
@@ -29,7 +29,7 @@ pub(crate) struct Revoked<'s> {
 
 /// The overrides that there are.
 pub(crate) struct Overrides<'s> {
-    pub(crate) all: &'s [Standing],
+    pub(crate) all: &'s [OverrideStatus],
     pub(crate) now: Timestamp,
 }
 
@@ -42,14 +42,14 @@ pub(crate) struct Review<'a> {
 
 impl Report for Written<'_> {
     fn document(&self) -> impl Serialize {
-        Document::new(self.standing)
+        Document::new(self.status)
     }
 
     fn page(&self, _: Detail) -> Page {
-        Page::of_text(match &self.standing.written {
+        Page::of_text(match &self.status.written {
             Override::Valid(written) => format!(
                 "{} overrules {}{}\n",
-                name_of(self.standing),
+                name_of(self.status),
                 sentence(written),
                 self.suffix
             ),
@@ -58,23 +58,23 @@ impl Report for Written<'_> {
     }
 
     fn names(&self) -> Vec<String> {
-        vec![name_of(self.standing)]
+        vec![name_of(self.status)]
     }
 }
 
 impl Report for Revoked<'_> {
     fn document(&self) -> impl Serialize {
-        Document::new(self.standing)
+        Document::new(self.status)
     }
 
     fn page(&self, _: Detail) -> Page {
         let Revoked {
-            standing,
+            status,
             was,
             suffix,
         } = self;
-        let name = name_of(standing);
-        let mut text = match (&standing.written, was) {
+        let name = name_of(status);
+        let mut text = match (&status.written, was) {
             (Override::None, State::None) => format!("{name} has no override\n"),
             (Override::None, _) => format!("{name} override removed{suffix}\n"),
             (Override::Valid(left), State::Expired) => {
@@ -88,13 +88,13 @@ impl Report for Revoked<'_> {
                 printable(&error.to_string())
             ),
         };
-        section(&mut text, "In violation:", &standing.violations);
-        section(&mut text, "Not known here:", &standing.undecided);
+        section(&mut text, "In violation:", &status.violations);
+        section(&mut text, "Not known here:", &status.undecided);
         Page::of_text(text)
     }
 
     fn names(&self) -> Vec<String> {
-        vec![name_of(self.standing)]
+        vec![name_of(self.status)]
     }
 }
 
@@ -108,12 +108,12 @@ impl Report for Overrides<'_> {
             Detail::Table => &[],
             Detail::Wide => &["WRITTEN-BY", "WRITTEN-AT"],
         };
-        let rows = self.all.iter().map(|standing| {
-            let mut cells = cells(standing, self.now);
+        let rows = self.all.iter().map(|status| {
+            let mut cells = cells(status, self.now);
             if detail == Detail::Wide {
-                cells.extend(writer(standing));
+                cells.extend(writer(status));
             }
-            cells.push(reason(standing));
+            cells.push(reason(status));
             cells
         });
         Page::of_table([&HEADER, more, &["REASON"]].concat(), rows)
@@ -144,10 +144,6 @@ impl Report for Review<'_> {
             ]
         });
         Page::of_table(["VERB", "RESOURCE", "ALLOWED", "BY"], rows)
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.answers.iter().map(resource_of).collect()
     }
 }
 
@@ -215,8 +211,8 @@ fn section(text: &mut String, title: &str, findings: &[Finding]) {
 }
 
 /// The name of the object, as kubectl writes it when it has changed one.
-fn name_of(standing: &Standing) -> String {
-    printable(&standing.object.qualified())
+fn name_of(status: &OverrideStatus) -> String {
+    printable(&status.object.qualified())
 }
 
 /// What both tables show before the reason.
@@ -230,41 +226,37 @@ const HEADER: [&str; 7] = [
     "GRANTED-BY",
 ];
 
-fn cells(standing: &Standing, now: Timestamp) -> Vec<Cell> {
-    let (rules, until) = match &standing.written {
+fn cells(status: &OverrideStatus, now: Timestamp) -> Vec<Cell> {
+    let (rules, until) = match &status.written {
         Override::Valid(written) => (
             names(&written.rules).join(","),
             format!("{} ({})", written.expires, away(written.expires, now)),
         ),
         Override::Invalid(_) | Override::None => (Cell::NONE.to_owned(), Cell::NONE.to_owned()),
     };
-    let state = standing.state;
-    let namespace = standing.object.namespace.as_deref();
+    let state = status.state;
+    let namespace = status.object.namespace.as_deref();
     vec![
         namespace.unwrap_or(Cell::NONE).into(),
-        standing.object.short().into(),
+        status.object.short().into(),
         Cell::new(state.as_str(), tone_of_state(state)),
         rules.into(),
         until.into(),
-        violated(standing),
-        standing
-            .granted_by
-            .as_deref()
-            .unwrap_or(Cell::UNKNOWN)
-            .into(),
+        violated(status),
+        status.granted_by.as_deref().unwrap_or(Cell::UNKNOWN).into(),
     ]
 }
 
-fn reason(standing: &Standing) -> Cell {
-    match &standing.written {
+fn reason(status: &OverrideStatus) -> Cell {
+    match &status.written {
         Override::Valid(written) => written.reason.as_str().into(),
         Override::Invalid(error) => error.to_string().into(),
         Override::None => Cell::NONE.into(),
     }
 }
 
-fn writer(standing: &Standing) -> [Cell; 2] {
-    let writer = standing.writer.as_ref();
+fn writer(status: &OverrideStatus) -> [Cell; 2] {
+    let writer = status.writer.as_ref();
     let manager = writer.map_or(Cell::NONE, |writer| &writer.manager);
     let time = writer.and_then(|writer| writer.time);
     let time = time.map_or_else(|| Cell::NONE.to_owned(), |time| time.to_string());
@@ -272,14 +264,14 @@ fn writer(standing: &Standing) -> [Cell; 2] {
 }
 
 /// The rules that the object violates, of those that are named.
-fn violated(standing: &Standing) -> Cell {
+fn violated(status: &OverrideStatus) -> Cell {
     let of = |findings: &[Finding]| {
         let mut rules: Vec<RuleId> = findings.iter().map(|finding| finding.rule).collect();
         rules.dedup();
         names(&rules).join(",")
     };
-    let is_overruled = standing.state == State::Active;
-    match (&*standing.violations, &*standing.undecided) {
+    let is_overruled = status.state == State::Active;
+    match (&*status.violations, &*status.undecided) {
         ([], []) => Cell::from(Cell::NONE),
         ([], undecided) => Cell::from(format!("{}: {}", Cell::UNKNOWN, of(undecided))),
         (violations, _) => {
@@ -343,7 +335,7 @@ struct Document<'s> {
     api_version: &'static str,
     kind: &'static str,
     #[serde(flatten)]
-    standing: Item<'s>,
+    status: Item<'s>,
 }
 
 /// Overrides, by kind.
@@ -385,7 +377,8 @@ struct Item<'s> {
     undecided: Vec<Violation<'s>>,
     /// Who granted it, as the webhook's Event has it; null where there is none any more.
     granted_by: Option<&'s str>,
-    /// The program that wrote it last, by the name that it gave itself; null where nothing is written.
+    /// The program that wrote it last, by the name that it gave itself; null where nothing is
+    /// written.
     manager: Option<&'s str>,
     written: Option<Timestamp>,
 }
@@ -413,17 +406,17 @@ struct ReviewedPermission<'a> {
 }
 
 impl<'s> Document<'s> {
-    fn new(standing: &'s Standing) -> Self {
+    fn new(status: &'s OverrideStatus) -> Self {
         Document {
             api_version: API_VERSION,
             kind: "BreakGlass",
-            standing: Item::new(standing),
+            status: Item::new(status),
         }
     }
 }
 
 impl<'s> ListDocument<'s> {
-    fn new(overrides: &'s [Standing]) -> Self {
+    fn new(overrides: &'s [OverrideStatus]) -> Self {
         ListDocument {
             api_version: API_VERSION,
             kind: "BreakGlassList",
@@ -465,24 +458,24 @@ fn all_allowed(answers: &[Answer]) -> Option<bool> {
 }
 
 impl<'s> Item<'s> {
-    fn new(standing: &'s Standing) -> Self {
-        let (valid, problem) = match &standing.written {
+    fn new(status: &'s OverrideStatus) -> Self {
+        let (valid, problem) = match &status.written {
             Override::Valid(written) => (Some(written), None),
             Override::Invalid(error) => (None, Some(error.to_string())),
             Override::None => (None, None),
         };
-        let rules = standing.written.rules().iter();
-        let writer = standing.writer.as_ref();
+        let rules = status.written.rules().iter();
+        let writer = status.writer.as_ref();
         Item {
-            object: Object::new(&standing.object),
-            state: standing.state.as_str(),
+            object: Object::new(&status.object),
+            state: status.state.as_str(),
             rules: rules.map(|rule| rule.as_str()).collect(),
             reason: valid.map(|written| &*written.reason),
             expires: valid.map(|written| written.expires),
             problem,
-            violations: standing.violations.iter().map(Violation::new).collect(),
-            undecided: standing.undecided.iter().map(Violation::new).collect(),
-            granted_by: standing.granted_by.as_deref(),
+            violations: status.violations.iter().map(Violation::new).collect(),
+            undecided: status.undecided.iter().map(Violation::new).collect(),
+            granted_by: status.granted_by.as_deref(),
             manager: writer.map(|writer| &*writer.manager),
             written: writer.and_then(|writer| writer.time),
         }

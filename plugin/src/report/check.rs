@@ -30,8 +30,8 @@ impl Report for CheckReport<'_> {
         Document::new(self.checked)
     }
 
-    /// A row for each finding that is shown, those that weigh most first, and a line for each kind of fact that the
-    /// others wait for.
+    /// A row for each finding that is shown, those that weigh most first, and a line for each kind
+    /// of fact that the others wait for.
     fn page(&self, detail: Detail) -> Page {
         let mut shown: Vec<&Located> = self.shown().collect();
         shown.sort_by_key(|located| located.finding.level);
@@ -113,7 +113,8 @@ impl CheckReport<'_> {
 
 const HEADER: [&str; 4] = ["LEVEL", "RULE", "OBJECT", "LOCATION"];
 
-/// What is wrong and how to put it right stands below: file names and messages are too long to share a line.
+/// What is wrong and how to put it right stands below: file names and messages are too long to
+/// share a line.
 fn row(located: &Located) -> Row {
     let finding = &located.finding;
     let mut paragraphs = vec![match located.field.as_str() {
@@ -168,7 +169,8 @@ struct Document<'r> {
     findings: Vec<Finding<'r>>,
     /// Files that were not judged, but for those without an object of Argo CD.
     skipped: Vec<Skipped<'r>>,
-    /// Kinds that look misspelt, and what is declared or generated more than once, in one sentence each.
+    /// Kinds that look misspelt, and what is declared or generated more than once, in one sentence
+    /// each.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     warnings: &'r [String],
     /// What could not be read.
@@ -183,7 +185,8 @@ struct Document<'r> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Missing<'r> {
-    /// `project`, `cluster`, `cluster-secret`, `other-clusters`, `generated`, `parameters` or `rendering`.
+    /// `project`, `cluster`, `cluster-secret`, `other-clusters`, `generated`, `parameters` or
+    /// `rendering`.
     kind: &'static str,
     /// Empty where there is only one of the kind.
     names: Vec<&'r str>,
@@ -213,7 +216,8 @@ struct Fact<'r> {
 #[serde(rename_all = "camelCase")]
 struct Skipped<'r> {
     file: &'r str,
-    /// `unparsable`, `not-text`, `marked`, `patch`, `template`, `template-with-objects` or `values-with-objects`.
+    /// `unparsable`, `not-text`, `marked`, `patch`, `template`, `template-with-objects` or
+    /// `values-with-objects`.
     reason: &'static str,
     /// What renders the objects that it may hold; null if it holds none.
     command: Option<String>,
@@ -224,8 +228,8 @@ struct Skipped<'r> {
 struct Finding<'r> {
     rule: &'static str,
     level: &'static str,
-    /// What lets a denial pass with a warning: `exemption`, `ratchet`, `break-glass` or `dry-run`; null if nothing
-    /// does.
+    /// What lets a denial pass with a warning: `exemption`, `ratchet`, `break-glass` or `dry-run`;
+    /// null if nothing does.
     waived_by: Option<&'static str>,
     object: Object<'r>,
     /// A JSON Pointer into the object; null if it is about the whole object.

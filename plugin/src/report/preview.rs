@@ -21,7 +21,8 @@ impl Report for PreviewReport<'_> {
         Document::new(self.preview, self.unread)
     }
 
-    /// A row for each Application that comes, changes or goes, and below the table what it does not have.
+    /// A row for each Application that comes, changes or goes, and below the table what it does not
+    /// have.
     fn page(&self, detail: Detail) -> Page {
         let affected = self.preview.affected.iter();
         let page = match detail {
@@ -58,7 +59,7 @@ fn cells(affected: &Affected) -> Vec<Cell> {
     let environments: Vec<&str> = affected
         .environments
         .iter()
-        .map(|belongs| belongs.environment.as_str())
+        .map(|membership| membership.environment.as_str())
         .collect();
     vec![
         Cell::or_none(&affected.name),
@@ -325,9 +326,9 @@ impl<'p> GeneratedApplication<'p> {
             environments: affected
                 .environments
                 .iter()
-                .map(|belongs| Environment {
-                    name: &belongs.environment,
-                    production: belongs.production,
+                .map(|membership| Environment {
+                    name: &membership.environment,
+                    production: membership.production,
                 })
                 .collect(),
             verdict: Verdict::of(affected).as_str(),

@@ -26,10 +26,6 @@ impl Report for RuleList {
             .map(|rule| vec![Cell::from(rule.id.as_str()), Cell::from(rule.summary)]);
         Page::of_table(["RULE", "SUMMARY"], rows)
     }
-
-    fn names(&self) -> Vec<String> {
-        registry::all().map(|rule| rule.id.to_string()).collect()
-    }
 }
 
 impl Report for RulePage {
@@ -44,10 +40,6 @@ impl Report for RulePage {
 
     fn page(&self, _: Detail) -> Page {
         Page::of_text(self.0.page())
-    }
-
-    fn names(&self) -> Vec<String> {
-        vec![self.0.id.to_string()]
     }
 }
 

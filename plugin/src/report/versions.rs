@@ -41,10 +41,6 @@ impl Report for VersionReport<'_> {
         ];
         Page::of_table(["PROGRAM", "VERSION", "SOURCE"], rows)
     }
-
-    fn names(&self) -> Vec<String> {
-        vec![CLIENT.to_owned()]
-    }
 }
 
 const CLIENT: &str = "kubectl-gitops";
@@ -74,7 +70,7 @@ struct Document<'v> {
 #[derive(Serialize)]
 struct Client {
     version: &'static str,
-    /// Of the source that it was built from; `unknown` where that was no checkout.
+    /// Of the source that it was built from; `unknown` where that was not a checkout.
     commit: &'static str,
 }
 

@@ -19,7 +19,8 @@ pub(crate) struct SourceFile {
     pub(crate) name: Arc<str>,
     pub(crate) location: Location,
     pub(crate) role: Role,
-    /// The folders of the kustomizations, or of the chart, by which it is applied; none where it is applied as it is.
+    /// The folders of the kustomizations, or of the chart, by which it is applied; none where it is
+    /// applied as it is.
     pub(crate) applied_by: BTreeSet<PathBuf>,
 }
 
@@ -61,8 +62,8 @@ pub(crate) enum Location {
 }
 
 /// The files that are meant by paths: a file itself, whatever its name; in a folder, all below it
-/// that end in `.yaml`, `.yml` or `.json`, without what is hidden, what Git ignores and what is excluded. Each is
-/// there once, and they are in order.
+/// that end in `.yaml`, `.yml` or `.json`, without what is hidden, what Git ignores and what is
+/// excluded. Each is there once, and they are in order.
 pub(crate) fn find(
     paths: &[impl AsRef<Path>],
     exclusions: &Arc<Exclusions>,

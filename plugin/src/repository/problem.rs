@@ -19,7 +19,7 @@ pub(crate) enum Problem {
     /// A folder cannot be walked, for a reason that is not the system's.
     #[error("{0}")]
     Walk(ignore::Error),
-    /// A file holds bytes that are no text.
+    /// A file holds bytes that are not text.
     #[error("{file}: it is not UTF-8")]
     NotText { file: String },
     /// A file is neither YAML nor JSON.

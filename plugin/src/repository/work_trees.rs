@@ -1,7 +1,7 @@
 //! Git repositories whose content is at hand: the work trees that the files are in.
 //!
-//! Which repositories a work tree is of is asked only when somebody wants to know, so that most runs
-//! never call Git.
+//! Which repositories a work tree is of is asked only when somebody wants to know, so that most
+//! runs never call Git.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -127,8 +127,8 @@ impl WorkTree {
                 .is_ok_and(|remotes| remotes.iter().any(is_same))
     }
 
-    /// Whether a revision is what the work tree would be once it is merged: whatever is newest, or a
-    /// branch. A tag or a commit is not.
+    /// Whether a revision is what the work tree would be once it is merged: whatever is newest, or
+    /// a branch. A tag or a commit is not.
     fn may_be_at(&self, revision: &str) -> bool {
         match Revision::of(revision, RepositoryKind::Git) {
             Revision::Newest | Revision::Branch => true,
@@ -239,8 +239,8 @@ fn top_of(path: &Path) -> Option<PathBuf> {
     top.map(Path::to_owned)
 }
 
-/// Where a repository keeps its configuration and tags. In a linked work tree `.git` is a file that leads
-/// there.
+/// Where a repository keeps its configuration and tags. In a linked work tree `.git` is a file that
+/// leads there.
 fn git_folder(top: &Path) -> Option<PathBuf> {
     let git = top.join(".git");
     if git.is_dir() {
@@ -254,8 +254,8 @@ fn git_folder(top: &Path) -> Option<PathBuf> {
     }
 }
 
-/// What a work tree says it is of. Its configuration is named to Git, which otherwise reads none of a folder
-/// that belongs to somebody else, as in a container.
+/// What a work tree says it is of. Its configuration is named to Git, which otherwise reads none of
+/// a folder that belongs to somebody else, as in a container.
 fn remotes_of(top: &Path) -> Result<Vec<RepositoryUrl>, RemotesError> {
     let Some(folder) = git_folder(top) else {
         return Ok(Vec::new());

@@ -12,7 +12,7 @@ use super::{DryRun, Known, OBJECT_FORMATS, generator_of, known};
 use crate::args::{Format, OUTPUT, Target, formats, rule_parser};
 use crate::break_glass::attempt::covers_syncs;
 use crate::break_glass::live::find;
-use crate::break_glass::{Attempt, Override, Standing};
+use crate::break_glass::{Attempt, Override, OverrideStatus};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
@@ -22,14 +22,14 @@ use crate::repository::manifest::ObjectReference;
 
 /// Overrule rules on an object for a while
 ///
-/// Shows what would be let through and why it is refused now, then writes the three annotations of an
-/// override in one request. An Application that an ApplicationSet generates has none of its own: the
-/// override goes on the ApplicationSet.
+/// Shows what would be let through and why it is refused now, then writes the three annotations of
+/// an override in one request. An Application that an ApplicationSet generates has none of its own:
+/// the override goes on the ApplicationSet.
 ///
 /// Where one stands already and would not go on by the new one, it is asked whether that is to be
-/// replaced, which ends it: --replace says so beforehand. --extend adds the rules to it instead, until
-/// its end. That takes the right to overrule the added rules alone, so that two people who may overrule
-/// one rule each can do so on one object.
+/// replaced, which ends it: --replace says so beforehand. --extend adds the rules to it instead,
+/// until its end. That takes the right to overrule the added rules alone, so that two people who
+/// may overrule one rule each can do so on one object.
 ///
 /// Argo CD does not try a revision again that it failed to sync, so what the webhook refused before
 /// stays undone until somebody syncs: --sync does, with the Application's own options.
@@ -144,12 +144,12 @@ enum GrantError {
         "{object}: metadata.deletionTimestamp: it is being deleted, and an override on it counts for nothing"
     )]
     BeingDeleted { object: String },
-    #[error("{object} has an override already: {standing}")]
-    Standing { object: String, standing: String },
+    #[error("{object} has an override already: {existing}")]
+    Existing { object: String, existing: String },
     #[error("--extend: {object} has no override that could be extended")]
     NothingToExtend { object: String },
     /// What the flags cannot amount to.
-    #[error("it would be no override: {0}")]
+    #[error("it would not be an override: {0}")]
     Other(InvalidOverride),
 }
 
@@ -186,11 +186,11 @@ async fn grant(
         let object = live.reference.short();
         return Err(CommandError::new(GrantError::BeingDeleted { object }));
     }
-    let standing = live.written.standing(now).cloned();
-    let written = match (asked, &standing) {
+    let existing = live.written.in_force(now).cloned();
+    let written = match (asked, &existing) {
         (Some(asked), _) => asked,
-        (None, Some(standing)) => {
-            let extended = args.extended(standing, reason);
+        (None, Some(existing)) => {
+            let extended = args.extended(existing, reason);
             extended.map_err(CommandError::new)?
         }
         (None, None) => {
@@ -204,19 +204,19 @@ async fn grant(
         let text = let_through(&judgement, &written.rules);
         context.streams.print(&text)?;
     }
-    if let Some(standing) = &standing
+    if let Some(existing) = &existing
         && !args.extend
     {
-        args.replace_or_ask(&live.reference, standing, &written, context)?;
+        args.replace_or_ask(&live.reference, existing, &written, context)?;
     }
 
     live.writer = args
         .dry_run
         .write(&server, &live, &annotations(&written))
         .await?;
-    let standing = Standing::of(&live, Override::Valid(written), judgement, now);
+    let status = OverrideStatus::of(&live, Override::Valid(written), judgement, now);
     let report = Written {
-        standing: &standing,
+        status: &status,
         suffix: args.dry_run.suffix(),
     };
     context.print(&report, args.output.unwrap_or(Format::Table))?;
@@ -250,8 +250,8 @@ impl GrantArgs {
         }
     }
 
-    /// The override that is asked for, if the policy allows it. Where the user may not read that, the webhook
-    /// will say.
+    /// The override that is asked for, if the policy allows it. Where the user may not read that,
+    /// the webhook will say.
     fn written(
         &self,
         reason: &str,
@@ -283,14 +283,14 @@ impl GrantArgs {
     /// What stands with the rules that are asked for as well.
     fn extended(
         &self,
-        standing: &break_glass::Override,
+        existing: &break_glass::Override,
         reason: &str,
     ) -> Result<break_glass::Override, GrantError> {
-        let mut written = standing.clone();
-        let more = self.rules.iter().filter(|rule| !standing.names(**rule));
+        let mut written = existing.clone();
+        let more = self.rules.iter().filter(|rule| !existing.names(**rule));
         written.rules.extend(more);
-        if written.rules.len() > standing.rules.len() && reason != standing.reason {
-            written.reason = format!("{}{REASON_SEPARATOR}{reason}", standing.reason);
+        if written.rules.len() > existing.rules.len() && reason != existing.reason {
+            written.reason = format!("{}{REASON_SEPARATOR}{reason}", existing.reason);
         }
         match written.reason.chars().count() {
             ..=REASON_LIMIT => Ok(written),
@@ -298,18 +298,19 @@ impl GrantArgs {
         }
     }
 
-    /// Tells that an override is replaced, which ends it; if that was not said beforehand, whoever runs this is asked.
+    /// Tells that an override is replaced, which ends it; if that was not said beforehand, whoever
+    /// runs this is asked.
     fn replace_or_ask(
         &self,
         object: &ObjectReference,
-        standing: &break_glass::Override,
+        existing: &break_glass::Override,
         written: &break_glass::Override,
         context: &Context,
     ) -> Result<(), CommandError> {
-        let sentence = sentence(standing);
-        let ends_nothing = standing.rules.iter().all(|rule| written.names(*rule))
-            && standing.reason == written.reason
-            && standing.expires <= written.expires;
+        let sentence = sentence(existing);
+        let ends_nothing = existing.rules.iter().all(|rule| written.names(*rule))
+            && existing.reason == written.reason
+            && existing.expires <= written.expires;
         if self.replace || ends_nothing || self.dry_run != DryRun::None {
             context
                 .streams
@@ -323,9 +324,9 @@ impl GrantArgs {
         if context.streams.ask(&question) {
             return Ok(());
         }
-        let error = GrantError::Standing {
+        let error = GrantError::Existing {
             object,
-            standing: sentence,
+            existing: sentence,
         };
         Err(CommandError::new(error).hinted(
             "--extend adds the rules to it and leaves the rest as it is; --replace ends it in favour of this one",

@@ -5,7 +5,7 @@ use policy::Inventory;
 
 use super::known;
 use crate::args::{Format, OUTPUT, SCOPE, ScopeArgs, formats};
-use crate::break_glass::{Grants, Judgement, Live, Override, Standing, State};
+use crate::break_glass::{Grants, Judgement, Live, Override, OverrideStatus, State};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
@@ -15,15 +15,16 @@ use crate::repository::manifest::Kind;
 
 /// List the overrides
 ///
-/// Applications, ApplicationSets, AppProjects and cluster Secrets with an override: which rules, until
-/// when, why, and which of these rules the object violates now, overruled or not. One that expired
-/// lets nothing pass any more; what it let pass stays until somebody changes it.
+/// Applications, ApplicationSets, AppProjects and cluster Secrets with an override: which rules,
+/// until when, why, and which of these rules the object violates now, overruled or not. One that
+/// expired lets nothing pass any more; what it let pass stays until somebody changes it.
 ///
-/// Who granted it is known from the webhook's Events, as long as there are some: one hour, unless the API server keeps them
-/// longer. Whoever may write Events can forge them; the proof is in the audit log.
+/// Who granted it is known from the webhook's Events, as long as there are some: one hour, unless
+/// the API server keeps them longer. Whoever may write Events can forge them; the proof is in the
+/// audit log.
 ///
-/// `-o wide` adds which program wrote the override last, as the API server keeps it in managedFields.
-/// That is a name which the program gives itself, and no person.
+/// `-o wide` adds which program wrote the override last, as the API server keeps it in
+/// managedFields. That is a name which the program gives itself, and no person.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -62,7 +63,7 @@ const FORMATS: &[(Format, &str)] = &[
 
 /// What was found.
 struct Found {
-    overrides: Vec<Standing>,
+    overrides: Vec<OverrideStatus>,
     /// The kinds and the objects that could not be read.
     left_out: Vec<String>,
     /// Where it was looked, for people.
@@ -97,7 +98,7 @@ async fn list(args: &ListArgs, context: &Context) -> Result<Found, CommandError>
     let now = context.now();
     let read = |kind, json: &str| {
         let object = reference_of(&resource_of(kind), json);
-        (object, standing(kind, json, &inventory, now))
+        (object, status(kind, json, &inventory, now))
     };
     let selection = context.selection(&args.scope, &server);
     let Listed { made, left_out } = selection.list(&server, read).await?;
@@ -111,9 +112,9 @@ async fn list(args: &ListArgs, context: &Context) -> Result<Found, CommandError>
         context.streams.error(&format!("left out: {reason}"));
         found.left_out.push(kind.kind);
     }
-    for (object, standing) in made {
-        match standing {
-            Ok(standing) => found.overrides.extend(standing),
+    for (object, status) in made {
+        match status {
+            Ok(status) => found.overrides.extend(status),
             Err(reason) => {
                 let object = object.short();
                 context.streams.error(&format!("{object}: {reason}"));
@@ -121,13 +122,13 @@ async fn list(args: &ListArgs, context: &Context) -> Result<Found, CommandError>
             }
         }
     }
-    let is_asked = |standing: &Standing| !args.expired || standing.state == State::Expired;
+    let is_asked = |status: &OverrideStatus| !args.expired || status.state == State::Expired;
     found.overrides.retain(is_asked);
     if !found.overrides.is_empty() {
         let (grants, unknown) = Grants::of(&server, selection.namespace).await;
         context.warn(unknown);
-        for standing in &mut found.overrides {
-            standing.granted_by = grants.granted_by(standing);
+        for status in &mut found.overrides {
+            status.granted_by = grants.granted_by(status);
         }
     }
     Ok(found)
@@ -152,12 +153,12 @@ impl ListArgs {
 }
 
 /// The override on an object, if there is one, or why the object cannot be judged.
-fn standing(
+fn status(
     kind: Kind,
     json: &str,
     inventory: &Inventory,
     now: Timestamp,
-) -> Result<Option<Standing>, String> {
+) -> Result<Option<OverrideStatus>, String> {
     let live = Live::read(kind, json)?;
     if live.written == Override::None {
         return Ok(None);
@@ -165,5 +166,5 @@ fn standing(
     let judgement = Judgement::of(kind, json, inventory, now)?;
     let judgement = judgement.by(live.written.rules());
     let written = live.written.clone();
-    Ok(Some(Standing::of(&live, written, judgement, now)))
+    Ok(Some(OverrideStatus::of(&live, written, judgement, now)))
 }

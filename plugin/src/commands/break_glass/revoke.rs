@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{DryRun, OBJECT_FORMATS, generator_of, known};
 use crate::args::{Format, OUTPUT, Target, formats};
 use crate::break_glass::live::find;
-use crate::break_glass::{Live, Override, Standing};
+use crate::break_glass::{Live, Override, OverrideStatus};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
@@ -18,11 +18,11 @@ use crate::repository::manifest::Kind;
 
 /// End an override
 ///
-/// Where none of its rules is violated any more, the three annotations are taken off. Where one is, the
-/// webhook would refuse that: the override is cut short to now, which anybody may do who may write the
-/// object, and what is then in violation is shown. Off an ApplicationSet it is taken by whoever may
-/// overrule its rules; by anybody else it is cut short, too. Nothing that runs changes by this, but the next
-/// change to what the rule reads is refused until it is put right.
+/// Where none of its rules is violated any more, the three annotations are taken off. Where one is,
+/// the webhook would refuse that: the override is cut short to now, which anybody may do who may
+/// write the object, and what is then in violation is shown. Off an ApplicationSet it is taken by
+/// whoever may overrule its rules; by anybody else it is cut short, too. Nothing that runs changes
+/// by this, but the next change to what the rule reads is refused until it is put right.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -79,9 +79,9 @@ async fn revoke(args: &RevokeArgs, context: &Context) -> Result<ExitStatus, Comm
         live.writer = args.dry_run.write(&server, &live, &annotations).await?;
     }
     let was = live.written.state(now);
-    let standing = Standing::of(&live, left, judgement, now);
+    let status = OverrideStatus::of(&live, left, judgement, now);
     let report = Revoked {
-        standing: &standing,
+        status: &status,
         was,
         suffix: args.dry_run.suffix(),
     };
@@ -89,8 +89,9 @@ async fn revoke(args: &RevokeArgs, context: &Context) -> Result<ExitStatus, Comm
     Ok(ExitStatus::Clean)
 }
 
-/// Whether an override stays where it stands, and is only over: on an ApplicationSet, which somebody who may not overrule its
-/// rules does not take it off. What it let pass may be put right in the template, and not yet in the Applications.
+/// Whether an override stays where it stands, and is only over: on an ApplicationSet, which
+/// somebody who may not overrule its rules does not take it off. What it let pass may be put right
+/// in the template, and not yet in the Applications.
 async fn stays_on_record(server: &ApiServer, live: &Live) -> Result<bool, CommandError> {
     if live.kind != Kind::ApplicationSet {
         return Ok(false);

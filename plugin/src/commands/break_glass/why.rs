@@ -19,15 +19,17 @@ use crate::repository::manifest::Kind;
 
 /// Tell whether you may overrule rules, and what permits it
 ///
-/// Asks the API server the question that the admission webhook asks about you: whether you may use the
-/// verb `break-glass` on `gitopspolicies.kubectl-gitops.io/RULE`. It answers with the role that permits
-/// it and what binds that to you. As `gitopspolicies` are in no namespace, these are a `ClusterRole` and
-/// a `ClusterRoleBinding`. A service account also has to be named in the policy (spec.breakGlass).
+/// Asks the API server the question that the admission webhook asks about you: whether you may use
+/// the verb `break-glass` on `gitopspolicies.kubectl-gitops.io/RULE`. It answers with the role that
+/// permits it and what binds that to you. As `gitopspolicies` are in no namespace, these are a
+/// `ClusterRole` and a `ClusterRoleBinding`. A service account also has to be named in the policy
+/// (spec.breakGlass).
 ///
-/// With KIND/NAME it also asks whether you may write that object, which an override needs as well; of an
-/// Application that an ApplicationSet generates it is the ApplicationSet that the override stands on.
-/// What depends on something that you may not read is `unknown`. `--as` asks about somebody else. `kubectl auth can-i break-glass gitopspolicies/RULE` asks the same of
-/// one rule, without the policy.
+/// With KIND/NAME it also asks whether you may write that object, which an override needs as well;
+/// of an Application that an ApplicationSet generates it is the ApplicationSet that the override
+/// stands on. What depends on something that you may not read is `unknown`. `--as` asks about
+/// somebody else. `kubectl auth can-i break-glass gitopspolicies/RULE` asks the same of one rule,
+/// without the policy.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -233,7 +235,8 @@ async fn writes(
     Ok(answer)
 }
 
-/// Whether an object has been asked to go. Of one that may not be read, or is not there, it is not known.
+/// Whether an object has been asked to go. Of one that may not be read, or is not there, it is not
+/// known.
 async fn is_being_deleted(
     server: &ApiServer,
     target: &Target,

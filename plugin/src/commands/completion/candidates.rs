@@ -24,8 +24,8 @@ struct Line {
     namespaces: NamespaceArgs,
 }
 
-/// The command with the candidates for those of its arguments that name something elsewhere. `words` are those before the one
-/// to complete.
+/// The command with the candidates for those of its arguments that name something elsewhere.
+/// `words` are those before the one to complete.
 pub(super) fn attach(command: Command, words: Vec<OsString>) -> Command {
     let line = Arc::new(Line::of(words));
     attach_all(command, &line)
@@ -151,8 +151,8 @@ impl Line {
         })
     }
 
-    /// The names of objects of the cluster. Where that fails, or takes too long, there are none: nobody wants to read about
-    /// that between two words.
+    /// The names of objects of the cluster. Where that fails, or takes too long, there are none:
+    /// nobody wants to read about that between two words.
     fn ask(
         self: &Arc<Self>,
         labels: Option<String>,

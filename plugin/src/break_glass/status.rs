@@ -8,7 +8,7 @@ use crate::repository::manifest::ObjectReference;
 
 /// An override, and what it is good for.
 #[derive(Debug)]
-pub(crate) struct Standing {
+pub(crate) struct OverrideStatus {
     pub(crate) object: ObjectReference,
     pub(crate) written: Override,
     pub(crate) state: State,
@@ -31,7 +31,7 @@ pub(crate) enum State {
     Expired,
     /// It counts for nothing, as the object is being deleted.
     Terminating,
-    /// The annotations are no override.
+    /// The annotations are not an override.
     Invalid,
 }
 
@@ -58,7 +58,7 @@ impl Override {
     }
 
     /// What overrules something at a time.
-    pub(crate) fn standing(&self, now: Timestamp) -> Option<&break_glass::Override> {
+    pub(crate) fn in_force(&self, now: Timestamp) -> Option<&break_glass::Override> {
         match self {
             Override::Valid(written) if !written.is_expired(now) => Some(written),
             Override::Valid(_) | Override::None | Override::Invalid(_) => None,
@@ -76,10 +76,10 @@ impl Override {
     }
 }
 
-impl Standing {
+impl OverrideStatus {
     /// What stands on an object, with what the rules in question say of it.
     pub(crate) fn of(live: &Live, written: Override, judgement: Judgement, now: Timestamp) -> Self {
-        Standing {
+        OverrideStatus {
             object: live.reference.clone(),
             state: match written.state(now) {
                 State::Active if live.is_being_deleted => State::Terminating,
