@@ -1,8 +1,8 @@
-//! Overrides on the objects of a cluster: who set which, what they are good for, and how they are written.
+//! Overrides on the objects of a cluster: who set which, what they are good for, and how they are
+//! written.
 //!
-//! - [`target`]: an object as a command line names it.
-//! - [`live`]: the same as it is, and what the rules say of it.
-//! - [`standing`]: what there is to show of it.
+//! - [`live`]: an object as it is, and what the rules say of it.
+//! - [`status`]: what there is to show of it.
 //! - [`overruled`]: what the rules say of an object when the overrides that there are count.
 //! - [`grants`]: who wrote them, as far as Events tell.
 //! - [`answer`]: who may write them.
@@ -13,12 +13,10 @@ pub(crate) mod attempt;
 pub(crate) mod grants;
 pub(crate) mod live;
 pub(crate) mod overruled;
-pub(crate) mod standing;
-pub(crate) mod target;
+pub(crate) mod status;
 
 pub(crate) use self::answer::{Allowed, Answer};
 pub(crate) use self::attempt::Attempt;
 pub(crate) use self::grants::Grants;
 pub(crate) use self::live::{Judgement, Live, Override};
-pub(crate) use self::standing::{Standing, State};
-pub(crate) use self::target::Target;
+pub(crate) use self::status::{OverrideStatus, State};

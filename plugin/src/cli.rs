@@ -1,21 +1,25 @@
 //! What can be typed, and under which names.
 
+mod help;
+
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::Arc;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::cluster_access::{self, ClusterArgs};
+use crate::args::{ClusterArgs, NamespaceArgs, behind_the_command};
+use crate::commands::audit::{self, AuditArgs};
 use crate::commands::break_glass::{self, BreakGlassArgs};
 use crate::commands::check::{self, CheckArgs};
 use crate::commands::completion::{self, CompletionArgs};
 use crate::commands::explain::{self, ExplainArgs};
 use crate::commands::preview::{self, PreviewArgs};
 use crate::commands::version::{self, VersionArgs};
+use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
-use crate::namespaces::NamespaceArgs;
-use crate::output;
+use crate::streams::Streams;
 
 /// Look after fleets that run Argo CD
 ///
@@ -26,7 +30,17 @@ use crate::output;
     name = "kubectl-gitops",
     version,
     subcommand_required = true,
-    arg_required_else_help = true
+    arg_required_else_help = true,
+    after_long_help = "\
+Examples:
+  # Judge the files of a repository
+  kubectl gitops check
+
+  # Judge what is in a cluster
+  kubectl gitops audit -A
+
+  # Read about a rule
+  kubectl gitops explain prod-auto-sync"
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -36,6 +50,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(Box<CheckArgs>),
+    Audit(AuditArgs),
     Preview(Box<PreviewArgs>),
     Explain(ExplainArgs),
     BreakGlass(BreakGlassArgs),
@@ -78,22 +93,27 @@ impl Host {
 }
 
 /// Does what the arguments say, the first of which is the name that we are called by.
-pub(crate) fn run(arguments: Vec<OsString>) -> Result<ExitStatus, CommandError> {
+pub(crate) fn run(
+    arguments: Vec<OsString>,
+    streams: Arc<Streams>,
+) -> Result<ExitStatus, CommandError> {
     let called = file_name(arguments.first());
     if called == COMPLETER {
         let words = arguments.into_iter().skip(1).collect();
-        return completion::complete(command(Host::Kubectl), words);
+        return completion::complete(command(Host::Kubectl), words, &streams);
     }
     let host = Host::of(&called);
     let command = command(host);
-    let arguments = cluster_access::behind_the_command(&command, arguments);
-    let parsed = command
+    let arguments = behind_the_command(&command, arguments);
+    match command
         .try_get_matches_from(arguments)
-        .and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
-    match parsed {
-        Ok(cli) => dispatch(cli.command, host),
+        .and_then(|matches| parsed(&matches))
+    {
+        Ok((command, cluster, namespaces)) => {
+            dispatch(command, host, &Context::new(streams, cluster, namespaces))
+        }
         Err(answer) => {
-            output::answer(&answer)?;
+            streams.answer(&answer)?;
             Ok(match answer.exit_code() {
                 0 => ExitStatus::Clean,
                 _ => ExitStatus::Failed,
@@ -102,14 +122,30 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<ExitStatus, CommandError> 
     }
 }
 
-fn dispatch(command: Command, host: Host) -> Result<ExitStatus, CommandError> {
+/// The command, and kubectl's flags behind it.
+fn parsed(matches: &ArgMatches) -> Result<(Command, ClusterArgs, NamespaceArgs), clap::Error> {
+    let mut innermost = matches;
+    while let Some((_, inner)) = innermost.subcommand() {
+        innermost = inner;
+    }
+    let cluster = ClusterArgs::from_arg_matches(innermost)?;
+    let namespaces = NamespaceArgs::from_arg_matches(innermost)?;
+    let cli = Cli::from_arg_matches(matches)?;
+    Ok((cli.command, cluster, namespaces))
+}
+
+fn dispatch(command: Command, host: Host, context: &Context) -> Result<ExitStatus, CommandError> {
     match command {
-        Command::Check(args) => check::run(&args),
-        Command::Preview(args) => preview::run(&args),
-        Command::Explain(args) => explain::run(&args),
-        Command::BreakGlass(args) => break_glass::run(&args),
-        Command::Version(args) => version::run(&args),
-        Command::Completion(args) => completion::run(&args, self::command(host), host.executable()),
+        Command::Check(args) => check::run(&args, context),
+        Command::Audit(args) => audit::run(&args, context),
+        Command::Preview(args) => preview::run(&args, context),
+        Command::Explain(args) => explain::run(&args, context),
+        Command::BreakGlass(args) => break_glass::run(&args, context),
+        Command::Version(args) => version::run(&args, context),
+        Command::Completion(args) => {
+            let command = self::command(host);
+            completion::run(&args, command, host.executable(), context)
+        }
     }
 }
 
@@ -118,39 +154,39 @@ fn command(host: Host) -> clap::Command {
     let name = host.command_line();
     let command = called(Cli::command().bin_name(name), name);
     let command = with_cluster_flags(command.args_override_self(true));
-    match host {
+    let command = match host {
         Host::Kubectl => command,
         Host::Argocd => command.mut_subcommand("completion", completion::of_argocd),
-    }
+    };
+    help::short(command, name)
 }
 
-/// Gives kubectl's flags to every command, as kubectl does. Those that ask no cluster do not show them.
+/// The commands that ask no cluster.
+const WITHOUT_CLUSTER: [&str; 2] = ["explain", "completion"];
+
+/// Gives kubectl's flags to every command, as kubectl does. Those that ask no cluster do not show
+/// them, and none has room for all of them on one screen.
 fn with_cluster_flags(command: clap::Command) -> clap::Command {
-    if command.get_arguments().any(ClusterArgs::is_among) {
-        return command;
-    }
-    let has_subcommands = command.has_subcommands();
-    let flags = ClusterArgs::augment_args(clap::Command::new("flags"));
-    let flags = NamespaceArgs::augment_args(flags.next_help_heading(ClusterArgs::HEADING));
-    let flags = flags.get_arguments();
-    let flags = flags.map(|flag| flag.clone().hide(!has_subcommands));
+    let is_hidden = WITHOUT_CLUSTER.contains(&command.get_name());
+    let namespaces = NamespaceArgs::augment_args(clap::Command::new("flags"));
+    let cluster = ClusterArgs::augment_args(clap::Command::new("flags"));
+    let cluster = cluster
+        .get_arguments()
+        .map(|flag| flag.clone().hide_short_help(true));
+    let flags = namespaces.get_arguments().cloned().chain(cluster);
     command
-        .args(flags.collect::<Vec<_>>())
+        .args(flags.map(|flag| flag.hide(is_hidden)).collect::<Vec<_>>())
         .mut_subcommands(with_cluster_flags)
 }
 
-/// Examples as the host's users write them, of all commands below this one.
+/// Examples as the host's users write them, of this command and of all below it.
 fn called(command: clap::Command, name: &'static str) -> clap::Command {
-    command.mut_subcommands(|subcommand| {
-        let subcommand = called(subcommand, name);
-        match subcommand.get_after_long_help() {
-            Some(help) => {
-                let help = help.to_string().replace("kubectl gitops", name);
-                subcommand.after_long_help(help)
-            }
-            None => subcommand,
-        }
-    })
+    let help = command.get_after_long_help().map(ToString::to_string);
+    let command = match help {
+        Some(help) => command.after_long_help(help.replace("kubectl gitops", name)),
+        None => command,
+    };
+    command.mut_subcommands(|subcommand| called(subcommand, name))
 }
 
 fn file_name(path: Option<&OsString>) -> String {

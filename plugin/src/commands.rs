@@ -1,8 +1,10 @@
 //! One module a command: its arguments, and what it does.
 
+pub(crate) mod audit;
 pub(crate) mod break_glass;
 pub(crate) mod check;
 pub(crate) mod completion;
 pub(crate) mod explain;
+mod findings;
 pub(crate) mod preview;
 pub(crate) mod version;

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use crate::exit_status::ExitStatus;
-use crate::output;
+use crate::streams::{Streams, WriteError};
 
 /// An error at the boundary of a command.
 #[derive(Debug)]
@@ -29,12 +29,18 @@ impl CommandError {
     }
 
     /// Tells the user and says how the process ends.
-    pub(crate) fn report(&self) -> ExitStatus {
-        output::error(&chain(&*self.source));
+    pub(crate) fn report(&self, streams: &Streams) -> ExitStatus {
+        streams.error(&chain(&*self.source));
         for hint in &self.hints {
-            output::hint(hint);
+            streams.hint(hint);
         }
         ExitStatus::Failed
+    }
+}
+
+impl From<WriteError> for CommandError {
+    fn from(error: WriteError) -> Self {
+        CommandError::new(error)
     }
 }
 

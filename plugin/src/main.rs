@@ -1,40 +1,53 @@
 //! `kubectl gitops`: a kubectl plugin for fleets that run Argo CD.
 //!
 //! ```text
-//!   cli (what was typed) ──> commands (load, compute, print) ──> output (one renderer a format)
-//!                                 │
-//!                                 ├─> repository (files, manifests) ──┐
-//!                                 │                                   ├─> facts ──> policy
-//!                                 └─> cluster_access ─────────────────┘
+//!   cli (what was typed) ──> commands (read, compute, print) ──> render (one module a format)
+//!                                 │                                 │
+//!                                 │                              report (one module a kind)
+//!                                 ├─> check, audit, preview, break_glass, versions ──┘
+//!                                 │      │
+//!                                 ├─> fleet (facts) ──> policy
+//!                                 ├─> kubernetes (a cluster)
+//!                                 └─> repository (files)
 //! ```
+//!
+//! Every command is handed one `context`: clock, streams, progress, and kubectl's flags. What
+//! computes neither prints nor reads the command line.
 //!
 //! The same binary answers as `argocd gitops` when it is called `argocd-gitops`, and completes
 //! words for kubectl when it is called `kubectl_complete-gitops`.
 
-mod argocd_version;
+mod args;
+mod audit;
 mod break_glass;
+mod check;
 mod cli;
-mod cluster_access;
 mod commands;
+mod context;
 mod error;
 mod exit_status;
-mod facts;
+mod fleet;
+mod kubernetes;
 mod namespaces;
-mod output;
 mod parallel;
 mod preview;
-mod production;
 mod progress;
-mod repeated;
+mod render;
 mod report;
 mod repository;
-mod selection;
+mod streams;
+mod text;
+mod versions;
 
 use std::process::ExitCode;
+use std::sync::Arc;
+
+use crate::streams::Streams;
 
 fn main() -> ExitCode {
-    match cli::run(std::env::args_os().collect()) {
+    let streams = Arc::new(Streams::of_process());
+    match cli::run(std::env::args_os().collect(), Arc::clone(&streams)) {
         Ok(status) => status.into(),
-        Err(error) => error.report().into(),
+        Err(error) => error.report(&streams).into(),
     }
 }

@@ -1,28 +1,9 @@
-//! Which namespaces a command is about. `-n` and `--argocd-namespace` mean the same to all of them.
+//! The namespaces that files are read by.
 
 use std::collections::BTreeSet;
 use std::iter;
 
-use crate::break_glass::target::parse_name;
-use crate::cluster_access::ApiServer;
-
-/// Where the objects are, and where Argo CD runs.
-#[derive(Clone, Debug, Default, clap::Args)]
-pub(crate) struct NamespaceArgs {
-    /// Namespace of the objects, in files of those that name none [default: the context's where a
-    /// cluster is looked at, else Argo CD's]
-    #[arg(short, long, value_name = "NAMESPACE", value_parser = parse_name)]
-    namespace: Option<String>,
-
-    /// Namespace that Argo CD runs in [default: argocd; for files where their AppProjects are]
-    #[arg(long, value_name = "NAMESPACE", value_parser = parse_name)]
-    argocd_namespace: Option<String>,
-}
-
-/// Where Argo CD's own manifests install it.
-const ARGOCD_NAMESPACE: &str = "argocd";
-
-/// The namespaces that files are read by.
+/// Where the objects of files are, and where Argo CD runs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Namespaces<'n> {
     /// Of objects that name none.
@@ -30,7 +11,7 @@ pub(crate) struct Namespaces<'n> {
     /// That Argo CD runs in.
     pub(crate) argocd: &'n str,
     /// Whether that was said, so that it runs in no other.
-    is_told: bool,
+    pub(crate) is_told: bool,
 }
 
 /// The namespaces in which an Argo CD runs, as far as files tell.
@@ -77,39 +58,5 @@ impl ArgoCds {
     /// Whether one runs in a namespace.
     pub(crate) fn are_in(&self, namespace: &str) -> bool {
         self.all().any(|own| own == namespace)
-    }
-}
-
-impl NamespaceArgs {
-    /// The namespace that Argo CD runs in.
-    pub(crate) fn argocd(&self) -> &str {
-        self.argocd_namespace.as_deref().unwrap_or(ARGOCD_NAMESPACE)
-    }
-
-    /// The namespace of the objects of a cluster: of `-n`, of the context, or Argo CD's.
-    pub(crate) fn of_objects<'n>(&'n self, server: &'n ApiServer) -> &'n str {
-        self.of_context(server.namespace()).objects
-    }
-
-    /// The namespaces that files are read by which are for a context's cluster.
-    pub(crate) fn of_context<'n>(&'n self, namespace: Option<&'n str>) -> Namespaces<'n> {
-        let argocd = self.argocd();
-        Namespaces {
-            objects: self.namespace.as_deref().or(namespace).unwrap_or(argocd),
-            argocd,
-            is_told: self.argocd_namespace.is_some(),
-        }
-    }
-
-    /// The namespaces that files are read by which are for no cluster in particular.
-    pub(crate) fn of_files(&self) -> Namespaces<'_> {
-        self.of_context(None)
-    }
-
-    /// Where Argo CD's own Deployments are, of which `-n` may tell as well.
-    pub(crate) fn of_deployments(&self) -> &str {
-        let argocd = self.argocd_namespace.as_deref();
-        let named = argocd.or(self.namespace.as_deref());
-        named.unwrap_or(ARGOCD_NAMESPACE)
     }
 }

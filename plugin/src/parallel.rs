@@ -9,12 +9,13 @@ use crate::progress::Progress;
 /// What `work` makes of each item, in the order of the items. Work that takes long is reported on
 /// a terminal.
 pub(crate) fn map<T: Sync, R: Send>(
+    progress: Progress,
     label: &'static str,
     items: &[T],
     work: impl Fn(&T) -> R + Sync,
 ) -> Vec<R> {
     let next = AtomicUsize::new(0);
-    let progress = Progress::new(label, Some(items.len()));
+    let progress = progress.begin(label, Some(items.len()));
     let worker = || {
         let mut results = Vec::new();
         loop {
@@ -53,9 +54,10 @@ mod tests {
     fn results_keep_the_order_of_the_items() {
         let items: Vec<usize> = (0..1000).collect();
         assert_eq!(
-            map("counting", &items, |item| item * 2),
+            map(Progress::default(), "counting", &items, |item| item * 2),
             (0..1000).map(|item| item * 2).collect::<Vec<_>>()
         );
-        assert!(map("counting", &[], |item: &usize| *item).is_empty());
+        let nothing = map(Progress::default(), "counting", &[], |item: &usize| *item);
+        assert!(nothing.is_empty());
     }
 }

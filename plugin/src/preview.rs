@@ -1,5 +1,5 @@
-//! What objects would do to Applications once they are applied or deleted, before anybody decides how to
-//! show it.
+//! What objects would do to Applications once they are applied or deleted, before anybody decides
+//! how to show it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use policy::{
 };
 
 use crate::error::CommandError;
-use crate::facts::{Fact, Facts, Identity};
+use crate::fleet::{Fact, Facts, Identity};
 use crate::repository::manifest::{Kind, Manifest};
 use crate::repository::problem::Problem;
 
@@ -44,7 +44,8 @@ pub(crate) struct Preview {
     pub(crate) uncounted: Vec<Uncounted>,
     /// ApplicationSets on which Argo CD fails, or that are beyond what is worked out here.
     pub(crate) not_expanded: Vec<NotExpanded>,
-    /// What the webhook would refuse objects for, as they delete too much or generate what cannot be.
+    /// What the webhook would refuse objects for, as they delete too much or generate what cannot
+    /// be.
     pub(crate) refused: Vec<OnObject>,
     /// What the webhook would warn of.
     pub(crate) warned: Vec<OnObject>,
@@ -99,8 +100,8 @@ impl Verdict {
 }
 
 impl Preview {
-    /// Works out what happens when objects are applied to, or deleted from, what there is, one after the
-    /// other. What else is among them counts as applied before.
+    /// Works out what happens when objects are applied to, or deleted from, what there is, one
+    /// after the other. What else is among them counts as applied before.
     ///
     /// # Errors
     /// The policy cannot be used.
@@ -256,7 +257,8 @@ impl Gathering {
         Ok(())
     }
 
-    /// Asks the rules about the object itself. On what Argo CD fails, and what is not known, is told elsewhere.
+    /// Asks the rules about the object itself. On what Argo CD fails, and what is not known, is
+    /// told elsewhere.
     fn judge(
         &mut self,
         manifest: &Manifest,

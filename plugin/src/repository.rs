@@ -4,6 +4,7 @@ pub(crate) mod exclusions;
 pub(crate) mod files;
 mod kustomize;
 pub(crate) mod manifest;
+mod path;
 pub(crate) mod problem;
 mod repository_url;
 pub(crate) mod skipped;
@@ -23,6 +24,7 @@ use self::problem::Problem;
 use self::skipped::{Reason, Skipped};
 use crate::namespaces::Namespaces;
 use crate::parallel;
+use crate::progress::Progress;
 
 /// What was read.
 #[derive(Debug, Default)]
@@ -39,24 +41,30 @@ pub(crate) struct Repository {
     pub(crate) unknown_kinds: Vec<String>,
 }
 
-impl Repository {
-    /// Reads files and folders. Objects that name no namespace count as being in the one given for them.
-    pub(crate) fn read(
-        paths: &[impl AsRef<Path>],
-        exclusions: &Arc<Exclusions>,
-        namespaces: Namespaces<'_>,
-    ) -> Self {
-        Self::of_files(files::find(paths, exclusions), namespaces)
+/// How files are read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reader<'r> {
+    /// Which are left out.
+    pub(crate) exclusions: &'r Arc<Exclusions>,
+    /// Where objects count as being that name no namespace.
+    pub(crate) namespaces: Namespaces<'r>,
+    /// Who watches.
+    pub(crate) progress: Progress,
+}
+
+impl Reader<'_> {
+    /// Reads files and folders.
+    pub(crate) fn read(self, paths: &[impl AsRef<Path>]) -> Repository {
+        self.of_files(files::find(paths, self.exclusions))
     }
 
     /// The same, without files that are below one of some others, and the names of these.
     pub(crate) fn read_without(
+        self,
         paths: &[impl AsRef<Path>],
         others: &[impl AsRef<Path>],
-        exclusions: &Arc<Exclusions>,
-        namespaces: Namespaces<'_>,
-    ) -> (Self, Vec<Arc<str>>) {
-        let (files, problems) = files::find(paths, exclusions);
+    ) -> (Repository, Vec<Arc<str>>) {
+        let (files, problems) = files::find(paths, self.exclusions);
         let others: Vec<PathBuf> = others
             .iter()
             .filter_map(|other| other.as_ref().canonicalize().ok())
@@ -64,36 +72,13 @@ impl Repository {
         let (left_out, files): (Vec<_>, Vec<_>) =
             files.into_iter().partition(|file| file.is_below(&others));
         let names = left_out.into_iter().map(|file| file.name).collect();
-        (Self::of_files((files, problems), namespaces), names)
+        (self.of_files((files, problems)), names)
     }
 
-    /// Whether Applications come and go with an object in it.
-    pub(crate) fn fans_out(&self) -> bool {
-        self.manifests
-            .iter()
-            .any(|manifest| manifest.kind.fans_out())
-    }
-
-    /// The namespaces that have AppProjects.
-    pub(crate) fn with_projects(&self) -> impl Iterator<Item = &str> {
-        let projects = self.manifests.iter();
-        projects
-            .filter(|manifest| manifest.kind == Kind::AppProject)
-            .map(|manifest| manifest.namespace.as_str())
-    }
-
-    /// Leaves out what is nothing to any Argo CD where it is.
-    pub(crate) fn keep_what_counts(&mut self, is_argo_cds: impl Fn(&str) -> bool) {
-        self.manifests.retain(|manifest| {
-            !manifest.kind.is_of_argo_cds_namespace() || is_argo_cds(&manifest.namespace)
+    fn of_files(self, (files, problems): (Vec<SourceFile>, Vec<Problem>)) -> Repository {
+        let contents = parallel::map(self.progress, "reading", &files, |file| {
+            contents_of(file, self.namespaces)
         });
-    }
-
-    fn of_files(
-        (files, problems): (Vec<SourceFile>, Vec<Problem>),
-        namespaces: Namespaces<'_>,
-    ) -> Self {
-        let contents = parallel::map("reading", &files, |file| contents_of(file, namespaces));
         let mut repository = Repository {
             files: files.len(),
             problems,
@@ -117,6 +102,30 @@ impl Repository {
             }
         }
         repository
+    }
+}
+
+impl Repository {
+    /// The namespaces that have AppProjects.
+    pub(crate) fn with_projects(&self) -> impl Iterator<Item = &str> {
+        let projects = self.manifests.iter();
+        projects
+            .filter(|manifest| manifest.kind == Kind::AppProject)
+            .map(|manifest| manifest.namespace.as_str())
+    }
+
+    /// Leaves out what is nothing to any Argo CD where it is.
+    pub(crate) fn keep_what_counts(&mut self, is_argo_cds: impl Fn(&str) -> bool) {
+        self.manifests.retain(|manifest| {
+            !manifest.kind.is_of_argo_cds_namespace() || is_argo_cds(&manifest.namespace)
+        });
+    }
+
+    /// Whether Applications come and go with an object in it.
+    pub(crate) fn fans_out(&self) -> bool {
+        self.manifests
+            .iter()
+            .any(|manifest| manifest.kind.fans_out())
     }
 }
 

@@ -760,7 +760,7 @@ fn what_an_object_says_of_others_is_no_part_of_a_request_or_of_the_screen() {
     let run = grant(&server, &[]);
     assert_eq!(run.status(), 2, "{}", run.transcript());
     assert!(
-        run.stderr().contains("is no name of an object"),
+        run.stderr().contains("is not the name of an object"),
         "{}",
         run.transcript()
     );
@@ -1104,7 +1104,7 @@ fn namespaces_and_labels_are_asked_for_as_kubectl_does() {
         server.lists(&format!("{path}?team=shop"), &[]);
     }
     let cluster = ",argocd.argoproj.io/secret-type=cluster";
-    // Secrets elsewhere are no clusters to Argo CD.
+    // Secrets elsewhere are not clusters to Argo CD.
     server.lists(
         &format!("/api/v1/namespaces/argocd/secrets?team=shop{cluster}"),
         &[],

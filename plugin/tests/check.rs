@@ -552,13 +552,13 @@ fn a_kind_that_looks_misspelt_is_told() {
     assert_eq!(
         told,
         [
-            "a.yaml:1: Aplication of argoproj.io/v1alpha1 is no kind that there is, so aplication/cart is not judged: \
+            "a.yaml:1: Aplication of argoproj.io/v1alpha1 is not a known kind, so aplication/cart is not judged: \
              write kind: Application",
-            "b.yaml:1: Application of argoproj.io/v1beta1 is no kind that there is, so application/cart is not judged: \
+            "b.yaml:1: Application of argoproj.io/v1beta1 is not a known kind, so application/cart is not judged: \
              write apiVersion: argoproj.io/v1alpha1",
-            "c.yaml:5: applicationset of argoproj.io/v1alpha1 is no kind that there is, so applicationset/a is not \
+            "c.yaml:5: applicationset of argoproj.io/v1alpha1 is not a known kind, so applicationset/a is not \
              judged: write kind: ApplicationSet",
-            "f.yaml:1: GitopsPolicy of kubectl-gitops.io/v1alpha1 is no kind that there is, so gitopspolicy/default is \
+            "f.yaml:1: GitopsPolicy of kubectl-gitops.io/v1alpha1 is not a known kind, so gitopspolicy/default is \
              not judged: write kind: GitOpsPolicy",
         ]
     );
@@ -1058,7 +1058,7 @@ fn a_file_that_is_named_is_read_whatever_it_is_called() {
     assert_eq!(folder.run(&["check", ".hidden.txt"]).status(), 1);
 }
 
-/// Files that are no manifests, as they lie in public repositories.
+/// Files that are not manifests, as they lie in public repositories.
 const NO_MANIFESTS: [(&str, &str); 7] = [
     (
         "ansible/pool.yaml",

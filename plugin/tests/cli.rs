@@ -78,9 +78,10 @@ data: {{name: {}, server: {server}, config: {config}}}
     )
 }
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 11] = [
     "",
     "check",
+    "audit",
     "preview",
     "explain",
     "break-glass grant",
@@ -109,6 +110,40 @@ fn help_of_every_command() {
     }
 }
 
+/// Of 40 lines of 100 columns.
+#[test]
+fn help_of_every_command_fits_one_screen() {
+    let folder = Folder::with(&[]);
+    for command in COMMANDS.into_iter().chain(["break-glass"]) {
+        let by = |flag| {
+            let arguments: Vec<_> = command.split_whitespace().chain([flag]).collect();
+            folder.run(&arguments).stdout()
+        };
+        let help = by("--help");
+        assert_eq!(by("-h"), help, "{command}");
+        let lines = help.lines().count();
+        assert!(lines <= 40, "{command}: {lines} lines\n{help}");
+        let is_too_long = |line: &&str| line.chars().count() > 100;
+        assert_eq!(help.lines().find(is_too_long), None, "{command}");
+    }
+}
+
+#[test]
+fn help_of_every_command_has_a_few_examples() {
+    let folder = Folder::with(&[]);
+    for command in &COMMANDS[1..] {
+        let arguments: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
+        let help = folder.run(&arguments).stdout();
+        let (_, examples) = help.split_once("Examples:\n").unwrap();
+        let count = examples
+            .lines()
+            .filter(|line| line.starts_with("  # "))
+            .count();
+        assert!((1..=3).contains(&count), "{command}: {help}");
+        assert!(!examples.contains("Exit status"), "{command}: {help}");
+    }
+}
+
 #[test]
 fn called_as_a_plugin_of_argocd_it_says_so() {
     let folder = Folder::with(&[]);
@@ -116,19 +151,19 @@ fn called_as_a_plugin_of_argocd_it_says_so() {
     let help = |arguments: &[&str]| run_as(&argocd, folder.path(), arguments, "").stdout();
     assert_snapshot!(help(&["check", "-h"]));
     assert!(help(&["--help"]).contains("Usage: argocd gitops [OPTIONS] <COMMAND>"));
-    let long = help(&["check", "--help"]);
+    let long = help(&["help", "check"]);
     assert!(
         long.contains("  argocd gitops check applications"),
         "{long}"
     );
     assert!(!long.contains("  kubectl gitops"), "{long}");
-    let nested = help(&["break-glass", "list", "--help"]);
+    let nested = help(&["help", "break-glass", "list"]);
     assert!(
         nested.contains("  argocd gitops break-glass list -A"),
         "{nested}"
     );
     assert!(!nested.contains("kubectl gitops"), "{nested}");
-    let completion = help(&["completion", "--help"]);
+    let completion = help(&["help", "completion"]);
     assert_snapshot!("help_completion_of_argocd", completion);
     let script = help(&["completion", "bash"]);
     assert!(
@@ -138,18 +173,25 @@ fn called_as_a_plugin_of_argocd_it_says_so() {
 }
 
 #[test]
-fn help_is_a_command_too() {
+fn the_command_help_says_all_that_there_is_to_say() {
     let folder = Folder::with(&[]);
     for command in COMMANDS {
-        let words = |words: &[&str]| {
-            let arguments: Vec<_> = words.iter().flat_map(|word| word.split(' ')).collect();
-            let arguments: Vec<_> = arguments
-                .into_iter()
-                .filter(|word| !word.is_empty())
-                .collect();
-            folder.run(&arguments).transcript()
-        };
-        assert_eq!(words(&["help", command]), words(&[command, "--help"]));
+        let words: Vec<_> = command.split_whitespace().collect();
+        let short = folder.run(&[&words[..], &["--help"]].concat()).stdout();
+        let whole = folder.run(&[&["help"], &words[..]].concat()).stdout();
+        assert!(whole.lines().count() > short.lines().count(), "{command}");
+        let first = short.lines().next();
+        assert_eq!(whole.lines().next(), first, "{command}");
+        let more = format!("`kubectl gitops help {command}");
+        assert!(short.contains(more.trim_end()), "{command}: {short}");
+    }
+    let check = folder.run(&["help", "check"]).stdout();
+    for text in [
+        "Exit status:",
+        "--context <NAME>",
+        "It can be given several times.",
+    ] {
+        assert!(check.contains(text), "{text}: {check}");
     }
 }
 
@@ -290,7 +332,7 @@ fn the_examples_in_the_help_work() {
     std::os::unix::fs::symlink(BINARY, bin.join("kubectl-gitops")).unwrap();
     let mut examples = 0;
     for command in &COMMANDS[1..] {
-        let words: Vec<_> = command.split(' ').chain(["--help"]).collect();
+        let words: Vec<_> = ["help"].into_iter().chain(command.split(' ')).collect();
         let help = folder.run(&words).stdout();
         let (_, section) = help.split_once("Examples:\n").unwrap();
         let lines = section

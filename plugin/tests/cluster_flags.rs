@@ -101,7 +101,7 @@ fn folder(server: &ApiServer) -> Folder {
 
 /// What each command is called with, apart from the flags.
 const COMMANDS: [&[&str]; 7] = [
-    &["check", "--live"],
+    &["audit"],
     &["check", "--facts", "live", "set.yaml"],
     &["preview", "-f", "set.yaml"],
     &["break-glass", "list"],
@@ -204,10 +204,10 @@ fn the_later_flag_counts_and_groups_add_up() {
 #[test]
 fn a_flag_that_needs_another_finds_it_wherever_that_stands() {
     let folder = Folder::with(&[]);
-    let alone = folder.run(&["--as-group", "a", "check", "--live"]);
+    let alone = folder.run(&["--as-group", "a", "audit"]);
     assert_eq!(alone.status(), 2);
     assert!(alone.stderr().contains("--as <USER>"), "{}", alone.stderr());
-    let wrong = folder.run(&["--contxt", "a", "check", "--live"]);
+    let wrong = folder.run(&["--contxt", "a", "audit"]);
     assert_eq!(wrong.status(), 2);
     assert!(
         wrong.stderr().contains("unexpected argument '--contxt'"),
@@ -301,7 +301,7 @@ fn the_namespace_of_the_context_counts() {
         ),
     ] {
         for (command, asked_for) in [
-            (&["check", "--live"][..], "applications"),
+            (&["audit"][..], "applications"),
             (&["break-glass", "list"], "applications"),
             (&["break-glass", "revoke", "orders"], "applications/orders"),
             (&["break-glass", "why", "app/orders"], "applications/orders"),
@@ -358,7 +358,7 @@ fn the_namespace_of_a_context_must_be_one() {
     let server = server();
     let hostile = kubeconfig(&server).replace("namespace: shop", "namespace: 'a/../b'");
     let folder = Folder::with(&[("kubeconfig", &*hostile)]);
-    let start = ["--kubeconfig", "kubeconfig", "check", "--live", "--context"];
+    let start = ["--kubeconfig", "kubeconfig", "audit", "--context"];
     let run = folder.run(&[&start[..], &["shop"]].concat());
     assert_eq!(run.status(), 2);
     assert_eq!(
@@ -471,7 +471,7 @@ spec:
 fn all_namespaces_and_one_are_not_both() {
     let folder = Folder::with(&[]);
     for words in [
-        &["-n", "shop", "check", "--live", "-A"][..],
+        &["-n", "shop", "audit", "-A"][..],
         &["break-glass", "-n", "shop", "list", "-A"],
     ] {
         let run = folder.run(words);

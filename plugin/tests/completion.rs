@@ -60,8 +60,8 @@ fn what_the_kubeconfig_has_is_completed_wherever_a_flag_stands() {
     ] {
         for before in [
             &["--kubeconfig", "kubeconfig"][..],
-            &["--kubeconfig=kubeconfig", "check", "--live"],
-            &["check", "--live", "--kubeconfig", "kubeconfig"],
+            &["--kubeconfig=kubeconfig", "audit"],
+            &["audit", "--kubeconfig", "kubeconfig"],
             &["break-glass", "--kubeconfig", "kubeconfig", "list"],
             &["preview", "-f", "x", "--kubeconfig", "kubeconfig"],
         ] {
@@ -89,7 +89,7 @@ fn a_kubeconfig_that_cannot_be_read_has_no_words_and_is_not_complained_of() {
         &["--kubeconfig", "broken", "check", "--context", ""][..],
         &["--kubeconfig", "absent", "check", "--context", ""],
         &["check", "--context", ""],
-        &["--kubeconfig", "broken", "check", "--live", "-n", ""],
+        &["--kubeconfig", "broken", "audit", "-n", ""],
         &["--kubeconfig", "broken", "break-glass", "grant", "app/"],
     ] {
         assert_eq!(complete(&folder, words), [""; 0], "{words:?}");
@@ -137,10 +137,7 @@ fn what_the_cluster_has_is_completed() {
     let folder = with_server(&server);
     let kinds = ["application/", "applicationset/", "appproject/", "secret/"];
     for (words, expected) in [
-        (
-            &["check", "--live", "-n", ""][..],
-            &["argocd", "shop", "default"][..],
-        ),
+        (&["audit", "-n", ""][..], &["argocd", "shop", "default"][..]),
         (&["check", "--namespace", "s"], &["shop"]),
         (&["preview", "--argocd-namespace", "a"], &["argocd"]),
         (&["break-glass", "list", "-n", "d"], &["default"]),
@@ -235,7 +232,7 @@ fn what_may_not_be_listed_is_not_complained_of() {
     server.forbids(CLUSTERS);
     let folder = with_server(&server);
     for words in [
-        &["check", "--live", "-n", ""][..],
+        &["audit", "-n", ""][..],
         &["break-glass", "grant", "secret/"],
     ] {
         let words = [&["--kubeconfig", "kubeconfig"], words].concat();
@@ -254,7 +251,7 @@ fn nobody_waits_for_a_cluster_that_does_not_answer() {
     }});
     let folder = Folder::with(&[("kubeconfig", &*server.kubeconfig(&user.to_string()))]);
     // In the end it would log in.
-    let words = ["--kubeconfig", "kubeconfig", "check", "--live", "-n", ""];
+    let words = ["--kubeconfig", "kubeconfig", "audit", "-n", ""];
     assert_eq!(complete(&folder, &words), [""; 0]);
 }
 

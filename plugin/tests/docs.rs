@@ -15,9 +15,10 @@ use support::{Folder, Ran, fixtures};
 
 const UPDATE: &str = "UPDATE_DOCS";
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "",
     "check",
+    "audit",
     "preview",
     "explain",
     "break-glass",
@@ -35,9 +36,12 @@ fn reference() -> PathBuf {
 
 fn command_reference() -> String {
     let folder = Folder::with(&[]);
-    let mut page = "# Command reference\n\nGenerated from `--help`.\n".to_owned();
+    let mut page = "# Command reference\n\nGenerated from `kubectl gitops help`; `--help` of a command is shorter.\n".to_owned();
     for command in COMMANDS {
-        let arguments: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
+        let arguments: Vec<_> = ["help"]
+            .into_iter()
+            .chain(command.split_whitespace())
+            .collect();
         let title = format!("kubectl gitops {command}");
         let _ = write!(
             page,

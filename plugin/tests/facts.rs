@@ -362,7 +362,7 @@ fn facts_of_a_cluster_are_not_for_what_is_in_it() {
     assert_eq!(run.status(), 2);
     assert!(
         run.stderr()
-            .starts_with("error: there is no kubeconfig, and this is no Pod"),
+            .starts_with("error: there is no kubeconfig, and this is not a Pod"),
         "{}",
         run.stderr()
     );

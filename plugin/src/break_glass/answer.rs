@@ -2,8 +2,7 @@
 
 use policy::gitops_policy::POLICY_NAME;
 
-use crate::cluster_access::Objects;
-use crate::facts::live::{of_all_namespaces, resource_of};
+use crate::kubernetes::{Objects, of_all_namespaces, resource_of};
 use crate::repository::manifest::Kind;
 
 /// An answer to whether the user may do something to an object.

@@ -1,7 +1,8 @@
 //! What Argo CD gave up on when the webhook refused it.
 //!
-//! An override changes nothing by itself. Argo CD does not sync a revision again that it failed to sync, not even
-//! with auto-sync, and tries to generate an Application again after up to a quarter of an hour.
+//! An override changes nothing by itself. Argo CD does not sync a revision again that it failed to
+//! sync, not even with auto-sync, and tries to generate an Application again after up to a quarter
+//! of an hour.
 
 use policy::Inventory;
 use policy::finding::shorten;
@@ -9,10 +10,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Live;
-use super::live::objects;
-use super::target::parse_name;
-use crate::cluster_access::{AccessError, ApiServer};
+use crate::args::target::parse_name;
 use crate::error::CommandError;
+use crate::kubernetes::{AccessError, ApiServer, objects_of};
 use crate::repository::manifest::Kind;
 
 /// Something that the webhook refused, and how it is tried again.
@@ -130,8 +130,8 @@ const MESSAGE_LIMIT: usize = 300;
 const ATTEMPTS: usize = 10;
 
 impl Attempt {
-    /// What was refused last of an object itself, or of the Application that it is part of. Where that may not be
-    /// read there is nothing.
+    /// What was refused last of an object itself, or of the Application that it is part of. Where
+    /// that may not be read there is nothing.
     ///
     /// # Errors
     /// The API server fails.
@@ -152,7 +152,7 @@ impl Attempt {
         let Some((namespace, name)) = parent else {
             return Ok(None);
         };
-        let applications = objects(Kind::Application, &namespace);
+        let applications = objects_of(Kind::Application, &namespace);
         let parent = match server.get(&applications, &name, read).await {
             Err(error) if error.is_forbidden() => None,
             result => result?.flatten(),
@@ -211,7 +211,8 @@ impl Attempt {
         }
     }
 
-    /// Tries it again: a sync as Argo CD's own API server would start it, with the Application's options.
+    /// Tries it again: a sync as Argo CD's own API server would start it, with the Application's
+    /// options.
     ///
     /// # Errors
     /// It is not started.
@@ -220,7 +221,7 @@ impl Attempt {
         server: &ApiServer,
         username: Option<&str>,
     ) -> Result<(), CommandError> {
-        let objects = objects(self.kind, &self.namespace);
+        let objects = objects_of(self.kind, &self.namespace);
         let mut change = if self.is_sync() {
             json!({"metadata": {}, "operation": self.sync_policy.operation(username)})
         } else {
@@ -338,8 +339,8 @@ impl Automated {
     }
 }
 
-/// Whether overrides count that the sync of an Application needs: it writes as Argo CD's application controller, whoever
-/// started it.
+/// Whether overrides count that the sync of an Application needs: it writes as Argo CD's
+/// application controller, whoever started it.
 pub(crate) fn covers_syncs(inventory: &Inventory, argocd_namespace: &str) -> bool {
     let policy = inventory.policy();
     let is_controller = |account: &String| {

@@ -4,11 +4,9 @@ use policy::break_glass::annotations::REASON_LIMIT;
 use policy::finding::shorten;
 use serde::Deserialize;
 
-use super::{Override, Standing};
-use crate::cluster_access::{ApiServer, Objects};
+use super::{Override, OverrideStatus};
 use crate::error::chain;
-use crate::facts::live::resource;
-use crate::output;
+use crate::kubernetes::{ApiServer, Objects, resource};
 
 /// The reason of the Events that tell of an override which was written or used.
 const REASON: &str = "BreakGlassAllowed";
@@ -40,8 +38,9 @@ struct Regarding {
 }
 
 impl Grants {
-    /// Those in a namespace, or in all. Where they may not be read, that is told, and there are none.
-    pub(crate) async fn of(server: &ApiServer, namespace: Option<&str>) -> Self {
+    /// Those in a namespace, or in all. Where they may not be read there are none, and the second
+    /// value says why.
+    pub(crate) async fn of(server: &ApiServer, namespace: Option<&str>) -> (Self, Option<String>) {
         let events = Objects {
             resource: resource("events.k8s.io", "v1", "Event", "events"),
             namespace: namespace.map(str::to_owned),
@@ -49,26 +48,26 @@ impl Grants {
         let fields = format!("reason={REASON}");
         let read = |json: &str| serde_json::from_str::<Event>(json).ok();
         let found = server.list_by_fields(&events, &fields, read).await;
-        let mut grants: Vec<Event> = match found {
-            Ok(found) => found.into_iter().flatten().collect(),
-            Err(error) if error.is_no_such_kind() => Vec::new(),
+        let (mut grants, unknown): (Vec<Event>, _) = match found {
+            Ok(found) => (found.into_iter().flatten().collect(), None),
+            Err(error) if error.is_no_such_kind() => (Vec::new(), None),
             Err(error) => {
                 let error = chain(&error);
-                output::warning(&format!("{error}: who granted what is unknown"));
-                Vec::new()
+                let unknown = format!("{error}: who granted what is unknown");
+                (Vec::new(), Some(unknown))
             }
         };
         grants.retain(|event| event.reason == REASON && event.action == ACTION);
         grants.sort_by(|one, other| other.time.cmp(&one.time));
-        Grants(grants)
+        (Grants(grants), unknown)
     }
 
     /// The user who granted an override last, in the words in which it stands.
-    pub(crate) fn granted_by(&self, standing: &Standing) -> Option<String> {
-        let Override::Valid(written) = &standing.written else {
+    pub(crate) fn granted_by(&self, status: &OverrideStatus) -> Option<String> {
+        let Override::Valid(written) = &status.written else {
             return None;
         };
-        let object = &standing.object;
+        let object = &status.object;
         let reason = shorten(&written.reason, REASON_LIMIT);
         let end = format!(" until {}: {reason}", written.expires);
         let mut grants = self.0.iter().filter(|event| {

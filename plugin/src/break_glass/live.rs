@@ -12,10 +12,9 @@ use policy::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Target;
-use crate::cluster_access::{AccessError, ApiServer, Objects};
+use crate::args::Target;
 use crate::error::CommandError;
-use crate::facts::live::resource_of;
+use crate::kubernetes::{AccessError, ApiServer, Objects, objects_of, resource_of};
 use crate::repository::manifest::{Kind, ObjectReference};
 
 /// An object, and the annotations of an override on it.
@@ -40,7 +39,7 @@ pub(crate) struct Live {
 pub(crate) enum Override {
     /// There are no annotations.
     None,
-    /// The annotations are no override.
+    /// The annotations are not an override.
     Invalid(InvalidOverride),
     /// It may be over.
     Valid(break_glass::Override),
@@ -142,11 +141,11 @@ impl Live {
 
     /// The objects that it is one of.
     pub(crate) fn objects(&self) -> Objects {
-        objects(self.kind, self.namespace())
+        objects_of(self.kind, self.namespace())
     }
 
-    /// Changes its annotations, unless somebody else changes those of an override at the same time, and returns
-    /// who wrote these last afterwards.
+    /// Changes its annotations, unless somebody else changes those of an override at the same time,
+    /// and returns who wrote these last afterwards.
     ///
     /// # Errors
     /// They are not changed.
@@ -203,8 +202,12 @@ impl Judgement {
     ///
     /// # Errors
     /// It cannot be read as what it is.
-    pub(crate) fn of(kind: Kind, json: &str, inventory: &Inventory) -> Result<Self, String> {
-        let now = Timestamp::now();
+    pub(crate) fn of(
+        kind: Kind,
+        json: &str,
+        inventory: &Inventory,
+        now: Timestamp,
+    ) -> Result<Self, String> {
         let judge = |operation| {
             let verdict = judge(object(kind, json)?, operation, ANYBODY, now, inventory);
             Ok::<_, String>(verdict.findings)
@@ -256,23 +259,16 @@ pub(crate) async fn find(
     target: &Target,
     namespace: &str,
     inventory: &Inventory,
+    now: Timestamp,
 ) -> Result<(Live, Judgement), CommandError> {
-    let objects = objects(target.kind, namespace);
+    let objects = objects_of(target.kind, namespace);
     let read = |json: &str| {
-        let judgement = Judgement::of(target.kind, json, inventory)?;
+        let judgement = Judgement::of(target.kind, json, inventory, now)?;
         Ok::<_, String>((Live::read(target.kind, json)?, judgement))
     };
     let found = server.get(&objects, &target.name, read).await?;
     let found = found.ok_or_else(|| not_found(&target.to_string(), namespace))?;
     found.map_err(|reason| CommandError::new(format!("{target}: {reason}")))
-}
-
-/// The objects of a kind in a namespace.
-pub(crate) fn objects(kind: Kind, namespace: &str) -> Objects {
-    Objects {
-        resource: resource_of(kind),
-        namespace: Some(namespace.to_owned()),
-    }
 }
 
 fn not_found(name: &str, namespace: &str) -> CommandError {
@@ -325,7 +321,7 @@ pub(crate) fn object(kind: Kind, json: &str) -> Result<Object<'_>, String> {
             let secret: ClusterSecret<'_> = serde_json::from_str(json).map_err(form)?;
             if !secret.is_cluster() {
                 return Err(
-                    "metadata.labels[argocd.argoproj.io/secret-type]: it is no cluster Secret"
+                    "metadata.labels[argocd.argoproj.io/secret-type]: it is not a cluster Secret"
                         .to_owned(),
                 );
             }

@@ -1,7 +1,9 @@
-//! What the rules say of an object of a cluster as it stands, when the overrides that there are count.
+//! What the rules say of an object of a cluster as it stands, when the overrides that there are
+//! count.
 //!
-//! What stands on a live object was granted when it was written, by somebody who might: nobody is asked again, as the
-//! writer of a file would have to be. What the policy does not allow now overrules nothing.
+//! What stands on a live object was granted when it was written, by somebody who might: nobody is
+//! asked again, as the writer of a file would have to be. What the policy does not allow now
+//! overrules nothing.
 
 use std::sync::Arc;
 
@@ -12,14 +14,14 @@ use policy::{Finding, Inventory, Level, Object, Operation, Requester, Waiver};
 
 use super::live::{ANYBODY, judge, object};
 use crate::error::CommandError;
-use crate::facts::Facts;
+use crate::fleet::Facts;
 use crate::repository::manifest::Kind;
 
 /// What objects of a cluster are judged by.
 pub(crate) struct Judge {
     inventory: Inventory,
-    /// What clusters are judged by. It has no ApplicationSets: which Applications come with a cluster plays no part
-    /// where it is there already.
+    /// What clusters are judged by. It has no ApplicationSets: which Applications come with a
+    /// cluster plays no part where it is there already.
     of_clusters: Inventory,
     /// The user name of Argo CD's ApplicationSet controller.
     generator: String,
@@ -83,7 +85,8 @@ impl Judge {
         Ok(findings)
     }
 
-    /// Who wrote an object as it stands: for what is generated the override of its ApplicationSet counts.
+    /// Who wrote an object as it stands: for what is generated the override of its ApplicationSet
+    /// counts.
     fn writer(&self, object: &Object<'_>) -> Requester<'_> {
         match object {
             Object::Application(application)
@@ -106,7 +109,8 @@ fn keep_what_matters(findings: &mut Vec<Finding>) {
     }
 }
 
-/// Why an override overrules nothing is told beside what it names. Where nothing of that is denied it does no harm.
+/// Why an override overrules nothing is told beside what it names. Where nothing of that is denied
+/// it does no harm.
 fn tell_of_refusal(findings: &mut Vec<Finding>, written: &Override, error: &Unacceptable) {
     let is_named = |finding: &Finding| finding.level == Level::Deny && written.names(finding.rule);
     let is_needed = findings.iter().any(is_named);

@@ -5,35 +5,47 @@ mod list;
 mod revoke;
 mod why;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Subcommand, ValueEnum};
-use policy::{Inventory, RuleId, registry};
+use policy::Inventory;
 use serde_json::Value;
 
 use self::grant::GrantArgs;
 use self::list::ListArgs;
 use self::revoke::RevokeArgs;
 use self::why::WhyArgs;
+use crate::args::target::parse_name;
+use crate::args::{Format, Target};
 use crate::break_glass::live::{Writer, find};
-use crate::break_glass::target::parse_name;
-use crate::break_glass::{Judgement, Live, Target};
-use crate::cluster_access::ApiServer;
-use crate::commands::explain;
+use crate::break_glass::{Judgement, Live};
+use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
-use crate::facts::Facts;
-use crate::output;
+use crate::fleet::Facts;
+use crate::kubernetes::ApiServer;
 use crate::repository::manifest::Kind;
 
 /// Overrule rules on an object for a while, on the record
 ///
 /// An override names rules, a reason and an end. It is written to an Application, ApplicationSet,
-/// AppProject or cluster Secret as three annotations, and lets pass what these rules deny there, for
-/// whoever may use the verb `break-glass` on `gitopspolicies.kubectl-gitops.io/RULE`. The admission
-/// webhook asks for that when the override is written and each time that it is needed, and leaves an
-/// Event, a log line and an audit annotation.
+/// AppProject or cluster Secret as three annotations, and lets pass what these rules deny there,
+/// for whoever may use the verb `break-glass` on `gitopspolicies.kubectl-gitops.io/RULE`. The
+/// admission webhook asks for that when the override is written and each time that it is needed,
+/// and leaves an Event, a log line and an audit annotation.
 #[derive(Debug, clap::Args)]
-#[command(subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_long_help = "\
+Examples:
+  # Let an Application be automated for two hours, though it is on production
+  kubectl gitops break-glass grant orders --rule prod-auto-sync --for 2h --reason 'INC-1: stuck'
+
+  # What is overruled anywhere
+  kubectl gitops break-glass list -A
+
+  # Whether you may overrule a rule
+  kubectl gitops break-glass why prod-auto-sync"
+)]
 pub(crate) struct BreakGlassArgs {
     #[command(subcommand)]
     command: BreakGlassCommand,
@@ -48,14 +60,21 @@ enum BreakGlassCommand {
 }
 
 /// Does what the subcommand says.
-pub(crate) fn run(args: &BreakGlassArgs) -> Result<ExitStatus, CommandError> {
+pub(crate) fn run(args: &BreakGlassArgs, context: &Context) -> Result<ExitStatus, CommandError> {
     match &args.command {
-        BreakGlassCommand::Grant(args) => grant::run(args),
-        BreakGlassCommand::List(args) => list::run(args),
-        BreakGlassCommand::Revoke(args) => revoke::run(args),
-        BreakGlassCommand::Why(args) => why::run(args),
+        BreakGlassCommand::Grant(args) => grant::run(args, context),
+        BreakGlassCommand::List(args) => list::run(args, context),
+        BreakGlassCommand::Revoke(args) => revoke::run(args, context),
+        BreakGlassCommand::Why(args) => why::run(args, context),
     }
 }
+
+/// How an override is shown in place of saying what happens to it.
+const OBJECT_FORMATS: &[(Format, &str)] = &[
+    (Format::Json, "The override in JSON"),
+    (Format::Yaml, "The override in YAML"),
+    (Format::Name, "The name of the object"),
+];
 
 /// Whether something is written.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
@@ -70,8 +89,8 @@ enum DryRun {
 }
 
 impl DryRun {
-    /// Writes annotations of an override, or not, and returns who wrote the override last afterwards: nobody where
-    /// nothing is sent.
+    /// Writes annotations of an override, or not, and returns who wrote the override last
+    /// afterwards: nobody where nothing is sent.
     async fn write(
         self,
         server: &ApiServer,
@@ -97,16 +116,6 @@ impl DryRun {
     }
 }
 
-/// Takes the name of a rule.
-fn rule_parser() -> impl TypedValueParser<Value = RuleId> {
-    PossibleValuesParser::new(explain::names())
-        .try_map(|name| rule_of(&name).ok_or("there is no such rule"))
-}
-
-fn rule_of(name: &str) -> Option<RuleId> {
-    registry::find(name).map(|rule| rule.metadata().id)
-}
-
 /// What is known of the fleet.
 struct Known {
     inventory: Inventory,
@@ -115,10 +124,10 @@ struct Known {
 }
 
 /// Reads as much of the fleet as the user may, and tells what that leaves out.
-async fn known(server: &ApiServer, argocd_namespace: &str) -> Result<Known, CommandError> {
-    let (mut facts, lacking) =
-        Facts::of_cluster_as_far_as_permitted(server, argocd_namespace).await?;
-    facts.tell_what_lacks(&lacking);
+async fn known(server: &ApiServer, context: &Context) -> Result<Known, CommandError> {
+    let namespace = context.argocd_namespace();
+    let (mut facts, lacking) = Facts::of_cluster_as_far_as_permitted(server, namespace).await?;
+    context.warn(facts.what_lacks(lacking));
     Ok(Known {
         inventory: facts.inventory()?,
         knows_policy: facts.knows_policy,
@@ -130,12 +139,13 @@ async fn generator_of(
     server: &ApiServer,
     live: &Live,
     inventory: &Inventory,
+    context: &Context,
 ) -> Result<Option<(Live, Judgement)>, CommandError> {
     let Some(set) = application_set_of(live)? else {
         return Ok(None);
     };
-    let found = find(server, &set, live.namespace(), inventory).await?;
-    tell_where_it_stands(live, &set);
+    let found = find(server, &set, live.namespace(), inventory, context.now()).await?;
+    tell_where_it_stands(live, &set, context);
     Ok(Some(found))
 }
 
@@ -150,8 +160,8 @@ fn application_set_of(live: &Live) -> Result<Option<Target>, CommandError> {
     }))
 }
 
-fn tell_where_it_stands(live: &Live, set: &Target) {
-    output::status(&format!(
+fn tell_where_it_stands(live: &Live, set: &Target, context: &Context) {
+    context.streams.status(&format!(
         "{} is generated by {set}: an override stands there, for everything that it generates",
         live.reference.short()
     ));

@@ -1,53 +1,55 @@
-//! `check`: judges the manifests of a repository, without a cluster, or the objects that a cluster has.
+//! `check`: judges the manifests of a repository, without a cluster.
 
-mod files;
-mod live;
-mod skipped;
-
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::ValueHint;
 use clap::builder::ArgPredicate;
-use policy::environment::ClustersByEnvironment;
-use policy::{Level, RuleId, registry};
+use policy::Completeness;
 
-use crate::argocd_version::ArgoCdVersion;
-use crate::cluster_access::ClusterArgs;
+use super::audit::{self, AuditArgs};
+use super::findings;
+use crate::args::{
+    ArgoCdVersion, ExclusionArgs, FACTS, FactsArgs, FindingsArgs, RepositoryArgs, ScopeArgs,
+};
+use crate::check::skipped::{Remark, remarks};
+use crate::check::{Fleets, Unread, check};
+use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
-use crate::facts::args::FactsArgs;
-use crate::namespaces::NamespaceArgs;
-use crate::output::{self, CheckFormat, CheckOutput};
-use crate::production::production;
-use crate::report::{Counts, Files, Located, Report, Unread};
-use crate::repository::exclusions::ExclusionArgs;
-use crate::repository::work_trees::RepositoryArgs;
+use crate::fleet::files::cluster_places;
+use crate::fleet::live::refuse_flaw;
+use crate::fleet::{Facts, Source};
+use crate::kubernetes::block_on;
+use crate::namespaces::{ArgoCds, Namespaces};
+use crate::repository::manifest::Manifest;
+use crate::repository::work_trees::WorkTrees;
+use crate::repository::{Reader, Repository};
 
-/// Judge the Argo CD objects in files or in a cluster
+/// Judge the Argo CD objects in files
 ///
-/// Reads Applications, ApplicationSets, AppProjects and cluster Secrets from YAML and JSON files and
-/// says what the admission webhook would deny. What is known about projects, clusters, Argo CD's
-/// settings (`argocd-cm`) and the GitOpsPolicy is taken from the same files, and from --facts. A
-/// project or cluster that is in none of them may exist elsewhere: what depends on it is `undecided`, and
-/// is told once for each kind of fact below the table. The last line says which clusters count as
-/// production, and names those that look as if they should.
+/// Reads Applications, ApplicationSets, AppProjects and cluster Secrets from YAML and JSON files
+/// and says what the admission webhook would deny. What is known about projects, clusters, Argo
+/// CD's settings (`argocd-cm`) and the GitOpsPolicy is taken from the same files, and from --facts.
+/// A project or cluster that is in none of them may exist elsewhere: what depends on it is
+/// `undecided`, and is told once for each kind of fact below the table. The last line says which
+/// clusters count as production, and names those that look as if they should.
 ///
-/// With --facts live the files are judged by what the cluster of the current context knows: a project or
-/// cluster that is neither there nor in a file does not exist. What may not be listed there is told,
-/// and may exist. It is read, never written.
+/// With --facts live the files are judged by what the cluster of the current context knows: a
+/// project or cluster that is neither there nor in a file does not exist. What may not be listed
+/// there is told, and may exist. It is read, never written.
 ///
-/// An ApplicationSet is judged by all Applications that it generates for the known clusters. Its git
-/// generators read the Git work tree that the files are in, if a remote of it or --repository says
-/// that it is of their repository. It counts as what `HEAD` and every branch are after the merge; a
-/// tag or a commit is not at hand. What depends on that, on pull requests or on other things outside
-/// is `undecided`.
+/// An ApplicationSet is judged by all Applications that it generates for the known clusters. Its
+/// git generators read the Git work tree that the files are in, if a remote of it or --repository
+/// says that it is of their repository. It counts as what `HEAD` and every branch are after the
+/// merge; a tag or a commit is not at hand. What depends on that, on pull requests or on other
+/// things outside is `undecided`.
 ///
-/// An override (`break-glass`) in a file is told with its reason and its end, and turns what its rules
-/// deny into warnings if the policy says `breakGlass.fromGit`. Without that it has no effect and is
-/// denied, as the webhook refuses it; so is one that has expired or lasts too long.
+/// An override (`break-glass`) in a file is told with its reason and its end, and turns what its
+/// rules deny into warnings if the policy says `breakGlass.fromGit`. Without that it has no effect
+/// and is denied, as the webhook refuses it; so is one that has expired or lasts too long.
 ///
-/// Secrets outside of Argo CD's namespace are not judged: they are no clusters to it.
+/// Secrets outside of Argo CD's namespace are not judged: they are not clusters to it.
 ///
 /// Folders are read with everything below them that ends in .yaml, .yml or .json, without what is
 /// hidden, ignored by Git or excluded by --exclude. Files without an object of Argo CD are skipped,
@@ -56,22 +58,11 @@ use crate::repository::work_trees::RepositoryArgs;
 /// of Argo CD, it is said how to render them. What a kustomization changes before it is applied is
 /// undecided where it would be denied: its overlays have the last word. A file that cannot be read,
 /// and may hold an object of Argo CD, is reported and the others are judged.
-///
-/// With --live the objects of a cluster are judged in place of files, by all that is known there: a
-/// project or cluster that is not there does not exist. It needs to list Applications,
-/// ApplicationSets, AppProjects, and Secrets in Argo CD's namespace; a kind that may not be listed is
-/// reported and the others are judged. Each object is judged as if it were new, but for a sync that is
-/// under way. An override that stands on one turns what its rules deny into warnings until it ends, and
-/// is told in the same way; that of an ApplicationSet does so for what it generates as well. One that
-/// has expired, or that the policy does not allow, has no effect, and that is told beside what it named.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
   # Judge everything below this folder
   kubectl gitops check
-
-  # Judge one folder, with projects and policy that are kept elsewhere
-  kubectl gitops check applications --facts bootstrap
 
   # Judge one folder by the projects, clusters, settings and policy of the current context's cluster
   kubectl gitops check applications --facts live
@@ -79,16 +70,13 @@ Examples:
   # Judge what Kustomize renders, and explain what is wrong
   kubectl kustomize overlays/prod | kubectl gitops check - --explain
 
-  # Judge what is in the cluster of the current context, in all namespaces
-  kubectl gitops check --live -A
-
-  # The names of what is denied there of one team
-  kubectl gitops check --live -A -l team=shop -o name
+  # Judge one folder, with projects and policy that are kept elsewhere
+  kubectl gitops check applications --facts bootstrap
 
 Exit status:
   0  nothing is denied
   1  something is denied
-  2  a file, an object or a kind could not be read, or the command line is wrong
+  2  a file or an object could not be read, or the command line is wrong
   3  there is no object to judge in the files
 
 Called as a plugin of argocd, any status but 0 makes argocd print one more line to standard
@@ -115,203 +103,249 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     facts: FactsArgs,
 
-    #[command(flatten)]
-    known: KnownArgs,
+    /// The files have every cluster: one that is not there does not exist
+    ///
+    /// Without this, what an ApplicationSet would generate for a cluster that is not among them is
+    /// `undecided`.
+    #[arg(long, help_heading = FACTS)]
+    all_clusters_known: bool,
 
     #[command(flatten)]
     repository: RepositoryArgs,
 
     #[command(flatten)]
+    version: ArgoCdVersion,
+
+    #[command(flatten)]
     exclusions: ExclusionArgs,
 
-    /// Judge what is in the cluster of the current context
+    #[command(flatten)]
+    live: LiveArgs,
+
+    #[command(flatten)]
+    findings: FindingsArgs,
+}
+
+/// What `audit` was called before it was a command.
+#[derive(Clone, Debug, clap::Args)]
+struct LiveArgs {
     #[arg(
         long,
+        hide = true,
         conflicts_with_all = ["paths", "filenames", "facts", "all_clusters_known", "RepositoryArgs", "ExclusionArgs"]
     )]
     live: bool,
 
-    #[command(flatten)]
-    scope: Scope,
-
-    #[command(flatten)]
-    version: ArgoCdVersion,
-
-    #[command(flatten)]
-    undecided: UndecidedArgs,
-
-    /// Output format
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
-    output: CheckFormat,
-
-    /// Print the page of each rule that found something, after the table
-    #[arg(long)]
-    explain: bool,
-
-    #[command(flatten)]
-    cluster: ClusterArgs,
-}
-
-/// What becomes of what is undecided.
-#[derive(Clone, Debug, clap::Args)]
-struct UndecidedArgs {
-    /// Count what is undecided as denied
-    #[arg(long)]
-    strict: bool,
-
-    /// Show a row for each finding that is undecided, also where it only waits for a project, a cluster
-    /// or another fact that is not known; --strict does so as well
-    #[arg(long)]
-    show_undecided: bool,
-}
-
-/// What the files are taken for.
-#[derive(Clone, Debug, clap::Args)]
-struct KnownArgs {
-    /// The files have every cluster: one that is not there does not exist. Without this, what an
-    /// ApplicationSet would generate for a cluster that is not among them is `undecided`
-    #[arg(long)]
-    all_clusters_known: bool,
-}
-
-/// Which objects are judged, and where Argo CD is.
-#[derive(Clone, Debug, clap::Args)]
-struct Scope {
-    #[command(flatten)]
-    namespaces: NamespaceArgs,
-
-    /// Judge the objects of all namespaces of a cluster
-    #[arg(short = 'A', long, conflicts_with = "namespace", requires = "live")]
+    #[arg(
+        short = 'A',
+        long,
+        hide = true,
+        conflicts_with = "namespace",
+        requires = "live"
+    )]
     all_namespaces: bool,
 
-    /// Label selector for the objects of a cluster, as for `kubectl get`
-    #[arg(short = 'l', long, value_name = "SELECTOR", requires = "live")]
+    #[arg(short = 'l', long, hide = true, value_name = "SELECTOR")]
     selector: Option<String>,
 }
 
-/// What was checked, and what was found.
-struct Checked {
-    report: Report,
-    /// What could not be read.
-    problems: Vec<Unread>,
-    /// Whether there may be more that should have been read.
-    is_complete: bool,
-    /// The files, where it is files that were checked.
-    files: Option<Files>,
-    /// What was checked, for people.
-    what: String,
-    /// Which clusters count as production.
-    clusters: ClustersByEnvironment,
+impl LiveArgs {
+    /// A flag that says which objects of a cluster are meant, where one was given.
+    fn scope(&self) -> Option<&'static str> {
+        let selector = self.selector.as_ref().map(|_| "--selector");
+        self.all_namespaces
+            .then_some("--all-namespaces")
+            .or(selector)
+    }
 }
 
 /// Reads, judges, prints.
-pub(crate) fn run(args: &CheckArgs) -> Result<ExitStatus, CommandError> {
-    if args.explain && !args.output.is_for_people() {
-        return Err(CommandError::new(
-            "--explain goes with -o table or wide only",
-        ));
+pub(crate) fn run(args: &CheckArgs, context: &Context) -> Result<ExitStatus, CommandError> {
+    if args.live.live {
+        return audit::run(&args.as_audit(), context);
     }
-    if let Some(flag) = args.cluster.given()
-        && !args.live
-        && !args.facts.are_live()
-    {
-        return Err(without_cluster(flag));
-    }
-    let checked = if args.live {
-        live::check(args)?
-    } else {
-        files::check(args)?
-    };
-    let Checked {
-        report, problems, ..
-    } = &checked;
-    tell(problems);
-    if let Some(files) = &checked.files {
-        skipped::tell(files);
-    }
+    findings::refuse_pages(&args.findings)?;
+    args.refuse_cluster(context)?;
+    let mut files = args.read(context);
+    let argo_cds = files.argo_cds(context.namespaces.of_files());
+    tell_argo_cds(&argo_cds, context);
+    files.keep_what_counts(&argo_cds);
+    let known = args.known(&files, &argo_cds, context)?;
+    let work_trees = args.work_trees()?;
+    let inventories = argo_cds.all().zip(&known).map(|(namespace, facts)| {
+        let mut inventory = facts
+            .inventory()
+            .inspect_err(|_| findings::tell_unread(&files.unread(), context))?;
+        refuse_flaw(&inventory)?;
+        inventory.checkouts = Arc::clone(&work_trees) as _;
+        let own = files
+            .manifests()
+            .filter(|secret| secret.namespace == namespace);
+        inventory.cluster_places = Arc::new(cluster_places(own));
+        Ok(inventory)
+    });
+    let inventories = inventories.collect::<Result<_, CommandError>>()?;
+    let repeated: Vec<String> = known
+        .iter()
+        .flat_map(|facts| facts.repeated.clone())
+        .collect();
+    let unread = files.given.problems.iter();
+    let checked = check(
+        files.judged,
+        &Fleets::new(argo_cds, inventories),
+        &repeated,
+        unread.chain(known.iter().flat_map(Facts::problems)),
+        context.now(),
+        context.progress,
+    );
 
-    let counts_as_denied =
-        |level| level == Level::Deny || args.undecided.strict && level == Level::Undecided;
-    let shows_all = args.undecided.show_undecided || args.undecided.strict;
-    let shown = |located: &Located| shows_all || !located.waits_for_facts();
-    output::check(
-        &CheckOutput {
-            report,
-            files: checked.files.as_ref(),
-            unread: problems,
-            clusters: &checked.clusters,
-        },
-        args.output,
-        counts_as_denied,
-        shown,
-    )?;
-    if args.explain {
-        output::print(&pages(report, shown))?;
-    }
-    output::status(&summary(
-        &checked.what,
-        report.counts,
-        args.undecided.strict,
-    ));
-    if let Some(production) = production(&checked.clusters) {
-        output::status(&production);
-    }
-
-    let mut levels = report.findings.iter().map(|located| located.finding.level);
-    let denied = levels.any(counts_as_denied);
-    let is_complete = checked.is_complete && problems.is_empty();
-    Ok(match (is_complete, denied) {
-        (false, _) => ExitStatus::Failed,
-        (true, true) => ExitStatus::Denied,
-        (true, false) if checked.files.is_some() && report.counts.objects == 0 => {
-            output::warning(NOTHING_TO_JUDGE);
-            ExitStatus::NothingToJudge
+    let files = checked.files.as_ref();
+    context.warn(files.iter().flat_map(|files| &files.warnings));
+    context.warn(work_trees.unknown_remotes());
+    findings::tell_unread(&checked.problems, context);
+    for remark in files.iter().flat_map(|files| remarks(files)) {
+        match remark {
+            Remark::Note(text) => context.streams.note(&text),
+            Remark::Warning(text) => context.streams.warning(&text),
         }
-        (true, false) => ExitStatus::Clean,
-    })
+    }
+    let status = findings::print(&checked, &args.findings, context)?;
+    if status == ExitStatus::Clean && checked.findings.counts.objects == 0 {
+        context.streams.warning(NOTHING_TO_JUDGE);
+        return Ok(ExitStatus::NothingToJudge);
+    }
+    Ok(status)
 }
 
-/// That a flag says which cluster is asked, and none is.
-fn without_cluster(flag: &str) -> CommandError {
-    CommandError::new(format!(
-        "{flag}: no cluster is asked where files are judged"
-    ))
-    .hinted(
-        "--live judges what is in the cluster, --facts live judges files by what the cluster knows",
-    )
+/// What was read.
+struct Read {
+    judged: Repository,
+    /// What it is judged by besides.
+    given: Repository,
+}
+
+impl Read {
+    fn manifests(&self) -> impl Iterator<Item = &Manifest> {
+        self.judged.manifests.iter().chain(&self.given.manifests)
+    }
+
+    /// Where Argo CD runs.
+    fn argo_cds(&self, namespaces: Namespaces<'_>) -> ArgoCds {
+        let given = self.given.with_projects();
+        namespaces.argo_cds(self.judged.with_projects().chain(given))
+    }
+
+    fn keep_what_counts(&mut self, argo_cds: &ArgoCds) {
+        for repository in [&mut self.judged, &mut self.given] {
+            repository.keep_what_counts(|namespace| argo_cds.are_in(namespace));
+        }
+    }
+
+    fn unread(&self) -> Vec<Unread> {
+        let problems = self.given.problems.iter().chain(&self.judged.problems);
+        Unread::each_once(problems)
+    }
+}
+
+impl CheckArgs {
+    fn as_audit(&self) -> AuditArgs {
+        AuditArgs {
+            scope: ScopeArgs {
+                all_namespaces: self.live.all_namespaces,
+                selector: self.live.selector.clone(),
+            },
+            version: self.version,
+            findings: self.findings.clone(),
+        }
+    }
+
+    /// Refuses a flag that says which objects of which cluster are meant where none are asked for.
+    fn refuse_cluster(&self, context: &Context) -> Result<(), CommandError> {
+        let scope = self.live.scope();
+        let cluster = context.cluster.given();
+        match scope.or(cluster.filter(|_| !self.facts.are_live())) {
+            Some(flag) => Err(CommandError::new(format!(
+                "{flag}: no cluster is asked where files are judged"
+            ))
+            .hinted(
+                "`kubectl gitops audit` judges what is in the cluster, --facts live judges files by what the cluster \
+                 knows",
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn paths(&self) -> Vec<&Path> {
+        let paths = self.paths.iter().chain(&self.filenames);
+        paths.map(PathBuf::as_path).collect()
+    }
+
+    fn read(&self, context: &Context) -> Read {
+        let exclusions = Arc::new(self.exclusions.exclusions());
+        let reader = Reader {
+            exclusions: &exclusions,
+            namespaces: context.namespaces.of_files(),
+            progress: context.progress,
+        };
+        Read {
+            given: reader.read(&self.facts.paths()),
+            judged: reader.read(&self.paths()),
+        }
+    }
+
+    /// What the files are judged by, for each Argo CD. A cluster tells of the main one.
+    fn known(
+        &self,
+        files: &Read,
+        argo_cds: &ArgoCds,
+        context: &Context,
+    ) -> Result<Vec<Facts>, CommandError> {
+        let known = argo_cds.all().map(|namespace| {
+            let mut facts = if self.facts.are_live() && namespace == argo_cds.main {
+                of_cluster(context, namespace)?
+            } else {
+                Facts::new(namespace, Completeness::Partial)
+            };
+            if self.all_clusters_known {
+                facts.have_all_clusters();
+            }
+            if let Some(reading) = self.version.project_reading() {
+                facts.read_projects_by(reading);
+            }
+            facts.add(&files.judged.manifests, Source::Judged);
+            facts.add(&files.given.manifests, Source::Given);
+            Ok(facts)
+        });
+        known.collect()
+    }
+
+    fn work_trees(&self) -> Result<Arc<WorkTrees>, CommandError> {
+        let work_trees = WorkTrees::of(&self.paths(), self.repository.url());
+        Ok(Arc::new(work_trees.map_err(CommandError::new)?))
+    }
+}
+
+/// What the cluster knows, as far as it may be read.
+fn of_cluster(context: &Context, argocd_namespace: &str) -> Result<Facts, CommandError> {
+    let (facts, lacking) = block_on(async {
+        let server = context.connect().await?;
+        Ok(Facts::for_files(&server, argocd_namespace).await?)
+    })?;
+    context.warn(lacking);
+    Ok(facts)
+}
+
+/// Says where Argo CD is taken to run, if that is not where it is expected.
+fn tell_argo_cds(argo_cds: &ArgoCds, context: &Context) {
+    let expected = context.namespaces.of_files().argocd;
+    let found: Vec<&str> = argo_cds.all().filter(|own| *own != expected).collect();
+    if !found.is_empty() {
+        context.streams.note(&format!(
+            "Argo CD is taken to run in {}, where AppProjects are; --argocd-namespace says where it runs",
+            found.join(", ")
+        ));
+    }
 }
 
 const NOTHING_TO_JUDGE: &str = "nothing was judged: there is no Application, ApplicationSet, AppProject or \
      cluster Secret in these files";
-
-fn tell(problems: &[Unread]) {
-    for problem in problems {
-        output::error(&problem.message);
-    }
-}
-
-fn pages(report: &Report, shown: impl Fn(&Located) -> bool) -> String {
-    let rules: BTreeSet<RuleId> = report
-        .findings
-        .iter()
-        .filter(|located| shown(located))
-        .map(|located| located.finding.rule)
-        .collect();
-    let mut pages = String::new();
-    for rule in registry::all().filter(|rule| rules.contains(&rule.id)) {
-        pages.push('\n');
-        pages.push_str(&rule.page());
-    }
-    pages
-}
-
-fn summary(what: &str, counts: Counts, strict: bool) -> String {
-    let counted_as = match counts.undecided {
-        1.. if strict => ", counted as denied",
-        _ => "",
-    };
-    format!(
-        "{what}: {} denied, {} warned, {} undecided{counted_as}",
-        counts.denied, counts.warned, counts.undecided
-    )
-}

@@ -9,16 +9,17 @@ use std::path::Path;
 use clap_complete::Shell;
 use clap_complete::engine::CompletionCandidate;
 
+use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
-use crate::output;
+use crate::streams::Streams;
 
 /// Print a completion script for a shell
 ///
 /// kubectl completes its plugins' words by itself: it calls an executable named
-/// `kubectl_complete-gitops`. This binary is that executable too, when it is called so. It completes
-/// contexts, clusters and users of the kubeconfig as well, and namespaces and objects of the cluster, for
-/// which it waits two seconds at most.
+/// `kubectl_complete-gitops`. This binary is that executable too, when it is called so. It
+/// completes contexts, clusters and users of the kubeconfig as well, and namespaces and objects of
+/// the cluster, for which it waits two seconds at most.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -52,10 +53,11 @@ pub(crate) fn run(
     args: &CompletionArgs,
     mut command: clap::Command,
     executable: &str,
+    context: &Context,
 ) -> Result<ExitStatus, CommandError> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, executable, &mut script);
-    output::print(&String::from_utf8_lossy(&script))?;
+    context.streams.print(&String::from_utf8_lossy(&script))?;
     Ok(ExitStatus::Clean)
 }
 
@@ -69,6 +71,7 @@ const NO_SPACE: u8 = 2;
 pub(crate) fn complete(
     command: clap::Command,
     words: Vec<OsString>,
+    streams: &Streams,
 ) -> Result<ExitStatus, CommandError> {
     let last = words.len().max(1);
     let mut line = vec![OsString::from("kubectl-gitops")];
@@ -106,6 +109,6 @@ pub(crate) fn complete(
         }
     }
     let _ = writeln!(answer, ":{directive}");
-    output::print(&answer)?;
+    streams.print(&answer)?;
     Ok(ExitStatus::Clean)
 }

@@ -8,41 +8,42 @@ use clap::ValueHint;
 use policy::Completeness;
 use policy::fan_out::Change;
 
-use crate::argocd_version::ArgoCdVersion;
-use crate::cluster_access::{ClusterArgs, block_on};
+use crate::args::{
+    ArgoCdVersion, ExclusionArgs, FACTS, FactsArgs, Format, OUTPUT, RepositoryArgs, formats,
+};
+use crate::check::Unread;
+use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
-use crate::facts::args::FactsArgs;
-use crate::facts::{Facts, Source};
-use crate::namespaces::{NamespaceArgs, Namespaces};
-use crate::output::preview::PreviewFormat;
-use crate::output::{self, counted};
+use crate::fleet::{Facts, Source};
+use crate::kubernetes::block_on;
+use crate::namespaces::Namespaces;
 use crate::preview::{Intent, Preview, Verdict};
-use crate::report::Unread;
-use crate::repository::Repository;
-use crate::repository::exclusions::{ExclusionArgs, Exclusions};
+use crate::report::preview::PreviewReport;
 use crate::repository::problem::Problem;
-use crate::repository::work_trees::{RepositoryArgs, WorkTrees};
+use crate::repository::work_trees::WorkTrees;
+use crate::repository::{Reader, Repository};
+use crate::text::counted;
 
 /// Show which Applications a change would create, change and delete
 ///
-/// FILE holds ApplicationSets and cluster Secrets as they would be. These are compared with what the
-/// cluster has now, or with files if --against names some. One that is not there yet is new; of one
-/// that is, FILE has all of it: a label that is missing in FILE is taken away. Projects, settings and
-/// the GitOpsPolicy in FILE count as applied before. Nothing is written to the cluster. What names no
-/// namespace in FILE counts as being where `kubectl apply` would put it.
+/// FILE holds ApplicationSets and cluster Secrets as they would be. These are compared with what
+/// the cluster has now, or with files if --against names some. One that is not there yet is new; of
+/// one that is, FILE has all of it: a label that is missing in FILE is taken away. Projects,
+/// settings and the GitOpsPolicy in FILE count as applied before. Nothing is written to the
+/// cluster. What names no namespace in FILE counts as being where `kubectl apply` would put it.
 ///
 /// For each Application that comes, changes or goes: the cluster, the project and the environments
-/// that it belongs to, and the verdict of the rules, which the admission webhook would give. It needs
-/// to list AppProjects, ApplicationSets, and Secrets in Argo CD's namespace.
+/// that it belongs to, and the verdict of the rules, which the admission webhook would give. It
+/// needs to list AppProjects, ApplicationSets, and Secrets in Argo CD's namespace.
 ///
-/// With --against it is judged by what these files say alone. `--against PATH --facts live` compares with
-/// the ApplicationSets in PATH and judges by the projects, clusters, settings and policy of the cluster; what
-/// may not be listed there is told, and may exist.
+/// With --against it is judged by what these files say alone. `--against PATH --facts live`
+/// compares with the ApplicationSets in PATH and judges by the projects, clusters, settings and
+/// policy of the cluster; what may not be listed there is told, and may exist.
 ///
-/// Git generators read the Git work tree that FILE is in, as for `check`. What cannot be worked out,
-/// such as pull requests, is listed below the table, and so are ApplicationSets on which Argo CD
-/// fails. Whether an Application was changed by hand since it was generated plays no part.
+/// Git generators read the Git work tree that FILE is in, as for `check`. What cannot be worked
+/// out, such as pull requests, is listed below the table, and so are ApplicationSets on which Argo
+/// CD fails. Whether an Application was changed by hand since it was generated plays no part.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -67,8 +68,9 @@ Exit status:
 Called as a plugin of argocd, any status but 0 makes argocd print one more line to standard
 output: `Error: exit status N`.")]
 pub(crate) struct PreviewArgs {
-    /// File or folder with ApplicationSets and cluster Secrets, `-` is standard input; can be given
-    /// several times
+    /// File or folder with ApplicationSets and cluster Secrets
+    ///
+    /// `-` is standard input. It can be given several times.
     #[arg(
         short,
         long = "filename",
@@ -78,8 +80,10 @@ pub(crate) struct PreviewArgs {
     )]
     filenames: Vec<PathBuf>,
 
-    /// File or folder that stands for the cluster: what is in it is there, and nothing else is known;
-    /// can be given several times. Without --delete, FILE itself is left out of it
+    /// File or folder that stands for the cluster
+    ///
+    /// What is in it is there, and nothing else is known. It can be given several times. Without
+    /// --delete, FILE itself is left out of it.
     #[arg(
         long,
         value_name = "PATH",
@@ -87,87 +91,96 @@ pub(crate) struct PreviewArgs {
     )]
     against: Vec<PathBuf>,
 
-    #[command(flatten)]
-    facts: FactsArgs,
-
-    /// Show what deleting the objects in FILE would do; what else FILE says of them plays no part
+    /// Show what deleting the objects in FILE would do
+    ///
+    /// What else FILE says of them plays no part.
     #[arg(long)]
     delete: bool,
 
+    #[command(flatten)]
+    facts: FactsArgs,
+
     /// The files of --against have every cluster: one that is not there does not exist
-    #[arg(long, requires = "against")]
+    #[arg(long, requires = "against", help_heading = FACTS)]
     all_clusters_known: bool,
 
     #[command(flatten)]
     repository: RepositoryArgs,
 
     #[command(flatten)]
-    exclusions: ExclusionArgs,
-
-    #[command(flatten)]
-    namespaces: NamespaceArgs,
-
-    #[command(flatten)]
     version: ArgoCdVersion,
 
-    /// Output format
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
-    output: PreviewFormat,
-
     #[command(flatten)]
-    cluster: ClusterArgs,
+    exclusions: ExclusionArgs,
+
+    /// Format
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = formats(FORMATS), help_heading = OUTPUT)]
+    output: Format,
 }
 
+const FORMATS: &[(Format, &str)] = &[
+    (
+        Format::Table,
+        "A row for each Application that comes, changes or goes",
+    ),
+    (
+        Format::Wide,
+        "The same with the ApplicationSet and what the rules found",
+    ),
+    (Format::Json, "The preview in JSON"),
+    (Format::Yaml, "The preview in YAML"),
+    (Format::Name, "The names of the Applications"),
+];
+
 /// Reads, compares, prints.
-pub(crate) fn run(args: &PreviewArgs) -> Result<ExitStatus, CommandError> {
-    if let Some(flag) = args.cluster.given()
-        && !args.asks_cluster()
-    {
-        return Err(without_cluster(flag));
-    }
+pub(crate) fn run(args: &PreviewArgs, context: &Context) -> Result<ExitStatus, CommandError> {
+    args.refuse_cluster(context)?;
     let exclusions = Arc::new(args.exclusions.exclusions());
-    let of_context = args.namespace_of_context()?;
-    let namespaces = args.namespaces.of_context(of_context.as_deref());
-    let mut read = args.read(&exclusions, namespaces);
-    let argocd = read.argocd_namespace(namespaces);
+    let of_context = args.namespace_of_context(context)?;
+    let reader = Reader {
+        exclusions: &exclusions,
+        namespaces: context.namespaces.of_context(of_context.as_deref()),
+        progress: context.progress,
+    };
+    let mut read = args.read(reader, context);
+    let argocd = read.argocd_namespace(reader.namespaces);
     read.keep_what_counts(&argocd);
     let proposed = &read.proposed;
     if proposed.problems.is_empty() && !proposed.fans_out() {
-        return Err(nothing_to_preview(namespaces));
+        return Err(nothing_to_preview(reader.namespaces));
     }
-    let mut known = args.known(&read, &argocd)?;
-    args.version.apply(&mut known.facts);
-    let work_trees =
-        Arc::new(WorkTrees::of(&args.filenames, &args.repository).map_err(CommandError::new)?);
-    let intent = if args.delete {
-        Intent::Delete
-    } else {
-        Intent::Apply
-    };
+    let known = args.known(&read, &argocd, context)?;
+    let work_trees = WorkTrees::of(&args.filenames, args.repository.url());
+    let work_trees = Arc::new(work_trees.map_err(CommandError::new)?);
     let checkouts = Arc::clone(&work_trees) as _;
-    let preview = Preview::of(&proposed.manifests, intent, known.facts, &checkouts)?;
+    let preview = Preview::of(&proposed.manifests, args.intent(), known.facts, &checkouts)?;
 
-    work_trees.warn_of_unknown_remotes();
+    context.warn(work_trees.unknown_remotes());
     let unread = read.all().flat_map(|repository| &repository.problems);
-    let problems = known.problems.iter().chain(unread).chain(&preview.problems);
-    let problems = Unread::each_once(problems);
-    for problem in &problems {
-        output::error(&problem.message);
+    let unread = known.problems.iter().chain(unread).chain(&preview.problems);
+    let unread = Unread::each_once(unread);
+    for problem in &unread {
+        context.streams.error(&problem.message);
     }
-    output::preview::print(&preview, &problems, args.output)?;
-    output::status(&summary(&preview));
+    let report = PreviewReport {
+        preview: &preview,
+        unread: &unread,
+    };
+    context.print(&report, args.output)?;
+    context.streams.status(&summary(&preview));
+    Ok(status(&preview, &unread))
+}
 
-    Ok(
-        if !problems.is_empty() || !preview.not_expanded.is_empty() {
-            ExitStatus::Failed
-        } else if preview.is_denied() {
-            ExitStatus::ChangesDenied
-        } else if preview.is_nothing() {
-            ExitStatus::Clean
-        } else {
-            ExitStatus::Changes
-        },
-    )
+fn status(preview: &Preview, unread: &[Unread]) -> ExitStatus {
+    if !unread.is_empty() || !preview.not_expanded.is_empty() {
+        ExitStatus::Failed
+    } else if preview.is_denied() {
+        ExitStatus::ChangesDenied
+    } else if preview.is_nothing() {
+        ExitStatus::Clean
+    } else {
+        ExitStatus::Changes
+    }
 }
 
 /// What is in files.
@@ -216,34 +229,53 @@ struct Known {
 }
 
 impl PreviewArgs {
+    fn intent(&self) -> Intent {
+        if self.delete {
+            Intent::Delete
+        } else {
+            Intent::Apply
+        }
+    }
+
     /// Whether a cluster is asked for anything.
     fn asks_cluster(&self) -> bool {
         self.against.is_empty() || self.facts.are_live()
     }
 
+    /// Refuses a flag that says which cluster is asked where none is.
+    fn refuse_cluster(&self, context: &Context) -> Result<(), CommandError> {
+        match context.cluster.given() {
+            Some(flag) if !self.asks_cluster() => Err(CommandError::new(format!(
+                "{flag}: --against compares with files, and asks no cluster"
+            ))
+            .hinted("--facts live has them judged by what the cluster knows")),
+            _ => Ok(()),
+        }
+    }
+
     /// The namespace that objects are applied to which name none, where the context says so.
-    fn namespace_of_context(&self) -> Result<Option<String>, CommandError> {
+    fn namespace_of_context(&self, context: &Context) -> Result<Option<String>, CommandError> {
         if !self.against.is_empty() {
             return Ok(None);
         }
-        self.cluster.namespace().map_err(|error| {
+        context.cluster.namespace().map_err(|error| {
             let is_without = error.is_without_cluster();
             or_files(error.into(), is_without)
         })
     }
 
-    fn read(&self, exclusions: &Arc<Exclusions>, namespaces: Namespaces<'_>) -> Read {
+    fn read(&self, reader: Reader<'_>, context: &Context) -> Read {
         Read {
-            proposed: Repository::read(&self.filenames, exclusions, namespaces),
-            state: (!self.against.is_empty()).then(|| self.state(exclusions, namespaces)),
-            given: self.facts.read(exclusions, namespaces),
+            proposed: reader.read(&self.filenames),
+            state: (!self.against.is_empty()).then(|| self.state(reader, context)),
+            given: reader.read(&self.facts.paths()),
         }
     }
 
-    fn known(&self, read: &Read, argocd: &str) -> Result<Known, CommandError> {
+    fn known(&self, read: &Read, argocd: &str, context: &Context) -> Result<Known, CommandError> {
         let mut known = Known {
             facts: if self.asks_cluster() {
-                self.live(argocd)?
+                self.live(argocd, context)?
             } else {
                 Facts::new(argocd, Completeness::Partial)
             },
@@ -252,27 +284,27 @@ impl PreviewArgs {
         if self.all_clusters_known {
             known.facts.have_all_clusters();
         }
+        if let Some(reading) = self.version.project_reading() {
+            known.facts.read_projects_by(reading);
+        }
         if let Some(state) = &read.state {
             known.facts.add(&state.manifests, Source::State);
         }
         known.facts.add(&read.given.manifests, Source::Given);
-        for text in &known.facts.repeated {
-            output::warning(text);
-        }
+        context.warn(&known.facts.repeated);
         known.problems.extend(known.facts.take_problems());
         Ok(known)
     }
 
     /// The files that stand for the cluster.
-    fn state(&self, exclusions: &Arc<Exclusions>, namespaces: Namespaces<'_>) -> Repository {
+    fn state(&self, reader: Reader<'_>, context: &Context) -> Repository {
         // What FILE says is to come; but what is deleted must be there.
         if self.delete {
-            return Repository::read(&self.against, exclusions, namespaces);
+            return reader.read(&self.against);
         }
-        let (state, left_out) =
-            Repository::read_without(&self.against, &self.filenames, exclusions, namespaces);
+        let (state, left_out) = reader.read_without(&self.against, &self.filenames);
         for name in left_out {
-            output::warning(&format!(
+            context.streams.warning(&format!(
                 "{name} is part of --against and left out of it: what it holds counts as new, \
                  so nothing in it is shown as changed or deleted"
             ));
@@ -280,9 +312,9 @@ impl PreviewArgs {
         state
     }
 
-    fn live(&self, namespace: &str) -> Result<Facts, CommandError> {
+    fn live(&self, namespace: &str, context: &Context) -> Result<Facts, CommandError> {
         let (mut facts, lacking) = block_on(async {
-            let server = self.cluster.connect().await.map_err(|error| {
+            let server = context.connect().await.map_err(|error| {
                 let is_without = error.is_without_cluster();
                 or_files(error.into(), is_without)
             })?;
@@ -296,17 +328,9 @@ impl PreviewArgs {
                 or_files(error.into(), is_without)
             })
         })?;
-        facts.tell_what_lacks(&lacking);
+        context.warn(facts.what_lacks(lacking));
         Ok(facts)
     }
-}
-
-/// That a flag says which cluster is asked, and none is.
-fn without_cluster(flag: &str) -> CommandError {
-    CommandError::new(format!(
-        "{flag}: --against compares with files, and asks no cluster"
-    ))
-    .hinted("--facts live has them judged by what the cluster knows")
 }
 
 fn nothing_to_preview(namespaces: Namespaces<'_>) -> CommandError {

@@ -2,21 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::ValueHint;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
-
-/// Which files are left out.
-#[derive(Clone, Debug, Default, clap::Args)]
-pub(crate) struct ExclusionArgs {
-    /// Files and folders to leave out, as a line of .gitignore in the current folder; can be given several times
-    #[arg(
-        long = "exclude",
-        value_name = "GLOB",
-        value_parser = parse_glob,
-        value_hint = ValueHint::AnyPath
-    )]
-    globs: Vec<String>,
-}
 
 /// What leaves files out.
 #[derive(Debug)]
@@ -24,22 +10,19 @@ pub(crate) struct Exclusions {
     globs: Gitignore,
 }
 
-impl ExclusionArgs {
-    /// Globs as they count in the current folder.
-    pub(crate) fn exclusions(&self) -> Exclusions {
+impl Exclusions {
+    /// Globs as they count in the current folder. Each was tried by [`parse_glob`].
+    pub(crate) fn of(globs: &[String]) -> Self {
         let folder = std::env::current_dir().unwrap_or_default();
         let mut builder = GitignoreBuilder::new(folder);
-        for glob in &self.globs {
-            // Each was tried when it was read.
+        for glob in globs {
             let _ = builder.add_line(None, glob);
         }
         Exclusions {
             globs: builder.build().unwrap_or_else(|_| Gitignore::empty()),
         }
     }
-}
 
-impl Exclusions {
     /// Whether a path is left out; what is below a folder that is left out is not asked about.
     pub(super) fn exclude(&self, path: &Path, is_folder: bool) -> bool {
         let absolute = absolute(path);
@@ -58,7 +41,11 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-fn parse_glob(glob: &str) -> Result<String, String> {
+/// Reads a glob.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn parse_glob(glob: &str) -> Result<String, String> {
     let mut builder = GitignoreBuilder::new("");
     match builder.add_line(None, glob) {
         Ok(_) => Ok(glob.to_owned()),

@@ -9,10 +9,8 @@ use ignore::{DirEntry, WalkBuilder};
 
 use super::exclusions::Exclusions;
 use super::kustomize::Kustomizations;
+use super::path::{STANDARD_INPUT, name_of};
 use super::problem::Problem;
-
-/// The path that stands for standard input.
-pub(super) const STANDARD_INPUT: &str = "-";
 
 /// A file to read.
 #[derive(Debug)]
@@ -21,7 +19,8 @@ pub(crate) struct SourceFile {
     pub(crate) name: Arc<str>,
     pub(crate) location: Location,
     pub(crate) role: Role,
-    /// The folders of the kustomizations, or of the chart, by which it is applied; none where it is applied as it is.
+    /// The folders of the kustomizations, or of the chart, by which it is applied; none where it is
+    /// applied as it is.
     pub(crate) applied_by: BTreeSet<PathBuf>,
 }
 
@@ -63,8 +62,8 @@ pub(crate) enum Location {
 }
 
 /// The files that are meant by paths: a file itself, whatever its name; in a folder, all below it
-/// that end in `.yaml`, `.yml` or `.json`, without what is hidden, what Git ignores and what is excluded. Each is
-/// there once, and they are in order.
+/// that end in `.yaml`, `.yml` or `.json`, without what is hidden, what Git ignores and what is
+/// excluded. Each is there once, and they are in order.
 pub(crate) fn find(
     paths: &[impl AsRef<Path>],
     exclusions: &Arc<Exclusions>,
@@ -240,14 +239,4 @@ fn is_wanted(entry: &DirEntry) -> bool {
     }
     let extension = entry.path().extension().and_then(OsStr::to_str);
     matches!(extension, Some("yaml" | "yml" | "json")) && entry.path().is_file()
-}
-
-/// A path as users see it.
-pub(super) fn name_of(path: &Path) -> String {
-    path.strip_prefix(".")
-        .ok()
-        .filter(|rest| !rest.as_os_str().is_empty())
-        .unwrap_or(path)
-        .display()
-        .to_string()
 }

@@ -1,5 +1,5 @@
-//! What Kustomize makes of files: those that it merges into other objects look like objects and are parts of one,
-//! and those that it changes are not what is applied.
+//! What Kustomize makes of files: those that it merges into other objects look like objects and are
+//! parts of one, and those that it changes are not what is applied.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -34,13 +34,14 @@ impl Roles {
         self.patches.contains(file)
     }
 
-    /// The folder of a kustomization that changes objects of a file, by its path without links and detours.
+    /// The folder of a kustomization that changes objects of a file, by its path without links and
+    /// detours.
     pub(super) fn changed_by(&self, file: &Path) -> Option<&Path> {
         self.bases.get(file).map(PathBuf::as_path)
     }
 
-    /// The folders of the kustomizations that apply a file, by its path without links and detours. Those that are part
-    /// of another are not among them.
+    /// The folders of the kustomizations that apply a file, by its path without links and detours.
+    /// Those that are part of another are not among them.
     pub(super) fn applied_by(&self, file: &Path) -> BTreeSet<PathBuf> {
         self.applied.get(file).cloned().unwrap_or_default()
     }
@@ -117,8 +118,9 @@ struct Kustomization {
     patches: Vec<PathBuf>,
     /// Files and folders.
     resources: Vec<PathBuf>,
-    /// Whether it may change what a rule reads of an object of Argo CD. Labels, annotations and the namespace that it
-    /// adds to everything do not count: they are in most kustomizations, which would leave little to judge.
+    /// Whether it may change what a rule reads of an object of Argo CD. Labels, annotations and the
+    /// namespace that it adds to everything do not count: they are in most kustomizations, which
+    /// would leave little to judge.
     changes_objects: bool,
 }
 
@@ -199,7 +201,8 @@ fn patches_in(kustomization: &Value) -> impl Iterator<Item = Patch<'_>> {
 }
 
 impl Patch<'_> {
-    /// Whether it may be for an object of Argo CD: the kind is one, or a pattern, or cannot be told.
+    /// Whether it may be for an object of Argo CD: the kind is one, or a pattern, or cannot be
+    /// told.
     fn may_change_objects(&self, folder: &Path) -> bool {
         if let Some(kind) = self.target {
             return may_be_ours(kind);

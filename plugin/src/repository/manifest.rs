@@ -263,7 +263,8 @@ pub(crate) struct Manifest {
     pub(crate) overlay: Option<Arc<str>>,
     /// Fields that its kind does not have.
     pub(crate) unknown_fields: Vec<UnknownField>,
-    /// The folders of the kustomizations, or of the chart, by which it is applied; none where it is applied as it is.
+    /// The folders of the kustomizations, or of the chart, by which it is applied; none where it is
+    /// applied as it is.
     pub(super) applied_by: Arc<BTreeSet<PathBuf>>,
     /// Where the file has the Secret, if it is one that a controller makes.
     template: Option<SecretTemplate>,
@@ -286,7 +287,8 @@ impl Manifest {
         self.lines.line_of(&format!("{}{field}", self.pointer))
     }
 
-    /// What tells it from all others once it is applied, in the cluster that Argo CD has its objects in.
+    /// What tells it from all others once it is applied, in the cluster that Argo CD has its
+    /// objects in.
     pub(crate) fn applied_reference(&self) -> ObjectReference {
         let mut applied = self.reference.clone();
         applied.namespace = Some(self.namespace.clone());
@@ -407,7 +409,7 @@ pub(super) fn collect(
                 api_version, kind, ..
             } = &reference;
             unknown_kinds.push(format!(
-                "{file}:{line}: {kind} of {api_version} is no kind that there is, so {} is not judged: write {meant}",
+                "{file}:{line}: {kind} of {api_version} is not a known kind, so {} is not judged: write {meant}",
                 reference.short(),
             ));
         }

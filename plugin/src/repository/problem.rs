@@ -4,7 +4,7 @@ use std::io;
 
 use golang::yaml;
 
-use super::files;
+use super::path::name_of;
 
 /// A file or an object that cannot be judged.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +19,7 @@ pub(crate) enum Problem {
     /// A folder cannot be walked, for a reason that is not the system's.
     #[error("{0}")]
     Walk(ignore::Error),
-    /// A file holds bytes that are no text.
+    /// A file holds bytes that are not text.
     #[error("{file}: it is not UTF-8")]
     NotText { file: String },
     /// A file is neither YAML nor JSON.
@@ -61,7 +61,7 @@ impl Problem {
             .and_then(io::Error::raw_os_error);
         match (error, system) {
             (ignore::Error::WithPath { path, .. }, Some(code)) => {
-                Problem::read(&files::name_of(&path), io::Error::from_raw_os_error(code))
+                Problem::read(&name_of(&path), io::Error::from_raw_os_error(code))
             }
             (error, _) => Problem::Walk(error),
         }

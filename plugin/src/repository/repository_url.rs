@@ -1,10 +1,10 @@
 //! Which Git repository a URL means, whatever it is cloned by.
 
-/// What a URL says of the repository that it means, without what logs in: CI clones with a token in the URL, people
-/// clone by SSH what an ApplicationSet names by HTTPS.
+/// What a URL says of the repository that it means, without what logs in: CI clones with a token in
+/// the URL, people clone by SSH what an ApplicationSet names by HTTPS.
 ///
-/// This is for telling whether a clone is one of a repository. What a project permits is decided by Argo CD's own
-/// comparison ([`argocd::git_url`]), to which the two are different.
+/// This is for telling whether a clone is one of a repository. What a project permits is decided by
+/// Argo CD's own comparison ([`argocd::git_url`]), to which the two are different.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct RepositoryUrl {
     transport: Transport,
@@ -65,8 +65,8 @@ impl RepositoryUrl {
         }
     }
 
-    /// Whether both mean one repository. A service has one port for each transport, so that ports tell nothing where
-    /// these differ.
+    /// Whether both mean one repository. A service has one port for each transport, so that ports
+    /// tell nothing where these differ.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         let reaches_alike = match (&self.transport, &other.transport) {
             (Transport::Ssh, Transport::Http) | (Transport::Http, Transport::Ssh) => true,

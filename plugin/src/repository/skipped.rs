@@ -6,7 +6,7 @@ use std::sync::Arc;
 use golang::yaml;
 use serde_json::Value;
 
-use super::files::name_of;
+use super::path::name_of;
 
 /// Why a file is not judged.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -15,7 +15,7 @@ pub(crate) enum Reason {
     WithoutObject,
     /// It is neither YAML nor JSON, and nothing in it looks like an object of Argo CD.
     Unparsable,
-    /// It is no text, and nothing in it looks like an object of Argo CD.
+    /// It is not text, and nothing in it looks like an object of Argo CD.
     NotText,
     /// It has the mark by which Argo CD leaves a file out.
     Marked,
@@ -91,8 +91,8 @@ pub(crate) struct Skipped {
     pub(crate) file: Arc<str>,
 }
 
-/// The mark by which Argo CD leaves out a file of a directory of manifests (`skipFileRenderingMarker`,
-/// v3.5.7, reposerver/repository/repository.go).
+/// The mark by which Argo CD leaves out a file of a directory of manifests
+/// (`skipFileRenderingMarker`, v3.5.7, reposerver/repository/repository.go).
 const SKIP_MARK: &str = "+argocd:skip-file-rendering";
 
 /// Whether Argo CD leaves a file with this text out.
@@ -103,8 +103,8 @@ pub(super) fn is_marked(text: &str) -> bool {
 /// What stands in the text of every object that is judged or says something about the fleet.
 const SIGNS: [&str; 3] = ["argoproj.io", "kubectl-gitops.io", "argocd-cm"];
 
-/// Whether a text may hold an object of Argo CD, or one of ours. If not, it need not be parsed: a name can be
-/// written otherwise only by escapes.
+/// Whether a text may hold an object of Argo CD, or one of ours. If not, it need not be parsed: a
+/// name can be written otherwise only by escapes.
 pub(super) fn may_hold_objects(text: &str) -> bool {
     SIGNS.iter().any(|sign| text.contains(sign)) || has_escaped_characters(text)
 }
@@ -129,9 +129,10 @@ const KINDS_WITH: [(&str, &str); 3] = [
     ("List", "argoproj.io"),
 ];
 
-/// Whether a text that cannot be parsed looks like an object of Argo CD, or one of ours. The test is Argo CD's
-/// own for manifests in general (`getObjsFromYAMLOrJSON`, v3.5.7, reposerver/repository/repository.go: does the text
-/// have `apiVersion:`, `kind:` and `metadata:`?), with our kinds, and for JSON as well.
+/// Whether a text that cannot be parsed looks like an object of Argo CD, or one of ours. The test
+/// is Argo CD's own for manifests in general (`getObjsFromYAMLOrJSON`, v3.5.7,
+/// reposerver/repository/repository.go: does the text have `apiVersion:`, `kind:` and
+/// `metadata:`?), with our kinds, and for JSON as well.
 pub(super) fn looks_like_objects(text: &str) -> bool {
     SIGNS.iter().any(|sign| text.contains(sign))
         && ["apiVersion", "metadata"]
@@ -173,8 +174,8 @@ pub(super) fn holds_values(text: &str) -> bool {
             })
 }
 
-/// Whether values have something from which a chart makes Applications: mappings with a destination, and a source or sources,
-/// as an Application's `spec`.
+/// Whether values have something from which a chart makes Applications: mappings with a
+/// destination, and a source or sources, as an Application's `spec`.
 fn holds_applications(value: &Value) -> bool {
     match value {
         Value::Object(members) => {

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-/// The text of a file: UTF-8, or UTF-16 behind a byte order mark (v3.5.7, github.com/TomOnTime/utfutil, which
-/// reposerver/repository/repository.go reads with). None for what is neither.
+/// The text of a file: UTF-8, or UTF-16 behind a byte order mark (v3.5.7,
+/// github.com/TomOnTime/utfutil, which reposerver/repository/repository.go reads with). None for
+/// what is neither.
 pub(super) fn decode(bytes: &[u8]) -> Option<Cow<'_, str>> {
     match bytes {
         [0xff, 0xfe, rest @ ..] => from_utf16(rest, u16::from_le_bytes).map(Cow::Owned),

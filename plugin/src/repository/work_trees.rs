@@ -1,7 +1,7 @@
 //! Git repositories whose content is at hand: the work trees that the files are in.
 //!
-//! Which repositories a work tree is of is asked only when somebody wants to know, so that most runs
-//! never call Git.
+//! Which repositories a work tree is of is asked only when somebody wants to know, so that most
+//! runs never call Git.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,18 +15,9 @@ use argocd::application_set::{Checkout, Checkouts};
 
 use ignore::WalkBuilder;
 
-use super::files::{STANDARD_INPUT, name_of};
+use super::path::{STANDARD_INPUT, name_of};
 use super::repository_url::RepositoryUrl;
 use crate::error::chain;
-use crate::output;
-
-/// Which repository the files are of, as far as they do not tell.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct RepositoryArgs {
-    /// URL of the Git repository that the files are of, where no remote of their work tree says so
-    #[arg(long, value_name = "URL")]
-    repository: Option<String>,
-}
 
 /// The largest file that a generator is given, in bytes.
 const FILE_LIMIT: u64 = 1 << 20;
@@ -55,14 +46,14 @@ impl WorkTrees {
     /// A repository is named, and it cannot be told which of them is its work tree.
     pub(crate) fn of(
         paths: &[impl AsRef<Path>],
-        args: &RepositoryArgs,
+        repository: Option<&str>,
     ) -> Result<Self, RepositoryError> {
         let tops: BTreeSet<PathBuf> = paths
             .iter()
             .filter_map(|path| top_of(path.as_ref()))
             .collect();
         let mut trees: Vec<WorkTree> = tops.into_iter().map(WorkTree::new).collect();
-        if let Some(url) = &args.repository {
+        if let Some(url) = repository {
             match &mut trees[..] {
                 [] => return Err(RepositoryError::None),
                 [tree] => tree.named = Some(RepositoryUrl::of(url)),
@@ -72,14 +63,10 @@ impl WorkTrees {
         Ok(WorkTrees { trees })
     }
 
-    /// Says of which of them it is not known what they are of, if anybody has asked.
-    pub(crate) fn warn_of_unknown_remotes(&self) {
-        for problem in self.problems() {
-            output::warning(&format!(
-                "{}: name the repository with --repository",
-                chain(problem)
-            ));
-        }
+    /// Of which of them it is not known what they are of, if anybody has asked: one sentence each.
+    pub(crate) fn unknown_remotes(&self) -> impl Iterator<Item = String> {
+        self.problems()
+            .map(|problem| format!("{}: name the repository with --repository", chain(problem)))
     }
 
     fn problems(&self) -> impl Iterator<Item = &RemotesError> {
@@ -140,8 +127,8 @@ impl WorkTree {
                 .is_ok_and(|remotes| remotes.iter().any(is_same))
     }
 
-    /// Whether a revision is what the work tree would be once it is merged: whatever is newest, or a
-    /// branch. A tag or a commit is not.
+    /// Whether a revision is what the work tree would be once it is merged: whatever is newest, or
+    /// a branch. A tag or a commit is not.
     fn may_be_at(&self, revision: &str) -> bool {
         match Revision::of(revision, RepositoryKind::Git) {
             Revision::Newest | Revision::Branch => true,
@@ -252,8 +239,8 @@ fn top_of(path: &Path) -> Option<PathBuf> {
     top.map(Path::to_owned)
 }
 
-/// Where a repository keeps its configuration and tags. In a linked work tree `.git` is a file that leads
-/// there.
+/// Where a repository keeps its configuration and tags. In a linked work tree `.git` is a file that
+/// leads there.
 fn git_folder(top: &Path) -> Option<PathBuf> {
     let git = top.join(".git");
     if git.is_dir() {
@@ -267,8 +254,8 @@ fn git_folder(top: &Path) -> Option<PathBuf> {
     }
 }
 
-/// What a work tree says it is of. Its configuration is named to Git, which otherwise reads none of a folder
-/// that belongs to somebody else, as in a container.
+/// What a work tree says it is of. Its configuration is named to Git, which otherwise reads none of
+/// a folder that belongs to somebody else, as in a container.
 fn remotes_of(top: &Path) -> Result<Vec<RepositoryUrl>, RemotesError> {
     let Some(folder) = git_folder(top) else {
         return Ok(Vec::new());
@@ -334,7 +321,7 @@ mod tests {
     }
 
     fn trees_of(path: &Path) -> WorkTrees {
-        WorkTrees::of(&[path], &RepositoryArgs { repository: None }).unwrap()
+        WorkTrees::of(&[path], None).unwrap()
     }
 
     fn is_at_hand(trees: &WorkTrees, url: &str, revision: &str) -> bool {
@@ -402,15 +389,13 @@ mod tests {
     fn a_repository_can_be_named() {
         let folder = repository(&[]);
         let other = repository(&[]);
-        let args = RepositoryArgs {
-            repository: Some("git@git.example.com:shop/services.git".to_owned()),
-        };
-        let trees = WorkTrees::of(&[folder.path()], &args).unwrap();
+        let named = Some("git@git.example.com:shop/services.git");
+        let trees = WorkTrees::of(&[folder.path()], named).unwrap();
         assert!(is_at_hand(&trees, "git@git.example.com:shop/services", ""));
         assert!(is_at_hand(&trees, URL, ""));
-        let several = WorkTrees::of(&[folder.path(), other.path()], &args);
+        let several = WorkTrees::of(&[folder.path(), other.path()], named);
         assert!(matches!(several, Err(RepositoryError::Several(2))));
-        let none = WorkTrees::of(&[] as &[&Path], &args);
+        let none = WorkTrees::of(&[] as &[&Path], named);
         assert!(matches!(none, Err(RepositoryError::None)));
     }
 

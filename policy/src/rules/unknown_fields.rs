@@ -22,7 +22,7 @@ declare_rule! {
     ///   `argocd.argoproj.io/sync-options`.
     ///
     /// Only `check` sees unknown fields, in files: the API server drops them before it asks the webhook, so that the
-    /// webhook, `check --live` and `preview` judge the sync options alone. Names of unknown fields are told, and
+    /// webhook, `audit` and `preview` judge the sync options alone. Names of unknown fields are told, and
     /// their values are not.
     ///
     /// It warns unless the policy says `action: Deny`.

@@ -5,31 +5,31 @@ use policy::break_glass::annotations::{EXPIRES, REASON, REASON_LIMIT, REASON_SEP
 use policy::break_glass::terms::{Terms, Unacceptable};
 use policy::break_glass::{self, InvalidOverride};
 use policy::finding::is_printed;
-use policy::{RuleId, registry};
+use policy::{Inventory, RuleId, registry};
 use serde_json::{Value, json};
 
-use super::{DryRun, Known, generator_of, known, rule_parser};
+use super::{DryRun, Known, OBJECT_FORMATS, generator_of, known};
+use crate::args::{Format, OUTPUT, Target, formats, rule_parser};
 use crate::break_glass::attempt::covers_syncs;
 use crate::break_glass::live::find;
-use crate::break_glass::{Attempt, Override, Standing, Target};
-use crate::cluster_access::{ApiServer, ClusterArgs, block_on, who_am_i};
+use crate::break_glass::{Attempt, Override, OverrideStatus};
+use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
-use crate::namespaces::NamespaceArgs;
-use crate::output;
-use crate::output::break_glass::{self as shown, ObjectFormat};
+use crate::kubernetes::{ApiServer, block_on, who_am_i};
+use crate::report::break_glass::{Written, let_through, sentence};
 use crate::repository::manifest::ObjectReference;
 
 /// Overrule rules on an object for a while
 ///
-/// Shows what would be let through and why it is refused now, then writes the three annotations of an
-/// override in one request. An Application that an ApplicationSet generates has none of its own: the
-/// override goes on the ApplicationSet.
+/// Shows what would be let through and why it is refused now, then writes the three annotations of
+/// an override in one request. An Application that an ApplicationSet generates has none of its own:
+/// the override goes on the ApplicationSet.
 ///
 /// Where one stands already and would not go on by the new one, it is asked whether that is to be
-/// replaced, which ends it: --replace says so beforehand. --extend adds the rules to it instead, until
-/// its end. That takes the right to overrule the added rules alone, so that two people who may overrule
-/// one rule each can do so on one object.
+/// replaced, which ends it: --replace says so beforehand. --extend adds the rules to it instead,
+/// until its end. That takes the right to overrule the added rules alone, so that two people who
+/// may overrule one rule each can do so on one object.
 ///
 /// Argo CD does not try a revision again that it failed to sync, so what the webhook refused before
 /// stays undone until somebody syncs: --sync does, with the Application's own options.
@@ -46,11 +46,14 @@ Exit status:
   0  it is written, or would be
   2  it is not")]
 pub(super) struct GrantArgs {
-    /// The object: the name of an Application, or KIND/NAME, where the kind is application,
-    /// applicationset, appproject or secret
+    /// The object: the name of an Application, or KIND/NAME
+    ///
+    /// The kind is application, applicationset, appproject or secret.
     target: Target,
 
-    /// Rule to overrule, of those that `kubectl gitops explain` lists; can be given several times
+    /// Rule to overrule; can be given several times
+    ///
+    /// It is one of those that `kubectl gitops explain` lists.
     #[arg(long = "rule", value_name = "RULE", required = true, value_delimiter = ',', hide_possible_values = true, value_parser = rule_parser())]
     rules: Vec<RuleId>,
 
@@ -79,24 +82,23 @@ pub(super) struct GrantArgs {
     #[arg(long, conflicts_with = "extend")]
     replace: bool,
 
-    /// Add the rules to what stands there already, until its end, and the reason to its reason
+    /// Add the rules to what stands there already, until its end
+    ///
+    /// The reason is added to its reason.
     #[arg(long, conflicts_with = "duration")]
     extend: bool,
 
-    /// Then try again what the webhook refused last: sync the Application, or the one that it is part
-    /// of
+    /// Then try again what the webhook refused last
+    ///
+    /// The Application is synced, or the one that the object is part of.
     #[arg(long)]
     sync: bool,
 
-    #[command(flatten)]
-    namespaces: NamespaceArgs,
-
-    /// Print the override in this format instead of saying what happens
-    #[arg(short, long, value_enum, value_name = "FORMAT")]
-    output: Option<ObjectFormat>,
-
-    #[command(flatten)]
-    cluster: ClusterArgs,
+    /// Print the override in this format
+    ///
+    /// Without it, what happens is said.
+    #[arg(short, long, value_name = "FORMAT", value_parser = formats(OBJECT_FORMATS), help_heading = OUTPUT)]
+    output: Option<Format>,
 }
 
 /// A flag whose value makes no override, or one that the policy does not allow.
@@ -142,42 +144,40 @@ enum GrantError {
         "{object}: metadata.deletionTimestamp: it is being deleted, and an override on it counts for nothing"
     )]
     BeingDeleted { object: String },
-    #[error("{object} has an override already: {standing}")]
-    Standing { object: String, standing: String },
+    #[error("{object} has an override already: {existing}")]
+    Existing { object: String, existing: String },
     #[error("--extend: {object} has no override that could be extended")]
     NothingToExtend { object: String },
     /// What the flags cannot amount to.
-    #[error("it would be no override: {0}")]
+    #[error("it would not be an override: {0}")]
     Other(InvalidOverride),
 }
 
 /// Reads, shows, writes, and says what is left to be done.
-pub(super) fn run(args: &GrantArgs) -> Result<ExitStatus, CommandError> {
+pub(super) fn run(args: &GrantArgs, context: &Context) -> Result<ExitStatus, CommandError> {
     let reason = args.reason().map_err(CommandError::new)?;
-    block_on(grant(args, &reason))
+    block_on(grant(args, &reason, context))
 }
 
-async fn grant(args: &GrantArgs, reason: &str) -> Result<ExitStatus, CommandError> {
-    let argocd_namespace = args.namespaces.argocd();
-    let server = args.cluster.connect().await?;
+async fn grant(
+    args: &GrantArgs,
+    reason: &str,
+    context: &Context,
+) -> Result<ExitStatus, CommandError> {
+    let server = context.connect().await?;
     let Known {
         inventory,
         knows_policy,
-    } = known(&server, argocd_namespace).await?;
-    let now = Timestamp::now();
+    } = known(&server, context).await?;
+    let now = context.now();
     let terms = knows_policy.then(|| inventory.terms());
     let asked = args
         .duration
         .map(|duration| args.written(reason, duration, terms, now));
     let asked = asked.transpose().map_err(CommandError::new)?;
-    let (mut live, mut judgement) = find(
-        &server,
-        &args.target,
-        args.namespaces.of_objects(&server),
-        &inventory,
-    )
-    .await?;
-    if let Some(generator) = generator_of(&server, &live, &inventory).await? {
+    let namespace = context.namespace_of(&server);
+    let (mut live, mut judgement) = find(&server, &args.target, namespace, &inventory, now).await?;
+    if let Some(generator) = generator_of(&server, &live, &inventory, context).await? {
         (live, judgement) = generator;
     }
     args.check_kind(&live.reference)
@@ -186,11 +186,11 @@ async fn grant(args: &GrantArgs, reason: &str) -> Result<ExitStatus, CommandErro
         let object = live.reference.short();
         return Err(CommandError::new(GrantError::BeingDeleted { object }));
     }
-    let standing = live.written.standing(now).cloned();
-    let written = match (asked, &standing) {
+    let existing = live.written.in_force(now).cloned();
+    let written = match (asked, &existing) {
         (Some(asked), _) => asked,
-        (None, Some(standing)) => {
-            let extended = args.extended(standing, reason);
+        (None, Some(existing)) => {
+            let extended = args.extended(existing, reason);
             extended.map_err(CommandError::new)?
         }
         (None, None) => {
@@ -198,32 +198,30 @@ async fn grant(args: &GrantArgs, reason: &str) -> Result<ExitStatus, CommandErro
             return Err(CommandError::new(GrantError::NothingToExtend { object }));
         }
     };
-    let attempt = Attempt::refused(&server, &live, argocd_namespace).await?;
+    let attempt = Attempt::refused(&server, &live, context.argocd_namespace()).await?;
     let judgement = judgement.by(&written.rules);
     if args.output.is_none() {
-        output::print(&shown::let_through(&judgement, &written.rules))?;
+        let text = let_through(&judgement, &written.rules);
+        context.streams.print(&text)?;
     }
-    if let Some(standing) = &standing
+    if let Some(existing) = &existing
         && !args.extend
     {
-        args.replace_or_ask(&live.reference, standing, &written)?;
+        args.replace_or_ask(&live.reference, existing, &written, context)?;
     }
 
     live.writer = args
         .dry_run
         .write(&server, &live, &annotations(&written))
         .await?;
-    let standing = Standing::of(&live, Override::Valid(written), judgement, now);
-    shown::written(&standing, args.dry_run.suffix(), args.output)?;
-    if let Some(attempt) = attempt {
-        output::status(&attempt.refusal());
-        if attempt.is_sync() && !covers_syncs(&inventory, argocd_namespace) {
-            output::warning(NOT_COVERED);
-        }
-        args.try_again(&server, &attempt).await?;
-    } else if args.sync {
-        output::status("nothing is synced: no sync failed as the webhook refused something");
-    }
+    let status = OverrideStatus::of(&live, Override::Valid(written), judgement, now);
+    let report = Written {
+        status: &status,
+        suffix: args.dry_run.suffix(),
+    };
+    context.print(&report, args.output.unwrap_or(Format::Table))?;
+    args.follow_up(&server, attempt, &inventory, context)
+        .await?;
     Ok(ExitStatus::Clean)
 }
 
@@ -252,8 +250,8 @@ impl GrantArgs {
         }
     }
 
-    /// The override that is asked for, if the policy allows it. Where the user may not read that, the webhook
-    /// will say.
+    /// The override that is asked for, if the policy allows it. Where the user may not read that,
+    /// the webhook will say.
     fn written(
         &self,
         reason: &str,
@@ -285,14 +283,14 @@ impl GrantArgs {
     /// What stands with the rules that are asked for as well.
     fn extended(
         &self,
-        standing: &break_glass::Override,
+        existing: &break_glass::Override,
         reason: &str,
     ) -> Result<break_glass::Override, GrantError> {
-        let mut written = standing.clone();
-        let more = self.rules.iter().filter(|rule| !standing.names(**rule));
+        let mut written = existing.clone();
+        let more = self.rules.iter().filter(|rule| !existing.names(**rule));
         written.rules.extend(more);
-        if written.rules.len() > standing.rules.len() && reason != standing.reason {
-            written.reason = format!("{}{REASON_SEPARATOR}{reason}", standing.reason);
+        if written.rules.len() > existing.rules.len() && reason != existing.reason {
+            written.reason = format!("{}{REASON_SEPARATOR}{reason}", existing.reason);
         }
         match written.reason.chars().count() {
             ..=REASON_LIMIT => Ok(written),
@@ -300,49 +298,82 @@ impl GrantArgs {
         }
     }
 
-    /// Tells that an override is replaced, which ends it; if that was not said beforehand, whoever runs this is asked.
+    /// Tells that an override is replaced, which ends it; if that was not said beforehand, whoever
+    /// runs this is asked.
     fn replace_or_ask(
         &self,
         object: &ObjectReference,
-        standing: &break_glass::Override,
+        existing: &break_glass::Override,
         written: &break_glass::Override,
+        context: &Context,
     ) -> Result<(), CommandError> {
-        let sentence = shown::sentence(standing);
-        let ends_nothing = standing.rules.iter().all(|rule| written.names(*rule))
-            && standing.reason == written.reason
-            && standing.expires <= written.expires;
+        let sentence = sentence(existing);
+        let ends_nothing = existing.rules.iter().all(|rule| written.names(*rule))
+            && existing.reason == written.reason
+            && existing.expires <= written.expires;
         if self.replace || ends_nothing || self.dry_run != DryRun::None {
-            output::warning(&format!("replaces what stands: {sentence}"));
+            context
+                .streams
+                .warning(&format!("replaces what stands: {sentence}"));
             return Ok(());
         }
         let object = object.short();
         let question = format!(
             "{object} has an override already: {sentence}\nReplace it, which ends it? [y/N] "
         );
-        if output::ask(&question) {
+        if context.streams.ask(&question) {
             return Ok(());
         }
-        let error = GrantError::Standing {
+        let error = GrantError::Existing {
             object,
-            standing: sentence,
+            existing: sentence,
         };
         Err(CommandError::new(error).hinted(
             "--extend adds the rules to it and leaves the rest as it is; --replace ends it in favour of this one",
         ))
     }
 
+    /// Says what the webhook refused before, and tries it again or says how to.
+    async fn follow_up(
+        &self,
+        server: &ApiServer,
+        attempt: Option<Attempt>,
+        inventory: &Inventory,
+        context: &Context,
+    ) -> Result<(), CommandError> {
+        let Some(attempt) = attempt else {
+            if self.sync {
+                let nothing = "nothing is synced: no sync failed as the webhook refused something";
+                context.streams.status(nothing);
+            }
+            return Ok(());
+        };
+        context.streams.status(&attempt.refusal());
+        if attempt.is_sync() && !covers_syncs(inventory, context.argocd_namespace()) {
+            context.streams.warning(NOT_COVERED);
+        }
+        self.try_again(server, &attempt, context).await
+    }
+
     /// Tries again what was refused, or says how to.
-    async fn try_again(&self, server: &ApiServer, attempt: &Attempt) -> Result<(), CommandError> {
+    async fn try_again(
+        &self,
+        server: &ApiServer,
+        attempt: &Attempt,
+        context: &Context,
+    ) -> Result<(), CommandError> {
         if self.sync && self.dry_run == DryRun::None {
             let user = who_am_i(server).await;
             attempt
                 .start(server, user.as_ref().map(|user| &*user.username))
                 .await?;
-            output::status(&attempt.started());
+            context.streams.status(&attempt.started());
             return Ok(());
         }
-        let command = attempt.command(self.namespaces.argocd());
-        output::hint(&format!("{}: {command}", attempt.advice()));
+        let command = attempt.command(context.argocd_namespace());
+        context
+            .streams
+            .hint(&format!("{}: {command}", attempt.advice()));
         Ok(())
     }
 }

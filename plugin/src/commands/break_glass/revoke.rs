@@ -5,24 +5,24 @@ use policy::break_glass::VERB;
 use policy::break_glass::annotations::{ALL, EXPIRES};
 use serde_json::{Map, Value, json};
 
-use super::{DryRun, generator_of, known};
+use super::{DryRun, OBJECT_FORMATS, generator_of, known};
+use crate::args::{Format, OUTPUT, Target, formats};
 use crate::break_glass::live::find;
-use crate::break_glass::{Live, Override, Standing, Target};
-use crate::cluster_access::{ApiServer, ClusterArgs, block_on, may_i};
+use crate::break_glass::{Live, Override, OverrideStatus};
+use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
-use crate::facts::live::{of_all_namespaces, resource_of};
-use crate::namespaces::NamespaceArgs;
-use crate::output::break_glass::{self as shown, ObjectFormat};
+use crate::kubernetes::{ApiServer, block_on, may_i, of_all_namespaces, resource_of};
+use crate::report::break_glass::Revoked;
 use crate::repository::manifest::Kind;
 
 /// End an override
 ///
-/// Where none of its rules is violated any more, the three annotations are taken off. Where one is, the
-/// webhook would refuse that: the override is cut short to now, which anybody may do who may write the
-/// object, and what is then in violation is shown. Off an ApplicationSet it is taken by whoever may
-/// overrule its rules; by anybody else it is cut short, too. Nothing that runs changes by this, but the next
-/// change to what the rule reads is refused until it is put right.
+/// Where none of its rules is violated any more, the three annotations are taken off. Where one is,
+/// the webhook would refuse that: the override is cut short to now, which anybody may do who may
+/// write the object, and what is then in violation is shown. Off an ApplicationSet it is taken by
+/// whoever may overrule its rules; by anybody else it is cut short, too. Nothing that runs changes
+/// by this, but the next change to what the rule reads is refused until it is put right.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -36,41 +36,38 @@ Exit status:
   0  there is no override any more that overrules anything, or none would be
   2  it failed")]
 pub(super) struct RevokeArgs {
-    /// The object: the name of an Application, or KIND/NAME, where the kind is application,
-    /// applicationset, appproject or secret
+    /// The object: the name of an Application, or KIND/NAME
+    ///
+    /// The kind is application, applicationset, appproject or secret.
     target: Target,
 
     /// Whether anything is written
     #[arg(long, value_enum, value_name = "WHERE", default_value_t)]
     dry_run: DryRun,
 
-    #[command(flatten)]
-    namespaces: NamespaceArgs,
-
-    /// Print what is left of the override in this format instead of saying what happens
-    #[arg(short, long, value_enum, value_name = "FORMAT")]
-    output: Option<ObjectFormat>,
-
-    #[command(flatten)]
-    cluster: ClusterArgs,
+    /// Print what is left of it in this format
+    ///
+    /// Without it, what happens is said.
+    #[arg(short, long, value_name = "FORMAT", value_parser = formats(OBJECT_FORMATS), help_heading = OUTPUT)]
+    output: Option<Format>,
 }
 
 /// Reads, writes, and shows what is in violation.
-pub(super) fn run(args: &RevokeArgs) -> Result<ExitStatus, CommandError> {
-    block_on(revoke(args))
+pub(super) fn run(args: &RevokeArgs, context: &Context) -> Result<ExitStatus, CommandError> {
+    block_on(revoke(args, context))
 }
 
-async fn revoke(args: &RevokeArgs) -> Result<ExitStatus, CommandError> {
-    let server = args.cluster.connect().await?;
-    let inventory = known(&server, args.namespaces.argocd()).await?.inventory;
-    let namespace = args.namespaces.of_objects(&server);
-    let (mut live, mut judgement) = find(&server, &args.target, namespace, &inventory).await?;
+async fn revoke(args: &RevokeArgs, context: &Context) -> Result<ExitStatus, CommandError> {
+    let server = context.connect().await?;
+    let inventory = known(&server, context).await?.inventory;
+    let namespace = context.namespace_of(&server);
+    let now = context.now();
+    let (mut live, mut judgement) = find(&server, &args.target, namespace, &inventory, now).await?;
     if live.written == Override::None
-        && let Some(generator) = generator_of(&server, &live, &inventory).await?
+        && let Some(generator) = generator_of(&server, &live, &inventory, context).await?
     {
         (live, judgement) = generator;
     }
-    let now = Timestamp::now();
     let judgement = judgement.by(live.written.rules());
     let left = if judgement.may_be_violated() || stays_on_record(&server, &live).await? {
         cut_short(&live.written, now)
@@ -82,13 +79,19 @@ async fn revoke(args: &RevokeArgs) -> Result<ExitStatus, CommandError> {
         live.writer = args.dry_run.write(&server, &live, &annotations).await?;
     }
     let was = live.written.state(now);
-    let standing = Standing::of(&live, left, judgement, now);
-    shown::revoked(&standing, was, args.dry_run.suffix(), args.output)?;
+    let status = OverrideStatus::of(&live, left, judgement, now);
+    let report = Revoked {
+        status: &status,
+        was,
+        suffix: args.dry_run.suffix(),
+    };
+    context.print(&report, args.output.unwrap_or(Format::Table))?;
     Ok(ExitStatus::Clean)
 }
 
-/// Whether an override stays where it stands, and is only over: on an ApplicationSet, which somebody who may not overrule its
-/// rules does not take it off. What it let pass may be put right in the template, and not yet in the Applications.
+/// Whether an override stays where it stands, and is only over: on an ApplicationSet, which
+/// somebody who may not overrule its rules does not take it off. What it let pass may be put right
+/// in the template, and not yet in the Applications.
 async fn stays_on_record(server: &ApiServer, live: &Live) -> Result<bool, CommandError> {
     if live.kind != Kind::ApplicationSet {
         return Ok(false);

@@ -3,32 +3,33 @@
 use policy::break_glass::VERB;
 use policy::{RuleId, registry};
 
-use super::{application_set_of, rule_of, rule_parser, tell_where_it_stands};
-use crate::break_glass::live::objects;
-use crate::break_glass::{Allowed, Answer, Live, Target};
-use crate::cluster_access::{
-    ApiServer, ClusterArgs, Objects, Permission, User, block_on, may_i, who_am_i,
-};
+use super::{application_set_of, tell_where_it_stands};
+use crate::args::{Format, OUTPUT, Target, formats, rule_of, rule_parser};
+use crate::break_glass::{Allowed, Answer, Live};
+use crate::context::Context;
 use crate::error::{CommandError, chain};
 use crate::exit_status::ExitStatus;
-use crate::facts::Facts;
-use crate::facts::live::{of_all_namespaces, resource_of};
-use crate::namespaces::NamespaceArgs;
-use crate::output;
-use crate::output::break_glass::{self as shown, WhyFormat};
+use crate::fleet::Facts;
+use crate::kubernetes::{
+    ApiServer, Objects, Permission, User, block_on, may_i, objects_of, of_all_namespaces,
+    resource_of, who_am_i,
+};
+use crate::report::break_glass::Review;
 use crate::repository::manifest::Kind;
 
 /// Tell whether you may overrule rules, and what permits it
 ///
-/// Asks the API server the question that the admission webhook asks about you: whether you may use the
-/// verb `break-glass` on `gitopspolicies.kubectl-gitops.io/RULE`. It answers with the role that permits
-/// it and what binds that to you. As `gitopspolicies` are in no namespace, these are a `ClusterRole` and
-/// a `ClusterRoleBinding`. A service account also has to be named in the policy (spec.breakGlass).
+/// Asks the API server the question that the admission webhook asks about you: whether you may use
+/// the verb `break-glass` on `gitopspolicies.kubectl-gitops.io/RULE`. It answers with the role that
+/// permits it and what binds that to you. As `gitopspolicies` are in no namespace, these are a
+/// `ClusterRole` and a `ClusterRoleBinding`. A service account also has to be named in the policy
+/// (spec.breakGlass).
 ///
-/// With KIND/NAME it also asks whether you may write that object, which an override needs as well; of an
-/// Application that an ApplicationSet generates it is the ApplicationSet that the override stands on.
-/// What depends on something that you may not read is `unknown`. `--as` asks about somebody else. `kubectl auth can-i break-glass gitopspolicies/RULE` asks the same of
-/// one rule, without the policy.
+/// With KIND/NAME it also asks whether you may write that object, which an override needs as well;
+/// of an Application that an ApplicationSet generates it is the ApplicationSet that the override
+/// stands on. What depends on something that you may not read is `unknown`. `--as` asks about
+/// somebody else. `kubectl auth can-i break-glass gitopspolicies/RULE` asks the same of one rule,
+/// without the policy.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -50,20 +51,22 @@ pub(super) struct WhyArgs {
     #[arg(value_name = "RULE|KIND/NAME", value_parser = parse_question)]
     question: Option<Question>,
 
-    /// Rule to overrule, of those that `kubectl gitops explain` lists; can be given several times
+    /// Rule to overrule; can be given several times
+    ///
+    /// It is one of those that `kubectl gitops explain` lists.
     #[arg(long = "rule", value_name = "RULE", value_delimiter = ',', hide_possible_values = true, value_parser = rule_parser())]
     rules: Vec<RuleId>,
 
-    #[command(flatten)]
-    namespaces: NamespaceArgs,
-
-    /// Output format
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
-    output: WhyFormat,
-
-    #[command(flatten)]
-    cluster: ClusterArgs,
+    /// Format
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = formats(FORMATS), help_heading = OUTPUT)]
+    output: Format,
 }
+
+const FORMATS: &[(Format, &str)] = &[
+    (Format::Table, "A row for each permission"),
+    (Format::Json, "The permissions in JSON"),
+    (Format::Yaml, "The permissions in YAML"),
+];
 
 #[derive(Clone, Debug)]
 enum Question {
@@ -81,12 +84,19 @@ fn parse_question(text: &str) -> Result<Question, String> {
 }
 
 /// Asks, and prints the answers.
-pub(super) fn run(args: &WhyArgs) -> Result<ExitStatus, CommandError> {
-    let (user, answers) = block_on(ask(args))?;
-    shown::why(user.as_ref(), &answers, args.output)?;
-    if args.output == WhyFormat::Table {
+pub(super) fn run(args: &WhyArgs, context: &Context) -> Result<ExitStatus, CommandError> {
+    let (user, answers) = block_on(ask(args, context))?;
+    let report = Review {
+        user: user.as_ref(),
+        answers: &answers,
+    };
+    context.print(&report, args.output)?;
+    if args.output.is_for_people() {
+        if let Some(user) = &user {
+            context.streams.status(&asked_as(user));
+        }
         for hint in hints(&answers) {
-            output::hint(&hint);
+            context.streams.hint(&hint);
         }
     }
     let is_any = |allowed| {
@@ -100,6 +110,14 @@ pub(super) fn run(args: &WhyArgs) -> Result<ExitStatus, CommandError> {
     } else {
         ExitStatus::Clean
     })
+}
+
+fn asked_as(user: &User) -> String {
+    let groups = match user.groups.join(", ") {
+        groups if groups.is_empty() => String::new(),
+        groups => format!(" (groups {groups})"),
+    };
+    format!("asked as {}{groups}", user.username)
 }
 
 /// What is missing, each once. Whoever asks about many rules need not want all of them.
@@ -121,11 +139,14 @@ fn hints(answers: &[Answer]) -> Vec<String> {
 const EACH_RULE: &str = "each rule that you may not overrule needs a ClusterRole, bound by a ClusterRoleBinding, that allows \
                          `break-glass` on gitopspolicies.kubectl-gitops.io/RULE";
 
-async fn ask(args: &WhyArgs) -> Result<(Option<User>, Vec<Answer>), CommandError> {
-    let server = args.cluster.connect().await?;
+async fn ask(
+    args: &WhyArgs,
+    context: &Context,
+) -> Result<(Option<User>, Vec<Answer>), CommandError> {
+    let server = context.connect().await?;
     let user = who_am_i(&server).await;
     let unnamed = match &user {
-        Some(user) => unnamed(&server, user, args.namespaces.argocd()).await?,
+        Some(user) => unnamed(&server, user, context).await?,
         None => None,
     };
     let mut answers = Vec::new();
@@ -141,7 +162,7 @@ async fn ask(args: &WhyArgs) -> Result<(Option<User>, Vec<Answer>), CommandError
         answers.push(answer);
     }
     if let Some(Question::Object(target)) = &args.question {
-        answers.push(writes(&server, target, args.namespaces.of_objects(&server)).await?);
+        answers.push(writes(&server, target, context).await?);
     }
     Ok((user, answers))
 }
@@ -184,19 +205,26 @@ async fn answer(
 async fn writes(
     server: &ApiServer,
     target: &Target,
-    namespace: &str,
+    context: &Context,
 ) -> Result<Answer, CommandError> {
     let verb = "patch";
-    let Some(target) = &stands_on(server, target, namespace).await? else {
+    let namespace = context.namespace_of(server);
+    let Some(target) = &stands_on(server, target, context).await? else {
         return Ok(Answer {
             verb,
-            objects: objects(target.kind, namespace),
+            objects: objects_of(target.kind, namespace),
             name: target.name.clone(),
             allowed: Allowed::Unknown,
             reason: "unknown whether an ApplicationSet generates it".to_owned(),
         });
     };
-    let mut answer = answer(server, verb, objects(target.kind, namespace), &target.name).await?;
+    let mut answer = answer(
+        server,
+        verb,
+        objects_of(target.kind, namespace),
+        &target.name,
+    )
+    .await?;
     if answer.allowed == Allowed::Yes && is_being_deleted(server, target, namespace).await? {
         answer = Answer {
             allowed: Allowed::OfNoUse,
@@ -207,14 +235,15 @@ async fn writes(
     Ok(answer)
 }
 
-/// Whether an object has been asked to go. Of one that may not be read, or is not there, it is not known.
+/// Whether an object has been asked to go. Of one that may not be read, or is not there, it is not
+/// known.
 async fn is_being_deleted(
     server: &ApiServer,
     target: &Target,
     namespace: &str,
 ) -> Result<bool, CommandError> {
     let read = |json: &str| Live::read(target.kind, json);
-    let objects = objects(target.kind, namespace);
+    let objects = objects_of(target.kind, namespace);
     match server.get(&objects, &target.name, read).await {
         Err(error) if error.is_forbidden() => Ok(false),
         found => Ok(found?.is_some_and(|live| live.is_ok_and(|live| live.is_being_deleted))),
@@ -225,17 +254,17 @@ async fn is_being_deleted(
 async fn stands_on(
     server: &ApiServer,
     target: &Target,
-    namespace: &str,
+    context: &Context,
 ) -> Result<Option<Target>, CommandError> {
     if target.kind != Kind::Application {
         return Ok(Some(target.clone()));
     }
     let read = |json: &str| Live::read(target.kind, json);
-    let objects = objects(target.kind, namespace);
+    let objects = objects_of(target.kind, context.namespace_of(server));
     let live = match server.get(&objects, &target.name, read).await {
         Err(error) if error.is_forbidden() => {
             let error = chain(&error);
-            output::warning(&format!(
+            context.streams.warning(&format!(
                 "{error}: whether an ApplicationSet generates it is unknown"
             ));
             return Ok(None);
@@ -249,7 +278,7 @@ async fn stands_on(
     };
     let set = application_set_of(&live)?;
     if let Some(set) = &set {
-        tell_where_it_stands(&live, set);
+        tell_where_it_stands(&live, set, context);
     }
     Ok(Some(set.unwrap_or_else(|| target.clone())))
 }
@@ -258,14 +287,15 @@ async fn stands_on(
 async fn unnamed(
     server: &ApiServer,
     user: &User,
-    argocd_namespace: &str,
+    context: &Context,
 ) -> Result<Option<(Allowed, String)>, CommandError> {
     let Some(account) = user.service_account() else {
         return Ok(None);
     };
     let consequence = "whether it names the service account is unknown";
+    let argocd_namespace = context.argocd_namespace();
     let (mut facts, lacking) = Facts::of_policy(server, argocd_namespace, consequence).await?;
-    facts.tell_what_lacks(&lacking);
+    context.warn(facts.what_lacks(lacking));
     if !facts.knows_policy {
         let reason = format!("unknown whether the GitOpsPolicy names service account {account}");
         return Ok(Some((Allowed::Unknown, reason)));

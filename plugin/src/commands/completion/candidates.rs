@@ -10,12 +10,8 @@ use clap::{Arg, Args, Command, FromArgMatches};
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 use kube::config::Kubeconfig;
 
-use crate::break_glass::live::objects;
-use crate::break_glass::target;
-use crate::cluster_access::{ApiServer, ClusterArgs, Objects, block_on, flags_among};
-use crate::commands::explain;
-use crate::facts::live::{of_all_namespaces, resource};
-use crate::namespaces::NamespaceArgs;
+use crate::args::{ClusterArgs, NamespaceArgs, flags_among, rule_names, target};
+use crate::kubernetes::{ApiServer, Objects, block_on, objects_of, of_all_namespaces, resource};
 use crate::repository::manifest::Kind;
 
 /// How long somebody who has pressed a key is kept waiting for a cluster.
@@ -28,8 +24,8 @@ struct Line {
     namespaces: NamespaceArgs,
 }
 
-/// The command with the candidates for those of its arguments that name something elsewhere. `words` are those before the one
-/// to complete.
+/// The command with the candidates for those of its arguments that name something elsewhere.
+/// `words` are those before the one to complete.
 pub(super) fn attach(command: Command, words: Vec<OsString>) -> Command {
     let line = Arc::new(Line::of(words));
     attach_all(command, &line)
@@ -58,7 +54,7 @@ fn attach_to(argument: Arg, line: &Arc<Line>) -> Arg {
             candidates(names)
         })),
         "question" => argument.add(completer(move |word| {
-            let rules = explain::names().into_iter().map(|rule| {
+            let rules = rule_names().into_iter().map(|rule| {
                 CompletionCandidate::new(rule.get_name()).help(rule.get_help().cloned())
             });
             rules.chain(candidates(line.objects(word))).collect()
@@ -151,12 +147,12 @@ impl Line {
         let labels = (kind == Kind::ClusterSecret)
             .then(|| format!("{LABEL_SECRET_TYPE}={SECRET_TYPE_CLUSTER}"));
         self.ask(labels, move |namespaces, server| {
-            objects(kind, namespaces.of_objects(server))
+            objects_of(kind, namespaces.of_objects(server.namespace()))
         })
     }
 
-    /// The names of objects of the cluster. Where that fails, or takes too long, there are none: nobody wants to read about
-    /// that between two words.
+    /// The names of objects of the cluster. Where that fails, or takes too long, there are none:
+    /// nobody wants to read about that between two words.
     fn ask(
         self: &Arc<Self>,
         labels: Option<String>,
@@ -167,7 +163,7 @@ impl Line {
         // A credential plugin holds its thread up for as long as it likes.
         let asking = thread::Builder::new().spawn(move || {
             let names = block_on(async {
-                let server = line.cluster.connect().await?.silent();
+                let server = line.cluster.connect(None).await?;
                 let objects = objects(&line.namespaces, &server);
                 Ok(server.names(&objects, labels.as_deref()).await?)
             });

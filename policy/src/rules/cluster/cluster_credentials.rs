@@ -297,7 +297,7 @@ impl Rule for ClusterCredentials {
                 ),
                 UnknownValues::MadeFrom(kind) => (
                     format!("this {kind} makes a cluster Secret whose values are not known here"),
-                    "judge the Secret in its cluster: kubectl gitops check --live",
+                    "judge the Secret in its cluster: kubectl gitops audit",
                 ),
             };
             let fact = MissingFact::ClusterSecret(cluster.secret_name.clone(), unknown);

@@ -1,4 +1,4 @@
-//! `kubectl gitops check --live` of a real API server: what was there before the webhook is told as the webhook would judge
+//! `kubectl gitops audit` of a real API server: what was there before the webhook is told as the webhook would judge
 //! it, overrides count until they end, and nothing is written.
 
 use std::process::{Output, Stdio};
@@ -55,7 +55,7 @@ fn living() -> Result<String> {
 
 async fn check(user: &User, flags: &[&str]) -> Result<Output> {
     let check = Command::new(Programs::locate()?.plugin())
-        .args(["check", "--live", "-o", "json", "--kubeconfig"])
+        .args(["audit", "-o", "json", "--kubeconfig"])
         .arg(user.kubeconfig())
         .args(flags)
         .env_clear()

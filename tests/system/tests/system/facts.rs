@@ -291,7 +291,7 @@ async fn namespaces_and_objects_are_completed() -> Result<()> {
     };
 
     for (words, expected) in [
-        (&["check", "--live", "-n", "argo"][..], "argocd\n:4\n"),
+        (&["audit", "-n", "argo"][..], "argocd\n:4\n"),
         (
             &["break-glass", "grant", "-n", "argocd", "app/completed-"],
             "app/completed-orders\n:4\n",
@@ -317,7 +317,7 @@ async fn namespaces_and_objects_are_completed() -> Result<()> {
     let stranger = installation
         .control_plane()
         .user("heidi@example.com", &["strangers"])?;
-    let nothing = complete(&stranger, &["check", "--live", "-n", "argo"]).await?;
+    let nothing = complete(&stranger, &["audit", "-n", "argo"]).await?;
     assert_eq!(nothing, ":4\n");
     session
         .delete("Application", "completed-orders")

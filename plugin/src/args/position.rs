@@ -1,0 +1,141 @@
+//! Where kubectl's flags stand on a command line: behind the command, or before it.
+
+use std::ffi::{OsStr, OsString};
+
+use clap::{Arg, Command};
+
+/// The command line with the flags that stand before a command behind it, where they mean the same.
+/// The first argument is the name of the program.
+pub(crate) fn behind_the_command(root: &Command, arguments: Vec<OsString>) -> Vec<OsString> {
+    let mut rest = arguments.into_iter().peekable();
+    let mut line: Vec<OsString> = rest.next().into_iter().collect();
+    let mut flags = Vec::new();
+    let mut command = root;
+    while let Some(word) = rest.peek().filter(|_| command.has_subcommands()) {
+        if let Some(has_value_behind) = flag(command, word) {
+            flags.extend(rest.next());
+            if has_value_behind {
+                flags.extend(rest.next());
+            }
+        } else if let Some(found) = command.find_subcommand(word) {
+            line.extend(rest.next());
+            command = found;
+        } else {
+            break;
+        }
+    }
+    line.extend(flags);
+    line.extend(rest);
+    line
+}
+
+/// Those words of a command line that are flags of a command, or their values, whatever else is
+/// there.
+pub(crate) fn flags_among(command: &Command, arguments: Vec<OsString>) -> Vec<OsString> {
+    let mut rest = arguments.into_iter();
+    let mut flags = Vec::new();
+    while let Some(word) = rest.next() {
+        if let Some(has_value_behind) = flag(command, &word) {
+            flags.push(word);
+            if has_value_behind {
+                flags.extend(rest.next());
+            }
+        }
+    }
+    flags
+}
+
+/// Whether the word behind a flag of the command is its value; None for what is not a flag of it.
+fn flag(command: &Command, word: &OsStr) -> Option<bool> {
+    let word = word.to_string_lossy();
+    let mut all = command.get_arguments();
+    if let Some(long) = word.strip_prefix("--") {
+        let name = long.split_once('=').map_or(long, |(name, _)| name);
+        let known = all.find(|argument| argument.get_long() == Some(name))?;
+        return Some(takes_value(known) && name == long);
+    }
+    let mut characters = word.strip_prefix('-')?.chars();
+    let short = characters.next()?;
+    let known = all.find(|argument| argument.get_short() == Some(short))?;
+    Some(takes_value(known) && characters.next().is_none())
+}
+
+fn takes_value(argument: &Arg) -> bool {
+    argument.get_action().takes_values()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ArgAction;
+
+    use super::*;
+
+    fn command() -> Command {
+        let flags = [
+            Arg::new("context").long("context"),
+            Arg::new("namespace").short('n').long("namespace"),
+            Arg::new("insecure")
+                .long("insecure")
+                .action(ArgAction::SetTrue),
+        ]
+        .map(|flag| match flag.get_id().as_str() {
+            "insecure" => flag,
+            _ => flag.action(ArgAction::Set),
+        });
+        let inner = Command::new("inner").args(&flags);
+        let outer = Command::new("outer").args(&flags).subcommand(inner);
+        let check = Command::new("check").args(&flags);
+        Command::new("program")
+            .args(&flags)
+            .subcommands([outer, check])
+    }
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split(' ').map(OsString::from).collect()
+    }
+
+    #[test]
+    fn flags_are_found_among_other_words() {
+        for (written, flags) in [
+            ("--context a check x -n b", "--context a -n b"),
+            ("check --other -nb --insecure x", "-nb --insecure"),
+            ("check --context", "--context"),
+        ] {
+            assert_eq!(flags_among(&command(), words(written)), words(flags));
+        }
+    }
+
+    #[test]
+    fn flags_count_where_the_command_is() {
+        for (written, read) in [
+            ("check --context a", "check --context a"),
+            ("--context a check x", "check --context a x"),
+            ("--context=a check", "check --context=a"),
+            ("--insecure check", "check --insecure"),
+            ("-n a check -- -n", "check -n a -- -n"),
+            ("-na check", "check -na"),
+            ("-n=a check", "check -n=a"),
+            // A value may be the name of a command.
+            ("--context check check", "check --context check"),
+            (
+                "-n a outer --context b inner -n c",
+                "outer inner -n a --context b -n c",
+            ),
+            // What is wrong stays as it is.
+            ("--context", "--context"),
+            ("--context a", "--context a"),
+            ("--context a chek", "--context a chek"),
+            ("--context a outer", "outer --context a"),
+            ("--other a check --context b", "--other a check --context b"),
+            ("--context a help check", "--context a help check"),
+            ("--context a -- check", "--context a -- check"),
+        ] {
+            let line = |line: &str| words(&format!("program {line}"));
+            assert_eq!(
+                behind_the_command(&command(), line(written)),
+                line(read),
+                "{written}"
+            );
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Which facts undecided findings wait for, told once for each kind of fact.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use policy::missing::{FactKind, MissingFact};
+
+use super::{Findings, Located};
+use crate::text::{counted, listed};
+
+/// How many names are told of one kind.
+const NAMED: usize = 8;
+
+/// Where what is known is taken from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Source {
+    Files,
+    Cluster,
+}
+
+/// The facts of one kind, and how many findings would be decided by them.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) struct Missing<'r> {
+    pub(crate) kind: FactKind,
+    /// Which ones; none where there is only one of the kind.
+    pub(crate) names: Vec<&'r str>,
+    /// How many findings lack at least one of them.
+    pub(crate) findings: usize,
+    /// The names with what there is to say of each.
+    told: Vec<String>,
+}
+
+impl<'r> Missing<'r> {
+    /// All that is missing, by kind.
+    pub(crate) fn of(findings: &'r Findings) -> Vec<Self> {
+        let mut kinds: BTreeMap<FactKind, (BTreeSet<&MissingFact>, usize)> = BTreeMap::new();
+        let undecided = findings
+            .all
+            .iter()
+            .filter(|located| located.waits_for_facts());
+        for Located { finding, .. } in undecided {
+            for fact in finding
+                .missing
+                .iter()
+                .filter(|fact| !fact.name().is_empty())
+            {
+                kinds.entry(fact.kind()).or_default().0.insert(fact);
+            }
+            let of_finding: BTreeSet<FactKind> =
+                finding.missing.iter().map(MissingFact::kind).collect();
+            for kind in of_finding {
+                kinds.entry(kind).or_default().1 += 1;
+            }
+        }
+        kinds
+            .into_iter()
+            .map(|(kind, (facts, findings))| Missing {
+                kind,
+                names: facts.iter().map(|fact| fact.name()).collect(),
+                findings,
+                told: facts.iter().map(ToString::to_string).collect(),
+            })
+            .collect()
+    }
+
+    /// What is missing and how much waits for it, in one line.
+    pub(crate) fn line(&self, source: Source) -> String {
+        let count = self.names.len();
+        let names = listed(&self.told, NAMED);
+        let (are, them) = if count == 1 {
+            ("is", "it")
+        } else {
+            ("are", "them")
+        };
+        let known = match source {
+            Source::Files => "among the files",
+            Source::Cluster => "known",
+        };
+        let what = match self.kind {
+            FactKind::Project => {
+                format!(
+                    "{} {are} not {known}: {names}",
+                    counted(count, "AppProject")
+                )
+            }
+            FactKind::Cluster => {
+                format!("{} {are} not {known}: {names}", counted(count, "cluster"))
+            }
+            FactKind::ClusterSecret => format!(
+                "the values of {} are not known: {names}",
+                counted(count, "cluster Secret")
+            ),
+            FactKind::ClusterConfig => format!(
+                "Argo CD cannot read the config of {}: {names}",
+                counted(count, "cluster Secret")
+            ),
+            FactKind::OtherClusters => format!("there may be clusters that are not {known}"),
+            FactKind::Generated => format!("what generates Applications is not at hand: {names}"),
+            FactKind::Parameters => format!("the ConfigMap {names} is not {known}"),
+            FactKind::Rendering => format!(
+                "{} {} objects before they are applied: {names}",
+                counted(count, "kustomization"),
+                if count == 1 { "changes" } else { "change" }
+            ),
+        };
+        let wait = if self.findings == 1 { "waits" } else { "wait" };
+        let findings = counted(self.findings, "finding");
+        format!("{what}; {findings} {wait} for {them}")
+    }
+
+    /// How the facts can be given.
+    pub(crate) fn fix(&self, source: Source) -> &'static str {
+        match (source, self.kind) {
+            (_, FactKind::ClusterConfig) => "write it as Argo CD documents it",
+            (_, FactKind::Generated) => {
+                "have the Git work tree at hand, or see --repository; write project and destination without \
+                 placeholders"
+            }
+            (_, FactKind::Rendering) => {
+                "judge what is rendered: kubectl kustomize FOLDER | kubectl gitops check -"
+            }
+            (Source::Cluster, _) => {
+                "ask for the right to list what is missing in Argo CD's namespace"
+            }
+            (Source::Files, FactKind::Parameters) => "add it with --facts",
+            (Source::Files, FactKind::Project) => "add what is missing with --facts",
+            (Source::Files, FactKind::Cluster) => "add the Secret of each with --facts",
+            (Source::Files, FactKind::ClusterSecret) => {
+                "judge them decrypted (sops -d FILE | kubectl gitops check -), or by what the cluster has (--facts live)"
+            }
+            (Source::Files, FactKind::OtherClusters) => {
+                "add their Secrets with --facts, or say --all-clusters-known"
+            }
+        }
+    }
+}

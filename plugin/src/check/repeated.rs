@@ -1,0 +1,219 @@
+//! What is declared or generated more than once: of two objects with one name a cluster has only
+//! one, and of two cluster Secrets for one cluster Argo CD goes by one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use argocd::ApplicationSet;
+use policy::{Inventory, generated_names};
+
+use crate::parallel;
+use crate::progress::Progress;
+use crate::repository::manifest::{Kind, Manifest};
+use crate::text::counted;
+
+/// How many places are named.
+const NAMED: usize = 4;
+
+/// One way in which an object comes to be.
+#[derive(Clone, Copy)]
+struct Origin<'m> {
+    /// The object itself, or the ApplicationSet that generates it.
+    manifest: &'m Manifest,
+    is_generated: bool,
+}
+
+/// Says of each object that comes to be in several ways where these are. Objects that Kustomize or
+/// Helm render apart from each other may be for different clusters, and what an overlay changes has
+/// another name there.
+pub(super) fn repeated<'i>(
+    manifests: &[Manifest],
+    inventory_of: impl Fn(&Manifest) -> &'i Inventory + Sync,
+    progress: Progress,
+) -> Vec<String> {
+    let whole = || {
+        let manifests = manifests.iter();
+        manifests.filter(|manifest| manifest.overlay.is_none() && manifest.reference.name.is_some())
+    };
+    let of_kind = |kind| whole().filter(move |manifest| manifest.kind == kind);
+    let mut texts = tell("applicationset", declared(of_kind(Kind::ApplicationSet)));
+    let mut applications = declared(of_kind(Kind::Application));
+    let sets: Vec<&Manifest> = of_kind(Kind::ApplicationSet).collect();
+    let generated = parallel::map(progress, "expanding", &sets, |manifest| {
+        names(manifest, inventory_of(manifest))
+    });
+    for (manifest, names) in sets.iter().zip(generated) {
+        let (_, reference) = manifest.identity();
+        let namespace = reference.namespace.unwrap_or_default();
+        for name in names {
+            let origins = applications.entry((namespace.clone(), name)).or_default();
+            origins.push(Origin {
+                manifest,
+                is_generated: true,
+            });
+        }
+    }
+    texts.extend(tell("application", applications));
+    texts.extend(clusters(of_kind(Kind::ClusterSecret)));
+    texts
+}
+
+/// By namespace and name.
+type Origins<'m> = BTreeMap<(String, String), Vec<Origin<'m>>>;
+
+fn declared<'m>(manifests: impl Iterator<Item = &'m Manifest>) -> Origins<'m> {
+    let mut origins = Origins::new();
+    for manifest in manifests {
+        let (_, reference) = manifest.identity();
+        let key = (
+            reference.namespace.unwrap_or_default(),
+            reference.name.unwrap_or_default(),
+        );
+        origins.entry(key).or_default().push(Origin {
+            manifest,
+            is_generated: false,
+        });
+    }
+    origins
+}
+
+fn names(manifest: &Manifest, inventory: &Inventory) -> Vec<String> {
+    match manifest.decode::<ApplicationSet<'_>>() {
+        Ok(set) => generated_names(&set, inventory),
+        // It is told as what cannot be read.
+        Err(_) => Vec::new(),
+    }
+}
+
+/// One sentence for all objects that come to be in the same ways.
+fn tell(kind: &str, origins: Origins<'_>) -> Vec<String> {
+    let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for ((_, name), origins) in origins {
+        let origins = applied_together(&origins);
+        if origins.len() > 1 {
+            names.entry(ways(&origins)).or_default().push(name);
+        }
+    }
+    names
+        .into_iter()
+        .map(|(ways, names)| format!("{kind}/{} {ways}", one_of(&names)))
+        .collect()
+}
+
+fn one_of(names: &[String]) -> String {
+    match names {
+        [one] => one.clone(),
+        [first, more @ ..] => format!("{first} and {} more: each", more.len()),
+        [] => String::new(),
+    }
+}
+
+/// Those that are applied together with one of the others.
+fn applied_together<'m>(origins: &[Origin<'m>]) -> Vec<Origin<'m>> {
+    let together = |(index, one): (usize, &Origin<'m>)| {
+        let mut others = origins.iter().enumerate();
+        others.any(|(at, other)| at != index && one.manifest.is_applied_with(other.manifest))
+    };
+    let origins = origins.iter().enumerate();
+    origins
+        .filter(|(index, one)| together((*index, one)))
+        .map(|(_, origin)| *origin)
+        .collect()
+}
+
+/// Where they come from, and what comes of it.
+fn ways(origins: &[Origin<'_>]) -> String {
+    let (generated, declared): (Vec<Origin<'_>>, Vec<Origin<'_>>) =
+        origins.iter().partition(|origin| origin.is_generated);
+    let mut ways = Vec::new();
+    if !declared.is_empty() {
+        let places = declared.iter().map(|origin| origin.manifest.place());
+        ways.push(format!("is declared at {}", listed(places, " and at ")));
+    }
+    if !generated.is_empty() {
+        let sets = generated.iter().map(|origin| {
+            let set = origin.manifest;
+            format!("{} ({})", set.reference.short(), set.place())
+        });
+        ways.push(format!("is generated by {}", listed(sets, " and by ")));
+    }
+    let consequence = match (declared.is_empty(), generated.len()) {
+        (true, _) => "one of them owns it, and Argo CD fails on it in the others",
+        (false, 0) => {
+            "the one that is applied last counts, and nobody looks after what another would deploy"
+        }
+        (false, _) => {
+            "the ApplicationSet takes over what is declared, or each writes its own in turn"
+        }
+    };
+    format!("{}: {consequence}", ways.join(" and "))
+}
+
+fn listed(items: impl Iterator<Item = String>, and: &str) -> String {
+    let mut items: Vec<String> = items.collect();
+    let more = items.len().saturating_sub(NAMED);
+    items.truncate(NAMED);
+    let mut text = items.join(and);
+    if more > 0 {
+        let _ = write!(text, " and {}", counted(more, "more place"));
+    }
+    text
+}
+
+/// Cluster Secrets of other names for the same cluster. Those of one name are told as one object
+/// with two declarations.
+fn clusters<'m>(secrets: impl Iterator<Item = &'m Manifest>) -> Vec<String> {
+    let mut by_name: BTreeMap<String, Vec<Origin<'m>>> = BTreeMap::new();
+    let mut by_server: BTreeMap<String, Vec<Origin<'m>>> = BTreeMap::new();
+    for manifest in secrets {
+        let secret = manifest.cluster_secret();
+        let Some(cluster) = secret.ok().and_then(|secret| secret.cluster().ok()) else {
+            continue;
+        };
+        if cluster.unknown.is_some() {
+            continue;
+        }
+        let origin = Origin {
+            manifest,
+            is_generated: false,
+        };
+        for (all, text) in [
+            (&mut by_name, cluster.name),
+            (&mut by_server, cluster.server),
+        ] {
+            if !text.is_empty() {
+                all.entry(text).or_default().push(origin);
+            }
+        }
+    }
+    let tell = |all: BTreeMap<String, Vec<Origin<'m>>>, what: &str, consequence: &str| {
+        let mut texts = Vec::new();
+        for (text, origins) in all {
+            let origins = applied_together(&origins);
+            let names: BTreeSet<_> = origins
+                .iter()
+                .map(|origin| &origin.manifest.reference.name)
+                .collect();
+            if names.len() > 1 {
+                let secrets = origins.iter().map(|origin| {
+                    let secret = origin.manifest;
+                    format!("{} ({})", secret.reference.short(), secret.place())
+                });
+                let secrets = listed(secrets, " and in ");
+                texts.push(format!("{what} {text} is in {secrets}: {consequence}"));
+            }
+        }
+        texts
+    };
+    let mut texts = tell(
+        by_name,
+        "the cluster name",
+        "Argo CD refuses a destination of this name",
+    );
+    texts.extend(tell(
+        by_server,
+        "the server",
+        "Argo CD goes by one of them, and does not say by which",
+    ));
+    texts
+}

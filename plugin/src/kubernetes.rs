@@ -1,0 +1,34 @@
+//! The cluster that a command talks to: the connection, and reading and changing objects.
+
+mod api_server;
+mod connect;
+mod permissions;
+mod resource;
+mod selection;
+mod warnings;
+
+use std::future::Future;
+
+use crate::error::CommandError;
+
+pub(crate) use self::api_server::{AccessError, ApiServer, Objects};
+pub(crate) use self::connect::ConnectError;
+pub(crate) use self::permissions::{Permission, User, may_i, who_am_i};
+pub(crate) use self::resource::{
+    objects_of, of_all_namespaces, reference_of, resource, resource_of,
+};
+pub(crate) use self::selection::{LeftOut, Listed, Selection};
+
+/// Does what waits for a cluster.
+///
+/// # Errors
+/// It fails.
+pub(crate) fn block_on<T>(
+    work: impl Future<Output = Result<T, CommandError>>,
+) -> Result<T, CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CommandError::new)?;
+    runtime.block_on(work)
+}

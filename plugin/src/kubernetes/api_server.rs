@@ -1,0 +1,501 @@
+//! Reading and changing objects of an API server, as the JSON that it sends.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use kube::Client;
+use kube::api::{
+    ApiResource, DynamicObject, GetParams, ListParams, Patch, PatchParams, PostParams,
+};
+use kube::client::Body;
+use kube::core::request::Request;
+use kube::core::{Resource as _, Status};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use super::warnings;
+use crate::error::{CommandError, chain};
+use crate::streams::Streams;
+
+/// The name that the API server notes beside the fields that we write.
+const FIELD_MANAGER: &str = "kubectl-gitops";
+
+/// A request, or why it cannot be made.
+type Asked = Result<http::Request<Vec<u8>>, kube::core::request::Error>;
+
+/// How many objects are asked for at once.
+const PAGE: u32 = 500;
+
+/// An API server that somebody is logged in to.
+pub(crate) struct ApiServer {
+    client: Client,
+    address: String,
+    timeout: Option<Duration>,
+    /// The namespace that the context is for.
+    namespace: Option<String>,
+    /// The warnings that the user has been told of.
+    told: RefCell<BTreeSet<String>>,
+    /// Where that is; None where nobody is told.
+    streams: Option<Arc<Streams>>,
+}
+
+/// What is done to objects, as RBAC names it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Verb {
+    Get,
+    List,
+    Patch,
+    Create,
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Verb::Get => "get",
+            Verb::List => "list",
+            Verb::Patch => "patch",
+            Verb::Create => "create",
+        })
+    }
+}
+
+/// Objects of one kind, in one namespace or in all that there are.
+#[derive(Clone, Debug)]
+pub(crate) struct Objects {
+    pub(crate) resource: ApiResource,
+    pub(crate) namespace: Option<String>,
+}
+
+impl fmt::Display for Objects {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}{}", self.qualified(), self.place())
+    }
+}
+
+impl Objects {
+    /// `applications.argoproj.io`.
+    pub(crate) fn qualified(&self) -> String {
+        match &*self.resource.group {
+            "" => self.resource.plural.clone(),
+            group => format!("{}.{group}", self.resource.plural),
+        }
+    }
+
+    fn place(&self) -> String {
+        match &self.namespace {
+            Some(namespace) => format!(" in namespace {namespace}"),
+            None => String::new(),
+        }
+    }
+
+    /// One of them, or all.
+    pub(crate) fn one_or_all(&self, name: Option<&str>) -> String {
+        match name {
+            Some(name) => format!("{}/{name}{}", self.qualified(), self.place()),
+            None => self.to_string(),
+        }
+    }
+
+    fn request(&self) -> Request {
+        Request::new(DynamicObject::url_path(
+            &self.resource,
+            self.namespace.as_deref(),
+        ))
+    }
+}
+
+/// Something could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {verb} {}", .objects.one_or_all(.name.as_deref()))]
+pub(crate) struct AccessError {
+    verb: Verb,
+    objects: Box<Objects>,
+    /// Of the one object that is changed.
+    name: Option<String>,
+    #[source]
+    reason: AccessErrorReason,
+}
+
+/// Why. No answer is quoted but what the API server says for people.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AccessErrorReason {
+    #[error("{0}")]
+    Forbidden(String),
+    #[error("the API server does not know who you are: {0}")]
+    Unauthorized(String),
+    #[error("the API server does not know the kind")]
+    NoSuchKind,
+    #[error("somebody else changed it at the same time: {0}")]
+    Conflict(String),
+    #[error("{0}")]
+    BadRequest(String),
+    #[error("{0}")]
+    Refused(String),
+    #[error("{address} does not answer: {reason}")]
+    Unreachable { address: String, reason: String },
+    #[error("{address} took longer than {} s to answer", .after.as_secs_f64())]
+    TimedOut { address: String, after: Duration },
+    #[error("the answer cannot be read")]
+    Answer,
+}
+
+impl AccessError {
+    /// Whether the user may not.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        matches!(self.reason, AccessErrorReason::Forbidden(_))
+    }
+
+    /// Whether somebody else was faster.
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self.reason, AccessErrorReason::Conflict(_))
+    }
+
+    /// Whether there is no such kind there.
+    pub(crate) fn is_no_such_kind(&self) -> bool {
+        matches!(self.reason, AccessErrorReason::NoSuchKind)
+    }
+
+    /// Whether what was asked makes no sense.
+    pub(crate) fn is_bad_request(&self) -> bool {
+        matches!(self.reason, AccessErrorReason::BadRequest(_))
+    }
+
+    /// Whether there was no answer.
+    pub(crate) fn is_without_answer(&self) -> bool {
+        matches!(
+            self.reason,
+            AccessErrorReason::Unreachable { .. } | AccessErrorReason::TimedOut { .. }
+        )
+    }
+
+    fn hint(&self) -> Option<String> {
+        match &self.reason {
+            AccessErrorReason::Forbidden(_) => Some(format!(
+                "you need a Role or ClusterRole that allows `{}` on {}",
+                self.verb, self.objects
+            )),
+            AccessErrorReason::NoSuchKind => {
+                Some("Argo CD is not installed there: look at --context".to_owned())
+            }
+            AccessErrorReason::Unauthorized(_) => {
+                Some("`kubectl auth whoami` with the same flags shows who you are".to_owned())
+            }
+            AccessErrorReason::Conflict(_)
+            | AccessErrorReason::Unreachable { .. }
+            | AccessErrorReason::TimedOut { .. }
+            | AccessErrorReason::BadRequest(_)
+            | AccessErrorReason::Refused(_)
+            | AccessErrorReason::Answer => None,
+        }
+    }
+}
+
+impl From<AccessError> for CommandError {
+    fn from(error: AccessError) -> Self {
+        let hint = error.hint();
+        let error = CommandError::new(error);
+        match hint {
+            Some(hint) => error.hinted(hint),
+            None => error,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct List<'a> {
+    #[serde(default)]
+    metadata: ListMetadata,
+    #[serde(borrow, default)]
+    items: Vec<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+struct ListMetadata {
+    #[serde(rename = "continue", default)]
+    next: Option<String>,
+}
+
+impl ApiServer {
+    pub(super) fn new(
+        client: Client,
+        address: String,
+        timeout: Option<Duration>,
+        namespace: Option<String>,
+        streams: Option<Arc<Streams>>,
+    ) -> Self {
+        ApiServer {
+            client,
+            address,
+            timeout,
+            namespace,
+            told: RefCell::default(),
+            streams,
+        }
+    }
+
+    /// The namespace that the context is for, where it names one, or that of the Pod.
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
+    /// The names of the objects with some labels. Of Secrets nothing else is sent.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub(crate) async fn names(
+        &self,
+        objects: &Objects,
+        labels: Option<&str>,
+    ) -> Result<Vec<String>, AccessError> {
+        #[derive(Deserialize)]
+        struct Named {
+            metadata: Name,
+        }
+        #[derive(Deserialize)]
+        struct Name {
+            name: String,
+        }
+        let parameters = ListParams {
+            label_selector: labels.map(str::to_owned),
+            ..ListParams::default()
+        };
+        let name = |json: &str| {
+            let named = serde_json::from_str::<Named>(json).ok()?;
+            Some(named.metadata.name)
+        };
+        let pages = self.pages(objects, parameters, Request::list_metadata, name);
+        Ok(pages.await?.into_iter().flatten().collect())
+    }
+
+    /// What is made of the JSON of each object. The text is wiped afterwards: it may be a Secret.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub(crate) async fn list<T>(
+        &self,
+        objects: &Objects,
+        labels: Option<&str>,
+        read: impl FnMut(&str) -> T,
+    ) -> Result<Vec<T>, AccessError> {
+        let parameters = ListParams {
+            label_selector: labels.map(str::to_owned),
+            ..ListParams::default()
+        };
+        self.list_by(objects, parameters, read).await
+    }
+
+    /// The same of the objects that a field selector selects.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub(crate) async fn list_by_fields<T>(
+        &self,
+        objects: &Objects,
+        fields: &str,
+        read: impl FnMut(&str) -> T,
+    ) -> Result<Vec<T>, AccessError> {
+        let parameters = ListParams::default().fields(fields);
+        self.list_by(objects, parameters, read).await
+    }
+
+    async fn list_by<T>(
+        &self,
+        objects: &Objects,
+        parameters: ListParams,
+        read: impl FnMut(&str) -> T,
+    ) -> Result<Vec<T>, AccessError> {
+        self.pages(objects, parameters, Request::list, read).await
+    }
+
+    async fn pages<T>(
+        &self,
+        objects: &Objects,
+        parameters: ListParams,
+        ask: fn(&Request, &ListParams) -> Asked,
+        mut read: impl FnMut(&str) -> T,
+    ) -> Result<Vec<T>, AccessError> {
+        let failed = |reason| AccessError {
+            verb: Verb::List,
+            objects: Box::new(objects.clone()),
+            name: None,
+            reason,
+        };
+        let mut parameters = parameters.limit(PAGE);
+        let mut made = Vec::new();
+        loop {
+            let request = ask(&objects.request(), &parameters);
+            let text = self.answer(request).await.map_err(failed)?;
+            let list: List<'_> =
+                serde_json::from_str(&text).map_err(|_| failed(AccessErrorReason::Answer))?;
+            made.extend(list.items.iter().map(|item| read(item.get())));
+            let next = list.metadata.next.filter(|next| !next.is_empty());
+            if next.is_none() {
+                return Ok(made);
+            }
+            // It would never end.
+            if next == parameters.continue_token {
+                return Err(failed(AccessErrorReason::Answer));
+            }
+            parameters.continue_token = next;
+        }
+    }
+
+    /// What is made of the JSON of one object; None if it, or its kind, does not exist.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(crate) async fn get<T>(
+        &self,
+        objects: &Objects,
+        name: &str,
+        read: impl FnOnce(&str) -> T,
+    ) -> Result<Option<T>, AccessError> {
+        let request = objects.request().get(name, &GetParams::default());
+        match self.answer(request).await {
+            Ok(text) => Ok(Some(read(&text))),
+            Err(AccessErrorReason::NoSuchKind) => Ok(None),
+            Err(reason) => Err(AccessError {
+                verb: Verb::Get,
+                objects: Box::new(objects.clone()),
+                name: None,
+                reason,
+            }),
+        }
+    }
+
+    /// Changes an object by a JSON Merge Patch, or asks only whether that would be admitted, and
+    /// returns what is made of the JSON of its metadata afterwards.
+    ///
+    /// # Errors
+    /// It is not changed.
+    pub(crate) async fn patch<T>(
+        &self,
+        objects: &Objects,
+        name: &str,
+        change: &Value,
+        only_ask: bool,
+        read: impl FnOnce(&str) -> T,
+    ) -> Result<T, AccessError> {
+        let parameters = PatchParams {
+            dry_run: only_ask,
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        // Of a Secret no more than this need travel.
+        let request = objects
+            .request()
+            .patch_metadata(name, &parameters, &Patch::Merge(change));
+        match self.answer(request).await {
+            Ok(text) => Ok(read(&text)),
+            Err(reason) => Err(AccessError {
+                verb: Verb::Patch,
+                objects: Box::new(objects.clone()),
+                name: Some(name.to_owned()),
+                reason,
+            }),
+        }
+    }
+
+    /// Creates an object that is a question, and returns the answer.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        objects: &Objects,
+        question: &Value,
+    ) -> Result<T, AccessError> {
+        let failed = |reason| AccessError {
+            verb: Verb::Create,
+            objects: Box::new(objects.clone()),
+            name: None,
+            reason,
+        };
+        let body = question.to_string().into_bytes();
+        let request = objects.request().create(&PostParams::default(), body);
+        let text = self.answer(request).await.map_err(failed)?;
+        serde_json::from_str(&text).map_err(|_| failed(AccessErrorReason::Answer))
+    }
+
+    async fn answer(&self, request: Asked) -> Result<Zeroizing<String>, AccessErrorReason> {
+        let request = request.map_err(|error| AccessErrorReason::Refused(chain(&error)))?;
+        let answer = self.exchange(request);
+        match self.timeout {
+            None => answer.await,
+            Some(after) => tokio::time::timeout(after, answer).await.map_err(|_| {
+                AccessErrorReason::TimedOut {
+                    address: self.address.clone(),
+                    after,
+                }
+            })?,
+        }
+    }
+
+    /// Sends a request and tells of the warnings that come with its answer, which
+    /// `Client::request_text` drops.
+    async fn exchange(
+        &self,
+        request: http::Request<Vec<u8>>,
+    ) -> Result<Zeroizing<String>, AccessErrorReason> {
+        let unreachable = |error: &kube::Error| AccessErrorReason::Unreachable {
+            address: self.address.clone(),
+            reason: innermost(error),
+        };
+        let sent = self.client.send(request.map(Body::from)).await;
+        let (head, body) = sent.map_err(|error| unreachable(&error))?.into_parts();
+        self.tell_warnings(&head.headers);
+        let body = body.collect_bytes().await;
+        let body = body.map_err(|error| unreachable(&error))?;
+        let text = String::from_utf8(body.into()).map_err(|_| AccessErrorReason::Answer)?;
+        let text = Zeroizing::new(text);
+        if head.status.is_client_error() || head.status.is_server_error() {
+            return Err(refusal(head.status.as_u16(), &text));
+        }
+        Ok(text)
+    }
+
+    /// Each once, as kubectl does.
+    fn tell_warnings(&self, headers: &HeaderMap) {
+        let Some(streams) = &self.streams else {
+            return;
+        };
+        for text in warnings::in_headers(headers) {
+            if self.told.borrow_mut().insert(text.clone()) {
+                streams.warning_of_server(&text);
+            }
+        }
+    }
+}
+
+/// What the API server says in place of an object. Something between may answer in other forms.
+fn refusal(code: u16, text: &str) -> AccessErrorReason {
+    let message = match serde_json::from_str::<Status>(text) {
+        Ok(status) => status.message,
+        Err(_) => text.trim().to_owned(),
+    };
+    match code {
+        400 => AccessErrorReason::BadRequest(message),
+        401 => AccessErrorReason::Unauthorized(message),
+        // A webhook's refusal has the same code as RBAC's, and no Role helps.
+        403 if !message.contains(" denied the request: ") => AccessErrorReason::Forbidden(message),
+        404 => AccessErrorReason::NoSuchKind,
+        409 => AccessErrorReason::Conflict(message),
+        _ => AccessErrorReason::Refused(message),
+    }
+}
+
+/// The cause at the end of the chain. What is around it repeats it.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,28 @@
+//! How a report looks. One module a form.
+
+mod json;
+mod name;
+mod table;
+mod yaml;
+
+use crate::args::Format;
+use crate::error::CommandError;
+use crate::report::{Detail, Report};
+
+/// A report in a format, in lines of so many columns.
+///
+/// # Errors
+/// Its document cannot be written.
+pub(crate) fn render(
+    report: &impl Report,
+    format: Format,
+    width: usize,
+) -> Result<String, CommandError> {
+    Ok(match format {
+        Format::Table => table::page(&report.page(Detail::Table), width),
+        Format::Wide => table::page(&report.page(Detail::Wide), usize::MAX),
+        Format::Json => json::document(&report.document())?,
+        Format::Yaml => yaml::document(&report.document())?,
+        Format::Name => name::lines(&report.names()),
+    })
+}
