@@ -136,13 +136,7 @@ struct LiveArgs {
     )]
     live: bool,
 
-    #[arg(
-        short = 'A',
-        long,
-        hide = true,
-        conflicts_with = "namespace",
-        requires = "live"
-    )]
+    #[arg(short = 'A', long, hide = true, conflicts_with = "namespace")]
     all_namespaces: bool,
 
     #[arg(short = 'l', long, hide = true, value_name = "SELECTOR")]

@@ -4,7 +4,7 @@
 /// the URL, people clone by SSH what an ApplicationSet names by HTTPS.
 ///
 /// This is for telling whether a clone is one of a repository. What a project permits is decided by
-/// Argo CD's own comparison ([`argocd::git_url`]), to which the two are different.
+/// Argo CD's own comparison ([`argocd::repository::git_url`]), to which the two are different.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct RepositoryUrl {
     transport: Transport,
