@@ -147,7 +147,7 @@ impl Facts {
             ..Parts::default()
         };
         let mut policy = GitOpsPolicySpec::default();
-        let mut parameters = ParametersConfigMap::default();
+        let mut parameters: Option<&ParametersConfigMap> = None;
         let mut application_sets = Vec::new();
         for (identity, object) in &self.objects {
             match object {
@@ -156,7 +156,7 @@ impl Facts {
                 Ok(Fact::Cluster(cluster)) => parts.clusters.push((**cluster).clone()),
                 Ok(Fact::Repository(repository)) => parts.repositories.extend(repository.clone()),
                 Ok(Fact::Settings(settings)) => parts.settings = (**settings).clone(),
-                Ok(Fact::Parameters(written)) => parameters.clone_from(written),
+                Ok(Fact::Parameters(written)) => parameters = Some(written),
                 Ok(Fact::Policy(spec)) => policy.clone_from(spec),
                 Err(problem) if identity.0 == Kind::Policy => {
                     return Err(unusable_policy(&identity.1, problem));
@@ -177,8 +177,12 @@ impl Facts {
         let enabled_field = self.installed.enabled_field;
         let mut inventory = Inventory::new(fleet, completeness, enabled_field, policy)
             .map_err(CommandError::new)?;
-        inventory.application_set_controller = parameters.application_set_controller();
+        // What is not said is not known, while namespaces are those of an Argo CD that is told of none.
+        inventory.application_set_controller = parameters
+            .map(ParametersConfigMap::application_set_controller)
+            .unwrap_or_default();
         if self.knows_parameters {
+            let parameters = parameters.cloned().unwrap_or_default();
             let namespaces = Namespaces::new(self.namespace.clone(), &parameters);
             let is_own = |set: &Arc<ApplicationSet<'static>>| {
                 namespaces.have_application_sets(&set.metadata.namespace)
