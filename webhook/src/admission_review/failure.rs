@@ -13,7 +13,7 @@ pub enum Failure {
     /// Another type than JSON.
     #[error("the content type must be application/json")]
     ContentType,
-    /// More than [`Limits::body`].
+    /// More than [`crate::limits::Limits::body`].
     #[error("the body is larger than {limit} bytes")]
     TooLarge {
         /// The limit in bytes.
