@@ -47,6 +47,18 @@ impl Namespaces<'_> {
     }
 }
 
+impl<'n> Namespaces<'n> {
+    /// The namespaces to read files by once more, as what names none is in Argo CD's, and that is another than was expected.
+    pub(crate) fn of_main(self, argo_cds: &'n ArgoCds) -> Option<Self> {
+        let is_elsewhere = self.objects == self.argocd && argo_cds.main != self.argocd;
+        is_elsewhere.then_some(Namespaces {
+            objects: &argo_cds.main,
+            argocd: &argo_cds.main,
+            is_told: self.is_told,
+        })
+    }
+}
+
 impl ArgoCds {
     /// All of them, the main one first.
     pub(crate) fn all(&self) -> impl Iterator<Item = &str> {

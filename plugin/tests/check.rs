@@ -1364,6 +1364,15 @@ fn an_argo_cd_is_found_by_its_projects() {
         run.transcript()
     );
 
+    // What names no namespace is in Argo CD's.
+    let silent = Folder::with(&[
+        ("cart.yaml", &*GOOD.replace("  namespace: argocd\n", "")),
+        ("project.yaml", &*project),
+        ("cluster.yaml", &*secret),
+    ]);
+    let run = silent.run(&["check", "--strict"]);
+    assert_eq!(run.status(), 0, "{}", run.transcript());
+
     // Each is judged by what its own Argo CD knows.
     let both = Folder::with(&[
         ("cart.yaml", &*elsewhere(GOOD)),

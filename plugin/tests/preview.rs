@@ -718,10 +718,15 @@ fn an_argo_cd_is_found_by_its_projects() {
     ]);
     let run = preview(&folder, &[]);
     assert_eq!(run.status(), 1, "{}", run.transcript());
-    assert!(
-        run.stderr()
-            .contains("2 created, 0 changed, 0 deleted; 0 denied, 0 undecided"),
-        "{}",
-        run.transcript()
-    );
+    let told = "2 created, 0 changed, 0 deleted; 0 denied, 0 undecided";
+    assert!(run.stderr().contains(told), "{}", run.transcript());
+
+    // What names no namespace is in Argo CD's.
+    let silent = Folder::with(&[
+        ("new.yaml", &*CARTS.replace(", namespace: argocd", "")),
+        ("there/clusters.yaml", &*elsewhere(CLUSTERS_FILE)),
+        ("there/project.yaml", &*elsewhere(PROJECT)),
+    ]);
+    let run = preview(&silent, &[]);
+    assert!(run.stderr().contains(told), "{}", run.transcript());
 }

@@ -160,8 +160,12 @@ pub(crate) fn run(args: &CheckArgs, context: &Context) -> Result<ExitStatus, Com
     }
     findings::refuse_pages(&args.findings)?;
     args.refuse_cluster(context)?;
-    let mut files = args.read(context);
-    let argo_cds = files.argo_cds(context.namespaces.of_files());
+    let namespaces = context.namespaces.of_files();
+    let mut files = args.read(namespaces, context);
+    let argo_cds = files.argo_cds(namespaces);
+    if let Some(namespaces) = namespaces.of_main(&argo_cds) {
+        files = args.read(namespaces, context);
+    }
     tell_argo_cds(&argo_cds, context);
     files.keep_what_counts(&argo_cds);
     let known = args.known(&files, &argo_cds, context)?;
@@ -274,11 +278,11 @@ impl CheckArgs {
         paths.map(PathBuf::as_path).collect()
     }
 
-    fn read(&self, context: &Context) -> Read {
+    fn read(&self, namespaces: Namespaces<'_>, context: &Context) -> Read {
         let exclusions = Arc::new(self.exclusions.exclusions());
         let reader = Reader {
             exclusions: &exclusions,
-            namespaces: context.namespaces.of_files(),
+            namespaces,
             progress: context.progress,
         };
         Read {

@@ -17,7 +17,7 @@ use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
 use crate::fleet::{Facts, Source};
 use crate::kubernetes::block_on;
-use crate::namespaces::Namespaces;
+use crate::namespaces::{ArgoCds, Namespaces};
 use crate::preview::{Intent, Preview, Verdict};
 use crate::report::preview::PreviewReport;
 use crate::repository::problem::Problem;
@@ -143,7 +143,17 @@ pub(crate) fn run(args: &PreviewArgs, context: &Context) -> Result<ExitStatus, C
         progress: context.progress,
     };
     let mut read = args.read(reader, context);
-    let argocd = read.argocd_namespace(reader.namespaces);
+    let argo_cds = read.argo_cds(reader.namespaces);
+    if let Some(namespaces) = reader.namespaces.of_main(&argo_cds) {
+        read = args.read(
+            Reader {
+                namespaces,
+                ..reader
+            },
+            context,
+        );
+    }
+    let argocd = read.argocd_namespace(&argo_cds);
     read.keep_what_counts(&argocd);
     let proposed = &read.proposed;
     if proposed.problems.is_empty() && !proposed.fans_out() {
@@ -200,9 +210,13 @@ impl Read {
             .chain(iter::once(&self.given))
     }
 
+    /// Where Argo CD runs.
+    fn argo_cds(&self, namespaces: Namespaces<'_>) -> ArgoCds {
+        namespaces.argo_cds(self.all().flat_map(Repository::with_projects))
+    }
+
     /// Where the Argo CD runs that what is in FILE is of.
-    fn argocd_namespace(&self, namespaces: Namespaces<'_>) -> String {
-        let argo_cds = namespaces.argo_cds(self.all().flat_map(Repository::with_projects));
+    fn argocd_namespace(&self, argo_cds: &ArgoCds) -> String {
         let mut proposed = self.proposed.manifests.iter();
         let own = proposed
             .find(|manifest| manifest.kind.fans_out() && argo_cds.are_in(&manifest.namespace));
