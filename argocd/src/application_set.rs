@@ -34,6 +34,7 @@ mod written;
 
 use std::fmt;
 
+use golang::json::{null_as_default, object, objects, optional_object, strings};
 use serde::Deserialize;
 use serde::de::Error as _;
 use serde_json::{Map, Value};
@@ -51,7 +52,6 @@ use self::rolling_sync::RolloutStrategy;
 use self::schema::{APPLICATION, Mismatch, Names};
 use crate::kubernetes::Metadata;
 use crate::kubernetes::StringMap;
-use golang::json::{null_as_default, object, objects, optional_object, strings};
 
 /// An ApplicationSet, the part of it that is read.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]

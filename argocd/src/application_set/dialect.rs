@@ -1,13 +1,13 @@
 //! Placeholders that are not of the language in which an ApplicationSet is written: they stay as they are, or Argo CD fails
 //! on them.
 
+use golang::template::Engine;
+use golang::work::Work;
 use serde_json::Value;
 
 use super::ApplicationSetSpec;
 use super::functions::FUNCTIONS;
 use crate::limited;
-use golang::template::Engine;
-use golang::work::Work;
 
 /// Memory for a part of an ApplicationSet that is kept as text, in bytes.
 const MEMORY: u64 = 1 << 20;

@@ -6,6 +6,8 @@ use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use golang::work::Work;
+use golang::yaml;
 use serde_json::Value;
 
 use super::error::ExpansionError;
@@ -20,8 +22,6 @@ use super::{ApplicationSet, PATCH, Template};
 use crate::application::Application;
 use crate::cluster::Clusters;
 use crate::names::RESOURCES_FINALIZER;
-use golang::work::Work;
-use golang::yaml;
 
 /// What is charged for a generated Application beside its text, which is read back and judged by all
 /// rules.

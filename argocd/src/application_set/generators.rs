@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
+use golang::json::{Text, null_as_default, optional_object};
+use golang::work::Work;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -30,8 +32,6 @@ use super::written::Written;
 use super::{Template, item_without_empty};
 use crate::cluster::Clusters;
 use crate::kubernetes::{LabelSelector, Selector};
-use golang::json::{Text, null_as_default, optional_object};
-use golang::work::Work;
 
 /// An entry of `generators`. It should have one generator; each that it has contributes. Two are equal if
 /// both ask for the same, whatever empty values Argo CD has written into one of them.

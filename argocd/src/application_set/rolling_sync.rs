@@ -2,11 +2,11 @@
 //!
 //! Follows Argo CD 3.5, `applicationset/progressivesync/progressive_sync.go`.
 
+use golang::json::{null_as_default, objects, optional_object, strings};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::kubernetes::StringMap;
-use golang::json::{null_as_default, objects, optional_object, strings};
 
 /// `spec.strategy` of an ApplicationSet.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]

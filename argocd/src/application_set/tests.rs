@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use golang::work::Work;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -10,7 +11,6 @@ use super::*;
 use crate::Cluster;
 use crate::fleet::{Fleet, Parts};
 use crate::names::RESOURCES_FINALIZER;
-use golang::work::Work;
 
 fn cluster(name: &str, labels: &[(&str, &str)]) -> Cluster {
     Cluster {

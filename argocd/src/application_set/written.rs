@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use golang::work::Work;
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, SeqAccess, Visitor,
 };
@@ -10,7 +11,6 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::limited;
-use golang::work::Work;
 
 /// How deep JSON may be nested, as anywhere else.
 const DEPTH_LIMIT: usize = 127;

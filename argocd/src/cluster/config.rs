@@ -7,13 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use golang::json::members::{Members, Spelling, fold};
+use golang::pem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::secret_string::SecretString;
-use golang::json::members::{Members, Spelling, fold};
-use golang::pem;
 
 /// What a `config` says, as Argo CD reads it (Argo CD 3.5, `ClusterConfig`).
 #[expect(

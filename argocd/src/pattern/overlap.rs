@@ -7,8 +7,9 @@
 
 use std::collections::HashSet;
 
-use super::glob::{Glob, Reached, Step, Wildcard};
 use golang::path::{Chunk, Item, PathGlob};
+
+use super::glob::{Glob, Reached, Step, Wildcard};
 
 /// A pattern of either flavour, taken apart.
 pub(crate) struct Pattern {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use golang::json::{null_as_default, object, string_map};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -14,7 +15,6 @@ use crate::application_set::parameters::ParameterSet;
 use crate::cluster::Cluster;
 use crate::kubernetes::{LabelSelector, Selector};
 use crate::names::{IN_CLUSTER_NAME, IN_CLUSTER_SERVER, LABEL_SECRET_TYPE};
-use golang::json::{null_as_default, object, string_map};
 
 /// The `clusters` generator.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]

@@ -4,6 +4,9 @@ mod path_spec;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use golang::json::{null_as_default, objects, string_map};
+use golang::path::PathGlob;
+use golang::yaml;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -16,9 +19,6 @@ use crate::application_set::lack::Lack;
 use crate::application_set::limits::ALIASES;
 use crate::application_set::parameters::{ParameterSet, flatten};
 use crate::application_set::template::size;
-use golang::json::{null_as_default, objects, string_map};
-use golang::path::PathGlob;
-use golang::yaml;
 
 /// The Git repositories whose content is at hand.
 pub trait Checkouts {

@@ -1,5 +1,7 @@
 //! `list`: parameters as they are written.
 
+use golang::json::null_as_default;
+use golang::yaml;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -10,8 +12,6 @@ use crate::application_set::parameters::ParameterSet;
 use crate::application_set::template::size;
 use crate::application_set::written::WrittenList;
 use crate::limited;
-use golang::json::null_as_default;
-use golang::yaml;
 
 /// The `list` generator.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use golang::json::null_as_default;
+use golang::work::Work;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -12,8 +14,6 @@ use crate::application_set::limits::Limits;
 use crate::application_set::parameters::ParameterSet;
 use crate::application_set::template::{Bindings, Tree};
 use crate::application_set::written::Written;
-use golang::json::null_as_default;
-use golang::work::Work;
 
 /// Where the first generator stands.
 const FIRST: &str = "/matrix/generators/0";

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use golang::json::{null_as_default, strings};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -9,7 +10,6 @@ use super::matrix::Child;
 use super::{Known, Level, Parameters, Template};
 use crate::application_set::error::ExpansionError;
 use crate::application_set::parameters::ParameterSet;
-use golang::json::{null_as_default, strings};
 
 /// The `merge` generator.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
