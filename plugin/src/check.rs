@@ -171,8 +171,7 @@ pub(crate) fn check<'p>(
     let problems = Unread::each_once(unread.into_iter());
     let mut warnings = judged.unknown_kinds.clone();
     warnings.extend_from_slice(repeated_facts);
-    let inventory_of = |manifest: &Manifest| fleets.of(manifest);
-    warnings.extend(repeated(&judged.manifests, inventory_of, progress));
+    warnings.extend(repeated(&judged.manifests, fleets, progress));
     Checked {
         problems,
         is_complete: true,

@@ -21,12 +21,10 @@ pub(crate) enum Source {
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Missing<'r> {
     pub(crate) kind: FactKind,
-    /// Which ones; none where there is only one of the kind.
-    pub(crate) names: Vec<&'r str>,
     /// How many findings lack at least one of them.
     pub(crate) findings: usize,
-    /// The names with what there is to say of each.
-    told: Vec<String>,
+    /// Which ones; none where there is only one of the kind.
+    facts: BTreeSet<&'r MissingFact>,
 }
 
 impl<'r> Missing<'r> {
@@ -55,17 +53,22 @@ impl<'r> Missing<'r> {
             .into_iter()
             .map(|(kind, (facts, findings))| Missing {
                 kind,
-                names: facts.iter().map(|fact| fact.name()).collect(),
                 findings,
-                told: facts.iter().map(ToString::to_string).collect(),
+                facts,
             })
             .collect()
     }
 
+    /// The names of the facts; none where there is only one of the kind.
+    pub(crate) fn names(&self) -> Vec<&'r str> {
+        self.facts.iter().map(|fact| fact.name()).collect()
+    }
+
     /// What is missing and how much waits for it, in one line.
     pub(crate) fn line(&self, source: Source) -> String {
-        let count = self.names.len();
-        let names = listed(&self.told, NAMED);
+        let count = self.facts.len();
+        let told: Vec<String> = self.facts.iter().map(ToString::to_string).collect();
+        let names = listed(&told, NAMED);
         let (are, them) = if count == 1 {
             ("is", "it")
         } else {

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use argocd::ApplicationSet;
 use policy::{Inventory, generated_names};
 
+use super::Fleets;
 use crate::parallel;
 use crate::progress::Progress;
 use crate::repository::manifest::{Kind, Manifest};
@@ -26,11 +27,7 @@ struct Origin<'m> {
 /// Says of each object that comes to be in several ways where these are. Objects that Kustomize or
 /// Helm render apart from each other may be for different clusters, and what an overlay changes has
 /// another name there.
-pub(super) fn repeated<'i>(
-    manifests: &[Manifest],
-    inventory_of: impl Fn(&Manifest) -> &'i Inventory + Sync,
-    progress: Progress,
-) -> Vec<String> {
+pub(super) fn repeated(manifests: &[Manifest], fleets: &Fleets, progress: Progress) -> Vec<String> {
     let whole = || {
         let manifests = manifests.iter();
         manifests.filter(|manifest| manifest.overlay.is_none() && manifest.reference.name.is_some())
@@ -40,7 +37,7 @@ pub(super) fn repeated<'i>(
     let mut applications = declared(of_kind(Kind::Application));
     let sets: Vec<&Manifest> = of_kind(Kind::ApplicationSet).collect();
     let generated = parallel::map(progress, "expanding", &sets, |manifest| {
-        names(manifest, inventory_of(manifest))
+        names(manifest, fleets.of(manifest))
     });
     for (manifest, names) in sets.iter().zip(generated) {
         let (_, reference) = manifest.identity();

@@ -166,7 +166,7 @@ pub(crate) fn run(args: &CheckArgs, context: &Context) -> Result<ExitStatus, Com
     if let Some(namespaces) = namespaces.of_main(&argo_cds) {
         files = args.read(namespaces, context);
     }
-    tell_argo_cds(&argo_cds, context);
+    tell_argo_cds(&argo_cds, namespaces.argocd, context);
     files.keep_what_counts(&argo_cds);
     let known = args.known(&files, &argo_cds, context)?;
     let work_trees = args.work_trees()?;
@@ -334,8 +334,7 @@ fn of_cluster(context: &Context, argocd_namespace: &str) -> Result<Facts, Comman
 }
 
 /// Says where Argo CD is taken to run, if that is not where it is expected.
-fn tell_argo_cds(argo_cds: &ArgoCds, context: &Context) {
-    let expected = context.namespaces.of_files().argocd;
+fn tell_argo_cds(argo_cds: &ArgoCds, expected: &str, context: &Context) {
     let found: Vec<&str> = argo_cds.all().filter(|own| *own != expected).collect();
     if !found.is_empty() {
         context.streams.note(&format!(

@@ -286,7 +286,7 @@ impl<'r> Document<'r> {
                 .into_iter()
                 .map(|missing| Missing {
                     kind: missing.kind.as_str(),
-                    names: missing.names,
+                    names: missing.names(),
                     findings: missing.findings,
                 })
                 .collect(),
