@@ -30,6 +30,7 @@ mod fleet;
 mod kubernetes;
 mod namespaces;
 mod parallel;
+mod plan;
 mod preview;
 mod progress;
 mod render;
