@@ -6,14 +6,18 @@
 
 pub mod config;
 mod destination;
+mod rewrite;
 mod secret;
 mod secret_string;
+mod token;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 pub use self::destination::{Clusters, DestinationError};
+pub use self::rewrite::{Connection, RewriteError};
 pub use self::secret::{ClusterSecret, ClusterSecretError, split_namespaces};
+pub use self::token::{ServiceAccount, TokenClaims};
 
 /// A cluster as Applications and projects see it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -28,6 +28,18 @@ pub fn has_certificate(pem: &[u8]) -> bool {
         .is_some_and(|block| is_certificate(&block.der))
 }
 
+/// From when to when the certificate to show is valid, in seconds of Unix time; None where there is none.
+pub fn validity(pem: &[u8]) -> Option<(i64, i64)> {
+    let mut certificates = blocks(pem).filter(|block| block.label == "CERTIFICATE");
+    let block = certificates.next()?;
+    let (_, certificate) = parse_x509_certificate(&block.der).ok()?;
+    let validity = certificate.validity();
+    Some((
+        validity.not_before.timestamp(),
+        validity.not_after.timestamp(),
+    ))
+}
+
 /// Whether there is a private key in it (Go's `tls.X509KeyPair`). It is not tried whether it is that of
 /// the certificate.
 pub fn has_private_key(pem: &[u8]) -> bool {

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use zeroize::Zeroizing;
 
-use super::config::{ClusterConfig, ConfigError};
+use super::config::{AwsAuthConfig, ClusterConfig, ConfigError};
+use super::rewrite::{Connection, RewriteError, connection, with_aws_login};
 use super::secret_string::SecretString;
 use super::{Cluster, UnknownValues};
 use crate::kubernetes::Metadata;
@@ -154,6 +155,35 @@ impl ClusterSecret<'_> {
     pub fn config(&self) -> Result<ClusterConfig, ClusterSecretError> {
         let config = decode(&self.data.config).ok_or(ClusterSecretError::Encoding("config"))?;
         ClusterConfig::parse(&config).map_err(ClusterSecretError::Config)
+    }
+
+    /// Its `config` with `awsAuthConfig` in place of a credential.
+    ///
+    /// # Errors
+    /// Something in it cannot be read, would be lost, or is not clear.
+    pub fn config_with_aws_login(
+        &self,
+        aws: &AwsAuthConfig,
+    ) -> Result<Zeroizing<String>, RewriteError> {
+        let config = decode(&self.data.config);
+        let config = config.ok_or(RewriteError::Unreadable(ConfigError::Type("config")))?;
+        with_aws_login(&config, aws)
+    }
+
+    /// How its API server is reached, and the token that lets in.
+    ///
+    /// # Errors
+    /// `config` cannot be read, or it is not clear which value is meant.
+    pub fn connection(&self) -> Result<Connection, RewriteError> {
+        let unreadable = |field| RewriteError::Unreadable(ConfigError::Type(field));
+        let server = decode(&self.data.server).ok_or_else(|| unreadable("server"))?;
+        let config = decode(&self.data.config).ok_or_else(|| unreadable("config"))?;
+        connection(&config, server.trim_end_matches('/').to_owned())
+    }
+
+    /// Its `config`, with all that is secret in it: to be written back, and not to be printed.
+    pub fn expose_config(&self) -> Option<Zeroizing<String>> {
+        decode(&self.data.config)
     }
 
     /// Whether it describes the cluster that Argo CD runs in.

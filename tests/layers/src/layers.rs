@@ -95,7 +95,7 @@ pub const CRATES: &[&[Crate]] = &[
                 &["kubernetes"],
                 &["fleet"],
                 &["break_glass", "check", "preview", "versions"],
-                &["audit"],
+                &["audit", "clusters"],
                 &["report"],
                 &["render"],
                 &["context"],
