@@ -14,7 +14,8 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::warn;
 
-use crate::metrics::{EventMetrics, EventOutcome};
+use crate::labels::EventOutcome;
+use crate::metrics::events::EventMetrics;
 
 /// How many may wait to be published. Each takes the API server a few milliseconds.
 pub const QUEUE: usize = 64;

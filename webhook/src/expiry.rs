@@ -34,7 +34,7 @@ use crate::events::{Event, Reason};
 use crate::index::watched::{
     ApplicationSetObject, ClusterObject, ProjectObject, Unreadable, Watchable, Watched,
 };
-use crate::metrics::WatchedKind;
+use crate::labels::WatchedKind;
 use crate::state::BreakGlass;
 use crate::state::{Caches, Webhook};
 
@@ -88,7 +88,7 @@ struct Reset<'w>(&'w Webhook);
 
 impl Drop for Reset<'_> {
     fn drop(&mut self) {
-        self.0.metrics.overrides_stand(&[], &[]);
+        self.0.metrics.break_glass.show(&[], &[]);
     }
 }
 
@@ -141,7 +141,7 @@ fn watch<T: Watchable>(
             future::ready(match event {
                 Ok(event) => Some(told::<T>(event)),
                 Err(error) => {
-                    webhook.metrics.watch_failed(T::WATCHED);
+                    webhook.metrics.watches.failed(T::WATCHED);
                     warn!(
                         kind = T::DESCRIPTION,
                         error = crate::index::describe(&error),
@@ -282,7 +282,7 @@ impl Standing {
             .collect();
         let violated = ours().flat_map(|(_, one)| &one.violated);
         let violated: Vec<RuleId> = violated.copied().collect();
-        webhook.metrics.overrides_stand(&active, &violated);
+        webhook.metrics.break_glass.show(&active, &violated);
     }
 }
 

@@ -94,10 +94,16 @@ fn publish(store: &mut Store, webhook: &Webhook) {
     }
     match store.inventory() {
         Ok((inventory, source)) => {
-            webhook.metrics.inventory_built(store.sizes(), source);
+            webhook.metrics.inventory.built(store.sizes(), source);
             let flaw = inventory.policy().flaw();
-            webhook.metrics.policy_lacks_production(flaw.is_some());
-            webhook.metrics.features_detected(store.features());
+            webhook
+                .metrics
+                .inventory
+                .policy_lacks_production(flaw.is_some());
+            webhook
+                .metrics
+                .inventory
+                .features_detected(store.features());
             store.tell_namespaces();
             webhook.publish(Caches::Synced(Box::new(inventory)));
         }
@@ -196,13 +202,13 @@ fn watch<T: Watchable>(
                 Ok(event) => {
                     // The first comes before anything is asked.
                     if !matches!(event, watcher::Event::Init) {
-                        webhook.metrics.watch_told(T::WATCHED);
+                        webhook.metrics.watches.told(T::WATCHED);
                     }
                     Some(Observed::Event(Box::new(event)))
                 }
                 Err(error) if is_not_found(&error) => Some(Observed::KindMissing),
                 Err(error) => {
-                    webhook.metrics.watch_failed(T::WATCHED);
+                    webhook.metrics.watches.failed(T::WATCHED);
                     warn!(
                         kind = T::DESCRIPTION,
                         error = describe(&error),

@@ -14,7 +14,8 @@
 //! - [`trust`] sees to it that the API server trusts the certificate of [`server`].
 //! - [`authorisation`] asks the API server who may overrule a rule, [`events`] tells it that somebody did, and [`lease`] has
 //!   one replica tell when that is over ([`expiry`]).
-//! - [`health`] and [`metrics`] are for whoever runs it; [`run`] puts all together.
+//! - [`health`] and [`metrics`] are for whoever runs it; [`labels`] and [`failure`] are the names that metrics and the
+//!   log have for things. [`run`] puts all together.
 //!
 //! What is right and wrong is not decided here but in the crate `policy`.
 
@@ -25,8 +26,10 @@ pub mod authorisation;
 pub mod clock;
 pub mod events;
 pub mod expiry;
+pub mod failure;
 pub mod health;
 pub mod index;
+pub mod labels;
 pub mod lease;
 pub mod limits;
 pub mod metrics;

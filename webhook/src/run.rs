@@ -68,7 +68,7 @@ impl Server {
             controller: NAME.to_owned(),
             instance: Some(identity.clone()),
         };
-        let (events, publisher) = events::queue(client.clone(), reporter, webhook.metrics.events());
+        let (events, publisher) = events::queue(client.clone(), reporter, &webhook.metrics.events);
         webhook.clock = clock;
         webhook.break_glass = Some(BreakGlass {
             authoriser: Authoriser::new(client.clone()),
@@ -272,7 +272,7 @@ async fn certificate(
         }
         None => given_certificate(args)?,
     };
-    webhook.metrics.certificate_expires(validity.until);
+    webhook.metrics.ports.certificate_expires(validity.until);
     Ok(tls::Certificate::new(certified_key))
 }
 

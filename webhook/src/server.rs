@@ -76,7 +76,7 @@ pub async fn serve(
         connections_limit: CONNECTIONS_LIMIT,
         way: Way::Encrypted {
             acceptor: TlsAcceptor::from(tls),
-            gauge: webhook.metrics.connections().clone(),
+            gauge: webhook.metrics.ports.connections().clone(),
         },
     };
     webhook.set_serving(true);

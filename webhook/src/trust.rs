@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use crate::index;
-use crate::metrics::WatchedKind;
+use crate::labels::WatchedKind;
 use crate::server::tls;
 use crate::state::Webhook;
 
@@ -69,7 +69,7 @@ impl Trust {
             // It comes before anything is asked.
             Ok(Event::Init) => None,
             Ok(event) => {
-                self.webhook.metrics.watch_told(kind);
+                self.webhook.metrics.watches.told(kind);
                 match event {
                     Event::InitApply(_) | Event::Apply(_) => Some(true),
                     Event::Delete(_) => Some(false),
@@ -77,7 +77,7 @@ impl Trust {
                 }
             }
             Err(error) => {
-                self.webhook.metrics.watch_failed(kind);
+                self.webhook.metrics.watches.failed(kind);
                 let error = index::describe(&error);
                 warn!(kind = kind.as_str(), error, "cannot watch");
                 None
@@ -92,6 +92,7 @@ impl Trust {
             Ok(certificate) => {
                 self.webhook
                     .metrics
+                    .ports
                     .certificate_expires(certificate.validity.until);
                 self.certificate.replace(certificate.certified_key);
                 self.webhook.set_distrusted(false);

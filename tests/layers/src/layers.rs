@@ -108,7 +108,8 @@ pub const CRATES: &[&[Crate]] = &[
             folder: "webhook",
             package: "gitops-webhook",
             modules: &[
-                &["args", "clock", "limits"],
+                &["args", "clock", "labels", "limits"],
+                &["failure"],
                 &["authorisation", "telemetry"],
                 &["admission_review"],
                 &["metrics"],

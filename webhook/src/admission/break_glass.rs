@@ -87,7 +87,7 @@ pub(crate) fn record(record: &Record, review: &Review<'_>, webhook: &Webhook) {
         return;
     }
     log(record, review);
-    webhook.metrics.break_glass(record);
+    webhook.metrics.break_glass.count(record);
     if let Some(BreakGlass { events, .. }) = &webhook.break_glass {
         events.publish(event(record, review));
     }

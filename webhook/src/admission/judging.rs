@@ -12,8 +12,8 @@ use super::break_glass;
 use super::deadline::Deadline;
 use super::unanswered::{Failed, Unanswered};
 use crate::admission_review::decide::{Decision, Judged, decide};
-use crate::admission_review::failure::Failure;
 use crate::admission_review::request::Review;
+use crate::failure::Failure;
 use crate::state::{Caches, Webhook};
 
 /// A review, of which nothing is left to judge, and what was decided.

@@ -22,6 +22,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::authorisation::User;
+use crate::failure::ReviewError;
 use crate::limits::OBJECT_MEMORY;
 
 /// The only version of AdmissionReview that is understood.
@@ -167,52 +168,6 @@ pub enum Content<'a> {
     /// An object of a judged kind that cannot be read. The text says where and why, and quotes
     /// nothing of a Secret.
     Unreadable(String),
-}
-
-/// A body that is not a request for a verdict. Nothing of an object is repeated.
-#[derive(Debug, thiserror::Error)]
-pub enum ReviewError {
-    /// Not a text at all.
-    #[error("the body is not UTF-8")]
-    NotUtf8,
-    /// Not JSON, or cut off.
-    #[error("the body is not JSON (line {line}, column {column})")]
-    NotJson {
-        /// Line of the first error, counted from one.
-        line: usize,
-        /// Column of the first error, counted from one.
-        column: usize,
-    },
-    /// Another object.
-    #[error("the body is of kind {0:?}, expected \"AdmissionReview\"")]
-    Kind(String),
-    /// An AdmissionReview of another version.
-    #[error("the AdmissionReview is of version {0:?}, expected \"admission.k8s.io/v1\"")]
-    Version(String),
-    /// An answer, or nothing.
-    #[error("the AdmissionReview has no request")]
-    NoRequest,
-    /// A request that lacks what every request has.
-    #[error("the AdmissionReview's request has no {0}")]
-    Incomplete(&'static str),
-    /// A field of the review itself has a wrong type.
-    #[error("the AdmissionReview is malformed (line {line}, column {column})")]
-    Malformed {
-        /// Line of the first error, counted from one.
-        line: usize,
-        /// Column of the first error, counted from one.
-        column: usize,
-    },
-}
-
-impl From<serde_json::Error> for ReviewError {
-    fn from(error: serde_json::Error) -> Self {
-        let (line, column) = (error.line(), error.column());
-        match error.classify() {
-            serde_json::error::Category::Data => ReviewError::Malformed { line, column },
-            _ => ReviewError::NotJson { line, column },
-        }
-    }
 }
 
 impl<'a> Review<'a> {

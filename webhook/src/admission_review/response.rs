@@ -8,8 +8,9 @@ use policy::finding::{LINE_LIMIT, dotted, shorten};
 use policy::{Finding, Level};
 use serde::Serialize;
 
-use super::decide::{Decision, Verdict};
+use super::decide::Decision;
 use super::request::{API_VERSION, KIND, Review};
+use crate::labels::Verdict;
 
 /// How many denials are written out. Argo CD keeps the message in three places of an Application's
 /// status and in an Event, so thousands of them would not fit; and nobody reads that far.

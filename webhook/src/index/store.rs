@@ -20,7 +20,8 @@ use super::watched::{
     Watchable, Watched,
 };
 use super::{Observed, PolicyOrigin};
-use crate::metrics::{Features, InventorySizes, PolicySource};
+use crate::labels::PolicySource;
+use crate::metrics::inventory::{Features, InventorySizes};
 
 /// One thing that a watch told.
 #[derive(Debug)]

@@ -23,7 +23,7 @@ use serde::de::{Deserializer, Error as _};
 use serde_json::value::RawValue;
 use tracing::warn;
 
-use crate::metrics::WatchedKind;
+use crate::labels::WatchedKind;
 
 /// Why an object was left out. It says where, and never what is there.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]

@@ -85,7 +85,7 @@ async fn a_body_that_does_not_come_is_given_up() {
     let answer = post(&webhook, Some(1_000), never).await;
     assert_eq!(answer.status, StatusCode::REQUEST_TIMEOUT);
     assert_eq!(answer.body, "the body did not arrive within 5 s\n");
-    assert_eq!(webhook.metrics.body_bytes().get(), 0);
+    assert_eq!(webhook.metrics.requests.body_bytes().get(), 0);
 }
 
 #[tokio::test]
@@ -119,7 +119,10 @@ async fn bodies_in_flight_stay_within_their_memory_and_all_are_answered() {
             let pieces = body.into_bytes();
             let pieces: Vec<Bytes> = pieces.chunks(4 << 10).map(Bytes::copy_from_slice).collect();
             let pieces = stream::iter(pieces).then(move |piece| {
-                most.fetch_max(watched.metrics.body_bytes().get(), Ordering::Relaxed);
+                most.fetch_max(
+                    watched.metrics.requests.body_bytes().get(),
+                    Ordering::Relaxed,
+                );
                 async {
                     tokio::task::yield_now().await;
                     Ok::<_, Infallible>(piece)
@@ -137,7 +140,7 @@ async fn bodies_in_flight_stay_within_their_memory_and_all_are_answered() {
         most > SMALL.body,
         "the requests came one by one: {most} bytes at once"
     );
-    assert_eq!(webhook.metrics.body_bytes().get(), 0);
+    assert_eq!(webhook.metrics.requests.body_bytes().get(), 0);
 }
 
 const MINUTE: Limits = Limits {
@@ -199,7 +202,7 @@ async fn a_request_that_gets_no_room_is_given_up() {
     for held in holding {
         assert_eq!(held.await.unwrap().status, StatusCode::REQUEST_TIMEOUT);
     }
-    assert_eq!(webhook.metrics.body_bytes().get(), 0);
+    assert_eq!(webhook.metrics.requests.body_bytes().get(), 0);
 }
 
 /// It had been believed that room, body and expansion may each take as long as the API server waits for all of them.
@@ -256,7 +259,7 @@ async fn a_request_whose_caller_goes_is_counted_and_gives_its_room_back() {
     let webhook = webhook_with(MINUTE);
     let holding = fill(&webhook);
     tokio::task::yield_now().await;
-    assert!(webhook.metrics.body_bytes().get() > 0);
+    assert!(webhook.metrics.requests.body_bytes().get() > 0);
     for held in &holding {
         held.abort();
     }
@@ -268,7 +271,7 @@ async fn a_request_whose_caller_goes_is_counted_and_gives_its_room_back() {
         failures(&webhook, "caller-gone"),
         u64::try_from(gone).unwrap()
     );
-    assert_eq!(webhook.metrics.body_bytes().get(), 0);
+    assert_eq!(webhook.metrics.requests.body_bytes().get(), 0);
     let answer = ask(&webhook, padded(MINUTE.body)).await;
     assert_eq!(answer.response()["allowed"], true);
     assert_eq!(
@@ -322,7 +325,7 @@ async fn a_panic_is_answered_and_counted_and_leaves_nothing_behind() {
     }
     assert_eq!(failures(&webhook, "defect"), 10);
     assert_eq!(failures(&webhook, "caller-gone"), 0);
-    assert_eq!(webhook.metrics.body_bytes().get(), 0);
+    assert_eq!(webhook.metrics.requests.body_bytes().get(), 0);
     sound.store(true, Ordering::Relaxed);
     for kind in ["Application", "ApplicationSet"] {
         let answer = ask(&webhook, create(kind, &application())).await;

@@ -68,7 +68,7 @@ impl Test {
             controller: "gitops-webhook".to_owned(),
             instance: None,
         };
-        let (events, publisher) = events::queue(client.clone(), reporter, webhook.metrics.events());
+        let (events, publisher) = events::queue(client.clone(), reporter, &webhook.metrics.events);
         webhook.break_glass = Some(BreakGlass {
             authoriser: Authoriser::new(client),
             events,
@@ -386,5 +386,5 @@ async fn a_caller_that_goes_while_somebody_is_asked_is_counted_and_nothing_recor
     for outcome in ["granted", "allowed", "refused"] {
         assert_eq!(test.metric(outcome), 0, "{outcome}");
     }
-    assert_eq!(test.webhook.metrics.body_bytes().get(), 0);
+    assert_eq!(test.webhook.metrics.requests.body_bytes().get(), 0);
 }

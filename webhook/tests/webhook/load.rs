@@ -154,5 +154,5 @@ async fn ordinary_reviews_keep_their_verdicts_under_the_worst_load() {
     for reason in ["late", "caller-gone", "defect", "body-timeout", "answer"] {
         assert_eq!(failures(webhook, reason), 0, "{reason}");
     }
-    assert_eq!(webhook.metrics.body_bytes().get(), 0);
+    assert_eq!(webhook.metrics.requests.body_bytes().get(), 0);
 }

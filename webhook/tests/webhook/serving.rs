@@ -137,7 +137,7 @@ async fn http1_keeps_one_connection_for_many_requests() {
         let bad = client.send_request(post(create("Application", &automated_on_production())));
         assert!(!allowed(bad.await.unwrap()).await);
     }
-    assert_eq!(running.webhook.metrics.connections().get(), 1);
+    assert_eq!(running.webhook.metrics.ports.connections().get(), 1);
 }
 
 /// An API server speaks HTTP/1.1 to a webhook behind a Service. What else it offers elsewhere is not taken up.
@@ -175,12 +175,12 @@ async fn a_request_whose_connection_breaks_is_counted() {
         content-type: application/json\r\ncontent-length: 1000\r\n\r\n{";
     stream.write_all(head.as_bytes()).await.unwrap();
     until("the request is under way", || {
-        running.webhook.metrics.body_bytes().get() > 0
+        running.webhook.metrics.requests.body_bytes().get() > 0
     })
     .await;
     drop(stream);
     until("the connection is given up", || {
-        running.webhook.metrics.connections().get() == 0
+        running.webhook.metrics.ports.connections().get() == 0
     })
     .await;
     // Hyper notices in the body that it breaks off, or drops the request: either way it is counted, once.
@@ -189,7 +189,7 @@ async fn a_request_whose_connection_breaks_is_counted() {
         failures(webhook, "caller-gone") + failures(webhook, "body"),
         1
     );
-    assert_eq!(webhook.metrics.body_bytes().get(), 0);
+    assert_eq!(webhook.metrics.requests.body_bytes().get(), 0);
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn a_head_of_too_many_or_too_long_fields_is_refused() {
         );
     }
     until("they are counted down", || {
-        running.webhook.metrics.connections().get() == 0
+        running.webhook.metrics.ports.connections().get() == 0
     })
     .await;
 }
@@ -326,7 +326,7 @@ async fn shutdown_answers_what_is_under_way_and_takes_nothing_new() {
         .await
         .unwrap();
     until("the request is under way", || {
-        running.webhook.metrics.body_bytes().get() > 0
+        running.webhook.metrics.requests.body_bytes().get() > 0
     })
     .await;
     assert!(running.webhook.obstacles().is_empty());

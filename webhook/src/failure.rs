@@ -5,7 +5,53 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::request::ReviewError;
+use crate::labels::FailureReason;
+
+/// A body that is not a request for a verdict. Nothing of an object is repeated.
+#[derive(Debug, thiserror::Error)]
+pub enum ReviewError {
+    /// Not a text at all.
+    #[error("the body is not UTF-8")]
+    NotUtf8,
+    /// Not JSON, or cut off.
+    #[error("the body is not JSON (line {line}, column {column})")]
+    NotJson {
+        /// Line of the first error, counted from one.
+        line: usize,
+        /// Column of the first error, counted from one.
+        column: usize,
+    },
+    /// Another object.
+    #[error("the body is of kind {0:?}, expected \"AdmissionReview\"")]
+    Kind(String),
+    /// An AdmissionReview of another version.
+    #[error("the AdmissionReview is of version {0:?}, expected \"admission.k8s.io/v1\"")]
+    Version(String),
+    /// An answer, or nothing.
+    #[error("the AdmissionReview has no request")]
+    NoRequest,
+    /// A request that lacks what every request has.
+    #[error("the AdmissionReview's request has no {0}")]
+    Incomplete(&'static str),
+    /// A field of the review itself has a wrong type.
+    #[error("the AdmissionReview is malformed (line {line}, column {column})")]
+    Malformed {
+        /// Line of the first error, counted from one.
+        line: usize,
+        /// Column of the first error, counted from one.
+        column: usize,
+    },
+}
+
+impl From<serde_json::Error> for ReviewError {
+    fn from(error: serde_json::Error) -> Self {
+        let (line, column) = (error.line(), error.column());
+        match error.classify() {
+            serde_json::error::Category::Data => ReviewError::Malformed { line, column },
+            _ => ReviewError::NotJson { line, column },
+        }
+    }
+}
 
 /// Why a call is answered with an HTTP error instead of a verdict. The text is the answer's body.
 #[derive(Debug, thiserror::Error)]
@@ -49,35 +95,20 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// What [`Failure::reason`] can be.
-    pub const REASONS: [&'static str; 11] = [
-        "content-type",
-        "too-large",
-        "body-timeout",
-        "body",
-        "overloaded",
-        "review",
-        "not-synced",
-        "answer",
-        "late",
-        "caller-gone",
-        "defect",
-    ];
-
     /// The kind of failure, as the metric and the log name it.
-    pub fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> FailureReason {
         match self {
-            Failure::ContentType => "content-type",
-            Failure::TooLarge { .. } => "too-large",
-            Failure::BodyTimeout(_) => "body-timeout",
-            Failure::Body(_) => "body",
-            Failure::Overloaded => "overloaded",
-            Failure::Review(_) => "review",
-            Failure::NotSynced(_) => "not-synced",
-            Failure::Answer(_) => "answer",
-            Failure::Late => "late",
-            Failure::CallerGone => "caller-gone",
-            Failure::Defect => "defect",
+            Failure::ContentType => FailureReason::ContentType,
+            Failure::TooLarge { .. } => FailureReason::TooLarge,
+            Failure::BodyTimeout(_) => FailureReason::BodyTimeout,
+            Failure::Body(_) => FailureReason::Body,
+            Failure::Overloaded => FailureReason::Overloaded,
+            Failure::Review(_) => FailureReason::Review,
+            Failure::NotSynced(_) => FailureReason::NotSynced,
+            Failure::Answer(_) => FailureReason::Answer,
+            Failure::Late => FailureReason::Late,
+            Failure::CallerGone => FailureReason::CallerGone,
+            Failure::Defect => FailureReason::Defect,
         }
     }
 
