@@ -27,9 +27,9 @@ use crate::clock::Clock;
 use crate::events::{self, Publisher};
 use crate::index::{self, PolicyOrigin, policy_file};
 use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::server::{self, tls};
-use crate::state::BreakGlass;
-use crate::state::{Caches, Webhook};
+use crate::state::{BreakGlass, Caches, Webhook, WebhookParts};
 use crate::trust::Trust;
 use crate::{expiry, health, lease};
 
@@ -61,18 +61,23 @@ impl Server {
         };
         let config = api_server(args.kubeconfig.as_deref()).await?;
         let client = Client::try_from(config).context("cannot make a client for the API server")?;
-        let caches = Caches::Syncing(vec!["the first lists"]);
-        let mut webhook = Webhook::new(caches, Limits::default());
         let identity = identity();
         let reporter = Reporter {
             controller: NAME.to_owned(),
             instance: Some(identity.clone()),
         };
-        let (events, publisher) = events::queue(client.clone(), reporter, &webhook.metrics.events);
-        webhook.clock = clock;
-        webhook.break_glass = Some(BreakGlass {
-            authoriser: Authoriser::new(client.clone()),
-            events,
+        let metrics = Metrics::new();
+        let (events, publisher) = events::queue(client.clone(), reporter, &metrics.events);
+        let webhook = Webhook::new(WebhookParts {
+            caches: Caches::Syncing(vec!["the first lists"]),
+            limits: Limits::default(),
+            metrics,
+            clock,
+            break_glass: Some(BreakGlass {
+                authoriser: Authoriser::new(client.clone()),
+                events,
+            }),
+            is_trusted: !has_own_certificate(&args),
         });
         Ok(Server {
             listener: listen(args.listen).await?,
@@ -173,7 +178,6 @@ impl Admission {
             certificate = certificate(&self.args, &self.client, &self.webhook) => certificate?,
         };
         if let Some(options) = own_certificate(&self.args, &self.client) {
-            self.webhook.set_distrusted(true);
             let trust = Trust {
                 client: self.client,
                 options,
@@ -281,9 +285,14 @@ fn own_namespace(args: &Args, client: &Client) -> String {
     namespace.unwrap_or(client.default_namespace()).to_owned()
 }
 
+/// Whether the webhook issues its certificate itself, and has the API server trust it.
+fn has_own_certificate(args: &Args) -> bool {
+    args.tls_cert_file.is_none()
+}
+
 /// What the webhook's own certificate is about, unless it is given one.
 fn own_certificate(args: &Args, client: &Client) -> Option<certs::Options> {
-    args.tls_cert_file.is_none().then(|| certs::Options {
+    has_own_certificate(args).then(|| certs::Options {
         namespace: own_namespace(args, client),
         secret_name: args.tls_secret_name.clone(),
         service_name: args.service_name.clone(),

@@ -95,7 +95,7 @@ impl Trust {
                     .ports
                     .certificate_expires(certificate.validity.until);
                 self.certificate.replace(certificate.certified_key);
-                self.webhook.set_distrusted(false);
+                self.webhook.set_trusted();
                 info!("the webhook configuration trusts the certificate");
                 None
             }

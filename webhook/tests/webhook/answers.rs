@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use gitops_webhook::limits::Limits;
-use gitops_webhook::state::{Caches, Webhook};
+use gitops_webhook::state::{Caches, Webhook, WebhookParts};
 use serde_json::{Value, json};
 
 use crate::support::{application, ask, automated_on_production, create, review, webhook};
@@ -235,7 +235,7 @@ async fn a_status_write_changes_nothing() {
 #[tokio::test]
 async fn before_the_caches_are_complete_nothing_is_decided() {
     let caches = Caches::Syncing(vec!["AppProject", "cluster Secret"]);
-    let webhook = Arc::new(Webhook::new(caches, Limits::default()));
+    let webhook = Arc::new(Webhook::new(WebhookParts::alone(caches, Limits::default())));
     let answer = ask(&webhook, create("Application", &application())).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(

@@ -10,7 +10,7 @@ use axum::http::{Request, StatusCode};
 use futures::{StreamExt as _, future, stream};
 use gitops_webhook::clock::Clock;
 use gitops_webhook::limits::{BODY_LIMIT, Limits, REQUESTS_MEMORY};
-use gitops_webhook::state::{Caches, Webhook};
+use gitops_webhook::state::{Caches, Webhook, WebhookParts};
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
@@ -283,12 +283,14 @@ async fn a_request_whose_caller_goes_is_counted_and_gives_its_room_back() {
 /// A webhook whose clock does something each time that it is looked at, which is in the middle of judging.
 fn with_clock(look: impl Fn() + Send + Sync + 'static) -> Arc<Webhook> {
     let caches = Caches::Synced(Box::new(inventory()));
-    let mut webhook = Webhook::new(caches, Limits::default());
-    webhook.clock = Clock::new(move || {
+    let clock = Clock::new(move || {
         look();
         Timestamp::UNIX_EPOCH
     });
-    Arc::new(webhook)
+    Arc::new(Webhook::new(WebhookParts {
+        clock,
+        ..WebhookParts::alone(caches, Limits::default())
+    }))
 }
 
 #[tokio::test]
@@ -416,7 +418,7 @@ fn what_requests_may_take_fits_into_the_deployments_memory() {
 #[tokio::test(start_paused = true)]
 async fn the_wait_for_news_ends_with_the_callers_time() {
     let caches = Caches::Synced(Box::new(inventory_with(Vec::new())));
-    let webhook = Arc::new(Webhook::new(caches, Limits::default()));
+    let webhook = Arc::new(Webhook::new(WebhookParts::alone(caches, Limits::default())));
     let started = tokio::time::Instant::now();
     let body = create("Application", &application());
     let answer = ask_within(&webhook, "500ms", body).await;

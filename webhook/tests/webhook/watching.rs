@@ -11,7 +11,7 @@ use futures::StreamExt as _;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use gitops_webhook::index::{self, PolicyOrigin};
 use gitops_webhook::limits::Limits;
-use gitops_webhook::state::{Caches, Webhook};
+use gitops_webhook::state::{Caches, Webhook, WebhookParts};
 use kube::Client;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -215,7 +215,7 @@ fn watch(server: ApiServer) -> Watching {
     });
     let client = Client::new(service, "gitops");
     let caches = Caches::Syncing(vec!["the first lists"]);
-    let webhook = Arc::new(Webhook::new(caches, Limits::default()));
+    let webhook = Arc::new(Webhook::new(WebhookParts::alone(caches, Limits::default())));
     let index = index::run(
         client,
         "argocd".to_owned(),
