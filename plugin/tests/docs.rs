@@ -178,7 +178,7 @@ fn the_transcripts_in_the_pages_are_what_is_printed() {
     assert!(transcripts >= 5, "only {transcripts} were found");
 }
 
-/// Those that need a cluster are run in `tests/system`.
+/// Those that need a cluster are run in `tests/pages`.
 #[test]
 fn the_commands_in_the_pages_that_need_no_cluster_work() {
     let folder = Folder::with(&[]);
