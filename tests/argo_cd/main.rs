@@ -9,6 +9,7 @@ mod incident;
 mod known_fields;
 mod kubectl;
 mod names;
+mod offboarding;
 mod old_violations;
 mod operations;
 mod outage;
