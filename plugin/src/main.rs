@@ -29,6 +29,7 @@ mod exit_status;
 mod fleet;
 mod kubernetes;
 mod namespaces;
+mod onboarding;
 mod parallel;
 mod preview;
 mod progress;

@@ -94,7 +94,7 @@ pub const CRATES: &[&[Crate]] = &[
                 &["args"],
                 &["kubernetes"],
                 &["fleet"],
-                &["break_glass", "check", "preview", "versions"],
+                &["break_glass", "check", "onboarding", "preview", "versions"],
                 &["audit"],
                 &["report"],
                 &["render"],
