@@ -6,6 +6,7 @@
 
 pub(crate) mod break_glass;
 pub(crate) mod check;
+pub(crate) mod cluster_verification;
 pub(crate) mod preview;
 pub(crate) mod rules;
 mod table;

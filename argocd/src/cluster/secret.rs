@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use zeroize::Zeroizing;
 
-use super::config::{ClusterConfig, ConfigError};
+use super::config::{ClusterConfig, ConfigError, ServerTrust};
 use super::secret_string::SecretString;
 use super::{Cluster, UnknownValues};
 use crate::kubernetes::Metadata;
@@ -154,6 +154,15 @@ impl ClusterSecret<'_> {
     pub fn config(&self) -> Result<ClusterConfig, ClusterSecretError> {
         let config = decode(&self.data.config).ok_or(ClusterSecretError::Encoding("config"))?;
         ClusterConfig::parse(&config).map_err(ClusterSecretError::Config)
+    }
+
+    /// What the certificate of its server is held to.
+    ///
+    /// # Errors
+    /// `config` is not base64, or not what Argo CD can read.
+    pub fn trust(&self) -> Result<ServerTrust, ClusterSecretError> {
+        let config = decode(&self.data.config).ok_or(ClusterSecretError::Encoding("config"))?;
+        ServerTrust::parse(&config).map_err(ClusterSecretError::Config)
     }
 
     /// Whether it describes the cluster that Argo CD runs in.

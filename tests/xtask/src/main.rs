@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::background::Background;
-use crate::preflight::{BASH, GIT, GO};
+use crate::preflight::{BASH, GIT, GO, PYTHON};
 use crate::run::{cargo, program, run, succeeds, target_folder};
 use crate::summary::{Summary, run_tests};
 
@@ -101,7 +101,7 @@ fn main() -> ExitCode {
 }
 
 fn test(only: Option<Part>, argo_cd: Option<&str>) -> Result<()> {
-    preflight::check(&[GO, GIT, BASH])?;
+    preflight::check(&[GO, GIT, BASH, PYTHON])?;
     let summary = match only {
         None => all_tests()?,
         Some(Part::ArgoCd) => argo_cd_tests(argo_cd)?,
@@ -116,6 +116,7 @@ fn all_tests() -> Result<Summary> {
     let what = "building the tests with Argo CD";
     run(what, tests(&ARGO_CD_TESTS)?.arg("--no-run"))?;
     prepare_control_plane()?;
+    prepare_aws()?;
     // It shares much with the API server, which is there now, and yields to the tests.
     let mut prepare = Command::new("nice");
     prepare.arg(program("prepare-argo-cd")?);
@@ -266,6 +267,11 @@ fn prepare_control_plane() -> Result<()> {
     let prepare = program("prepare-control-plane")?;
     let what = "making sure that etcd, kube-apiserver, kubectl and Argo CD's API are there";
     run(what, &mut Command::new(prepare))
+}
+
+fn prepare_aws() -> Result<()> {
+    let what = "making sure that what stands for AWS in tests is there";
+    run(what, &mut Command::new(program("prepare-aws")?))
 }
 
 fn prepare_argo_cd(release: Option<&str>) -> Result<()> {
