@@ -102,9 +102,24 @@ impl ControlPlane {
         if env::var(USE_EXISTING_CLUSTER).is_ok_and(|value| value.eq_ignore_ascii_case("true")) {
             return Self::existing().await;
         }
+        Self::ours(None).await
+    }
+
+    /// The same, where the API server asks a webhook whose a bearer token is that it does not know: the one that a file
+    /// in the form of a kubeconfig names.
+    pub async fn start_with_token_webhook(configuration: &Path) -> Result<Self, Error> {
+        if env::var(USE_EXISTING_CLUSTER).is_ok_and(|value| value.eq_ignore_ascii_case("true")) {
+            return Err(Error::ExistingCluster {
+                what: "no token webhook",
+            });
+        }
+        Self::ours(Some(configuration)).await
+    }
+
+    async fn ours(token_webhook: Option<&Path>) -> Result<Self, Error> {
         let binaries = spawn_blocking(Binaries::locate).await??;
         let authority = Authority::generate()?;
-        let (servers, start) = Servers::spawn(&binaries, &authority)?;
+        let (servers, start) = Servers::spawn(&binaries, &authority, token_webhook)?;
         let cluster = servers.cluster(&authority);
         let surroundings = Surroundings {
             folder: servers.folder().to_owned(),

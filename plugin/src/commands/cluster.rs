@@ -2,11 +2,13 @@
 
 mod list;
 mod offboard;
+mod verify;
 
 use clap::Subcommand;
 
 use self::list::ListArgs;
 use self::offboard::OffboardArgs;
+use self::verify::VerifyArgs;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
@@ -26,7 +28,10 @@ Examples:
   kubectl gitops cluster list
 
   # Those that still have a bearer token
-  kubectl gitops cluster list --login token"
+  kubectl gitops cluster list --login token
+
+  # Prove that Argo CD can log in to one
+  kubectl gitops cluster verify orders-production"
 )]
 pub(crate) struct ClusterCommandArgs {
     #[command(subcommand)]
@@ -37,6 +42,7 @@ pub(crate) struct ClusterCommandArgs {
 enum ClusterCommand {
     List(ListArgs),
     Offboard(OffboardArgs),
+    Verify(Box<VerifyArgs>),
 }
 
 /// Does what the subcommand says.
@@ -47,5 +53,6 @@ pub(crate) fn run(
     match &args.command {
         ClusterCommand::List(args) => list::run(args, context),
         ClusterCommand::Offboard(args) => offboard::run(args, context),
+        ClusterCommand::Verify(args) => verify::run(args, context),
     }
 }

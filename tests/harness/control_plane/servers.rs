@@ -41,6 +41,7 @@ impl Servers {
     pub(crate) fn spawn(
         binaries: &Binaries,
         authority: &Authority,
+        token_webhook: Option<&Path>,
     ) -> Result<(Self, Start), Error> {
         let (port, address) =
             reserve_port().map_err(context("cannot find a free port on loopback"))?;
@@ -50,6 +51,7 @@ impl Servers {
             Ok(programs
                 .into_iter()
                 .chain(kube_apiserver_flags(folder, address))
+                .chain(token_webhook.map(token_webhook_flag))
                 .collect())
         })?;
         let network = ClusterNetwork::serve(&network_socket(supervisor.folder()))
@@ -200,6 +202,12 @@ fn kube_apiserver_flags(folder: &Path, address: SocketAddr) -> Vec<OsString> {
     flags
 }
 
+fn token_webhook_flag(configuration: &Path) -> OsString {
+    let mut flag = OsString::from("--authentication-token-webhook-config-file=");
+    flag.push(configuration);
+    flag
+}
+
 const FIXED_FLAGS: [&str; 8] = [
     "--permit-port-sharing=true",
     "--authorization-mode=RBAC",
@@ -252,7 +260,7 @@ mod tests {
         );
         let binaries = Binaries::in_assets(programs.path().to_owned()).unwrap();
         let authority = Authority::generate().unwrap();
-        let (servers, start) = Servers::spawn(&binaries, &authority).unwrap();
+        let (servers, start) = Servers::spawn(&binaries, &authority, None).unwrap();
         let folder = servers.folder().to_owned();
         let config = kube::Config::new(format!("https://{}", servers.address).parse().unwrap());
 

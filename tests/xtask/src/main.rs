@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::background::Background;
-use crate::preflight::{BASH, GIT, GO};
+use crate::preflight::{BASH, GIT, GO, PYTHON};
 use crate::run::{cargo, program, run, succeeds, target_folder};
 use crate::summary::{Summary, run_tests};
 
@@ -105,7 +105,7 @@ fn main() -> ExitCode {
 }
 
 fn test(only: Option<Part>, argo_cd: Option<&str>) -> Result<()> {
-    preflight::check(&[GO, GIT, BASH])?;
+    preflight::check(&[GO, GIT, BASH, PYTHON])?;
     let summary = match only {
         None => all_tests()?,
         Some(Part::ArgoCd) => argo_cd_tests(argo_cd)?,
@@ -120,6 +120,7 @@ fn all_tests() -> Result<Summary> {
     let what = "building the tests with Argo CD";
     run(what, tests(&ARGO_CD_TESTS)?.arg("--no-run"))?;
     prepare_control_plane()?;
+    prepare_aws()?;
     // It shares much with the API server, which is there now, and yields to the tests.
     let mut prepare = Command::new("nice");
     prepare.arg(program(PREPARE)?).arg("argo-cd");
@@ -261,6 +262,11 @@ fn prepare_control_plane() -> Result<()> {
     let what = "making sure that etcd, kube-apiserver, kubectl and Argo CD's API are there";
     let mut prepare = Command::new(program(PREPARE)?);
     run(what, prepare.arg("control-plane"))
+}
+
+fn prepare_aws() -> Result<()> {
+    let what = "making sure that what stands for AWS in tests is there";
+    run(what, &mut Command::new(program("prepare-aws")?))
 }
 
 fn prepare_argo_cd(release: Option<&str>) -> Result<()> {
