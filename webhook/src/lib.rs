@@ -11,6 +11,7 @@
 //!   [`limits`] bound them.
 //! - [`index`] keeps what the rules may know up to date, and [`state`] is where both meet: requests
 //!   read it without a lock, changes replace it as a whole.
+//! - [`watch`] lists, watches and tries again, for [`index`], [`expiry`] and [`trust`], which keep what they need.
 //! - [`trust`] sees to it that the API server trusts the certificate of [`server`].
 //! - [`authorisation`] asks the API server who may overrule a rule, [`events`] tells it that somebody did, and [`lease`] has
 //!   one replica tell when that is over ([`expiry`]).
@@ -39,6 +40,7 @@ pub mod server;
 pub mod state;
 pub mod telemetry;
 pub mod trust;
+pub mod watch;
 
 use std::error::Error;
 

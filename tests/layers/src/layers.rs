@@ -113,7 +113,7 @@ pub const CRATES: &[&[Crate]] = &[
                 &["authorisation", "telemetry"],
                 &["admission_review"],
                 &["metrics"],
-                &["events"],
+                &["events", "watch"],
                 &["state"],
                 &["server"],
                 &["health", "index"],

@@ -68,11 +68,14 @@ pub trait Watchable: Sized + Send + 'static {
     fn read(json: &str) -> Result<Self::Content, Unreadable>;
 }
 
+/// What is kept of an object, or why it is left out.
+pub type Content<T> = Result<<T as Watchable>::Content, Unreadable>;
+
 /// An object of a watched kind.
 pub struct Watched<T: Watchable> {
     metadata: ObjectMeta,
     /// What is kept of it.
-    pub content: Result<T::Content, Unreadable>,
+    pub content: Content<T>,
     kind: PhantomData<T>,
 }
 
@@ -80,14 +83,6 @@ impl<T: Watchable> Watched<T> {
     /// The object's name.
     pub fn name(&self) -> &str {
         self.metadata.name.as_deref().unwrap_or_default()
-    }
-
-    /// What tells it from the others of its kind: `namespace/name`, or the name if it has no namespace.
-    pub fn key(&self) -> String {
-        match &self.metadata.namespace {
-            Some(namespace) => format!("{namespace}/{}", self.name()),
-            None => self.name().to_owned(),
-        }
     }
 }
 
