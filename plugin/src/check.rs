@@ -15,6 +15,7 @@ use policy::environment::ClustersByEnvironment;
 use policy::missing::MissingFact;
 use policy::{Finding, Inventory, Level, Object, Subject, evaluate};
 
+use self::missing::KnownFrom;
 use self::repeated::repeated;
 use crate::error::chain;
 use crate::namespaces::ArgoCds;
@@ -122,6 +123,8 @@ pub(crate) struct Checked {
     pub(crate) is_complete: bool,
     /// The files, where it is files that were checked.
     pub(crate) files: Option<Files>,
+    /// By what it was checked.
+    pub(crate) known_from: KnownFrom,
     /// What was checked, for people.
     pub(crate) what: String,
     /// Which clusters count as production.
@@ -159,6 +162,7 @@ impl Fleets {
 pub(crate) fn check<'p>(
     judged: Repository,
     fleets: &Fleets,
+    known_from: KnownFrom,
     repeated_facts: &[String],
     unread: impl Iterator<Item = &'p Problem>,
     now: Timestamp,
@@ -175,6 +179,7 @@ pub(crate) fn check<'p>(
     Checked {
         problems,
         is_complete: true,
+        known_from,
         what: what(&judged, findings.counts),
         clusters: ClustersByEnvironment::of_all(fleets.inventories.iter()),
         files: Some(Files {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{
     API_VERSION, Cell, Detail, Object, Page, Problem, Report, Row, Table, Tone, non_empty, tone_of,
 };
-use crate::check::missing::{self, Source};
+use crate::check::missing;
 use crate::check::{Checked, Located, Place};
 use crate::repository::skipped::Reason;
 
@@ -87,10 +87,7 @@ impl CheckReport<'_> {
         if self.shown().count() == findings.all.len() {
             return Vec::new();
         }
-        let source = match self.checked.files {
-            Some(_) => Source::Files,
-            None => Source::Cluster,
-        };
+        let source = self.checked.known_from;
         let missing = missing::Missing::of(findings);
         let rows = missing.iter().map(|kind| Row {
             cells: vec![Cell::new("undecided", Tone::Unknown)],
