@@ -58,8 +58,8 @@ pub(crate) struct Files {
     /// The folders of kustomizations that change what was judged before it is applied, and how many
     /// objects of each.
     pub(crate) overlays: BTreeMap<Arc<str>, usize>,
-    /// Kinds that look misspelt, and what is declared or generated more than once, in one sentence
-    /// each.
+    /// What looks misspelt, names that the API server refuses, and what is declared or generated more
+    /// than once, in one sentence each.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -173,7 +173,7 @@ pub(crate) fn check<'p>(
     let mut unread: Vec<&Problem> = unread.collect();
     unread.extend(judged.problems.iter().chain(&findings.problems));
     let problems = Unread::each_once(unread.into_iter());
-    let mut warnings = judged.unknown_kinds.clone();
+    let mut warnings = judged.warnings.clone();
     warnings.extend_from_slice(repeated_facts);
     warnings.extend(repeated(&judged.manifests, fleets, progress));
     Checked {
