@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use crate::finding::{RuleId, is_printed};
 
 /// Annotation with the rules that are overruled, separated by commas.
-pub const RULES: &str = "kubectl-gitops.io/break-glass";
+pub const OVERRULED: &str = "kubectl-gitops.io/break-glass";
 /// Annotation with the reason, which everybody is told.
 pub const REASON: &str = "kubectl-gitops.io/break-glass-reason";
 /// Annotation with the end, as RFC 3339 has it.
 pub const EXPIRES: &str = "kubectl-gitops.io/break-glass-expires";
 
 /// All of them.
-pub const ALL: [&str; 3] = [RULES, REASON, EXPIRES];
+pub const ALL: [&str; 3] = [OVERRULED, REASON, EXPIRES];
 
 /// The longest reason, in characters.
 pub const REASON_LIMIT: usize = 200;
@@ -57,7 +57,7 @@ impl InvalidOverride {
     /// The annotation that is wrong or missing.
     pub fn annotation(&self) -> &'static str {
         match self {
-            InvalidOverride::NoRules | InvalidOverride::UnknownRule(_) => RULES,
+            InvalidOverride::NoRules | InvalidOverride::UnknownRule(_) => OVERRULED,
             InvalidOverride::NoReason | InvalidOverride::LongReason => REASON,
             InvalidOverride::NoExpiry | InvalidOverride::Expires(_) => EXPIRES,
         }
@@ -95,7 +95,7 @@ pub(crate) struct Written<'w> {
 impl<'w> Written<'w> {
     pub(crate) fn among(annotation: impl Fn(&str) -> Option<&'w str>) -> Self {
         Written {
-            rules: annotation(RULES),
+            rules: annotation(OVERRULED),
             reason: annotation(REASON),
             expires: annotation(EXPIRES),
         }
@@ -280,10 +280,10 @@ mod tests {
     fn what_is_missing_or_makes_no_sense_is_named() {
         let long = "x".repeat(REASON_LIMIT + 1);
         for (rules, reason, expires, annotation) in [
-            ("", "x", UNTIL, RULES),
-            (" , ", "x", UNTIL, RULES),
-            ("prod-autosync", "x", UNTIL, RULES),
-            ("*", "x", UNTIL, RULES),
+            ("", "x", UNTIL, OVERRULED),
+            (" , ", "x", UNTIL, OVERRULED),
+            ("prod-autosync", "x", UNTIL, OVERRULED),
+            ("*", "x", UNTIL, OVERRULED),
             ("prod-auto-sync", "", UNTIL, REASON),
             ("prod-auto-sync", " \n", UNTIL, REASON),
             ("prod-auto-sync", "\u{200b}", UNTIL, REASON),

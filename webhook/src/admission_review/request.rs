@@ -336,7 +336,7 @@ struct UserName<'a> {
 }
 
 #[derive(Deserialize)]
-struct GroupKind<'a> {
+struct RequestKind<'a> {
     #[serde(borrow, default)]
     group: Text<'a>,
     #[serde(borrow, default)]
@@ -641,7 +641,7 @@ impl<'de> Visitor<'de> for RequestSeed {
             match field {
                 RequestField::Uid => set(&mut request.uid, map.next_value()?)?,
                 RequestField::Kind => {
-                    let GroupKind { group, kind } = map.next_value()?;
+                    let RequestKind { group, kind } = map.next_value()?;
                     set(&mut request.kind, Kind::of(&group, &kind))?;
                 }
                 RequestField::SubResource => set(&mut request.sub_resource, map.next_value()?)?,

@@ -7,7 +7,7 @@ use crate::finding::{About, BREAK_GLASS, Finding, Findings, Level, RuleId, Waive
 use crate::request::changes::is_detached;
 use crate::request::inventory::Inventory;
 use crate::request::subject::{Object, Operation, Propagation, SubjectRef};
-use crate::terms::annotations::{Override, REASON_LIMIT, RULES, Written, field};
+use crate::terms::annotations::{OVERRULED, Override, REASON_LIMIT, Written, field};
 use crate::terms::break_glass::{Unacceptable, VERB, Writer};
 
 /// Somebody who can ask the API server is to say whether the writer may overrule these rules.
@@ -358,7 +358,7 @@ impl<'s> Overrides<'s> {
         }
         if !inventory.writes_for_sets(subject.requester) {
             let message = "stands on the ApplicationSet, which generates this";
-            tell(findings, RULES, message, "make the change there");
+            tell(findings, OVERRULED, message, "make the change there");
             return Assessment::default();
         }
         Assessment {
@@ -385,7 +385,7 @@ impl<'s> Overrides<'s> {
             && let Some(owner) = application.metadata.application_set()
         {
             let refusal = Refusal::new(
-                RULES,
+                OVERRULED,
                 format!(
                     "ApplicationSet {} generates this and overwrites it",
                     shorten(&owner.name, 60)
@@ -530,10 +530,10 @@ impl<'s> Overrides<'s> {
         };
         if level == Level::Deny && !self.is_left_behind {
             // The violation itself denies.
-            tell(findings, RULES, message, fix);
+            tell(findings, OVERRULED, message, fix);
         } else {
             let mut told = Findings::new(BREAK_GLASS, About::State);
-            told.deny(field(RULES), message, fix);
+            told.deny(field(OVERRULED), message, fix);
             findings.extend(told.into_inner());
         }
         true
@@ -611,7 +611,7 @@ pub(crate) fn settle(
     let mut record = refuse(
         findings,
         Some(&claim.written),
-        Refusal::new(RULES, message, fix),
+        Refusal::new(OVERRULED, message, fix),
     );
     if let (Some(refusal), Some(why)) = (&mut record.refusal, why) {
         refusal.push_str(": ");
@@ -693,9 +693,9 @@ fn tell_what_passes(
     let rules = names(rules);
     if written.reason.chars().count() <= SHORT_REASON {
         let message = format!("{rules} {until}: {}", written.reason);
-        return tell(findings, RULES, message, end);
+        return tell(findings, OVERRULED, message, end);
     }
-    tell(findings, RULES, format!("{rules} {until}"), end);
+    tell(findings, OVERRULED, format!("{rules} {until}"), end);
     let mut told = Findings::new(BREAK_GLASS, About::State);
     told.warn("/metadata/annotations", written.reason.clone(), "");
     findings.extend(told.into_inner());
@@ -725,7 +725,7 @@ impl Refusal {
 
     fn of_what_goes() -> Self {
         Refusal::new(
-            RULES,
+            OVERRULED,
             "counts for nothing on what is being deleted",
             "let it go, or put right what is denied",
         )
@@ -737,7 +737,7 @@ impl Refusal {
 
     fn from_git() -> Self {
         Refusal::new(
-            RULES,
+            OVERRULED,
             "has no effect in Git, the policy does not allow it (breakGlass.fromGit)",
             "annotate the live object instead",
         )
@@ -745,7 +745,7 @@ impl Refusal {
 
     fn of_account(username: &str) -> Self {
         Refusal::new(
-            RULES,
+            OVERRULED,
             format!(
                 "nobody knows on whose behalf {} writes",
                 shorten(username, 80)

@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 use super::prelude;
 use super::syntax::{Definition, Fold, Key, Operator, Part, Pattern, Term, Update};
-use super::value::{Members, Number, Stop, Val};
+use super::value::{Entries, Number, Stop, Val};
 
 /// What an expression is given, and what it results in.
 #[derive(Clone)]
@@ -629,7 +629,7 @@ impl Run {
                 });
                 let variable = match found.map(|binding| &binding.means) {
                     Some(Meaning::Variable(variable)) => variable.clone(),
-                    _ => Val::map(Members::new())?,
+                    _ => Val::map(Entries::new())?,
                 };
                 if value.is_some() {
                     let value = variable;
@@ -1030,7 +1030,7 @@ impl Run {
                 Err(Stop::Fails(Some(message.value)))
             }),
             ("halt" | "halt_error", []) => Err(Stop::Halts),
-            ("env", []) => constant(state, Val::map(Members::new())?, take),
+            ("env", []) => constant(state, Val::map(Entries::new())?, take),
             ("recurse", []) => self.recurse(&state, take),
             ("path", [term]) => self.paths(term, scope, &state.value.clone(), &mut |path| {
                 constant(state.clone(), Val::list(path)?, take)
@@ -1148,7 +1148,7 @@ fn variable(name: &str, scope: &Scope<'_>) -> Result<Val, Stop> {
     match found.map(|binding| &binding.means) {
         Some(Meaning::Variable(value)) => Ok(value.clone()),
         // The environment, which Argo CD gives nothing of.
-        _ if name == "$ENV" => Val::map(Members::new()),
+        _ if name == "$ENV" => Val::map(Entries::new()),
         _ => Err(Stop::Unknown),
     }
 }

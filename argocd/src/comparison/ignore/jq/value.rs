@@ -36,12 +36,12 @@ pub(super) enum Val {
     Number(Number),
     Text(Rc<str>),
     List(Rc<Nested<Vec<Val>>>),
-    Map(Rc<Nested<Members>>),
+    Map(Rc<Nested<Entries>>),
     /// What is to be deleted; never seen by an expression.
     Gone,
 }
 
-pub(super) type Members = BTreeMap<Rc<str>, Val>;
+pub(super) type Entries = BTreeMap<Rc<str>, Val>;
 
 /// A list or map, and how deeply others are nested in it.
 #[derive(Debug)]
@@ -171,7 +171,7 @@ impl Val {
 
     /// # Errors
     /// It would be nested too deeply.
-    pub(super) fn map(members: Members) -> Result<Self, Stop> {
+    pub(super) fn map(members: Entries) -> Result<Self, Stop> {
         let depth = depth_over(members.values())?;
         Ok(Val::Map(Rc::new(Nested {
             inner: members,
@@ -457,7 +457,7 @@ fn bounds(start: &Val, end: &Val, length: usize) -> Result<(usize, usize), Stop>
 }
 
 fn with_member(
-    map: Option<(&Val, &Members)>,
+    map: Option<(&Val, &Entries)>,
     name: &Rc<str>,
     way: &[Val],
     new: &Val,
@@ -504,7 +504,7 @@ const LIST_GROWTH: usize = 1024;
 
 fn with_part(
     list: Option<(&Val, &Vec<Val>)>,
-    given: &Members,
+    given: &Entries,
     way: &[Val],
     new: &Val,
 ) -> Result<Val, Stop> {
