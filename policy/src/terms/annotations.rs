@@ -30,7 +30,7 @@ pub struct Override {
     pub expires: Timestamp,
 }
 
-/// Annotations that are no override.
+/// Annotations that are not an override.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidOverride {
     /// No rule is named.
@@ -48,8 +48,8 @@ pub enum InvalidOverride {
     /// No end is given.
     #[error("says not when it expires")]
     NoExpiry,
-    /// The end is no time.
-    #[error("{0:?} is no time of RFC 3339")]
+    /// The end is not a time.
+    #[error("{0:?} is not a time of RFC 3339")]
     Expires(String),
 }
 
@@ -143,7 +143,7 @@ impl Override {
     /// The override among annotations.
     ///
     /// # Errors
-    /// There are some of the three, and they are no override.
+    /// There are some of the three, and they are not an override.
     pub fn among<'w>(
         annotation: impl Fn(&str) -> Option<&'w str>,
     ) -> Result<Option<Self>, InvalidOverride> {

@@ -15,7 +15,7 @@ use crate::terms::break_glass::{Unacceptable, VERB, Writer};
 pub struct Claim {
     /// The override on the object.
     pub written: Override,
-    /// The rules in question: those that a new override names and nobody has answered for yet, those that a standing one is
+    /// The rules in question: those that a new override names and nobody has answered for yet, those that an existing one is
     /// needed for, or those that are taken off.
     pub rules: Vec<RuleId>,
     /// Whether the override is new, or changed.
@@ -146,7 +146,7 @@ impl<'s> Overrides<'s> {
         let old = match subject.operation {
             // What is deleted has what it has.
             Operation::Delete(_) => new,
-            // A Secret that was no cluster was put to nobody.
+            // A Secret that was not a cluster was put to nobody.
             Operation::Create | Operation::Update => {
                 let old = subject.old.filter(|old| old.counts());
                 old.map(Written::on).unwrap_or_default()
@@ -566,7 +566,7 @@ const END: &str = "put that right first, or let it expire: kubectl gitops break-
 /// What to do about an override of which something is missing.
 const WRITE_ALL: &str = "write all three, see kubectl gitops break-glass grant";
 
-/// Applies the answers to a claim. That an override is taken off is no record of its own.
+/// Applies the answers to a claim. That an override is taken off is not a record of its own.
 pub(crate) fn settle(
     claim: &Claim,
     findings: &mut Vec<Finding>,
