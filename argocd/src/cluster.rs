@@ -24,7 +24,7 @@ pub struct Cluster {
     pub server: String,
     /// The same as the Secret has it, where that has slashes at its end.
     pub server_with_slashes: Option<String>,
-    /// Whether Argo CD cannot read the Secret's `config`. The cluster is no destination then, but
+    /// Whether Argo CD cannot read the Secret's `config`. The cluster is not a destination then, but
     /// ApplicationSets still see it.
     pub has_unreadable_config: bool,
     /// Why it is not known which cluster it is, where that is so. Its labels are known all the same.

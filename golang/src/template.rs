@@ -112,7 +112,7 @@ impl Engine {
     /// Compiles a template. A text without an action becomes one that costs nothing to execute.
     ///
     /// # Errors
-    /// The text is no template, or nests too deeply.
+    /// The text is not a template, or nests too deeply.
     pub fn parse(&self, text: &str) -> Result<GoTemplate, TemplateError> {
         if !text.contains("{{") {
             return Ok(GoTemplate(Form::Literal(text.to_owned())));

@@ -1743,7 +1743,7 @@ fn findings_that_lack_the_same_fact_are_told_once() {
     }
 }
 
-/// What a project permits that nobody may use is no question.
+/// What a project permits that nobody may use is not in question.
 #[test]
 fn a_project_that_is_denied_is_not_missed() {
     let folder = Folder::with(&[("stray.yaml", DEFAULT)]);

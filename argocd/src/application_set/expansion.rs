@@ -50,7 +50,7 @@ impl Undecided {
     /// The template as an Application, with placeholders where it has them.
     ///
     /// # Errors
-    /// It is no Application.
+    /// It is not an Application.
     pub fn template(&self) -> Result<Application<'_>, serde_json::Error> {
         Application::from_json(&self.template)
     }
@@ -126,7 +126,7 @@ impl GeneratedApplication {
     /// The Application.
     ///
     /// # Errors
-    /// It is no Application.
+    /// It is not an Application.
     pub fn application(&self) -> Result<Application<'_>, serde_json::Error> {
         Application::from_json(&self.json)
     }

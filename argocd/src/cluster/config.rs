@@ -283,7 +283,7 @@ pub enum LoginError {
     #[error("tlsClientConfig.caData holds no certificate in PEM")]
     CaData,
     /// A client certificate, or its key, that cannot be read.
-    #[error("tlsClientConfig.certData and keyData are no certificate and key in PEM")]
+    #[error("tlsClientConfig.certData and keyData are not a certificate and key in PEM")]
     ClientCertificate,
     /// An exec plugin of an API version that is gone.
     #[error("execProviderConfig.apiVersion is not one that Kubernetes knows")]
@@ -430,7 +430,7 @@ const EXEC_FIELDS: [&str; 7] = [
     "config",
 ];
 
-/// What is noted on the way: names that are not as documented, and members that are no fields.
+/// What is noted on the way: names that are not as documented, and members that are not fields.
 #[derive(Default)]
 struct Noted {
     irregular: Vec<IrregularName>,

@@ -79,7 +79,7 @@ impl Clusters {
         self.secrets.iter()
     }
 
-    /// The cluster Secret that has a name or server, but is no destination: Argo CD cannot read its
+    /// The cluster Secret that has a name or server, but is not a destination: Argo CD cannot read its
     /// `config`, or not everything is known of it.
     pub fn no_destination(&self, name_or_server: &str) -> Option<&Cluster> {
         let server = name_or_server.trim_end_matches('/');

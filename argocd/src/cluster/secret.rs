@@ -277,7 +277,7 @@ mod tests {
         format!(r#"{{"metadata":{{"name":"a"}},"data":{{"name":"{name}","config":"{config}"}}}}"#)
     }
 
-    /// Such a Secret was believed to be no cluster to Argo CD.
+    /// Such a Secret was believed not to be a cluster to Argo CD.
     #[test]
     fn bytes_that_are_no_text_are_replaced() {
         let json = in_base64(
@@ -293,7 +293,7 @@ mod tests {
             exec.args.expose().collect::<Vec<_>>(),
             ["\u{fffd}\u{fffd}|"]
         );
-        // Outside of a string it is no JSON to Go either.
+        // Outside of a string it is not JSON to Go either.
         let json = in_base64(b"", b"\xff{}");
         let secret: ClusterSecret<'_> = serde_json::from_str(&json).unwrap();
         assert!(secret.config().is_err());

@@ -25,7 +25,7 @@ pub enum SourceRefusal<'p> {
         /// What differs.
         difference: Difference,
     },
-    /// It is no URL that can be parsed, so that no entry but `*` and what cannot be parsed either permits it.
+    /// It is not a URL that can be parsed, so that no entry but `*` and what cannot be parsed either permits it.
     Unparsable,
     /// No entry comes near it.
     Unlisted,

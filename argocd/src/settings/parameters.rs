@@ -37,7 +37,7 @@ impl ParametersConfigMap {
     }
 }
 
-/// What is read of the flags. To Go `null` is an empty text, which is no value of any of them.
+/// What is read of the flags. To Go `null` is an empty text, which is not a value of any of them.
 fn read_values<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, String>, D::Error> {

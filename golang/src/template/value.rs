@@ -1,7 +1,7 @@
 //! The values of a template, with the Go types that they would have there.
 //!
 //! Types matter: `until` takes an `int` and refuses the `int64` that `add` returns, a missing key
-//! of a `map[string]string` is `""` and one of a `map[string]any` is no value at all.
+//! of a `map[string]string` is `""` and one of a `map[string]any` is not a value at all.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -6,7 +6,7 @@
 //! an object is kept as text until its kind is known.
 //!
 //! Where that fails, the body is read a second time, slowly, to say what is wrong with it: it
-//! is no AdmissionReview, or it is one and has an object that cannot be read.
+//! is not an AdmissionReview, or it is one and has an object that cannot be read.
 
 use std::fmt;
 
@@ -372,7 +372,7 @@ impl<'a> Request<'a> {
                 match operation {
                     Operation::Connect => Content::NotJudged,
                     Operation::Delete => match content(kind, old_object, Held::Nothing) {
-                        // Whatever is wrong with it, that is no reason to keep it.
+                        // Whatever is wrong with it, that is not a reason to keep it.
                         Some(Content::Unreadable(_)) => Content::NotJudged,
                         content => content.ok_or(ReviewError::Incomplete("oldObject"))?,
                     },

@@ -21,7 +21,7 @@ pub enum PolicyFileError {
         #[source]
         source: io::Error,
     },
-    /// It is no GitOpsPolicy.
+    /// It is not a GitOpsPolicy.
     #[error("{} is not a GitOpsPolicy", .path.display())]
     Form {
         /// The file.

@@ -76,7 +76,7 @@ impl Stored {
         lease
     }
 
-    /// Somebody who is no replica of this test writes the Lease.
+    /// Somebody who is not a replica of this test writes the Lease.
     fn take(&mut self, holder: &str) {
         let renewed = "2001-01-01T00:00:00.000000Z";
         self.store(json!({

@@ -153,7 +153,7 @@ async fn nothing_but_http1_is_spoken() {
         stream.get_ref().1.alpn_protocol(),
         Some(b"http/1.1".as_slice())
     );
-    // Without asking: what an HTTP/2 client says first is no request.
+    // Without asking: what an HTTP/2 client says first is not a request.
     let mut unasked = connect(running.address, &running.authority, &[])
         .await
         .unwrap();

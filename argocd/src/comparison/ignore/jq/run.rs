@@ -85,7 +85,7 @@ pub(super) struct Binding<'t> {
 enum Meaning<'t> {
     Variable(Val),
     Function(&'t Definition),
-    /// A parameter that is no value: an expression where it is called from.
+    /// A parameter that is not a value: an expression where it is called from.
     Argument(&'t Term, Scope<'t>),
     Label(u64),
 }
