@@ -1,7 +1,7 @@
 //! The sync options that Argo CD knows. Any other is ignored without a word.
 //!
-//! Follows Argo CD 3.6: `SyncAppState` in `controller/sync.go`, and `pkg/sync/common/types.go` of its gitops-engine. A test
-//! with their source proves that none is missing.
+//! Follows Argo CD 3.6: `SyncAppState` in `controller/sync.go`, and `pkg/sync/common/types.go` of
+//! its gitops-engine. A test with their source proves that none is missing.
 
 use crate::known_fields::nearest;
 

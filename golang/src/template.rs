@@ -161,8 +161,8 @@ impl GoTemplate {
 
 /// The parameters of a template, converted once for all templates.
 ///
-/// Numbers are `float64`, as `encoding/json` reads them into an `any`. What cannot be converted, because it
-/// nests too deeply, shows when a template is executed.
+/// Numbers are `float64`, as `encoding/json` reads them into an `any`. What cannot be converted,
+/// because it nests too deeply, shows when a template is executed.
 #[derive(Clone, Debug)]
 pub struct Parameters(Result<Map, TemplateError>);
 

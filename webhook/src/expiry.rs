@@ -1,9 +1,10 @@
 //! Overrides that run out: told by the replica that leads, and shown as a metric.
 //!
-//! What an override let pass stays as it is when the override is over. From then on it counts as a violation
-//! again, so somebody has to be told. Who leads watches the metadata of all objects that may have an override, and keeps
-//! what is on those that do; a second after one has run out, the object is judged. Whoever leads next tells again what
-//! ran out within the last hour: rather twice than never.
+//! What an override let pass stays as it is when the override is over. From then on it counts as a
+//! violation again, so somebody has to be told. Who leads watches the metadata of all objects that
+//! may have an override, and keeps what is on those that do; a second after one has run out, the
+//! object is judged. Whoever leads next tells again what ran out within the last hour: rather twice
+//! than never.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,7 +40,8 @@ use crate::watch::{self, Change, Keeper, Next, Watch};
 /// How often the clock is looked at.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// How long what is known of a violation is good enough, while Argo CD writes to the object all the time.
+/// How long what is known of a violation is good enough, while Argo CD writes to the object all the
+/// time.
 const LOOKED_AT: Duration = Duration::from_secs(5);
 
 /// How long the API server may take to tell of an object.
@@ -132,8 +134,8 @@ fn watch<T: Watchable>(
     changes.map(|change| (T::KIND, change)).boxed()
 }
 
-/// The override on an object, if there is one. On what is being deleted none counts, and it ends with
-/// that.
+/// The override on an object, if there is one. On what is being deleted none counts, and it ends
+/// with that.
 fn written<K>(object: PartialObjectMeta<K>) -> Option<Written> {
     let metadata = object.metadata;
     if metadata.deletion_timestamp.is_some() {
@@ -159,7 +161,8 @@ struct Expiry {
 struct One {
     uid: String,
     written: Override,
-    /// Whether it was seen before it ran out, or stood longer a moment ago. Then it is told however long ago that is.
+    /// Whether it was seen before it ran out, or stood longer a moment ago. Then it is told however
+    /// long ago that is.
     is_news: bool,
     /// What of its rules is violated since, as far as it has been looked at.
     violated: Vec<RuleId>,
@@ -343,8 +346,8 @@ fn violations(
         ..Subject::new(object)
     };
     let mut findings = evaluate(&subject, inventory).findings;
-    // What an ApplicationSet generates from what is not known here may be violated, and cannot be told. An
-    // operation that runs at the moment is Argo CD's own.
+    // What an ApplicationSet generates from what is not known here may be violated, and cannot be
+    // told. An operation that runs at the moment is Argo CD's own.
     findings.retain(|finding| {
         written.names(finding.rule)
             && !finding.is_about_action()

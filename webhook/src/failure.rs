@@ -86,7 +86,8 @@ pub enum Failure {
     /// The verdict was there after the caller had stopped waiting for it.
     #[error("the verdict came too late")]
     Late,
-    /// The caller closed the connection before there was an answer, so that this is one that nobody gets.
+    /// The caller closed the connection before there was an answer, so that this is one that nobody
+    /// gets.
     #[error("the caller did not wait for the answer")]
     CallerGone,
     /// A defect of ours.

@@ -13,8 +13,8 @@
 //!
 //! - [`watched`] reads objects off the wire and drops what is not needed as it reads: credentials,
 //!   managed fields, the last applied manifest. An object that cannot be read ends no watch.
-//! - [`store`] holds what was read, and puts the inventory together when that has changed: Argo CD writes to its objects all the
-//!   time, and most of it is not read.
+//! - [`store`] holds what was read, and puts the inventory together when that has changed: Argo CD
+//!   writes to its objects all the time, and most of it is not read.
 //! - [`policy_file`] takes the policy from a file in place of the API server.
 //!
 //! Applications are not watched: what is kept does not grow with their number.

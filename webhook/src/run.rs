@@ -49,8 +49,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Does all that can fail without asking anybody: reads the policy, learns where the API server is,
-    /// listens. Overrides expire by this clock.
+    /// Does all that can fail without asking anybody: reads the policy, learns where the API server
+    /// is, listens. Overrides expire by this clock.
     ///
     /// # Errors
     /// One of these failed.
@@ -154,8 +154,8 @@ struct Admission {
 impl Admission {
     async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let mut shutdown = std::pin::pin!(shutdown);
-        // Tasks of their own, so that putting an inventory together delays no request. They end when
-        // this is dropped.
+        // Tasks of their own, so that putting an inventory together delays no request. They end
+        // when this is dropped.
         let mut kept = JoinSet::new();
         kept.spawn(index::run(
             self.client.clone(),
@@ -190,7 +190,8 @@ impl Admission {
         let router = handler::router(Arc::clone(&self.webhook));
         let ended = tokio::select! {
             () = server::serve(self.listener, tls, router, self.webhook, shutdown) => Ok(()),
-            // They never end by themselves, and without them every verdict would be one of the past.
+            // They never end by themselves, and without them every verdict would be one of the
+            // past.
             ended = kept.join_next() => Err(anyhow!("the watches ended")).context(match ended {
                 Some(Err(_)) => "the caches are not kept up to date, because of a defect",
                 _ => "the caches are not kept up to date",

@@ -1,8 +1,8 @@
 //! Keeps the API server's trust in the certificate that the webhook issued for itself.
 //!
-//! Whoever applies the manifests again after deleting the ValidatingWebhookConfiguration, or replaces it, takes
-//! the certificate authority out of it. With `failurePolicy: Fail` everything would be refused from then
-//! on, so the configuration is watched, and told again.
+//! Whoever applies the manifests again after deleting the ValidatingWebhookConfiguration, or
+//! replaces it, takes the certificate authority out of it. With `failurePolicy: Fail` everything
+//! would be refused from then on, so the configuration is watched, and told again.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Watches: objects are listed and then watched, and listed again when that breaks off.
 //!
-//! Whoever needs objects says which, and what is to be kept of each ([`objects`]). What
-//! fails is logged, counted and tried again here, with pauses up to half a minute, and a list is told
-//! once it is complete. [`Table`] has what a watch told so far, and whether that is all there is. What
+//! Whoever needs objects says which, and what is to be kept of each ([`objects`]). What fails is
+//! logged, counted and tried again here, with pauses up to half a minute, and a list is told once
+//! it is complete. [`Table`] has what a watch told so far, and whether that is all there is. What
 //! follows from it is done by a [`Keeper`], when it is due ([`keep`]).
 
 mod table;
@@ -89,8 +89,8 @@ pub struct Watch<K, T> {
 }
 
 impl<K, T> Watch<K, T> {
-    /// A watch of a kind that keeps of each object what `keep` makes of it, and forgets the object where
-    /// that is nothing.
+    /// A watch of a kind that keeps of each object what `keep` makes of it, and forgets the object
+    /// where that is nothing.
     pub fn new(kind: WatchedKind, metrics: &WatchMetrics, keep: fn(K) -> Option<T>) -> Self {
         Watch {
             kind,
@@ -186,8 +186,8 @@ pub enum Next {
     NotNow,
 }
 
-/// Has a keeper take in what is told, and act when that is due: for the first time after `first`. It ends only
-/// if the changes do, which those of watches never do.
+/// Has a keeper take in what is told, and act when that is due: for the first time after `first`.
+/// It ends only if the changes do, which those of watches never do.
 pub async fn keep<K: Keeper>(
     mut changes: BoxStream<'static, K::Change>,
     mut keeper: K,

@@ -1,8 +1,8 @@
 //! `templatePatch`: a strategic merge patch over a rendered Application.
 //!
 //! Follows Argo CD 3.5, `applyTemplatePatch` in `applicationset/controllers/template/patch.go`, and
-//! Kubernetes' `strategicpatch`. Of an Application's lists only `metadata.finalizers` is merged; all
-//! others are replaced.
+//! Kubernetes' `strategicpatch`. Of an Application's lists only `metadata.finalizers` is merged;
+//! all others are replaced.
 
 use std::collections::HashSet;
 

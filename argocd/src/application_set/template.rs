@@ -213,8 +213,8 @@ impl Language {
         self.subtree(value, GeneratorPart::Elsewhere)
     }
 
-    /// Compiles a generator that is a template for the parameters of another one. What its `values` do
-    /// not find there may be a parameter of its own, and stays as it is written.
+    /// Compiles a generator that is a template for the parameters of another one. What its `values`
+    /// do not find there may be a parameter of its own, and stays as it is written.
     pub(super) fn generator_tree(&self, value: &Value) -> Result<Tree, RenderError> {
         self.subtree(value, GeneratorPart::Generators)
     }
@@ -384,7 +384,8 @@ pub(super) fn memory(value: &Value) -> usize {
 
 /// The same of the members of an object.
 pub(super) fn memory_of_members(members: &Map<String, Value>) -> usize {
-    /// A node of a `BTreeMap` has room for eleven entries. It has five at least, once there is another one.
+    /// A node of a `BTreeMap` has room for eleven entries. It has five at least, once there is
+    /// another one.
     const NODE: usize = 16 + 11 * (size_of::<String>() + size_of::<Value>());
     let nodes = match members.len() {
         0 => 0,

@@ -1,4 +1,5 @@
-//! What the API server accepts as names, labels and annotations (k8s.io/apimachinery 0.34, `util/validation`).
+//! What the API server accepts as names, labels and annotations (k8s.io/apimachinery 0.34,
+//! `util/validation`).
 
 /// The most characters of an object's name, and of the prefix of a key.
 const NAME_LIMIT: usize = 253;
@@ -106,7 +107,8 @@ pub fn check_key(key: &str) -> Result<(), Refused> {
     }
 }
 
-/// Whether a text can be the key of an annotation, in which case does not count (`ValidateAnnotations`).
+/// Whether a text can be the key of an annotation, in which case does not count
+/// (`ValidateAnnotations`).
 ///
 /// # Errors
 /// It cannot.

@@ -1,4 +1,5 @@
-//! The CustomResourceDefinition of Application: which of the fields that matter the API server keeps.
+//! The CustomResourceDefinition of Application: which of the fields that matter the API server
+//! keeps.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -8,7 +8,8 @@ use crate::application_set::ControllerParameters;
 
 const APPLICATION_NAMESPACES: &str = "application.namespaces";
 
-/// The ConfigMap `argocd-cmd-params-cm` as it is stored: flags of Argo CD's programs, as many as are read.
+/// The ConfigMap `argocd-cmd-params-cm` as it is stored: flags of Argo CD's programs, as many as
+/// are read.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(default)]
 pub struct ParametersConfigMap {

@@ -63,8 +63,8 @@ impl Drop for Room<'_> {
     }
 }
 
-/// A body, or what has arrived of it. It may be a cluster Secret, whose values are credentials, so it is wiped when it goes,
-/// however that comes about, unless it is known to be something else.
+/// A body, or what has arrived of it. It may be a cluster Secret, whose values are credentials, so
+/// it is wiped when it goes, however that comes about, unless it is known to be something else.
 pub(crate) struct Body {
     bytes: Vec<u8>,
     is_harmless: bool,

@@ -32,8 +32,8 @@ pub fn router(webhook: Arc<Webhook>) -> Router {
 
 async fn validate(State(webhook): State<Arc<Webhook>>, request: Request) -> Response {
     let unanswered = Unanswered::new(&webhook);
-    // What a request shares with others is counted down where it goes out of scope, and otherwise replaced as a whole, so that a
-    // panic leaves nothing half done behind.
+    // What a request shares with others is counted down where it goes out of scope, and otherwise
+    // replaced as a whole, so that a panic leaves nothing half done behind.
     let answer = AssertUnwindSafe(answer(&webhook, request, &unanswered));
     let answer = answer.catch_unwind().await;
     match answer.unwrap_or_else(|_| Err(unanswered.failed(Failure::Defect))) {

@@ -8,8 +8,8 @@ use crate::admission_review::request::Review;
 use crate::failure::Failure;
 use crate::state::Webhook;
 
-/// A request that has no answer yet. If that never changes, as when its caller closes the connection, that is a failure too,
-/// although nobody gets an answer.
+/// A request that has no answer yet. If that never changes, as when its caller closes the
+/// connection, that is a failure too, although nobody gets an answer.
 pub(crate) struct Unanswered<'w> {
     webhook: &'w Webhook,
     uid: OnceLock<String>,

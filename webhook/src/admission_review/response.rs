@@ -1,7 +1,7 @@
 //! Writing the answer.
 //!
-//! Many people see nothing of us but `status.message`, as Argo CD shows it, so all that denies is in
-//! it, on one line, and begins with the object where they would not know which one is meant.
+//! Many people see nothing of us but `status.message`, as Argo CD shows it, so all that denies is
+//! in it, on one line, and begins with the object where they would not know which one is meant.
 
 use policy::break_glass::Record;
 use policy::finding::{LINE_LIMIT, dotted, shorten};
@@ -175,8 +175,8 @@ fn status(review: &Review<'_>, decision: &Decision) -> Option<Status> {
     })
 }
 
-/// What a message begins with where its reader would not know which object is meant: where Argo CD's controllers write, and show
-/// nothing but the message.
+/// What a message begins with where its reader would not know which object is meant: where Argo
+/// CD's controllers write, and show nothing but the message.
 fn object(review: &Review<'_>) -> String {
     if !review.for_others {
         return String::new();

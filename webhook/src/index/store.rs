@@ -210,9 +210,9 @@ impl Store {
         }
     }
 
-    /// The kinds whose first list is not complete. Without GitOpsPolicy's kind there is no policy, and
-    /// the defaults count; without any other kind there is nothing to judge by. No verdict depends on
-    /// the definition of `ImageUpdater`, so nothing waits for that.
+    /// The kinds whose first list is not complete. Without GitOpsPolicy's kind there is no policy,
+    /// and the defaults count; without any other kind there is nothing to judge by. No verdict
+    /// depends on the definition of `ImageUpdater`, so nothing waits for that.
     pub fn missing(&self) -> Vec<&'static str> {
         let policy_complete = match &self.policy {
             Policy::File(_) => true,

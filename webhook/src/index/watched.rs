@@ -1,7 +1,7 @@
 //! Objects as they come off the wire.
 //!
-//! [`Watched`] takes any object that has a name, and reads as much of it as its type wants. What cannot
-//! be read is marked, not refused: one odd object must not end the watch of all.
+//! [`Watched`] takes any object that has a name, and reads as much of it as its type wants. What
+//! cannot be read is marked, not refused: one odd object must not end the watch of all.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -44,7 +44,8 @@ impl From<serde_json::Error> for Unreadable {
 
 /// What is watched of one kind.
 pub trait Watchable: Sized + Send + 'static {
-    /// What is kept of an object: what is read of it, and nothing that may change without consequence.
+    /// What is kept of an object: what is read of it, and nothing that may change without
+    /// consequence.
     type Content: Clone + PartialEq + Send + 'static;
     /// Namespaced or not.
     type Scope: 'static;
@@ -180,8 +181,8 @@ impl Watchable for ProjectObject {
     }
 }
 
-/// Of the annotations of AppProjects and ApplicationSets, those of the gate itself are read. By others Argo CD and its tools
-/// talk to themselves.
+/// Of the annotations of AppProjects and ApplicationSets, those of the gate itself are read. By
+/// others Argo CD and its tools talk to themselves.
 fn is_read(annotation: &str) -> bool {
     let group = annotation.split_once('/').map(|(group, _)| group);
     group == Some(PolicyObject::GROUP)
@@ -338,7 +339,8 @@ impl Watchable for PolicyObject {
     }
 }
 
-/// The CustomResourceDefinition of Application, of which is kept what it says of the installed Argo CD.
+/// The CustomResourceDefinition of Application, of which is kept what it says of the installed Argo
+/// CD.
 #[derive(Debug)]
 pub struct ApplicationDefinition;
 

@@ -63,8 +63,8 @@ impl BreakGlassMetrics {
         }
     }
 
-    /// Shows which rules are overruled, and which are violated since that is over: each once for each
-    /// object.
+    /// Shows which rules are overruled, and which are violated since that is over: each once for
+    /// each object.
     pub fn show(&self, active: &[RuleId], expired: &[RuleId]) {
         for (gauges, rules) in [(&self.active, active), (&self.expired, expired)] {
             for (rule, gauge) in gauges {

@@ -40,7 +40,8 @@ impl InventorySizes {
 pub struct Features {
     /// Application keeps `spec.syncPolicy.automated.enabled`.
     pub automated_enabled: bool,
-    /// Application has `directory.disableExtensionFilter`: AppProjects are read as that version does.
+    /// Application has `directory.disableExtensionFilter`: AppProjects are read as that version
+    /// does.
     pub disable_extension_filter: bool,
     /// There is the kind `ImageUpdater`. Nothing while that is not known.
     pub image_updater: Option<bool>,

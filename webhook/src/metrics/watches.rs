@@ -9,7 +9,8 @@ use prometheus_client::registry::{Registry, Unit};
 use super::series::Series;
 use crate::labels::WatchedKind;
 
-/// Shows of each watch when it failed and when it told something. A handle: its clones show the same.
+/// Shows of each watch when it failed and when it told something. A handle: its clones show the
+/// same.
 #[derive(Clone, Debug)]
 pub struct WatchMetrics {
     failures: Series<WatchedKind, Counter>,

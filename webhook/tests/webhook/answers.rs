@@ -158,7 +158,8 @@ async fn a_secret_that_is_no_cluster_is_not_judged() {
     );
 }
 
-/// What Kubernetes is asked to do with what an Application owns does not stop Argo CD's finalizer, and the writer is told.
+/// What Kubernetes is asked to do with what an Application owns does not stop Argo CD's finalizer,
+/// and the writer is told.
 #[tokio::test]
 async fn deleting_an_app_of_apps_is_denied_with_the_way_out() {
     let root = |finalizers: Value| {

@@ -115,7 +115,8 @@ async fn bodies_in_flight_stay_within_their_memory_and_all_are_answered() {
         async move {
             let body = padded(SMALL.body);
             let watched = Arc::clone(&webhook);
-            // In small pieces with pauses between them, so that many requests are under way at once.
+            // In small pieces with pauses between them, so that many requests are under way at
+            // once.
             let pieces = body.into_bytes();
             let pieces: Vec<Bytes> = pieces.chunks(4 << 10).map(Bytes::copy_from_slice).collect();
             let pieces = stream::iter(pieces).then(move |piece| {
@@ -205,7 +206,8 @@ async fn a_request_that_gets_no_room_is_given_up() {
     assert_eq!(webhook.metrics.requests.body_bytes().get(), 0);
 }
 
-/// It had been believed that room, body and expansion may each take as long as the API server waits for all of them.
+/// It had been believed that room, body and expansion may each take as long as the API server waits
+/// for all of them.
 #[tokio::test(start_paused = true)]
 async fn room_and_body_have_one_deadline_and_it_is_the_callers() {
     let webhook = webhook_with(MINUTE);
@@ -280,7 +282,8 @@ async fn a_request_whose_caller_goes_is_counted_and_gives_its_room_back() {
     );
 }
 
-/// A webhook whose clock does something each time that it is looked at, which is in the middle of judging.
+/// A webhook whose clock does something each time that it is looked at, which is in the middle of
+/// judging.
 fn with_clock(look: impl Fn() + Send + Sync + 'static) -> Arc<Webhook> {
     let caches = Caches::Synced(Box::new(inventory()));
     let clock = Clock::new(move || {
@@ -363,7 +366,8 @@ impl Gate {
     }
 }
 
-/// Both turns are taken by work that does not end. Whoever needs one is told in time, and nobody else notices.
+/// Both turns are taken by work that does not end. Whoever needs one is told in time, and nobody
+/// else notices.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn long_work_holds_up_no_ordinary_request() {
     let gate = Arc::new(Gate::default());

@@ -1,4 +1,5 @@
-//! Several replicas and one Lease. Time is tokio's, and passes as fast as nobody has anything to do.
+//! Several replicas and one Lease. Time is tokio's, and passes as fast as nobody has anything to
+//! do.
 
 use std::future::pending;
 use std::sync::{Arc, Mutex};

@@ -140,7 +140,8 @@ async fn http1_keeps_one_connection_for_many_requests() {
     assert_eq!(running.webhook.metrics.ports.connections().get(), 1);
 }
 
-/// An API server speaks HTTP/1.1 to a webhook behind a Service. What else it offers elsewhere is not taken up.
+/// An API server speaks HTTP/1.1 to a webhook behind a Service. What else it offers elsewhere is
+/// not taken up.
 #[tokio::test]
 async fn nothing_but_http1_is_spoken() {
     let running = Running::start().await;
@@ -183,7 +184,8 @@ async fn a_request_whose_connection_breaks_is_counted() {
         running.webhook.metrics.ports.connections().get() == 0
     })
     .await;
-    // Hyper notices in the body that it breaks off, or drops the request: either way it is counted, once.
+    // Hyper notices in the body that it breaks off, or drops the request: either way it is counted,
+    // once.
     let webhook = &running.webhook;
     assert_eq!(
         failures(webhook, "caller-gone") + failures(webhook, "body"),
@@ -217,8 +219,8 @@ async fn a_head_of_too_many_or_too_long_fields_is_refused() {
     .await;
 }
 
-/// The second port, asked by somebody who does not let anything else run meanwhile: this test has one thread, which waits
-/// here for what the port's own thread answers.
+/// The second port, asked by somebody who does not let anything else run meanwhile: this test has
+/// one thread, which waits here for what the port's own thread answers.
 #[tokio::test]
 async fn health_and_metrics_are_answered_while_no_other_thread_is_free() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

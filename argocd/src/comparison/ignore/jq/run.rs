@@ -1,8 +1,8 @@
 //! Running an expression, with all that it does counted.
 //!
 //! Follows gojq 0.12.19, `compiler.go` and `execute.go`. In jq an expression has any number of
-//! results; here each is handed to whoever takes it, so that nothing has to be kept. Where paths are
-//! asked for, gojq tracks them through everything that is not evaluated apart, arguments of
+//! results; here each is handed to whoever takes it, so that nothing has to be kept. Where paths
+//! are asked for, gojq tracks them through everything that is not evaluated apart, arguments of
 //! functions included, and compares what a step is made from with what the path has led to.
 
 mod functions;

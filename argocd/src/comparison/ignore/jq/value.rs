@@ -53,7 +53,8 @@ pub(super) struct Nested<T> {
 /// How deeply values may be nested. They are compared and dropped recursively.
 const DEPTH_LIMIT: usize = 160;
 
-/// A number. Those of an object are floats, as Go decodes them; whole ones in the expression are not.
+/// A number. Those of an object are floats, as Go decodes them; whole ones in the expression are
+/// not.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Number {
     Int(i64),

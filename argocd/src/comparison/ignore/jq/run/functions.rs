@@ -1,6 +1,7 @@
 //! jq's operators and functions.
 //!
-//! Follows gojq 0.12.19, `operator.go` and `func.go`. What is written or read is counted beforehand.
+//! Follows gojq 0.12.19, `operator.go` and `func.go`. What is written or read is counted
+//! beforehand.
 
 use std::cmp::Ordering;
 use std::rc::Rc;
