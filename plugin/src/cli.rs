@@ -10,6 +10,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 
 use crate::args::{ClusterArgs, NamespaceArgs, behind_the_command};
 use crate::commands::audit::{self, AuditArgs};
+use crate::commands::bootstrap::{self, BootstrapArgs};
 use crate::commands::break_glass::{self, BreakGlassArgs};
 use crate::commands::check::{self, CheckArgs};
 use crate::commands::completion::{self, CompletionArgs};
@@ -54,6 +55,7 @@ enum Command {
     Preview(Box<PreviewArgs>),
     Explain(ExplainArgs),
     BreakGlass(BreakGlassArgs),
+    Bootstrap(Box<BootstrapArgs>),
     Completion(CompletionArgs),
     Version(Box<VersionArgs>),
 }
@@ -141,6 +143,7 @@ fn dispatch(command: Command, host: Host, context: &Context) -> Result<ExitStatu
         Command::Preview(args) => preview::run(&args, context),
         Command::Explain(args) => explain::run(&args, context),
         Command::BreakGlass(args) => break_glass::run(&args, context),
+        Command::Bootstrap(args) => bootstrap::run(&args, context),
         Command::Version(args) => version::run(&args, context),
         Command::Completion(args) => {
             let command = self::command(host);

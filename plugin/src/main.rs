@@ -7,6 +7,7 @@
 //!                                 ├─> check, audit, preview, break_glass, versions ──┘
 //!                                 │      │
 //!                                 ├─> fleet (facts) ──> policy
+//!                                 ├─> bootstrap (a repository to begin with)
 //!                                 ├─> kubernetes (a cluster)
 //!                                 └─> repository (files)
 //! ```
@@ -19,6 +20,7 @@
 
 mod args;
 mod audit;
+mod bootstrap;
 mod break_glass;
 mod check;
 mod cli;

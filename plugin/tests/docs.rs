@@ -15,7 +15,7 @@ use support::{Folder, Ran, fixtures};
 
 const UPDATE: &str = "UPDATE_DOCS";
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "",
     "check",
     "audit",
@@ -26,6 +26,7 @@ const COMMANDS: [&str; 12] = [
     "break-glass list",
     "break-glass revoke",
     "break-glass why",
+    "bootstrap",
     "completion",
     "version",
 ];

@@ -403,6 +403,37 @@ impl ApiServer {
         }
     }
 
+    /// Writes the fields of an object that it names, server-side, or asks only whether that would be
+    /// admitted. Fields that somebody else manages are not taken away.
+    ///
+    /// # Errors
+    /// It is not written.
+    pub(crate) async fn apply(
+        &self,
+        objects: &Objects,
+        name: &str,
+        object: &Value,
+        only_ask: bool,
+    ) -> Result<(), AccessError> {
+        let parameters = PatchParams {
+            dry_run: only_ask,
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        // Of a Secret no more than this need travel back.
+        let patch = Patch::Apply(object);
+        let request = objects.request().patch_metadata(name, &parameters, &patch);
+        match self.answer(request).await {
+            Ok(_) => Ok(()),
+            Err(reason) => Err(AccessError {
+                verb: Verb::Patch,
+                objects: Box::new(objects.clone()),
+                name: Some(name.to_owned()),
+                reason,
+            }),
+        }
+    }
+
     /// Creates an object that is a question, and returns the answer.
     ///
     /// # Errors

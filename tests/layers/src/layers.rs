@@ -94,7 +94,7 @@ pub const CRATES: &[&[Crate]] = &[
                 &["args"],
                 &["kubernetes"],
                 &["fleet"],
-                &["break_glass", "check", "preview", "versions"],
+                &["bootstrap", "break_glass", "check", "preview", "versions"],
                 &["audit"],
                 &["report"],
                 &["render"],
