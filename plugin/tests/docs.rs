@@ -15,7 +15,7 @@ use support::{Folder, Ran, fixtures};
 
 const UPDATE: &str = "UPDATE_DOCS";
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "",
     "check",
     "audit",
@@ -28,6 +28,7 @@ const COMMANDS: [&str; 14] = [
     "break-glass list",
     "break-glass revoke",
     "break-glass why",
+    "bootstrap",
     "completion",
     "version",
 ];
