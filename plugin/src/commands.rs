@@ -6,5 +6,6 @@ pub(crate) mod check;
 pub(crate) mod completion;
 pub(crate) mod explain;
 mod findings;
+mod plan;
 pub(crate) mod preview;
 pub(crate) mod version;

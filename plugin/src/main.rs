@@ -31,6 +31,7 @@ mod kubernetes;
 mod namespaces;
 mod onboarding;
 mod parallel;
+mod plan;
 mod preview;
 mod progress;
 mod render;

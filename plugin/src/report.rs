@@ -6,6 +6,7 @@
 
 pub(crate) mod break_glass;
 pub(crate) mod check;
+pub(crate) mod plan;
 pub(crate) mod preview;
 pub(crate) mod rules;
 mod table;

@@ -87,7 +87,7 @@ pub const CRATES: &[&[Crate]] = &[
             folder: "plugin",
             package: "kubectl-gitops",
             modules: &[
-                &["exit_status", "namespaces", "progress", "text"],
+                &["exit_status", "namespaces", "plan", "progress", "text"],
                 &["parallel", "streams"],
                 &["error"],
                 &["repository"],

@@ -8,8 +8,8 @@ use policy::finding::is_printed;
 use policy::{Inventory, RuleId, registry};
 use serde_json::{Value, json};
 
-use super::{DryRun, Known, OBJECT_FORMATS, generator_of, known};
-use crate::args::{Format, OUTPUT, Target, formats, rule_parser};
+use super::{Known, OBJECT_FORMATS, generator_of, known, write};
+use crate::args::{DryRun, Format, OUTPUT, Target, formats, rule_parser};
 use crate::break_glass::attempt::covers_syncs;
 use crate::break_glass::live::find;
 use crate::break_glass::{Attempt, Override, OverrideStatus};
@@ -210,10 +210,7 @@ async fn grant(
         args.replace_or_ask(&live.reference, existing, &written, context)?;
     }
 
-    live.writer = args
-        .dry_run
-        .write(&server, &live, &annotations(&written))
-        .await?;
+    live.writer = write(args.dry_run, &server, &live, &annotations(&written)).await?;
     let status = OverrideStatus::of(&live, Override::Valid(written), judgement, now);
     let report = Written {
         status: &status,
