@@ -12,6 +12,7 @@ use crate::args::{ClusterArgs, NamespaceArgs, behind_the_command};
 use crate::commands::audit::{self, AuditArgs};
 use crate::commands::break_glass::{self, BreakGlassArgs};
 use crate::commands::check::{self, CheckArgs};
+use crate::commands::cluster::{self, ClusterCommandArgs};
 use crate::commands::completion::{self, CompletionArgs};
 use crate::commands::explain::{self, ExplainArgs};
 use crate::commands::preview::{self, PreviewArgs};
@@ -52,6 +53,7 @@ enum Command {
     Check(Box<CheckArgs>),
     Audit(AuditArgs),
     Preview(Box<PreviewArgs>),
+    Cluster(ClusterCommandArgs),
     Explain(ExplainArgs),
     BreakGlass(BreakGlassArgs),
     Completion(CompletionArgs),
@@ -139,6 +141,7 @@ fn dispatch(command: Command, host: Host, context: &Context) -> Result<ExitStatu
         Command::Check(args) => check::run(&args, context),
         Command::Audit(args) => audit::run(&args, context),
         Command::Preview(args) => preview::run(&args, context),
+        Command::Cluster(args) => cluster::run(&args, context),
         Command::Explain(args) => explain::run(&args, context),
         Command::BreakGlass(args) => break_glass::run(&args, context),
         Command::Version(args) => version::run(&args, context),

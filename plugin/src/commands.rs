@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod break_glass;
 pub(crate) mod check;
+pub(crate) mod cluster;
 pub(crate) mod completion;
 pub(crate) mod explain;
 mod findings;

@@ -22,6 +22,7 @@ mod audit;
 mod break_glass;
 mod check;
 mod cli;
+mod clusters;
 mod commands;
 mod context;
 mod error;

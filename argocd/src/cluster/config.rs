@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::secret_string::SecretString;
+use super::token::TokenClaims;
 
 /// What a `config` says, as Argo CD reads it (Argo CD 3.5, `ClusterConfig`).
 #[expect(
@@ -24,6 +25,8 @@ use super::secret_string::SecretString;
 pub struct ClusterConfig {
     /// `bearerToken` is not empty.
     pub bearer_token: bool,
+    /// What `bearerToken` says of itself, if it is a JSON Web Token.
+    pub bearer_token_claims: Option<TokenClaims>,
     /// `username` is not empty.
     pub username: bool,
     /// `password` is not empty.
@@ -50,7 +53,7 @@ pub struct ClusterConfig {
 pub struct SecretText(Zeroizing<String>);
 
 impl SecretText {
-    fn new(text: &str) -> Self {
+    pub(super) fn new(text: &str) -> Self {
         SecretText(Zeroizing::new(text.to_owned()))
     }
 
@@ -94,6 +97,8 @@ pub struct TlsClientConfig {
     pub ca_data_is_usable: bool,
     /// `certData` holds a certificate in PEM.
     pub cert_data_is_usable: bool,
+    /// From when to when that is valid, in seconds of Unix time.
+    pub cert_data_validity: Option<(i64, i64)>,
     /// `keyData` holds a key in PEM.
     pub key_data_is_usable: bool,
 }
@@ -283,7 +288,7 @@ pub enum LoginError {
     #[error("tlsClientConfig.caData holds no certificate in PEM")]
     CaData,
     /// A client certificate, or its key, that cannot be read.
-    #[error("tlsClientConfig.certData and keyData are no certificate and key in PEM")]
+    #[error("tlsClientConfig.certData and keyData are not a certificate and key in PEM")]
     ClientCertificate,
     /// An exec plugin of an API version that is gone.
     #[error("execProviderConfig.apiVersion is not one that Kubernetes knows")]
@@ -325,7 +330,13 @@ impl ClusterConfig {
         match field {
             "username" => set(&mut self.username, is_set(field, value)?),
             "password" => set(&mut self.password, is_set(field, value)?),
-            "bearerToken" => set(&mut self.bearer_token, is_set(field, value)?),
+            "bearerToken" => {
+                let token = secret(field, value)?;
+                if !token.is_null() {
+                    self.bearer_token = !token.is_empty();
+                    self.bearer_token_claims = TokenClaims::of(&token.expose());
+                }
+            }
             "disableCompression" => read::<Option<bool>>(field, value).map(drop)?,
             "proxyUrl" => {
                 let url = secret(field, value)?;
@@ -430,7 +441,7 @@ const EXEC_FIELDS: [&str; 7] = [
     "config",
 ];
 
-/// What is noted on the way: names that are not as documented, and members that are no fields.
+/// What is noted on the way: names that are not as documented, and members that are not fields.
 #[derive(Default)]
 struct Noted {
     irregular: Vec<IrregularName>,
@@ -521,6 +532,7 @@ impl Merge for TlsClientConfig {
                         let data = bytes(field, value)?;
                         self.cert_data = !data.is_empty();
                         self.cert_data_is_usable = pem::has_certificate(&data);
+                        self.cert_data_validity = pem::validity(&data);
                     }
                     "keyData" => {
                         let data = bytes(field, value)?;

@@ -81,7 +81,7 @@ impl ArgoCd {
         &self.command_line
     }
 
-    /// Runs `argocd` as Argo CD's administrator to its end. That it failed is no error, but in [`CommandOutput::status`].
+    /// Runs `argocd` as Argo CD's administrator to its end. That it failed is not an error, but in [`CommandOutput::status`].
     pub async fn run<A: AsRef<std::ffi::OsStr>>(
         &self,
         arguments: impl IntoIterator<Item = A>,

@@ -66,7 +66,7 @@ impl Kubectl {
         self.command
     }
 
-    /// Runs it to its end. That it failed is no error, but in [`KubectlOutput::status`].
+    /// Runs it to its end. That it failed is not an error, but in [`KubectlOutput::status`].
     pub async fn run(mut self) -> Result<KubectlOutput, Error> {
         let input = if self.input.is_some() {
             Stdio::piped()

@@ -131,7 +131,7 @@ impl Shell {
         ensure_success(line, &outcome)
     }
 
-    /// Runs a command line. That it failed is no error, but in [`Outcome::status`].
+    /// Runs a command line. That it failed is not an error, but in [`Outcome::status`].
     pub fn run(&self, line: &str) -> Result<Outcome> {
         let outcome = self.execute(line)?;
         if !outcome.text.is_empty() {

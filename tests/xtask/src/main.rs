@@ -234,7 +234,8 @@ fn bench(quick: bool) -> Result<()> {
         let mut build = cargo();
         build.args([
             "build",
-            "--release",
+            "--profile",
+            "webhook",
             "--bins",
             "--quiet",
             "--package",
@@ -252,7 +253,7 @@ fn bench(quick: bool) -> Result<()> {
         "--quick",
     ]);
     run("measuring the webhook's parts", &mut parts)?;
-    let programs = target_folder()?.with_file_name("release");
+    let programs = target_folder()?.with_file_name("webhook");
     let mut servers = Command::new(programs.join("gitops-bench"));
     servers.arg("--json").arg(programs.join("bench.json"));
     if quick {

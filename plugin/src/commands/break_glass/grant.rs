@@ -1,7 +1,9 @@
 //! `break-glass grant`: writes an override.
 
 use jiff::{SignedDuration, Timestamp};
-use policy::break_glass::annotations::{EXPIRES, REASON, REASON_LIMIT, REASON_SEPARATOR, RULES};
+use policy::break_glass::annotations::{
+    EXPIRES, OVERRULED, REASON, REASON_LIMIT, REASON_SEPARATOR,
+};
 use policy::break_glass::terms::{Terms, Unacceptable};
 use policy::break_glass::{self, InvalidOverride};
 use policy::finding::is_printed;
@@ -383,7 +385,7 @@ const NOT_COVERED: &str = "a sync writes as Argo CD's application controller, wh
 fn annotations(written: &break_glass::Override) -> Value {
     let rules: Vec<&str> = written.rules.iter().map(|rule| rule.as_str()).collect();
     json!({
-        RULES: rules.join(","),
+        OVERRULED: rules.join(","),
         REASON: written.reason,
         EXPIRES: written.expires.to_string(),
     })

@@ -350,7 +350,7 @@ const APPLICATIONS: &[(&str, &str, &[Problem])] = &[
         &[Repository],
     ),
     (
-        "an address that is no URL fits a pattern that is none",
+        "an address that is not a URL fits a pattern that is none",
         "{ project: no-url, source: { repoURL: 127.0.0.1:1/others, path: null, chart: orders, \
          targetRevision: 1.0.0 } }",
         &[],

@@ -175,7 +175,7 @@ async fn without_projects_nothing_is_judged(
         .input(cluster)
         .run()
         .await?;
-    // Of an answer that is no verdict the API server repeats nothing but what its status code means.
+    // Of an answer that is not a verdict the API server repeats nothing but what its status code means.
     let refused = "failed calling webhook \"clusters.kubectl-gitops.io\": failed to call webhook: \
         the server is currently unable to handle the request";
     assert!(applied.stderr.contains(refused), "{applied:?}");

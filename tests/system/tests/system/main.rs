@@ -6,6 +6,7 @@ mod break_glass;
 mod break_glass_commands;
 mod by_hand;
 mod check_live;
+mod clusters;
 mod demo;
 mod ending;
 mod facts;

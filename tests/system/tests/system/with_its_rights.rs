@@ -103,7 +103,7 @@ async fn who_is_bound_to_the_role_may_overrule_its_rules_and_no_others() -> Resu
 async fn events_are_stored_and_repeated_ones_counted() -> Result<()> {
     let metrics = Metrics::new();
     let reporter = "gitops-webhook".into();
-    let (events, publisher) = events::queue(webhooks_client().await?, reporter, metrics.events());
+    let (events, publisher) = events::queue(webhooks_client().await?, reporter, &metrics.events);
     let event = |reason: Reason, note: &str| Event {
         reason,
         object: ObjectReference {

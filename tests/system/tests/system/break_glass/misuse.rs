@@ -123,7 +123,7 @@ async fn without_an_end() -> Result<()> {
 #[tokio::test]
 async fn with_an_end_that_is_no_time() -> Result<()> {
     let said = refused("misuse-time", &json!({EXPIRES: "2h"})).await?;
-    assert_eq!(said, "\"2h\" is no time of RFC 3339");
+    assert_eq!(said, "\"2h\" is not a time of RFC 3339");
     Ok(())
 }
 
