@@ -48,6 +48,9 @@ spec:
       destination: {name: '{{name}}', namespace: ingress}
 ";
 
+/// What `aws eks describe-cluster` says of one.
+const CLUSTER_OF_EKS: &str = include_str!("../../tests/fixtures/eks/prod-eu.json");
+
 const PLATFORM: &str = "\
 apiVersion: argoproj.io/v1alpha1
 kind: AppProject
@@ -78,11 +81,12 @@ data: {{name: {}, server: {server}, config: {config}}}
     )
 }
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "",
     "check",
     "audit",
     "preview",
+    "cluster onboard",
     "explain",
     "break-glass grant",
     "break-glass list",
@@ -114,7 +118,7 @@ fn help_of_every_command() {
 #[test]
 fn help_of_every_command_fits_one_screen() {
     let folder = Folder::with(&[]);
-    for command in COMMANDS.into_iter().chain(["break-glass"]) {
+    for command in COMMANDS.into_iter().chain(["break-glass", "cluster"]) {
         let by = |flag| {
             let arguments: Vec<_> = command.split_whitespace().chain([flag]).collect();
             folder.run(&arguments).stdout()
@@ -325,10 +329,14 @@ fn the_examples_in_the_help_work() {
         ("bootstrap/platform.yaml", PLATFORM),
         ("applicationsets/ingress.yaml", APPLICATION_SET),
         ("home/.local/bin/kubectl", KUBECTL),
+        ("home/.local/bin/aws", "#!/bin/sh\nexec cat prod-eu.json\n"),
+        ("prod-eu.json", CLUSTER_OF_EKS),
         ("home/.kube/config", &server.kubeconfig("{}")),
     ]);
     let bin = folder.path().join("home/.local/bin");
-    std::fs::set_permissions(bin.join("kubectl"), PermissionsExt::from_mode(0o755)).unwrap();
+    for program in ["kubectl", "aws"] {
+        std::fs::set_permissions(bin.join(program), PermissionsExt::from_mode(0o755)).unwrap();
+    }
     std::os::unix::fs::symlink(BINARY, bin.join("kubectl-gitops")).unwrap();
     let mut examples = 0;
     for command in &COMMANDS[1..] {
@@ -343,15 +351,15 @@ fn the_examples_in_the_help_work() {
         for line in lines {
             examples += 1;
             // That something changes, or may not, is what an example shows.
-            let expected: &[i32] = if *command == "preview" {
-                &[0, 1, 3]
-            } else {
-                &[0]
+            let expected: &[i32] = match *command {
+                "preview" => &[0, 1, 3],
+                "cluster onboard" => &[1],
+                _ => &[0],
             };
             run_example(line, folder.path(), &bin, expected);
         }
     }
-    assert!(examples >= 23, "only {examples} examples were found");
+    assert!(examples >= 26, "only {examples} examples were found");
 }
 
 #[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]

@@ -2,11 +2,13 @@
 
 mod list;
 mod offboard;
+mod onboard;
 
 use clap::Subcommand;
 
 use self::list::ListArgs;
 use self::offboard::OffboardArgs;
+use self::onboard::OnboardArgs;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
@@ -36,6 +38,7 @@ pub(crate) struct ClusterCommandArgs {
 #[derive(Debug, Subcommand)]
 enum ClusterCommand {
     List(ListArgs),
+    Onboard(Box<OnboardArgs>),
     Offboard(OffboardArgs),
 }
 
@@ -46,6 +49,7 @@ pub(crate) fn run(
 ) -> Result<ExitStatus, CommandError> {
     match &args.command {
         ClusterCommand::List(args) => list::run(args, context),
+        ClusterCommand::Onboard(args) => onboard::run(args, context),
         ClusterCommand::Offboard(args) => offboard::run(args, context),
     }
 }
