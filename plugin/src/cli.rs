@@ -180,6 +180,15 @@ fn with_cluster_flags(command: clap::Command) -> clap::Command {
         .get_arguments()
         .map(|flag| flag.clone().hide_short_help(true));
     let flags = namespaces.get_arguments().cloned().chain(cluster);
+    // A command may have a flag of its own of the same name, and then kubectl's has its short form.
+    let own: Vec<String> = command
+        .get_arguments()
+        .filter_map(|argument| argument.get_long().map(str::to_owned))
+        .collect();
+    let flags = flags.map(|flag| match flag.get_long() {
+        Some(long) if own.iter().any(|own| own == long) => flag.long(None::<&'static str>),
+        _ => flag,
+    });
     command
         .args(flags.map(|flag| flag.hide(is_hidden)).collect::<Vec<_>>())
         .mut_subcommands(with_cluster_flags)

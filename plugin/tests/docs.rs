@@ -15,13 +15,16 @@ use support::{Folder, Ran, fixtures};
 
 const UPDATE: &str = "UPDATE_DOCS";
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 18] = [
     "",
     "check",
     "audit",
     "preview",
     "cluster",
+    "cluster list",
+    "cluster onboard",
     "cluster verify",
+    "cluster offboard",
     "explain",
     "break-glass",
     "break-glass grant",
@@ -227,7 +230,7 @@ fn the_rule_reference_is_what_explain_says() {
 fn the_command_reference_has_every_command() {
     let folder = Folder::with(&[]);
     let mut listed = subcommands(&folder, &[]);
-    for group in ["cluster", "break-glass"] {
+    for group in ["break-glass", "cluster"] {
         let within = subcommands(&folder, &[group]);
         let place = listed.iter().position(|command| command == group);
         let place = place.expect("it is listed") + 1;

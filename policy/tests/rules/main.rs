@@ -615,6 +615,7 @@ fn a_policy_that_contradicts_itself_is_refused() {
         invalid(json!({"environments": [{"name": "a", "match": {}}, {"name": "a", "match": {}}]})),
         invalid(json!({"engine": {"environment": "staging"}})),
         invalid(json!({"environments": [{"name": "a", "match": {"destinations": ["[z-a]"]}}]})),
+        invalid(json!({"environments": [{"name": "a", "match": {"accounts": ["44445555666a"]}}]})),
         invalid(
             json!({"environments": [{"name": "a", "match": {"clusters": {"matchExpressions": [{"key": "a", "operator": "Is"}]}}}]}),
         ),
@@ -627,6 +628,7 @@ fn a_policy_that_contradicts_itself_is_refused() {
     spec.environments: the name "a" is there twice
     spec.engine.environment: there is no environment "staging"
     spec.environments[0].match.destinations: "[z-a]" is not a valid glob
+    spec.environments[0].match.accounts: "44445555666a" is not the number of an AWS account: expected twelve digits in quotes
     spec.environments[0].match.clusters.matchExpressions[0].operator: the operator "Is" is none of In, NotIn, Exists, DoesNotExist
     "#);
 }
@@ -1176,6 +1178,47 @@ fn a_cluster_secret_of_another_environment_is_kept_from_the_engine() {
     deny engine-isolation: data.name: belongs to prod (destination prod-eu), and this Argo CD drives staging; give it to the Argo CD of its environment
     deny engine-isolation: data.server: belongs to prod (destination https://prod-eu.example.com), and this Argo CD drives staging; give it to the Argo CD of its environment
     ");
+}
+
+/// A name and labels say what somebody wrote; the account is where the cluster is.
+#[test]
+fn a_cluster_secret_of_another_environments_account_is_kept_from_the_engine() {
+    let mut policy = staging_engine();
+    policy["environments"][1]["match"]["accounts"] = json!(["444455556666"]);
+    let role = |account: &str| {
+        format!(
+            r#"{{"awsAuthConfig": {{"clusterName": "delta", "roleARN": "arn:aws:iam::{account}:role/argocd"}}}}"#
+        )
+    };
+    let of_aws = |server: &str| {
+        let mut secret = secret("{}");
+        secret["data"]["server"] = json!(base64_of(server));
+        secret
+    };
+    let plugin = r#"{"execProviderConfig": {"command": "argocd-k8s-auth", "apiVersion": "client.authentication.k8s.io/v1beta1",
+        "args": ["aws", "--cluster-name", "delta", "--role-arn", "arn:aws:iam::444455556666:role/argocd"]}}"#;
+    let all = [
+        secret(&role("444455556666")),
+        secret(plugin),
+        of_aws("arn:aws:eks:eu-central-1:444455556666:cluster/delta"),
+        secret(&role("111122223333")),
+        of_aws("arn:aws:eks:eu-central-1:111122223333:cluster/delta"),
+    ]
+    .map(|secret| judge_secret(&secret, policy.clone()));
+    insta::assert_snapshot!(all.join("\n"), @"
+    deny engine-isolation: data.config: belongs to prod (AWS account 444455556666), and this Argo CD drives staging; give it to the Argo CD of its environment
+    deny engine-isolation: data.config: belongs to prod (AWS account 444455556666), and this Argo CD drives staging; give it to the Argo CD of its environment
+    deny engine-isolation: data.server: belongs to prod (AWS account 444455556666), and this Argo CD drives staging; give it to the Argo CD of its environment
+    ");
+    // It moves there by its role alone.
+    let (old, new) = (
+        secret(&role("111122223333")).to_string(),
+        secret(&role("444455556666")).to_string(),
+    );
+    let object = |json| Object::ClusterSecret(serde_json::from_str(json).unwrap());
+    let subject = Subject::update(object(&new), object(&old));
+    let verdict = evaluate(&subject, &World::with_policy(policy).inventory());
+    assert_eq!(verdict.outcome, Outcome::Denied);
 }
 
 /// Otherwise every label on a Secret with an old token would be refused for the token.

@@ -63,7 +63,9 @@ declare_rule! {
     /// ## How to fix
     ///
     /// On EKS use `awsAuthConfig` with an access entry for the role: Argo CD then signs a request
-    /// with its own AWS identity, and the Secret holds nothing that is worth stealing. On GKE and
+    /// with its own AWS identity, and the Secret holds nothing that is worth stealing.
+    /// `kubectl gitops cluster onboard NAME` says what is missing for that, and which commands mend
+    /// it. On GKE and
     /// AKS use workload identity, with `argocd-k8s-auth gcp` or `azure`. Elsewhere use another exec
     /// plugin for short-lived credentials, and list its command in the policy under
     /// `rules.cluster-credentials.allowExec`. What the plugin needs belongs in the environment of
