@@ -53,14 +53,15 @@ impl<'a> Application<'a> {
         serde_json::from_str(json)
     }
 
-    /// The kinds of resources that Argo CD found at its last comparison; none if it has not compared
-    /// yet. It is a cache, so it decides nothing alone.
+    /// The kinds of resources that Argo CD found at its last comparison; none if it has not
+    /// compared yet. It is a cache, so it decides nothing alone.
     pub fn resource_kinds(&self) -> BTreeSet<&ResourceStatus<'a>> {
         self.status.resources.iter().collect()
     }
 
     /// Whether there are Applications or ApplicationSets among its resources, as in an app-of-apps.
-    /// Like all of [`Application::resource_kinds`], it is what Argo CD found at its last comparison.
+    /// Like all of [`Application::resource_kinds`], it is what Argo CD found at its last
+    /// comparison.
     pub fn manages_applications(&self) -> bool {
         let is_one = |resource: &ResourceStatus<'_>| {
             resource.group == GROUP

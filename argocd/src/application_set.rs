@@ -7,12 +7,12 @@
 //! ```
 //!
 //! Follows Argo CD 3.5: `applicationset/generators`, `applicationset/controllers/template` and
-//! `applicationset/utils`. Whoever may write an ApplicationSet can make it large, or make a template
-//! run away, so everything here is done within [`Limits`].
+//! `applicationset/utils`. Whoever may write an ApplicationSet can make it large, or make a
+//! template run away, so everything here is done within [`Limits`].
 //!
-//! What depends on the world outside (pull requests, repositories of an organisation, a plugin's answer, a
-//! Git repository that is not at hand) is [`Undecided`]: reported with the template, of which much can
-//! still be judged, and never guessed.
+//! What depends on the world outside (pull requests, repositories of an organisation, a plugin's
+//! answer, a Git repository that is not at hand) is [`Undecided`]: reported with the template, of
+//! which much can still be judged, and never guessed.
 
 mod controller;
 mod dialect;
@@ -87,8 +87,8 @@ pub struct ApplicationSetSpec {
     ignore_application_differences: Vec<IgnoredDifferences>,
 }
 
-/// An entry of `ignoreApplicationDifferences`: what the controller leaves alone in Applications that it
-/// generated before.
+/// An entry of `ignoreApplicationDifferences`: what the controller leaves alone in Applications
+/// that it generated before.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
 struct IgnoredDifferences {
@@ -136,14 +136,14 @@ pub struct ApplicationSetSyncPolicy {
     applications_sync: String,
 }
 
-/// The template of Applications: `metadata` and `spec`, as their Go types read them, without what is
-/// empty in them.
+/// The template of Applications: `metadata` and `spec`, as their Go types read them, without what
+/// is empty in them.
 #[derive(Clone, Default)]
 struct Template(Map<String, Value>);
 
 impl PartialEq for Template {
-    /// Equal in meaning: Argo CD reads objects into Go types and writes them back, in which empty values
-    /// come and go.
+    /// Equal in meaning: Argo CD reads objects into Go types and writes them back, in which empty
+    /// values come and go.
     fn eq(&self, other: &Self) -> bool {
         self.0 == other.0 || without_empty(&self.0) == without_empty(&other.0)
     }
@@ -189,8 +189,8 @@ impl Template {
         })
     }
 
-    /// Fills what is empty in it from another template (Argo CD 3.5, `mergeGeneratorTemplate`): maps are
-    /// merged key by key, lists and free JSON are not.
+    /// Fills what is empty in it from another template (Argo CD 3.5, `mergeGeneratorTemplate`):
+    /// maps are merged key by key, lists and free JSON are not.
     fn filled_from(mut self, base: &Template) -> Self {
         fill(&mut self.0, &base.0);
         self
@@ -274,9 +274,9 @@ impl<'a> ApplicationSet<'a> {
         serde_json::from_str(json)
     }
 
-    /// Where in the ApplicationSet a field of an Application is written that an entry of `generators`
-    /// generates: in the template of its generator, in that of the ApplicationSet, or in the patch if only
-    /// that has it. All as JSON Pointers.
+    /// Where in the ApplicationSet a field of an Application is written that an entry of
+    /// `generators` generates: in the template of its generator, in that of the ApplicationSet, or
+    /// in the patch if only that has it. All as JSON Pointers.
     pub fn template_field(&self, entry: usize, field: &str) -> String {
         let of_generator = self.spec.generators.get(entry);
         let of_generator = of_generator.and_then(|entry| entry.generator_with(field));
@@ -316,15 +316,15 @@ impl ApplicationSetSpec {
         entries.any(|entry| entry.reads_clusters(Level::Top))
     }
 
-    /// What becomes of Applications that change or are no longer generated, as far as the ApplicationSet says.
-    /// What counts is [`ControllerParameters::applications_sync`].
+    /// What becomes of Applications that change or are no longer generated, as far as the
+    /// ApplicationSet says. What counts is [`ControllerParameters::applications_sync`].
     fn written_applications_sync(&self) -> Option<ApplicationsSync> {
         let policy = self.sync_policy.as_ref()?;
         ApplicationsSync::of(&policy.applications_sync)
     }
 
-    /// The step of `strategy` in which an Application with these labels is synced by the ApplicationSet
-    /// controller, where progressive syncs are enabled.
+    /// The step of `strategy` in which an Application with these labels is synced by the
+    /// ApplicationSet controller, where progressive syncs are enabled.
     pub fn rolling_sync_step(&self, labels: &StringMap<'_>) -> RollingSyncStep {
         self.strategy.step_of(labels)
     }
@@ -367,8 +367,9 @@ impl ApplicationSetSpec {
 }
 
 impl ApplicationSetSpec {
-    /// Whether what is not known here makes the same Applications of both as far as that can be told: with the same
-    /// generators and patch, and a template that differs in nothing that is filled in.
+    /// Whether what is not known here makes the same Applications of both as far as that can be
+    /// told: with the same generators and patch, and a template that differs in nothing that is
+    /// filled in.
     pub fn fills_in_alike(&self, other: &Self) -> bool {
         let is_filled_in = |value: &Value| value.to_string().contains("{{");
         self.go_template == other.go_template

@@ -1,4 +1,5 @@
-//! Clusters: which one a Secret describes and what it logs in with, and which one a destination means.
+//! Clusters: which one a Secret describes and what it logs in with, and which one a destination
+//! means.
 //!
 //! A [`Cluster`] is what everybody may know; it never holds credentials. A [`ClusterSecret`] is
 //! read once, judged and dropped; of its `config` only what kind of credentials are there remains
@@ -6,14 +7,18 @@
 
 pub mod config;
 mod destination;
+mod rewrite;
 mod secret;
 mod secret_string;
+mod token;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 pub use self::destination::{Clusters, DestinationError};
+pub use self::rewrite::{Connection, RewriteError};
 pub use self::secret::{ClusterSecret, ClusterSecretError, split_namespaces};
+pub use self::token::{ServiceAccount, TokenClaims};
 
 /// A cluster as Applications and projects see it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -24,10 +29,11 @@ pub struct Cluster {
     pub server: String,
     /// The same as the Secret has it, where that has slashes at its end.
     pub server_with_slashes: Option<String>,
-    /// Whether Argo CD cannot read the Secret's `config`. The cluster is no destination then, but
-    /// ApplicationSets still see it.
+    /// Whether Argo CD cannot read the Secret's `config`. The cluster is not a destination then,
+    /// but ApplicationSets still see it.
     pub has_unreadable_config: bool,
-    /// Why it is not known which cluster it is, where that is so. Its labels are known all the same.
+    /// Why it is not known which cluster it is, where that is so. Its labels are known all the
+    /// same.
     pub unknown: Option<UnknownValues>,
     /// Name of the Secret.
     pub secret_name: String,

@@ -100,7 +100,8 @@ impl Fleet {
         self.parts.effective(project, &self.parts.own_projects())
     }
 
-    /// All other projects that a project, as given, is part of as a global project, put together with it.
+    /// All other projects that a project, as given, is part of as a global project, put together
+    /// with it.
     pub fn widened_by(&self, project: &AppProject) -> Vec<EffectiveProject> {
         let name = &project.metadata.name;
         let is_global = |global: &GlobalProject| global.project_name == *name;

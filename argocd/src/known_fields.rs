@@ -1,7 +1,8 @@
-//! The fields that Argo CD's objects have. The API server drops any other without a word, and what it says is lost.
+//! The fields that Argo CD's objects have. The API server drops any other without a word, and what
+//! it says is lost.
 //!
-//! They are those of Argo CD's `CustomResourceDefinition`s, as `known_fields.txt` has them: a test with Argo CD's own
-//! definitions proves that it is current.
+//! They are those of Argo CD's `CustomResourceDefinition`s, as `known_fields.txt` has them: a test
+//! with Argo CD's own definitions proves that it is current.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::LazyLock;
@@ -29,7 +30,8 @@ pub enum Meant {
 /// The most unknown fields of one object that are told.
 const LIMIT: usize = 32;
 
-/// The longest name that is compared with others, in bytes: what is longer is none that was misspelt.
+/// The longest name that is compared with others, in bytes: what is longer is none that was
+/// misspelt.
 const NAME_LIMIT: usize = 64;
 
 /// The version of Argo CD whose fields these are, such as `v3.6.1`.
@@ -37,8 +39,8 @@ pub fn version() -> &'static str {
     KNOWN.version
 }
 
-/// The fields of an object that the API server drops as its kind does not have them. What is `null` says nothing, and of
-/// `status` and free-form values nothing is told.
+/// The fields of an object that the API server drops as its kind does not have them. What is `null`
+/// says nothing, and of `status` and free-form values nothing is told.
 pub fn unknown_fields(kind: &str, object: &Value) -> Vec<UnknownField> {
     let mut search = Search {
         root: KNOWN.kinds.get(kind).map(|node| &KNOWN.nodes[*node]),
@@ -107,7 +109,8 @@ const METADATA: [&str; 15] = [
     "uid",
 ];
 
-/// The fields of an object, by name, each with the node of what it holds if that has fields as well. Lists are passed over.
+/// The fields of an object, by name, each with the node of what it holds if that has fields as
+/// well. Lists are passed over.
 type Node = BTreeMap<&'static str, Option<usize>>;
 
 struct Known {
@@ -119,7 +122,8 @@ struct Known {
 static KNOWN: LazyLock<Known> = LazyLock::new(|| Known::of(include_str!("known_fields.txt")));
 
 impl Known {
-    /// Reads what the test writes: comments, the version, a line for each kind, a line for each node.
+    /// Reads what the test writes: comments, the version, a line for each kind, a line for each
+    /// node.
     fn of(text: &'static str) -> Self {
         let mut lines = text.lines().filter(|line| !line.starts_with('#'));
         let version = lines.next().unwrap_or_default();
@@ -195,8 +199,8 @@ impl Search {
         members: &Map<String, Value>,
         node: &'static Node,
     ) {
-        // SOPS adds its own to whatever it encrypts. That an entry has no generator but one that is not known is told
-        // where it is expanded.
+        // SOPS adds its own to whatever it encrypts. That an entry has no generator but one that is
+        // not known is told where it is expanded.
         let is_generator = node.contains_key("clusters")
             && !members.keys().any(|name| node.contains_key(name.as_str()));
         if value.is_null() || is_generator || self.path.is_empty() && name == "sops" {
@@ -226,8 +230,8 @@ impl Search {
         self.path.truncate(length);
     }
 
-    /// The one place nearest to the root of `spec` that has a field of a name. Where there are several, nobody knows which
-    /// was meant.
+    /// The one place nearest to the root of `spec` that has a field of a name. Where there are
+    /// several, nobody knows which was meant.
     fn place(&self, name: &str) -> Option<String> {
         let spec = self.root?.get("spec").copied().flatten()?;
         let mut level = VecDeque::from([("spec".to_owned(), spec)]);

@@ -1,9 +1,10 @@
 //! Decoding within bounds: what a document is made into may take no more memory than it is given.
 //!
-//! Whoever may write an object decides on what is in its lists and maps, and three bytes of JSON can
-//! become hundreds in memory. [`Limited`] stands between a document and the types that it is read into, and
-//! charges for every place in a list and every entry of a map, by the size of what is put there, before
-//! it is read. Nothing has to be known of the types, so that a new field is charged for as well.
+//! Whoever may write an object decides on what is in its lists and maps, and three bytes of JSON
+//! can become hundreds in memory. [`Limited`] stands between a document and the types that it is
+//! read into, and charges for every place in a list and every entry of a map, by the size of what
+//! is put there, before it is read. Nothing has to be known of the types, so that a new field is
+//! charged for as well.
 
 use std::fmt;
 use std::mem::size_of;
@@ -28,8 +29,8 @@ const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
 /// A deserializer that charges for what is read from it, in bytes of memory.
 ///
-/// Charged is the most that lists, maps and what they hold can take while they grow. Not charged are the
-/// characters of strings, which together are never longer than the document.
+/// Charged is the most that lists, maps and what they hold can take while they grow. Not charged
+/// are the characters of strings, which together are never longer than the document.
 pub struct Limited<'l, D> {
     inner: D,
     memory: &'l Work,

@@ -39,8 +39,8 @@ pub const PARAMETERS_CONFIG_MAP: &str = "argocd-cmd-params-cm";
 /// The sync option without which ignored differences are still written by a sync.
 pub const RESPECT_IGNORE_DIFFERENCES: &str = "RespectIgnoreDifferences=true";
 
-/// Finalizers with which the deletion of an Application takes its resources along: in the foreground,
-/// also written out, and in the background.
+/// Finalizers with which the deletion of an Application takes its resources along: in the
+/// foreground, also written out, and in the background.
 pub const RESOURCES_FINALIZERS: [&str; 3] = [
     "resources-finalizer.argocd.argoproj.io",
     "resources-finalizer.argocd.argoproj.io/foreground",
@@ -48,11 +48,11 @@ pub const RESOURCES_FINALIZERS: [&str; 3] = [
 ];
 
 /// Annotation with the images that an image updater keeps newest on an Application; without it the
-/// updater's other annotations do nothing (argocd-image-updater, `FilterApplicationsForUpdate` before
-/// 1.0 and `getImagesFromAnnotations` since).
+/// updater's other annotations do nothing (argocd-image-updater, `FilterApplicationsForUpdate`
+/// before 1.0 and `getImagesFromAnnotations` since).
 pub const IMAGE_UPDATER_IMAGE_LIST: &str = "argocd-image-updater.argoproj.io/image-list";
-/// Annotation with the way in which an image updater writes: `argocd`, into the Application, where it
-/// is absent; or `git`.
+/// Annotation with the way in which an image updater writes: `argocd`, into the Application, where
+/// it is absent; or `git`.
 pub const IMAGE_UPDATER_WRITE_BACK_METHOD: &str =
     "argocd-image-updater.argoproj.io/write-back-method";
 

@@ -1,19 +1,19 @@
 //! The sync options that Argo CD knows. Any other is ignored without a word.
 //!
-//! Follows Argo CD 3.6: `SyncAppState` in `controller/sync.go`, and `pkg/sync/common/types.go` of its gitops-engine. A test
-//! with their source proves that none is missing.
+//! Follows Argo CD 3.6: `SyncAppState` in `controller/sync.go`, and `pkg/sync/common/types.go` of
+//! its gitops-engine. A test with their source proves that none is missing.
 
 use crate::known_fields::nearest;
 
 /// The annotation by which one resource has options of its own, separated by commas.
 pub const SYNC_OPTIONS: &str = "argocd.argoproj.io/sync-options";
 
-/// Where a sync option stands.
+/// What a sync option is set on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Place {
-    /// In `spec.syncPolicy.syncOptions`, compared as it is.
+pub enum SetOn {
+    /// An Application, in `spec.syncPolicy.syncOptions`, compared as it is.
     Application,
-    /// In the annotation of a resource.
+    /// A resource, in its annotation.
     Resource,
 }
 
@@ -77,16 +77,16 @@ pub static ALL: [SyncOption; 14] = [
 ];
 
 /// What is wrong with an option, if anything is. One with a placeholder is not known yet.
-pub fn unknown(written: &str, place: Place) -> Option<Unknown> {
+pub fn unknown(written: &str, set_on: SetOn) -> Option<Unknown> {
     if written.contains("{{") {
         return None;
     }
     let (name, value) = written.split_once('=').unwrap_or((written, ""));
     let find = |name: &str| ALL.iter().find(|option| option.name == name);
     if let Some(option) = find(name) {
-        let counts = match place {
-            Place::Application => option.application,
-            Place::Resource => option.resource,
+        let counts = match set_on {
+            SetOn::Application => option.application,
+            SetOn::Resource => option.resource,
         };
         return if !option.values.contains(&value) {
             let trimmed = value.trim();
@@ -151,11 +151,11 @@ mod tests {
             ("PrunePropagationPolicy=orphan", None),
             ("{{ .option }}", None),
         ] {
-            assert_eq!(unknown(written, Place::Application), expected, "{written}");
+            assert_eq!(unknown(written, SetOn::Application), expected, "{written}");
         }
-        assert_eq!(unknown("Force=true", Place::Resource), None);
+        assert_eq!(unknown("Force=true", SetOn::Resource), None);
         assert_eq!(
-            unknown("CreateNamespace=true", Place::Resource),
+            unknown("CreateNamespace=true", SetOn::Resource),
             Some(Unknown::Misplaced)
         );
     }

@@ -1,7 +1,8 @@
 //! Reads certificates and keys, and judges whether they serve.
 //!
-//! The judgement is what a caller would find: rustls' own verification of a server's certificate, and besides what Go's
-//! does and rustls' does not, which is to look at the authority itself: is it one, and is it valid.
+//! The judgement is what a caller would find: rustls' own verification of a server's certificate,
+//! and besides what Go's does and rustls' does not, which is to look at the authority itself: is it
+//! one, and is it valid.
 
 use std::sync::Arc;
 
@@ -26,7 +27,8 @@ const AUTHORITY: &str = "the certificate authority";
 /// A certificate to serve, and the authority that a caller must trust for it.
 #[derive(Clone, Debug)]
 pub struct ServingCertificate {
-    /// The chain, serving certificate first, with its key: what rustls resolves to. Its `Debug` does not show the key.
+    /// The chain, serving certificate first, with its key: what rustls resolves to. Its `Debug`
+    /// does not show the key.
     pub certified_key: Arc<CertifiedKey>,
     /// The authority's certificates, PEM: what belongs in a `caBundle`, before base64.
     pub authority_pem: String,
@@ -62,8 +64,8 @@ impl Validity {
         })
     }
 
-    /// Whether less than a third is left of the whole, so that it is time for a successor. A process that starts then may
-    /// well outlive what is left.
+    /// Whether less than a third is left of the whole, so that it is time for a successor. A
+    /// process that starts then may well outlive what is left.
     pub fn ends_soon(self, now: Timestamp) -> bool {
         let whole = self.until.duration_since(self.from).as_secs();
         let left = self.until.duration_since(now).as_secs();
@@ -73,7 +75,8 @@ impl Validity {
 
 /// Why certificates or keys cannot be served.
 ///
-/// What could not be read is not quoted, because a key pasted into the wrong place would be quoted with it.
+/// What could not be read is not quoted, because a key pasted into the wrong place would be quoted
+/// with it.
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
     /// A part is not there at all.
@@ -94,7 +97,8 @@ pub enum Unusable {
     /// An authority that is over.
     #[error("{AUTHORITY} has expired")]
     AuthorityExpired,
-    /// A certificate from the future. Unlike all the others this one may be good: it is this clock that is in doubt.
+    /// A certificate from the future. Unlike all the others this one may be good: it is this clock
+    /// that is in doubt.
     #[error("the certificate is not valid yet, or this machine's clock is behind")]
     NotYetValid,
     /// A caller would not accept it for this name.
@@ -108,7 +112,8 @@ pub enum Unusable {
     },
 }
 
-/// Reads a certificate chain (the serving certificate first) and its private key (PKCS#8, PKCS#1 or SEC1) from PEM.
+/// Reads a certificate chain (the serving certificate first) and its private key (PKCS#8, PKCS#1 or
+/// SEC1) from PEM.
 ///
 /// # Errors
 ///
@@ -128,8 +133,8 @@ pub fn certified_key(chain_pem: &[u8], key_pem: &[u8]) -> Result<CertifiedKey, U
     }
 }
 
-/// Reads a serving certificate with its authority, and returns it if a caller that trusts that authority accepts it
-/// under each of `names` at `now`.
+/// Reads a serving certificate with its authority, and returns it if a caller that trusts that
+/// authority accepts it under each of `names` at `now`.
 pub(crate) fn serving_certificate(
     chain_pem: &[u8],
     key_pem: &[u8],
@@ -179,8 +184,8 @@ fn check_authority(authority: &CertificateDer<'_>, now: Timestamp) -> Result<(),
     }
 }
 
-/// A caller that trusts those of the authorities which are good: in a bundle that has seen a rotation, one that has
-/// expired may still stand beside its successor.
+/// A caller that trusts those of the authorities which are good: in a bundle that has seen a
+/// rotation, one that has expired may still stand beside its successor.
 fn caller(
     authorities: &[CertificateDer<'static>],
     now: Timestamp,
@@ -432,7 +437,8 @@ mod tests {
         assert!(matches!(error, Unusable::AuthorityExpired), "{error:?}");
     }
 
-    /// A key that lost its line breaks is the usual accident, and PEM parsers quote the line they choke on.
+    /// A key that lost its line breaks is the usual accident, and PEM parsers quote the line they
+    /// choke on.
     #[test]
     fn a_key_that_cannot_be_read_is_not_quoted() {
         let issued = issued();

@@ -1,7 +1,9 @@
-//! Puts the certificate authority into a `ValidatingWebhookConfiguration`, so that the API server trusts the webhook.
+//! Puts the certificate authority into a `ValidatingWebhookConfiguration`, so that the API server
+//! trusts the webhook.
 //!
-//! The write is a JSON Patch of nothing but the `caBundle` fields: rules, conditions and policies of the configuration
-//! belong to whoever installed it, and may be changed by them at the same moment.
+//! The write is a JSON Patch of nothing but the `caBundle` fields: rules, conditions and policies
+//! of the configuration belong to whoever installed it, and may be changed by them at the same
+//! moment.
 
 use json_patch::{
     AddOperation, Patch as Operations, PatchOperation, TestOperation, jsonptr::PointerBuf,
@@ -41,8 +43,8 @@ pub enum Error {
     },
 }
 
-/// Makes every webhook of the configuration `name` trust `authority_pem`. Where all of them do already, nothing is
-/// written.
+/// Makes every webhook of the configuration `name` trust `authority_pem`. Where all of them do
+/// already, nothing is written.
 pub async fn inject(
     configurations: &Api<ValidatingWebhookConfiguration>,
     name: &str,
@@ -81,9 +83,11 @@ pub async fn inject(
     }
 }
 
-/// The patch that makes every webhook of `configuration` trust `authority_pem`; empty where they do already.
+/// The patch that makes every webhook of `configuration` trust `authority_pem`; empty where they do
+/// already.
 ///
-/// JSON Patch finds a webhook by its place, so each change is preceded by a test that this webhook is still at that place.
+/// JSON Patch finds a webhook by its place, so each change is preceded by a test that this webhook
+/// is still at that place.
 pub fn trust(configuration: &ValidatingWebhookConfiguration, authority_pem: &str) -> Operations {
     let bundle = ByteString(authority_pem.into());
     let webhooks = configuration.webhooks.iter().flatten().enumerate();
@@ -114,8 +118,9 @@ fn set_bundle(
     ]
 }
 
-/// Whether the configuration changed under the patch: a failed test is 422 `Invalid`, a lost race 409 `Conflict`. An
-/// unacceptable patch is 422 as well, and still is when the attempts are used up.
+/// Whether the configuration changed under the patch: a failed test is 422 `Invalid`, a lost race
+/// 409 `Conflict`. An unacceptable patch is 422 as well, and still is when the attempts are used
+/// up.
 fn changed_meanwhile(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if matches!(status.code, 409 | 422))
 }

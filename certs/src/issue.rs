@@ -1,7 +1,7 @@
 //! Makes a certificate authority and a serving certificate under it.
 //!
-//! Both keys are ECDSA on P-256: what the API server, rustls and every TLS library verify, at a tenth of RSA's cost for
-//! the handshake.
+//! Both keys are ECDSA on P-256: what the API server, rustls and every TLS library verify, at a
+//! tenth of RSA's cost for the handshake.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -16,8 +16,9 @@ use zeroize::Zeroizing;
 
 use crate::ServiceNames;
 
-/// How far back a certificate's validity begins, so that an API server whose clock is behind ours accepts a certificate
-/// that was issued a moment ago. The same five minutes that Kubernetes' own signers allow.
+/// How far back a certificate's validity begins, so that an API server whose clock is behind ours
+/// accepts a certificate that was issued a moment ago. The same five minutes that Kubernetes' own
+/// signers allow.
 const BACKDATE: Duration = Duration::from_mins(5);
 
 const DAY: Duration = Duration::from_hours(24);
@@ -27,7 +28,8 @@ const DAY: Duration = Duration::from_hours(24);
 pub struct Lifetimes {
     /// Of the certificate authority.
     pub authority: Duration,
-    /// Of the serving certificate; cut to the authority's where it would be longer, as it ends with its issuer anyway.
+    /// Of the serving certificate; cut to the authority's where it would be longer, as it ends with
+    /// its issuer anyway.
     pub serving: Duration,
 }
 
@@ -41,12 +43,13 @@ impl Default for Lifetimes {
     }
 }
 
-/// A private key as PEM. It cannot be printed, copied or serialised, and is wiped from memory when dropped.
+/// A private key as PEM. It cannot be printed, copied or serialised, and is wiped from memory when
+/// dropped.
 ///
 /// # Caveats
 ///
-/// Only this copy is wiped. What libraries make of it on the way to the API server and back (a request body, a TLS
-/// record) is out of reach.
+/// Only this copy is wiped. What libraries make of it on the way to the API server and back (a
+/// request body, a TLS record) is out of reach.
 ///
 /// ```compile_fail,E0277
 /// fn print(key: certs::issue::PrivateKey) -> String {
@@ -152,7 +155,8 @@ fn serving_params(
     lifetime: Duration,
     now: Timestamp,
 ) -> Result<CertificateParams, Error> {
-    // The Service's name without its namespace, because a common name holds 64 characters at most. Nobody verifies it.
+    // The Service's name without its namespace, because a common name holds 64 characters at most.
+    // Nobody verifies it.
     let mut params = params(names.service(), lifetime, now)?;
     let dns_names: Vec<String> = names.iter().map(|name| name.as_ref().to_owned()).collect();
     params.subject_alt_names = CertificateParams::new(dns_names)
@@ -194,8 +198,8 @@ fn params(
     Ok(params)
 }
 
-/// A positive number of 127 bits, of which 126 are random: RFC 5280 (4.1.2.2) wants it positive, unique for the issuer
-/// and at most 20 bytes long.
+/// A positive number of 127 bits, of which 126 are random: RFC 5280 (4.1.2.2) wants it positive,
+/// unique for the issuer and at most 20 bytes long.
 fn random_serial() -> Result<SerialNumber, Error> {
     let mut bytes = [0; 16];
     ring::default_provider()

@@ -1,7 +1,7 @@
 //! The certificate that the webhook serves, and how the API server comes to trust it.
 //!
-//! The webhook needs no certificate from anyone: it is its own certificate authority (CA). [`certificate`] and [`trust`] make three
-//! things agree:
+//! The webhook needs no certificate from anyone: it is its own certificate authority (CA).
+//! [`certificate`] and [`trust`] make three things agree:
 //!
 //! ```text
 //! issue ──► Secret gitops-webhook-tls ──► ValidatingWebhookConfiguration gitops-webhook
@@ -10,16 +10,18 @@
 //!                    └──► ServingCertificate, what every replica serves
 //! ```
 //!
-//! The Secret is the only source of truth. Replicas that start at the same time agree on it by the API server's own
-//! preconditions (a create that another one won, a replacement of an older resourceVersion), without a leader.
+//! The Secret is the only source of truth. Replicas that start at the same time agree on it by the
+//! API server's own preconditions (a create that another one won, a replacement of an older
+//! resourceVersion), without a leader.
 //!
 //! - [`issue`] makes certificates; no I/O, the clock is passed in.
 //! - [`credentials`] judges them: does this certificate serve these names, now.
 //! - [`secret`] keeps them.
 //! - [`inject`] tells the API server.
 //!
-//! Somebody else's certificates are welcome too: what another issuer left in the Secret is served as long as it is good
-//! ([`secret`]), and [`credentials::certified_key`] reads a certificate and its key from files.
+//! Somebody else's certificates are welcome too: what another issuer left in the Secret is served
+//! as long as it is good ([`secret`]), and [`credentials::certified_key`] reads a certificate and
+//! its key from files.
 
 pub mod credentials;
 pub mod inject;
@@ -41,8 +43,9 @@ pub use names::{InvalidServiceName, ServiceNames};
 /// The field manager under which this crate writes, as it stands in `managedFields`.
 const FIELD_MANAGER: &str = "gitops-webhook";
 
-/// How often a write is tried that keeps losing to other writers. Each loss means that somebody else made progress, so
-/// more than a handful in a row is a fight with another controller, which waiting does not settle.
+/// How often a write is tried that keeps losing to other writers. Each loss means that somebody
+/// else made progress, so more than a handful in a row is a fight with another controller, which
+/// waiting does not settle.
 const ATTEMPTS: usize = 5;
 
 /// What [`certificate`] and [`trust`] work on, by name.
@@ -87,15 +90,16 @@ pub async fn certificate(
     Ok(secret::load_or_issue(&secrets, &options.secret_name, &names, now).await?)
 }
 
-/// Makes every webhook of the configuration trust what is stored, and returns that, which is what to serve from now on.
-/// Where all is in place already, it only reads.
+/// Makes every webhook of the configuration trust what is stored, and returns that, which is what
+/// to serve from now on. Where all is in place already, it only reads.
 ///
-/// It goes by the Secret, not by what this process happens to serve: replicas that each insisted on a certificate of their
-/// own would undo each other's work for ever.
+/// It goes by the Secret, not by what this process happens to serve: replicas that each insisted on
+/// a certificate of their own would undo each other's work for ever.
 ///
 /// # Errors
 ///
-/// The Secret can be neither used nor written, or the configuration is not there or cannot be changed.
+/// The Secret can be neither used nor written, or the configuration is not there or cannot be
+/// changed.
 pub async fn trust(
     client: Client,
     options: &Options,

@@ -26,7 +26,8 @@ impl ServiceNames {
             service: service.into(),
             namespace: namespace.into(),
         };
-        // A dot would move the name into another namespace: service "a.b" in "c" reads as service "a" in "b.c".
+        // A dot would move the name into another namespace: service "a.b" in "c" reads as service
+        // "a" in "b.c".
         if service.contains('.') || namespace.contains('.') {
             return Err(invalid());
         }
@@ -39,7 +40,8 @@ impl ServiceNames {
         })
     }
 
-    /// The name that the API server asks for when it calls a webhook by its Service: `SERVICE.NAMESPACE.svc`.
+    /// The name that the API server asks for when it calls a webhook by its Service:
+    /// `SERVICE.NAMESPACE.svc`.
     pub fn api_server(&self) -> &DnsName<'static> {
         &self.names[0]
     }

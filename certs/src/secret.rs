@@ -88,7 +88,8 @@ pub enum Error {
     Issue(#[from] issue::Error),
 }
 
-/// A Secret whose values are wiped when it is dropped. It has no `Debug`, as the Secret's own shows them.
+/// A Secret whose values are wiped when it is dropped. It has no `Debug`, as the Secret's own shows
+/// them.
 struct Wiped(Secret);
 
 impl Drop for Wiped {
@@ -99,7 +100,8 @@ impl Drop for Wiped {
     }
 }
 
-/// Returns the certificate in the Secret `name`, having put one there if there was none that serves `names` at `now`.
+/// Returns the certificate in the Secret `name`, having put one there if there was none that serves
+/// `names` at `now`.
 pub async fn load_or_issue(
     secrets: &Api<Secret>,
     name: &str,
@@ -145,15 +147,16 @@ pub async fn load_or_issue(
     }
 }
 
-/// Whether a good certificate is one of ours and needs a successor. Without the authority's key somebody else issued it, and
-/// sees to that.
+/// Whether a good certificate is one of ours and needs a successor. Without the authority's key
+/// somebody else issued it, and sees to that.
 fn is_due(secret: &Secret, certificate: &ServingCertificate, now: Timestamp) -> bool {
     let ours = (secret.data.iter()).any(|data| data.contains_key(key::AUTHORITY_KEY));
     ours && certificate.validity.ends_soon(now)
 }
 
-/// Replaces a certificate that is still good, and returns its successor, or the certificate itself where that fails: the
-/// next start is early enough, and so is what another replica has stored meanwhile.
+/// Replaces a certificate that is still good, and returns its successor, or the certificate itself
+/// where that fails: the next start is early enough, and so is what another replica has stored
+/// meanwhile.
 async fn renew(
     secrets: &Api<Secret>,
     name: &str,
@@ -242,7 +245,8 @@ fn certificate_of(
     )
 }
 
-/// Turns the reason why a Secret cannot be served into an error where replacing its content is not the answer.
+/// Turns the reason why a Secret cannot be served into an error where replacing its content is not
+/// the answer.
 fn refuse_to_replace(name: &str, secret: &Secret, reason: Unusable) -> Result<(), Error> {
     let found = secret.type_.as_deref().unwrap_or("Opaque");
     if found != TLS {
@@ -281,7 +285,8 @@ async fn write(
                 .create(&params, &with_content(new_secret(name), issued).0)
                 .await
         }
-        // It still has the resourceVersion that was read, which makes the API server refuse what is out of date.
+        // It still has the resourceVersion that was read, which makes the API server refuse what is
+        // out of date.
         Some(found) => {
             secrets
                 .replace(name, &params, &with_content(found, issued).0)
@@ -324,7 +329,8 @@ fn with_content(mut secret: Wiped, issued: &Issued) -> Wiped {
     secret
 }
 
-/// Whether the Secret has been created (409 `AlreadyExists`), changed (409 `Conflict`) or deleted (404) since it was read.
+/// Whether the Secret has been created (409 `AlreadyExists`), changed (409 `Conflict`) or deleted
+/// (404) since it was read.
 fn lost_to_another_writer(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if matches!(status.code, 404 | 409))
 }

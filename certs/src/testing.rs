@@ -36,8 +36,8 @@ struct Script {
     bodies: Vec<Value>,
 }
 
-/// Answers the requests that are expected, in their order, and fails the test at any other. Races between writers are
-/// put in scene with it, which a real API server shows only by luck.
+/// Answers the requests that are expected, in their order, and fails the test at any other. Races
+/// between writers are put in scene with it, which a real API server shows only by luck.
 #[derive(Clone, Default)]
 pub(crate) struct ApiServer(Arc<Mutex<Script>>);
 
@@ -92,7 +92,8 @@ impl ApiServer {
             .unwrap()
     }
 
-    /// Fails the test if requests were expected that never came. Returns the bodies of those that did.
+    /// Fails the test if requests were expected that never came. Returns the bodies of those that
+    /// did.
     pub(crate) fn finish(&self) -> Vec<Value> {
         let mut script = self.0.lock().unwrap();
         let missing: Vec<_> = script

@@ -1,8 +1,8 @@
 //! Numbers as Go's `fmt` prints them. What it makes of the values of a template is in
 //! [`crate::template`].
 
-/// A float in the shortest form that reads back the same, as `%v` has it: with an exponent from 1e+06
-/// on and below 1e-4.
+/// A float in the shortest form that reads back the same, as `%v` has it: with an exponent from
+/// 1e+06 on and below 1e-4.
 pub fn float(value: f64) -> String {
     shortest(value, 6)
 }

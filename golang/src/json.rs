@@ -15,8 +15,9 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// A struct that is read from an object only, or from `null`, which is its zero value. What serde derives
-/// would also take a list, as a tuple of the fields in their order, which Go and the API server refuse.
+/// A struct that is read from an object only, or from `null`, which is its zero value. What serde
+/// derives would also take a list, as a tuple of the fields in their order, which Go and the API
+/// server refuse.
 struct StructFromObject<T>(T);
 
 impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for StructFromObject<T> {
@@ -126,8 +127,8 @@ where
     Ok(optional_objects(deserializer)?.unwrap_or_default())
 }
 
-/// For a list of Go structs that is read as a set, in which each has one place however often it comes;
-/// `null` is an empty one.
+/// For a list of Go structs that is read as a set, in which each has one place however often it
+/// comes; `null` is an empty one.
 pub fn object_set<'de, D, T>(deserializer: D) -> Result<BTreeSet<T>, D::Error>
 where
     D: Deserializer<'de>,

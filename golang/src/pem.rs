@@ -1,4 +1,5 @@
-//! PEM as Go reads it (Go 1.26, `encoding/pem`), and what `crypto/tls` and `crypto/x509` take of it.
+//! PEM as Go reads it (Go 1.26, `encoding/pem`), and what `crypto/tls` and `crypto/x509` take of
+//! it.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -28,8 +29,21 @@ pub fn has_certificate(pem: &[u8]) -> bool {
         .is_some_and(|block| is_certificate(&block.der))
 }
 
-/// Whether there is a private key in it (Go's `tls.X509KeyPair`). It is not tried whether it is that of
-/// the certificate.
+/// From when to when the certificate to show is valid, in seconds of Unix time; None where there is
+/// none.
+pub fn validity(pem: &[u8]) -> Option<(i64, i64)> {
+    let mut certificates = blocks(pem).filter(|block| block.label == "CERTIFICATE");
+    let block = certificates.next()?;
+    let (_, certificate) = parse_x509_certificate(&block.der).ok()?;
+    let validity = certificate.validity();
+    Some((
+        validity.not_before.timestamp(),
+        validity.not_after.timestamp(),
+    ))
+}
+
+/// Whether there is a private key in it (Go's `tls.X509KeyPair`). It is not tried whether it is
+/// that of the certificate.
 pub fn has_private_key(pem: &[u8]) -> bool {
     let is_key = |label: &str| label == "PRIVATE KEY" || label.ends_with(" PRIVATE KEY");
     let mut keys = blocks(pem).filter(|block| is_key(block.label));

@@ -112,7 +112,7 @@ impl Engine {
     /// Compiles a template. A text without an action becomes one that costs nothing to execute.
     ///
     /// # Errors
-    /// The text is no template, or nests too deeply.
+    /// The text is not a template, or nests too deeply.
     pub fn parse(&self, text: &str) -> Result<GoTemplate, TemplateError> {
         if !text.contains("{{") {
             return Ok(GoTemplate(Form::Literal(text.to_owned())));
@@ -161,8 +161,8 @@ impl GoTemplate {
 
 /// The parameters of a template, converted once for all templates.
 ///
-/// Numbers are `float64`, as `encoding/json` reads them into an `any`. What cannot be converted, because it
-/// nests too deeply, shows when a template is executed.
+/// Numbers are `float64`, as `encoding/json` reads them into an `any`. What cannot be converted,
+/// because it nests too deeply, shows when a template is executed.
 #[derive(Clone, Debug)]
 pub struct Parameters(Result<Map, TemplateError>);
 

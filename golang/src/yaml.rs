@@ -25,8 +25,8 @@ use scalar::Scalar;
 /// Collections may nest this deep: what `serde_json` still reads back.
 const DEPTH_LIMIT: usize = 127;
 
-/// What anchors and aliases may add to a stream beyond its own length, in nodes and bytes of text. A node takes up to a
-/// hundred bytes of memory.
+/// What anchors and aliases may add to a stream beyond its own length, in nodes and bytes of text.
+/// A node takes up to a hundred bytes of memory.
 const ALIAS_LIMIT: usize = 256 * 1024;
 
 /// A text that cannot be read, and where.
@@ -209,7 +209,8 @@ pub fn documents(text: &str) -> impl Iterator<Item = Result<Document, Error>> {
     json.into_iter().flatten().chain(yaml)
 }
 
-/// Whether a text is YAML or JSON at all, whatever it says: keys may be there twice, and nothing is kept of it.
+/// Whether a text is YAML or JSON at all, whatever it says: keys may be there twice, and nothing is
+/// kept of it.
 ///
 /// # Errors
 /// It is neither.

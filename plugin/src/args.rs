@@ -2,11 +2,13 @@
 
 mod argocd_version;
 mod cluster;
+mod dry_run;
 mod exclusions;
 mod facts;
 mod findings;
 mod format;
 mod namespaces;
+mod plan;
 mod position;
 mod repository;
 mod rule;
@@ -15,11 +17,13 @@ pub(crate) mod target;
 
 pub(crate) use self::argocd_version::ArgoCdVersion;
 pub(crate) use self::cluster::ClusterArgs;
+pub(crate) use self::dry_run::DryRun;
 pub(crate) use self::exclusions::ExclusionArgs;
 pub(crate) use self::facts::FactsArgs;
 pub(crate) use self::findings::FindingsArgs;
 pub(crate) use self::format::{Format, formats};
 pub(crate) use self::namespaces::NamespaceArgs;
+pub(crate) use self::plan::PlanArgs;
 pub(crate) use self::position::{behind_the_command, flags_among};
 pub(crate) use self::repository::RepositoryArgs;
 pub(crate) use self::rule::{rule_names, rule_of, rule_parser};

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use policy::environment::ClustersByEnvironment;
 
 use crate::break_glass::overruled::Judge;
+use crate::check::missing::KnownFrom;
 use crate::check::{Checked, Findings, Judged, Unread};
 use crate::error::CommandError;
 use crate::fleet::Facts;
@@ -58,6 +59,7 @@ pub(crate) async fn audit(
         problems: Unread::each_once(unread.iter().chain(&findings.problems)),
         is_complete: left_out.is_empty(),
         files: None,
+        known_from: KnownFrom::Cluster,
         what: what(findings.counts.objects, place, &left_out),
         clusters: ClustersByEnvironment::of(judge.inventory()),
         findings,

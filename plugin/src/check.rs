@@ -15,6 +15,7 @@ use policy::environment::ClustersByEnvironment;
 use policy::missing::MissingFact;
 use policy::{Finding, Inventory, Level, Object, Subject, evaluate};
 
+use self::missing::KnownFrom;
 use self::repeated::repeated;
 use crate::error::chain;
 use crate::namespaces::ArgoCds;
@@ -57,8 +58,8 @@ pub(crate) struct Files {
     /// The folders of kustomizations that change what was judged before it is applied, and how many
     /// objects of each.
     pub(crate) overlays: BTreeMap<Arc<str>, usize>,
-    /// Kinds that look misspelt, and what is declared or generated more than once, in one sentence
-    /// each.
+    /// What looks misspelt, names that the API server refuses, and what is declared or generated more
+    /// than once, in one sentence each.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -122,6 +123,8 @@ pub(crate) struct Checked {
     pub(crate) is_complete: bool,
     /// The files, where it is files that were checked.
     pub(crate) files: Option<Files>,
+    /// By what it was checked.
+    pub(crate) known_from: KnownFrom,
     /// What was checked, for people.
     pub(crate) what: String,
     /// Which clusters count as production.
@@ -159,6 +162,7 @@ impl Fleets {
 pub(crate) fn check<'p>(
     judged: Repository,
     fleets: &Fleets,
+    known_from: KnownFrom,
     repeated_facts: &[String],
     unread: impl Iterator<Item = &'p Problem>,
     now: Timestamp,
@@ -169,12 +173,13 @@ pub(crate) fn check<'p>(
     let mut unread: Vec<&Problem> = unread.collect();
     unread.extend(judged.problems.iter().chain(&findings.problems));
     let problems = Unread::each_once(unread.into_iter());
-    let mut warnings = judged.unknown_kinds.clone();
+    let mut warnings = judged.warnings.clone();
     warnings.extend_from_slice(repeated_facts);
     warnings.extend(repeated(&judged.manifests, fleets, progress));
     Checked {
         problems,
         is_complete: true,
+        known_from,
         what: what(&judged, findings.counts),
         clusters: ClustersByEnvironment::of_all(fleets.inventories.iter()),
         files: Some(Files {

@@ -7,5 +7,6 @@ pub(crate) mod cluster;
 pub(crate) mod completion;
 pub(crate) mod explain;
 mod findings;
+mod plan;
 pub(crate) mod preview;
 pub(crate) mod version;

@@ -6,18 +6,20 @@ mod permissions;
 mod resource;
 mod selection;
 mod warnings;
+mod workload;
 
 use std::future::Future;
 
 use crate::error::CommandError;
 
-pub(crate) use self::api_server::{AccessError, ApiServer, Objects};
+pub(crate) use self::api_server::{AccessError, ApiServer, FieldManager, Objects};
 pub(crate) use self::connect::ConnectError;
-pub(crate) use self::permissions::{Permission, User, may_i, who_am_i};
+pub(crate) use self::permissions::{Permission, User, may_i, who_am_i, whoami};
 pub(crate) use self::resource::{
     objects_of, of_all_namespaces, reference_of, resource, resource_of,
 };
 pub(crate) use self::selection::{LeftOut, Listed, Selection};
+pub(crate) use self::workload::{WorkloadError, client_by_token, connect_by_token};
 
 /// Does what waits for a cluster.
 ///

@@ -1,6 +1,7 @@
 //! How a report looks. One module a form.
 
 mod json;
+mod markdown;
 mod name;
 mod table;
 mod yaml;
@@ -24,5 +25,6 @@ pub(crate) fn render(
         Format::Json => json::document(&report.document())?,
         Format::Yaml => yaml::document(&report.document())?,
         Format::Name => name::lines(&report.names()),
+        Format::Markdown => markdown::page(&report.page(Detail::Wide)),
     })
 }

@@ -4,9 +4,12 @@
 //! One module a kind of report: the fields of its document (a versioned type) and the columns of
 //! its table. How a form looks is for [`crate::render`].
 
+mod age;
 pub(crate) mod break_glass;
 pub(crate) mod check;
 pub(crate) mod cluster_verification;
+pub(crate) mod clusters;
+pub(crate) mod plan;
 pub(crate) mod preview;
 pub(crate) mod rules;
 mod table;

@@ -37,8 +37,8 @@ pub(crate) struct Repository {
     pub(crate) skipped: Vec<Skipped>,
     /// What could not be read.
     pub(crate) problems: Vec<Problem>,
-    /// Objects whose kind looks misspelt, in one sentence each.
-    pub(crate) unknown_kinds: Vec<String>,
+    /// Objects that look misspelt, and names that the API server refuses, in one sentence each.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// How files are read.
@@ -92,11 +92,11 @@ impl Reader<'_> {
                 }),
                 Contents::Read {
                     manifests,
-                    unknown_kinds,
+                    warnings,
                     problem,
                 } => {
                     repository.manifests.extend(manifests);
-                    repository.unknown_kinds.extend(unknown_kinds);
+                    repository.warnings.extend(warnings);
                     repository.problems.extend(problem);
                 }
             }
@@ -134,7 +134,7 @@ enum Contents {
     Skipped(Reason),
     Read {
         manifests: Vec<Manifest>,
-        unknown_kinds: Vec<String>,
+        warnings: Vec<String>,
         problem: Option<Problem>,
     },
 }
@@ -143,7 +143,7 @@ impl Contents {
     fn unreadable(problem: Problem) -> Self {
         Contents::Read {
             manifests: Vec::new(),
-            unknown_kinds: Vec::new(),
+            warnings: Vec::new(),
             problem: Some(problem),
         }
     }
@@ -192,7 +192,7 @@ fn contents_of_text(file: &SourceFile, text: &str, namespaces: Namespaces<'_>) -
 
 fn parse(file: &SourceFile, text: &str, namespaces: Namespaces<'_>) -> Contents {
     let mut manifests = Vec::new();
-    let mut unknown_kinds = Vec::new();
+    let mut warnings = Vec::new();
     for document in yaml::documents(text) {
         match document {
             Ok(document) => {
@@ -201,20 +201,20 @@ fn parse(file: &SourceFile, text: &str, namespaces: Namespaces<'_>) -> Contents 
                     document,
                     namespaces,
                     &mut manifests,
-                    &mut unknown_kinds,
+                    &mut warnings,
                 );
             }
             Err(error) if !manifests.is_empty() || skipped::looks_like_objects(text) => {
                 return Contents::Read {
                     manifests,
-                    unknown_kinds,
+                    warnings,
                     problem: Some(Problem::syntax(&file.name, error)),
                 };
             }
             Err(_) => return Contents::Skipped(Reason::Unparsable),
         }
     }
-    if manifests.is_empty() && unknown_kinds.is_empty() {
+    if manifests.is_empty() && warnings.is_empty() {
         Contents::Skipped(without_object(file, text))
     } else {
         let overlay: Option<Arc<str>> = match &file.role {
@@ -228,7 +228,7 @@ fn parse(file: &SourceFile, text: &str, namespaces: Namespaces<'_>) -> Contents 
         }
         Contents::Read {
             manifests,
-            unknown_kinds,
+            warnings,
             problem: None,
         }
     }

@@ -295,8 +295,8 @@ fn nobody_elses_override_is_replaced_unasked() {
     ] {
         assert_eq!(grant(&live(&object), &[]).status(), 0);
     }
-    let standing = live(&overridden(&automated(), "replicas-ignored", 2));
-    assert_eq!(grant(&standing, &["--dry-run", "client"]).status(), 0);
+    let existing = live(&overridden(&automated(), "replicas-ignored", 2));
+    assert_eq!(grant(&existing, &["--dry-run", "client"]).status(), 0);
 }
 
 #[test]

@@ -554,8 +554,8 @@ fn a_kind_that_looks_misspelt_is_told() {
         [
             "a.yaml:1: Aplication of argoproj.io/v1alpha1 is not a known kind, so aplication/cart is not judged: \
              write kind: Application",
-            "b.yaml:1: Application of argoproj.io/v1beta1 is not a known kind, so application/cart is not judged: \
-             write apiVersion: argoproj.io/v1alpha1",
+            "b.yaml:1: application/cart skipped: apiVersion argoproj.io/v1beta1 is not one that Argo CD knows; \
+             did you mean argoproj.io/v1alpha1?",
             "c.yaml:5: applicationset of argoproj.io/v1alpha1 is not a known kind, so applicationset/a is not \
              judged: write kind: ApplicationSet",
             "f.yaml:1: GitopsPolicy of kubectl-gitops.io/v1alpha1 is not a known kind, so gitopspolicy/default is \
@@ -564,6 +564,118 @@ fn a_kind_that_looks_misspelt_is_told() {
     );
     for text in told {
         assert!(run.stderr().contains(text), "{}", run.transcript());
+    }
+}
+
+/// A file whose API group is misspelt had none of the words by which files are read.
+#[test]
+fn a_misspelt_api_version_is_told_and_others_kinds_of_the_name_are_not() {
+    let with = |written: &str| GOOD.replace("argoproj.io/v1alpha1", written);
+    for written in [
+        "argproj.io/v1alpha1",
+        "argoproj.io/v1alpa1",
+        "argoproj.io/v1",
+        "argoprj.io/v1alpha1",
+        "argopoj.io/v1beta1",
+        "agroproj.io/v1alpha1",
+        "argoproj/v1alpha1",
+        "argoproj.com/v1alpha1",
+        "Argoproj.io/v1alpha1",
+        "argoproj.io",
+        "v1alpha1",
+    ] {
+        let folder = Folder::with(&[("shop.yaml", &*with(written))]);
+        let run = folder.run(&["check", "-o", "json"]);
+        let expected = format!(
+            "shop.yaml:1: application/cart skipped: apiVersion {written} is not one that Argo CD knows; did you \
+             mean argoproj.io/v1alpha1?"
+        );
+        assert_eq!(run.json()["warnings"], json!([expected]));
+        assert!(run.stderr().contains(&expected), "{}", run.transcript());
+        assert_eq!(run.status(), 3, "{}", run.transcript());
+    }
+    for written in [
+        "app.k8s.io/v1beta1",
+        "core.oam.dev/v1beta1",
+        "applications.argocd.crossplane.io/v1alpha1",
+        "argo.example.com/v1alpha1",
+        "apps/v1",
+        "v1",
+    ] {
+        let folder = Folder::with(&[("shop.yaml", &*with(written))]);
+        let run = folder.run(&["check", "-o", "json"]);
+        assert_eq!(run.json()["warnings"], Value::Null, "{written}");
+    }
+    let policy = POLICY.replace("kubectl-gitops.io", "kubectl-gitop.io");
+    let list = format!(
+        "apiVersion: v1\nkind: List\nitems:\n- {}",
+        with("argproj.io/v1alpha1").trim().replace('\n', "\n  ")
+    );
+    let folder = Folder::with(&[("policy.yaml", &*policy), ("list.yaml", &*list)]);
+    let run = folder.run(&["check", "-o", "json"]);
+    assert_eq!(
+        run.json()["warnings"],
+        json!([
+            "list.yaml:4: application/cart skipped: apiVersion argproj.io/v1alpha1 is not one that Argo CD knows; \
+             did you mean argoproj.io/v1alpha1?",
+            "policy.yaml:1: gitopspolicy/default skipped: apiVersion kubectl-gitop.io/v1alpha1 is not one that \
+             kubectl gitops knows; did you mean kubectl-gitops.io/v1alpha1?",
+        ])
+    );
+}
+
+/// What is written in a file was taken to be a name that the API server accepts.
+#[test]
+fn a_name_that_the_api_server_refuses_is_told() {
+    let named = |name: &str, namespace: &str| {
+        format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: AppProject\nmetadata:\n  name: {name}\n  namespace: {namespace}\n"
+        )
+    };
+    let long = "a".repeat(254);
+    for (name, namespace, expected) in [
+        (
+            "Shop",
+            "argocd",
+            "4: appproject/Shop: the API server refuses metadata.name \"Shop\": it has upper case",
+        ),
+        (
+            "shop_eu",
+            "argocd",
+            "4: appproject/shop_eu: the API server refuses metadata.name \"shop_eu\": it has '_' where that is not allowed",
+        ),
+        (
+            "-shop",
+            "argocd",
+            "4: appproject/-shop: the API server refuses metadata.name \"-shop\": it has '-' where that is not allowed",
+        ),
+        (
+            "shop",
+            "Argo_CD",
+            "5: appproject/shop: the API server refuses metadata.namespace \"Argo_CD\": it has upper case",
+        ),
+        (
+            "shop",
+            "argo.cd",
+            "5: appproject/shop: the API server refuses metadata.namespace \"argo.cd\": it has '.' where that is not allowed",
+        ),
+    ] {
+        let run =
+            Folder::with(&[("p.yaml", &*named(name, namespace))]).run(&["check", "-o", "json"]);
+        let expected = format!("p.yaml:{expected}");
+        assert_eq!(run.json()["warnings"], json!([expected]));
+        assert!(run.stderr().contains(&expected), "{}", run.transcript());
+    }
+    let run = Folder::with(&[("p.yaml", &*named(&long, "argocd"))]).run(&["check"]);
+    assert!(
+        run.stderr().contains("it has more than 253 characters") && !run.stderr().contains(&long),
+        "{}",
+        run.transcript()
+    );
+    for name in ["shop", "shop.eu-1", "9", "${NAME}", "$(NAME)-eu", "'a.b'"] {
+        let run =
+            Folder::with(&[("p.yaml", &*named(name, "argocd"))]).run(&["check", "-o", "json"]);
+        assert_eq!(run.json()["warnings"], Value::Null, "{name}");
     }
 }
 
@@ -1631,7 +1743,7 @@ fn findings_that_lack_the_same_fact_are_told_once() {
     }
 }
 
-/// What a project permits that nobody may use is no question.
+/// What a project permits that nobody may use is not in question.
 #[test]
 fn a_project_that_is_denied_is_not_missed() {
     let folder = Folder::with(&[("stray.yaml", DEFAULT)]);

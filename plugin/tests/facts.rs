@@ -289,6 +289,19 @@ fn what_may_not_be_listed_is_told_and_may_exist() {
             "{objects}: {}",
             run.transcript()
         );
+        // The cluster was asked, so that it is not only the files that have no such object.
+        let run = check(&server, &[("orders.yaml", ORDERS)], &[]);
+        let ask = "fix: ask for the right to list";
+        assert!(
+            run.stdout().contains("not known") && run.stdout().contains(ask),
+            "{objects}: {}",
+            run.transcript()
+        );
+        assert!(
+            !run.stdout().contains("among the files"),
+            "{}",
+            run.transcript()
+        );
     }
 }
 

@@ -495,7 +495,7 @@ fn a_generator_that_is_not_known_leaves_its_template_undecided() {
     };
     assert_eq!(
         finding.line(),
-        "generated-applications: spec.generators[0]: `oci` is no generator known here; \
+        "generated-applications: spec.generators[0]: `oci` is not a generator known here; \
          check how it is spelt"
     );
     assert_eq!(finding.level, Level::Undecided);
@@ -700,7 +700,7 @@ fn a_placeholder_of_another_dialect_is_told_once_and_how_to_write_it() {
         [
             "/spec/template/spec/destination/name: {{.name}} is a Go template, which stays as it is without \
              `goTemplate: true`; write {{name}}, or set goTemplate: true",
-            "/spec/template/spec/source/path: {name} is no parameter to Argo CD, and stays as it is; write {{name}}",
+            "/spec/template/spec/source/path: {name} is not a parameter to Argo CD, and stays as it is; write {{name}}",
         ]
     );
     assert_eq!(warned(&addon()), Vec::<String>::new());
@@ -712,7 +712,7 @@ fn a_placeholder_of_another_dialect_is_told_once_and_how_to_write_it() {
     assert_eq!(denied[0].field, "/spec/template/spec/source/path");
     assert_eq!(
         denied[0].fix,
-        "for {{name}}, which is no Go template, write {{.name}}"
+        "for {{name}}, which is not a Go template, write {{.name}}"
     );
     assert_eq!(warned(&go), Vec::<String>::new());
 }

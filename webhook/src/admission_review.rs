@@ -4,9 +4,8 @@
 //!   bytes ──request──> Review ──decide──> Decision ──response──> bytes
 //! ```
 //!
-//! Where there is no decision, [`failure`] says why.
+//! Where there is no decision, [`crate::failure`] says why.
 
 pub mod decide;
-pub mod failure;
 pub mod request;
 pub mod response;

@@ -7,8 +7,8 @@ use clap::{Parser, ValueEnum};
 
 /// Validating admission webhook for Argo CD's objects.
 ///
-/// It asks the API server for AppProjects, cluster Secrets, argocd-cm and the GitOpsPolicy `default`, and
-/// judges Applications, AppProjects and cluster Secrets by them at POST /validate.
+/// It asks the API server for AppProjects, cluster Secrets, argocd-cm and the GitOpsPolicy
+/// `default`, and judges Applications, AppProjects and cluster Secrets by them at POST /validate.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "gitops-webhook", version)]
 pub struct Args {
@@ -55,7 +55,8 @@ pub struct Args {
     )]
     pub tls_private_key_file: Option<PathBuf>,
 
-    /// The webhook's own namespace, for its own certificate; by default the kubeconfig's or the pod's.
+    /// The webhook's own namespace, for its own certificate; by default the kubeconfig's or the
+    /// pod's.
     #[arg(long, env = "GITOPS_WEBHOOK_NAMESPACE")]
     pub namespace: Option<String>,
 

@@ -1,11 +1,12 @@
 //! Whether a user may overrule a rule.
 //!
-//! RBAC says so: the verb `break-glass` on `gitopspolicies`, with the rule's name as the resource's name. The API server is
-//! asked by `SubjectAccessReview`, with everything that it told about the user in the admission request, so that it
-//! decides as if the user had asked.
+//! RBAC says so: the verb `break-glass` on `gitopspolicies`, with the rule's name as the resource's
+//! name. The API server is asked by `SubjectAccessReview`, with everything that it told about the
+//! user in the admission request, so that it decides as if the user had asked.
 //!
-//! Its answers are kept for [`AUTHORISED_FOR`], since a tool that applies a folder asks the same for each object. What is
-//! no answer, a failure or a delay, is an error and is not kept: nobody is authorised by it.
+//! Its answers are kept for [`AUTHORISED_FOR`], since a tool that applies a folder asks the same
+//! for each object. What is no answer, a failure or a delay, is an error and is not kept: nobody is
+//! authorised by it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,14 +22,15 @@ use quick_cache::sync::Cache;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout};
 
-/// How old an answer may be, from when it was asked for. So long a permission that was taken away may still
-/// be used.
+/// How old an answer may be, from when it was asked for. So long a permission that was taken away
+/// may still be used.
 pub const AUTHORISED_FOR: Duration = Duration::from_secs(5);
 
 /// How long the API server may take to answer. It waits 5 s for the webhook itself.
 pub const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How many answers are kept. Those who may break glass are few, and whoever asks in vain must not fill the memory.
+/// How many answers are kept. Those who may break glass are few, and whoever asks in vain must not
+/// fill the memory.
 const ANSWERS: usize = 256;
 
 /// A user, with all that the API server goes by: the `userInfo` of an admission request.
@@ -99,7 +101,8 @@ impl Authoriser {
         }
     }
 
-    /// Whether RBAC lets this user overrule this rule. Whoever asks the same at the same time shares one review.
+    /// Whether RBAC lets this user overrule this rule. Whoever asks the same at the same time
+    /// shares one review.
     ///
     /// # Errors
     /// The API server did not answer, or not in time.
@@ -128,7 +131,8 @@ impl Authoriser {
             .await
             .map_err(AuthorisationError::Ask)?;
         let status = review.status.ok_or(AuthorisationError::NoStatus)?;
-        // An `evaluationError` beside it concerns what could not be looked at, which allowed nothing.
+        // An `evaluationError` beside it concerns what could not be looked at, which allowed
+        // nothing.
         let allowed = status.allowed && status.denied != Some(true);
         Ok(Answer { allowed, asked })
     }

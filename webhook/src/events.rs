@@ -1,7 +1,9 @@
-//! Kubernetes Events about the objects that are judged, for whoever asks `kubectl describe` or `kubectl events`.
+//! Kubernetes Events about the objects that are judged, for whoever asks `kubectl describe` or
+//! `kubectl events`.
 //!
-//! No request waits for them: they go through a short queue to one task, and are dropped when it is full. They tell what
-//! the log tells as well, so nothing is lost but convenience, and the metric says how much.
+//! No request waits for them: they go through a short queue to one task, and are dropped when it is
+//! full. They tell what the log tells as well, so nothing is lost but convenience, and the metric
+//! says how much.
 
 use std::time::Duration;
 
@@ -14,7 +16,8 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::warn;
 
-use crate::metrics::{EventMetrics, EventOutcome};
+use crate::labels::EventOutcome;
+use crate::metrics::events::EventMetrics;
 
 /// How many may wait to be published. Each takes the API server a few milliseconds.
 pub const QUEUE: usize = 64;
@@ -62,8 +65,8 @@ impl Reason {
         }
     }
 
-    /// What the webhook did, which the API server insists on. `kubectl gitops break-glass list` tells by it who wrote an
-    /// override from who used it.
+    /// What the webhook did, which the API server insists on. `kubectl gitops break-glass list`
+    /// tells by it who wrote an override from who used it.
     fn action(self) -> &'static str {
         match self {
             Reason::BreakGlassAllowed | Reason::BreakGlassRevoked => "Admit",
@@ -81,8 +84,9 @@ pub struct Event {
     pub reason: Reason,
     /// The object: API version, kind, namespace, name and UID. The Event goes to its namespace.
     pub object: ObjectReference,
-    /// What happened, in a sentence. Line breaks and what is too long are taken out of it. Everybody who may read Events
-    /// reads it, so there must be nothing in it from the data of a Secret.
+    /// What happened, in a sentence. Line breaks and what is too long are taken out of it.
+    /// Everybody who may read Events reads it, so there must be nothing in it from the data of a
+    /// Secret.
     pub note: String,
 }
 
@@ -167,8 +171,8 @@ impl Publisher {
         );
     }
 
-    /// A recorder takes whatever happens to one object for one reason for the same, and only counts it. Who did what is in
-    /// the note, so each note has a recorder of its own.
+    /// A recorder takes whatever happens to one object for one reason for the same, and only counts
+    /// it. Who did what is in the note, so each note has a recorder of its own.
     fn recorder(&mut self, note: &str) -> Recorder {
         if let Some(recorder) = self.recorders.get(note) {
             return recorder.clone();

@@ -1,30 +1,29 @@
 //! Overrides that run out: told by the replica that leads, and shown as a metric.
 //!
-//! What an override let pass stays as it is when the override is over. From then on it counts as a violation
-//! again, so somebody has to be told. Who leads watches the metadata of all objects that may have an override, and keeps
-//! what is on those that do; a second after one has run out, the object is judged. Whoever leads next tells again what
-//! ran out within the last hour: rather twice than never.
+//! What an override let pass stays as it is when the override is over. From then on it counts as a
+//! violation again, so somebody has to be told. Who leads watches the metadata of all objects that
+//! may have an override, and keeps what is on those that do; a second after one has run out, the
+//! object is judged. Whoever leads next tells again what ran out within the last hour: rather twice
+//! than never.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::ListParams;
 use kube::core::{PartialObjectMeta, Request};
-use kube::runtime::WatchStreamExt as _;
-use kube::runtime::watcher::{self, watcher};
-use kube::{Api, Client, Resource, ResourceExt as _};
+use kube::runtime::watcher;
+use kube::{Api, Client, Resource};
 use policy::break_glass::Override;
 use policy::finding::dotted;
 use policy::{Finding, Inventory, Level, Object, RuleId, Subject, evaluate};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, timeout};
 use tracing::warn;
 use zeroize::Zeroizing;
 
@@ -34,14 +33,15 @@ use crate::events::{Event, Reason};
 use crate::index::watched::{
     ApplicationSetObject, ClusterObject, ProjectObject, Unreadable, Watchable, Watched,
 };
-use crate::metrics::WatchedKind;
-use crate::state::BreakGlass;
-use crate::state::{Caches, Webhook};
+use crate::labels::WatchedKind;
+use crate::state::{BreakGlass, Caches, Webhook};
+use crate::watch::{self, Change, Keeper, Next, Watch};
 
 /// How often the clock is looked at.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// How long what is known of a violation is good enough, while Argo CD writes to the object all the time.
+/// How long what is known of a violation is good enough, while Argo CD writes to the object all the
+/// time.
 const LOOKED_AT: Duration = Duration::from_secs(5);
 
 /// How long the API server may take to tell of an object.
@@ -70,26 +70,13 @@ impl Watchable for ApplicationObject {
 
 /// Tells of overrides that run out, until it is dropped. It never ends by itself.
 pub async fn run(client: Client, argocd_namespace: String, webhook: Arc<Webhook>) {
-    let mut told = watches(&client, &argocd_namespace, &webhook);
-    let mut standing = Standing::default();
-    let mut ticks = interval(PERIOD);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // Whoever leads next shows them.
-    let _reset = Reset(&webhook);
-    loop {
-        tokio::select! {
-            Some(told) = told.next() => standing.apply(told),
-            _ = ticks.tick() => standing.look(&client, &webhook).await,
-        }
-    }
-}
-
-struct Reset<'w>(&'w Webhook);
-
-impl Drop for Reset<'_> {
-    fn drop(&mut self) {
-        self.0.metrics.overrides_stand(&[], &[]);
-    }
+    let changes = changes(&client, &argocd_namespace, &webhook);
+    let expiry = Expiry {
+        client,
+        webhook,
+        overrides: BTreeMap::new(),
+    };
+    watch::keep(changes, expiry, Some(Duration::ZERO)).await;
 }
 
 /// What tells objects apart.
@@ -100,19 +87,27 @@ struct Key {
     name: String,
 }
 
-/// What a watch tells.
-enum Told {
-    /// A list begins.
-    Begin(&'static str),
-    /// The list is complete.
-    Complete(&'static str),
-    /// An object is there, with what its annotations say.
-    There(Key, String, Option<Override>),
-    /// It is not there any more.
-    Gone(Key),
+impl Key {
+    fn new(kind: &'static str, key: watch::Key) -> Self {
+        Key {
+            kind,
+            namespace: key.namespace,
+            name: key.name,
+        }
+    }
 }
 
-fn watches(client: &Client, namespace: &str, webhook: &Arc<Webhook>) -> BoxStream<'static, Told> {
+/// The override that an object's annotations have.
+#[derive(Debug)]
+struct Written {
+    uid: String,
+    written: Override,
+}
+
+/// What a watch tells of the objects of a kind that have an override.
+type Told = (&'static str, Change<Written>);
+
+fn changes(client: &Client, namespace: &str, webhook: &Webhook) -> BoxStream<'static, Told> {
     let all = watcher::Config::default;
     let secrets = watcher::Config::default().labels(&format!(
         "{}={}",
@@ -132,64 +127,42 @@ fn watches(client: &Client, namespace: &str, webhook: &Arc<Webhook>) -> BoxStrea
 fn watch<T: Watchable>(
     api: Api<PartialObjectMeta<Watched<T>>>,
     config: watcher::Config,
-    webhook: &Arc<Webhook>,
+    webhook: &Webhook,
 ) -> BoxStream<'static, Told> {
-    let webhook = Arc::clone(webhook);
-    watcher(api, config)
-        .default_backoff()
-        .filter_map(move |event| {
-            future::ready(match event {
-                Ok(event) => Some(told::<T>(event)),
-                Err(error) => {
-                    webhook.metrics.watch_failed(T::WATCHED);
-                    warn!(
-                        kind = T::DESCRIPTION,
-                        error = crate::index::describe(&error),
-                        "cannot watch for overrides"
-                    );
-                    None
-                }
-            })
-        })
-        .boxed()
+    let watch = Watch::new(T::WATCHED, &webhook.metrics.watches, written::<Watched<T>>);
+    let changes = watch::objects(api, config, watch);
+    changes.map(|change| (T::KIND, change)).boxed()
 }
 
-fn told<T: Watchable>(event: watcher::Event<PartialObjectMeta<Watched<T>>>) -> Told {
-    use watcher::Event::{Apply, Delete, Init, InitApply, InitDone};
-    let key = |object: &PartialObjectMeta<Watched<T>>| Key {
-        kind: T::KIND,
-        namespace: object.namespace().unwrap_or_default(),
-        name: object.name_any(),
-    };
-    match event {
-        Init => Told::Begin(T::KIND),
-        InitDone => Told::Complete(T::KIND),
-        Delete(object) => Told::Gone(key(&object)),
-        Apply(object) | InitApply(object) => {
-            let annotations = object.annotations();
-            let written = Override::among(|key| annotations.get(key).map(String::as_str));
-            let uid = object.uid().unwrap_or_default();
-            // On what is being deleted none counts, and it ends with that.
-            let is_going = object.metadata.deletion_timestamp.is_some();
-            let written = written.ok().flatten().filter(|_| !is_going);
-            Told::There(key(&object), uid, written)
-        }
+/// The override on an object, if there is one. On what is being deleted none counts, and it ends
+/// with that.
+fn written<K>(object: PartialObjectMeta<K>) -> Option<Written> {
+    let metadata = object.metadata;
+    if metadata.deletion_timestamp.is_some() {
+        return None;
     }
+    let annotations = metadata.annotations.unwrap_or_default();
+    let written = Override::among(|key| annotations.get(key).map(String::as_str));
+    Some(Written {
+        uid: metadata.uid.unwrap_or_default(),
+        written: written.ok().flatten()?,
+    })
 }
 
-/// The overrides that there are.
-#[derive(Default)]
-struct Standing {
+/// What tells of overrides that run out.
+struct Expiry {
+    client: Client,
+    webhook: Arc<Webhook>,
+    /// The overrides that there are.
     overrides: BTreeMap<Key, One>,
-    /// Those of a kind that a list has not confirmed yet.
-    unconfirmed: BTreeSet<Key>,
 }
 
 /// One of them.
 struct One {
     uid: String,
     written: Override,
-    /// Whether it was seen before it ran out, or stood longer a moment ago. Then it is told however long ago that is.
+    /// Whether it was seen before it ran out, or stood longer a moment ago. Then it is told however
+    /// long ago that is.
     is_news: bool,
     /// What of its rules is violated since, as far as it has been looked at.
     violated: Vec<RuleId>,
@@ -208,46 +181,67 @@ impl One {
     }
 }
 
-impl Standing {
-    fn apply(&mut self, told: Told) {
-        match told {
-            Told::Begin(kind) => {
-                let of_kind = self.overrides.keys().filter(|key| key.kind == kind);
-                self.unconfirmed.extend(of_kind.cloned());
-            }
-            Told::Complete(kind) => {
-                let gone = self.unconfirmed.extract_if(.., |key| key.kind == kind);
-                for key in gone {
-                    self.overrides.remove(&key);
+impl Keeper for Expiry {
+    type Change = Told;
+
+    fn take_in(&mut self, (kind, change): Told) -> Next {
+        match change {
+            Change::Listed(listed) => {
+                let mut listed: BTreeMap<Key, Written> = listed
+                    .into_iter()
+                    .map(|(key, written)| (Key::new(kind, key), written))
+                    .collect();
+                self.overrides
+                    .retain(|key, _| key.kind != kind || listed.contains_key(key));
+                while let Some((key, written)) = listed.pop_first() {
+                    self.put(key, written);
                 }
             }
-            Told::Gone(key) | Told::There(key, _, None) => {
-                self.overrides.remove(&key);
+            Change::Applied(key, written) => self.put(Key::new(kind, key), written),
+            Change::Deleted(key) => {
+                self.overrides.remove(&Key::new(kind, key));
             }
-            Told::There(key, uid, Some(written)) => {
-                self.unconfirmed.remove(&key);
-                let earlier = self.overrides.remove(&key).filter(|one| one.uid == uid);
-                let one = match earlier {
-                    Some(one) if one.written == written => One {
-                        is_stale: true,
-                        ..one
-                    },
-                    earlier => One {
-                        uid,
-                        written,
-                        is_news: earlier.is_some(),
-                        violated: Vec::new(),
-                        looked: None,
-                        is_stale: false,
-                    },
-                };
-                self.overrides.insert(key, one);
-            }
+            Change::KindMissing => {}
         }
+        Next::AsBefore
+    }
+
+    async fn act(&mut self) -> Option<Duration> {
+        self.look().await;
+        Some(PERIOD)
+    }
+}
+
+impl Drop for Expiry {
+    /// Whoever leads next shows them.
+    fn drop(&mut self) {
+        self.webhook.metrics.break_glass.show(&[], &[]);
+    }
+}
+
+impl Expiry {
+    fn put(&mut self, key: Key, Written { uid, written }: Written) {
+        let earlier = self.overrides.remove(&key).filter(|one| one.uid == uid);
+        let one = match earlier {
+            Some(one) if one.written == written => One {
+                is_stale: true,
+                ..one
+            },
+            earlier => One {
+                uid,
+                written,
+                is_news: earlier.is_some(),
+                violated: Vec::new(),
+                looked: None,
+                is_stale: false,
+            },
+        };
+        self.overrides.insert(key, one);
     }
 
     /// Judges what has run out, tells of it, and counts.
-    async fn look(&mut self, client: &Client, webhook: &Webhook) {
+    async fn look(&mut self) {
+        let (client, webhook) = (&self.client, &*self.webhook);
         let now = webhook.clock.now();
         let caches = webhook.caches.load();
         let concerns = |key: &Key| match &**caches {
@@ -282,7 +276,7 @@ impl Standing {
             .collect();
         let violated = ours().flat_map(|(_, one)| &one.violated);
         let violated: Vec<RuleId> = violated.copied().collect();
-        webhook.metrics.overrides_stand(&active, &violated);
+        webhook.metrics.break_glass.show(&active, &violated);
     }
 }
 
@@ -352,8 +346,8 @@ fn violations(
         ..Subject::new(object)
     };
     let mut findings = evaluate(&subject, inventory).findings;
-    // What an ApplicationSet generates from what is not known here may be violated, and cannot be told. An
-    // operation that runs at the moment is Argo CD's own.
+    // What an ApplicationSet generates from what is not known here may be violated, and cannot be
+    // told. An operation that runs at the moment is Argo CD's own.
     findings.retain(|finding| {
         written.names(finding.rule)
             && !finding.is_about_action()
@@ -437,9 +431,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn on_what_is_being_deleted_no_override_stands() {
-        let told = |deletion: serde_json::Value| {
-            let object = serde_json::from_value(json!({
+    fn on_what_is_being_deleted_no_override_counts() {
+        let written = |deletion: serde_json::Value| {
+            let object: PartialObjectMeta = serde_json::from_value(json!({
                 "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
                 "metadata": {
                     "name": "orders", "namespace": "argocd", "uid": "u", "deletionTimestamp": deletion,
@@ -449,13 +443,11 @@ mod tests {
                         "kubectl-gitops.io/break-glass-expires": "2026-01-01T02:00:00Z",
                     },
                 },
-            }));
-            match told::<ApplicationObject>(watcher::Event::Apply(object.unwrap())) {
-                Told::There(_, _, written) => written,
-                _ => None,
-            }
+            }))
+            .unwrap();
+            written(object)
         };
-        assert!(told(json!(null)).is_some());
-        assert_eq!(told(json!("2026-01-01T00:00:00Z")), None);
+        assert_eq!(written(json!(null)).unwrap().uid, "u");
+        assert!(written(json!("2026-01-01T00:00:00Z")).is_none());
     }
 }

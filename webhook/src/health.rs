@@ -1,7 +1,7 @@
 //! The second port: `/healthz`, `/readyz` and `/metrics`, without TLS.
 //!
-//! It is served by a thread of its own: whatever the others are busy with, kubelet gets its answer, and a webhook that is at work
-//! is not taken for one that is stuck.
+//! It is served by a thread of its own: whatever the others are busy with, kubelet gets its answer,
+//! and a webhook that is at work is not taken for one that is stuck.
 
 use std::io;
 use std::sync::Arc;
@@ -65,7 +65,8 @@ impl Serving {
 /// The routes of the second port.
 pub fn router(webhook: Arc<Webhook>) -> Router {
     Router::new()
-        // The process answers. Nothing else: a restart mends neither a missing cache nor a certificate.
+        // The process answers. Nothing else: a restart mends neither a missing cache nor a
+        // certificate.
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))

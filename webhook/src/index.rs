@@ -13,8 +13,8 @@
 //!
 //! - [`watched`] reads objects off the wire and drops what is not needed as it reads: credentials,
 //!   managed fields, the last applied manifest. An object that cannot be read ends no watch.
-//! - [`store`] holds what was read, and puts the inventory together when that has changed: Argo CD writes to its objects all the
-//!   time, and most of it is not read.
+//! - [`store`] holds what was read, and puts the inventory together when that has changed: Argo CD
+//!   writes to its objects all the time, and most of it is not read.
 //! - [`policy_file`] takes the policy from a file in place of the API server.
 //!
 //! Applications are not watched: what is kept does not grow with their number.
@@ -26,22 +26,20 @@ pub mod watched;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future;
 use futures::stream::{self, BoxStream, StreamExt as _};
-use kube::runtime::WatchStreamExt as _;
-use kube::runtime::watcher::{self, watcher};
+use kube::runtime::watcher;
 use kube::{Api, Client};
 use policy::GitOpsPolicySpec;
-use tokio::time::{Instant, sleep_until};
-use tracing::{error, warn};
+use tracing::error;
 
 use self::store::{Change, Store};
 use self::watched::{
-    ApplicationDefinition, ApplicationSetObject, ClusterObject, ImageUpdaterDefinition,
+    ApplicationDefinition, ApplicationSetObject, ClusterObject, Content, ImageUpdaterDefinition,
     ParametersObject, PolicyObject, ProjectObject, RepositoryObject, SettingsObject, Watchable,
     Watched,
 };
 use crate::state::{Caches, Webhook};
+use crate::watch::{self, Keeper, Next, Watch};
 
 /// How long changes are gathered before the inventory is put together anew: far below what anybody
 /// would notice, and enough for a burst of thousands to cost a handful of inventories.
@@ -57,29 +55,38 @@ pub enum PolicyOrigin {
 }
 
 /// Watches what the inventory is made of and keeps the webhook's caches up to date, until the
-/// returned future is dropped. It never ends by itself: a watch that fails is tried again, with
-/// pauses up to half a minute.
+/// returned future is dropped. It never ends by itself.
 pub async fn run(
     client: Client,
     argocd_namespace: String,
     origin: PolicyOrigin,
     webhook: Arc<Webhook>,
 ) {
-    let mut changes = changes(&client, &argocd_namespace, &origin, &webhook);
-    let mut store = Store::new(argocd_namespace, origin);
-    let mut due: Option<Instant> = None;
-    loop {
-        tokio::select! {
-            Some(change) = changes.next() => {
-                if store.apply(change) {
-                    due.get_or_insert_with(|| Instant::now() + GATHERING);
-                }
-            }
-            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                due = None;
-                publish(&mut store, &webhook);
-            }
+    let changes = changes(&client, &argocd_namespace, &origin, &webhook);
+    let store = Store::new(argocd_namespace, origin);
+    watch::keep(changes, Index { store, webhook }, None).await;
+}
+
+/// What keeps the caches up to date.
+struct Index {
+    store: Store,
+    webhook: Arc<Webhook>,
+}
+
+impl Keeper for Index {
+    type Change = Change;
+
+    fn take_in(&mut self, change: Change) -> Next {
+        if self.store.apply(change) {
+            Next::Within(GATHERING)
+        } else {
+            Next::AsBefore
         }
+    }
+
+    async fn act(&mut self) -> Option<Duration> {
+        publish(&mut self.store, &self.webhook);
+        None
     }
 }
 
@@ -94,10 +101,16 @@ fn publish(store: &mut Store, webhook: &Webhook) {
     }
     match store.inventory() {
         Ok((inventory, source)) => {
-            webhook.metrics.inventory_built(store.sizes(), source);
+            webhook.metrics.inventory.built(store.sizes(), source);
             let flaw = inventory.policy().flaw();
-            webhook.metrics.policy_lacks_production(flaw.is_some());
-            webhook.metrics.features_detected(store.features());
+            webhook
+                .metrics
+                .inventory
+                .policy_lacks_production(flaw.is_some());
+            webhook
+                .metrics
+                .inventory
+                .features_detected(store.features());
             store.tell_namespaces();
             webhook.publish(Caches::Synced(Box::new(inventory)));
         }
@@ -113,7 +126,7 @@ fn changes(
     client: &Client,
     namespace: &str,
     origin: &PolicyOrigin,
-    webhook: &Arc<Webhook>,
+    webhook: &Webhook,
 ) -> BoxStream<'static, Change> {
     let named = |name: &str| watcher::Config::default().fields(&format!("metadata.name={name}"));
     let secrets = |kind: &str| {
@@ -180,75 +193,13 @@ fn changes(
     stream::select_all(streams).boxed()
 }
 
-/// The changes of one watch. What fails is logged and tried again; only that the API server does not
-/// know a kind at all is a change of its own.
 fn watch<T: Watchable>(
     api: Api<Watched<T>>,
     config: watcher::Config,
-    change: fn(Observed<T>) -> Change,
-    webhook: &Arc<Webhook>,
+    change: fn(watch::Change<Content<T>>) -> Change,
+    webhook: &Webhook,
 ) -> BoxStream<'static, Change> {
-    let webhook = Arc::clone(webhook);
-    watcher(api, config)
-        .default_backoff()
-        .filter_map(move |event| {
-            let observed = match event {
-                Ok(event) => {
-                    // The first comes before anything is asked.
-                    if !matches!(event, watcher::Event::Init) {
-                        webhook.metrics.watch_told(T::WATCHED);
-                    }
-                    Some(Observed::Event(Box::new(event)))
-                }
-                Err(error) if is_not_found(&error) => Some(Observed::KindMissing),
-                Err(error) => {
-                    webhook.metrics.watch_failed(T::WATCHED);
-                    warn!(
-                        kind = T::DESCRIPTION,
-                        error = describe(&error),
-                        "cannot watch"
-                    );
-                    None
-                }
-            };
-            future::ready(observed.map(change))
-        })
-        .boxed()
-}
-
-/// What a watch tells.
-#[derive(Debug)]
-pub enum Observed<T: Watchable> {
-    /// An object, or the begin or end of a list.
-    Event(Box<watcher::Event<Watched<T>>>),
-    /// The API server does not know the kind.
-    KindMissing,
-}
-
-fn is_not_found(error: &watcher::Error) -> bool {
-    matches!(
-        error,
-        watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404
-    )
-}
-
-/// The error without anything that an object might hold: a response that cannot be read is not
-/// quoted.
-pub(crate) fn describe(error: &watcher::Error) -> String {
-    use watcher::Error::{
-        InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed,
-    };
-    match error {
-        WatchError(status) => status.message.clone(),
-        NoResourceVersion => error.to_string(),
-        InitialListFailed(error) | WatchStartFailed(error) | WatchFailed(error) => match error {
-            kube::Error::Api(status) => status.message.clone(),
-            kube::Error::SerdeError(error) => format!(
-                "the response cannot be read (line {}, column {})",
-                error.line(),
-                error.column()
-            ),
-            other => crate::chain(other),
-        },
-    }
+    let keep = |object: Watched<T>| Some(object.content);
+    let watch = Watch::new(T::WATCHED, &webhook.metrics.watches, keep);
+    watch::objects(api, config, watch).map(change).boxed()
 }

@@ -1,18 +1,21 @@
 //! Leadership: what one replica does for all of them.
 //!
-//! Whoever holds the Lease `gitops-webhook` leads. It renews the Lease while it lives and lets go of it when it ends; the others
-//! look at it, and one of them takes it over when it is free, or has not been renewed for as long as it lasts.
+//! Whoever holds the Lease `gitops-webhook` leads. It renews the Lease while it lives and lets go
+//! of it when it ends; the others look at it, and one of them takes it over when it is free, or has
+//! not been renewed for as long as it lasts.
 //!
-//! - Every write names the version that was read, so that of two who take the Lease at once one succeeds.
-//! - The clocks of two nodes are never compared. How old a renewal is, is measured from when it was seen here; the times
-//!   in the Lease are for people.
-//! - Whoever cannot renew the Lease stops leading [`GRACE`] after the renewal before, which is well before it lasts out.
+//! - Every write names the version that was read, so that of two who take the Lease at once one
+//!   succeeds.
+//! - The clocks of two nodes are never compared. How old a renewal is, is measured from when it was
+//!   seen here; the times in the Lease are for people.
+//! - Whoever cannot renew the Lease stops leading [`GRACE`] after the renewal before, which is well
+//!   before it lasts out.
 //!
-//! So there is no moment with two leaders, unless a process stands still (a stopped machine, say) between looking at the clock and
-//! acting on it: what a leader does must bear to be done twice.
+//! So there is no moment with two leaders, unless a process stands still (a stopped machine, say)
+//! between looking at the clock and acting on it: what a leader does must bear to be done twice.
 //!
-//! The crates `kube-leader-election` and `kube-lease-manager` compare the holder's clock with their own, and take the Lease from
-//! it without naming a version.
+//! The crates `kube-leader-election` and `kube-lease-manager` compare the holder's clock with their
+//! own, and take the Lease from it without naming a version.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -45,8 +48,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Does `work` whenever this replica leads, and drops it when it leads no more, until `shutdown`.
 ///
-/// The identity tells the replicas apart, and must not be that of another. Work that ends is not done again before this
-/// replica leads anew.
+/// The identity tells the replicas apart, and must not be that of another. Work that ends is not
+/// done again before this replica leads anew.
 pub async fn lead<Work: Future<Output = ()>>(
     client: Client,
     namespace: &str,

@@ -7,14 +7,17 @@
 //!   kubelet, Prometheus ──────────> health ──────┘
 //! ```
 //!
-//! - [`server`] accepts connections and drains them, [`admission`] answers requests, and [`admission_review`] is what they say;
-//!   [`limits`] bound them.
+//! - [`server`] accepts connections and drains them, [`admission`] answers requests, and
+//!   [`admission_review`] is what they say; [`limits`] bound them.
 //! - [`index`] keeps what the rules may know up to date, and [`state`] is where both meet: requests
 //!   read it without a lock, changes replace it as a whole.
+//! - [`watch`] lists, watches and tries again, for [`index`], [`expiry`] and [`trust`], which keep
+//!   what they need.
 //! - [`trust`] sees to it that the API server trusts the certificate of [`server`].
-//! - [`authorisation`] asks the API server who may overrule a rule, [`events`] tells it that somebody did, and [`lease`] has
-//!   one replica tell when that is over ([`expiry`]).
-//! - [`health`] and [`metrics`] are for whoever runs it; [`run`] puts all together.
+//! - [`authorisation`] asks the API server who may overrule a rule, [`events`] tells it that
+//!   somebody did, and [`lease`] has one replica tell when that is over ([`expiry`]).
+//! - [`health`] and [`metrics`] are for whoever runs it; [`labels`] and [`failure`] are the names
+//!   that metrics and the log have for things. [`run`] puts all together.
 //!
 //! What is right and wrong is not decided here but in the crate `policy`.
 
@@ -25,8 +28,10 @@ pub mod authorisation;
 pub mod clock;
 pub mod events;
 pub mod expiry;
+pub mod failure;
 pub mod health;
 pub mod index;
+pub mod labels;
 pub mod lease;
 pub mod limits;
 pub mod metrics;
@@ -36,6 +41,7 @@ pub mod server;
 pub mod state;
 pub mod telemetry;
 pub mod trust;
+pub mod watch;
 
 use std::error::Error;
 

@@ -34,7 +34,8 @@ pub fn run(args: Args, clock: Clock) -> ExitCode {
     }
 }
 
-/// Where a defect shows. The text of a panic is left out: it may quote what was being read, and that may be a credential.
+/// Where a defect shows. The text of a panic is left out: it may quote what was being read, and
+/// that may be a credential.
 fn tell_panic(panic: &PanicHookInfo<'_>) {
     let location = panic.location().map(ToString::to_string);
     error!(location, "defect: a panic");

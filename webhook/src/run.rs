@@ -27,9 +27,9 @@ use crate::clock::Clock;
 use crate::events::{self, Publisher};
 use crate::index::{self, PolicyOrigin, policy_file};
 use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::server::{self, tls};
-use crate::state::BreakGlass;
-use crate::state::{Caches, Webhook};
+use crate::state::{BreakGlass, Caches, Webhook, WebhookParts};
 use crate::trust::Trust;
 use crate::{expiry, health, lease};
 
@@ -49,8 +49,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Does all that can fail without asking anybody: reads the policy, learns where the API server is,
-    /// listens. Overrides expire by this clock.
+    /// Does all that can fail without asking anybody: reads the policy, learns where the API server
+    /// is, listens. Overrides expire by this clock.
     ///
     /// # Errors
     /// One of these failed.
@@ -61,18 +61,23 @@ impl Server {
         };
         let config = api_server(args.kubeconfig.as_deref()).await?;
         let client = Client::try_from(config).context("cannot make a client for the API server")?;
-        let caches = Caches::Syncing(vec!["the first lists"]);
-        let mut webhook = Webhook::new(caches, Limits::default());
         let identity = identity();
         let reporter = Reporter {
             controller: NAME.to_owned(),
             instance: Some(identity.clone()),
         };
-        let (events, publisher) = events::queue(client.clone(), reporter, webhook.metrics.events());
-        webhook.clock = clock;
-        webhook.break_glass = Some(BreakGlass {
-            authoriser: Authoriser::new(client.clone()),
-            events,
+        let metrics = Metrics::new();
+        let (events, publisher) = events::queue(client.clone(), reporter, &metrics.events);
+        let webhook = Webhook::new(WebhookParts {
+            caches: Caches::Syncing(vec!["the first lists"]),
+            limits: Limits::default(),
+            metrics,
+            clock,
+            break_glass: Some(BreakGlass {
+                authoriser: Authoriser::new(client.clone()),
+                events,
+            }),
+            is_trusted: !has_own_certificate(&args),
         });
         Ok(Server {
             listener: listen(args.listen).await?,
@@ -149,8 +154,8 @@ struct Admission {
 impl Admission {
     async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let mut shutdown = std::pin::pin!(shutdown);
-        // Tasks of their own, so that putting an inventory together delays no request. They end when
-        // this is dropped.
+        // Tasks of their own, so that putting an inventory together delays no request. They end
+        // when this is dropped.
         let mut kept = JoinSet::new();
         kept.spawn(index::run(
             self.client.clone(),
@@ -173,7 +178,6 @@ impl Admission {
             certificate = certificate(&self.args, &self.client, &self.webhook) => certificate?,
         };
         if let Some(options) = own_certificate(&self.args, &self.client) {
-            self.webhook.set_distrusted(true);
             let trust = Trust {
                 client: self.client,
                 options,
@@ -186,7 +190,8 @@ impl Admission {
         let router = handler::router(Arc::clone(&self.webhook));
         let ended = tokio::select! {
             () = server::serve(self.listener, tls, router, self.webhook, shutdown) => Ok(()),
-            // They never end by themselves, and without them every verdict would be one of the past.
+            // They never end by themselves, and without them every verdict would be one of the
+            // past.
             ended = kept.join_next() => Err(anyhow!("the watches ended")).context(match ended {
                 Some(Err(_)) => "the caches are not kept up to date, because of a defect",
                 _ => "the caches are not kept up to date",
@@ -272,7 +277,7 @@ async fn certificate(
         }
         None => given_certificate(args)?,
     };
-    webhook.metrics.certificate_expires(validity.until);
+    webhook.metrics.ports.certificate_expires(validity.until);
     Ok(tls::Certificate::new(certified_key))
 }
 
@@ -281,9 +286,14 @@ fn own_namespace(args: &Args, client: &Client) -> String {
     namespace.unwrap_or(client.default_namespace()).to_owned()
 }
 
+/// Whether the webhook issues its certificate itself, and has the API server trust it.
+fn has_own_certificate(args: &Args) -> bool {
+    args.tls_cert_file.is_none()
+}
+
 /// What the webhook's own certificate is about, unless it is given one.
 fn own_certificate(args: &Args, client: &Client) -> Option<certs::Options> {
-    args.tls_cert_file.is_none().then(|| certs::Options {
+    has_own_certificate(args).then(|| certs::Options {
         namespace: own_namespace(args, client),
         secret_name: args.tls_secret_name.clone(),
         service_name: args.service_name.clone(),

@@ -1,8 +1,9 @@
 //! The ports: accept, encrypt, serve, drain.
 //!
-//! Both take so many connections and no more, and so much of a head and no more, and wait for nobody for long. HTTP/1.1 is all
-//! that is spoken: an API server speaks nothing else to a webhook behind a Service, and HTTP/2 would buffer what each of
-//! many streams sends before anybody has counted it.
+//! Both take so many connections and no more, and so much of a head and no more, and wait for
+//! nobody for long. HTTP/1.1 is all that is spoken: an API server speaks nothing else to a webhook
+//! behind a Service, and HTTP/2 would buffer what each of many streams sends before anybody has
+//! counted it.
 
 pub mod tls;
 
@@ -36,8 +37,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// one to send.
 const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the head of a request may take, counted from the end of the request before it, so that it
-/// is also how long a connection may lie idle.
+/// How long the head of a request may take, counted from the end of the request before it, so that
+/// it is also how long a connection may lie idle.
 ///
 /// It must be longer than the 90 s after which the API server closes an idle connection (Go's
 /// `http.DefaultTransport`): where both sides can be the first to close, a request can meet a
@@ -47,8 +48,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_mins(2);
 /// Open connections to the second port. Kubelet and Prometheus make one for each question.
 const PLAIN_CONNECTIONS_LIMIT: usize = 64;
 
-/// How long a connection to the second port may be open. Whoever asks there asks once and reads the answer; those who do
-/// not must make way for those who do.
+/// How long a connection to the second port may be open. Whoever asks there asks once and reads the
+/// answer; those who do not must make way for those who do.
 const PLAIN_CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Header fields of a request. An API server sends eight or so.
@@ -61,8 +62,8 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long accepting pauses after it failed, as it does when file descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves the admission port until `shutdown`, and then until the requests that are under way are answered, but not
-/// longer than [`DRAIN_TIMEOUT`].
+/// Serves the admission port until `shutdown`, and then until the requests that are under way are
+/// answered, but not longer than [`DRAIN_TIMEOUT`].
 pub async fn serve(
     listener: TcpListener,
     tls: Arc<ServerConfig>,
@@ -76,7 +77,7 @@ pub async fn serve(
         connections_limit: CONNECTIONS_LIMIT,
         way: Way::Encrypted {
             acceptor: TlsAcceptor::from(tls),
-            gauge: webhook.metrics.connections().clone(),
+            gauge: webhook.metrics.ports.connections().clone(),
         },
     };
     webhook.set_serving(true);

@@ -30,20 +30,47 @@ pub struct BreakGlass {
     pub events: Events,
 }
 
+/// What a webhook is made of.
+pub struct WebhookParts {
+    /// What the rules may know at first.
+    pub caches: Caches,
+    /// What requests may take.
+    pub limits: Limits,
+    /// All metrics.
+    pub metrics: Metrics,
+    /// What time it is.
+    pub clock: Clock,
+    /// What overrides need. Without it nobody can be asked about one, and none counts.
+    pub break_glass: Option<BreakGlass>,
+    /// Whether the API server trusts the certificate, or need not be told to by this process.
+    pub is_trusted: bool,
+}
+
+impl WebhookParts {
+    /// The parts of a webhook that asks nobody and tells nobody, by the clock of this machine.
+    pub fn alone(caches: Caches, limits: Limits) -> Self {
+        WebhookParts {
+            caches,
+            limits,
+            metrics: Metrics::new(),
+            clock: Clock::system(),
+            break_glass: None,
+            is_trusted: true,
+        }
+    }
+}
+
 /// The state of the webhook. Requests read it without waiting for anybody.
 pub struct Webhook {
     /// What the rules may know. It is replaced as a whole, never changed.
     pub caches: ArcSwap<Caches>,
     /// All metrics.
     pub metrics: Metrics,
-    /// What requests may take.
-    pub limits: Limits,
-    /// What time it is.
-    pub clock: Clock,
-    /// What overrides need. Without it nobody can be asked about one, and none counts.
-    pub break_glass: Option<BreakGlass>,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Clock,
+    pub(crate) break_glass: Option<BreakGlass>,
     serving: AtomicBool,
-    distrusted: AtomicBool,
+    trusted: AtomicBool,
     published: watch::Sender<()>,
     patience: Semaphore,
     small_turns: Semaphore,
@@ -57,15 +84,23 @@ const PERMIT_BYTES: usize = 1024;
 
 impl Webhook {
     /// A webhook that is not serving yet.
-    pub fn new(caches: Caches, limits: Limits) -> Self {
+    pub fn new(parts: WebhookParts) -> Self {
+        let WebhookParts {
+            caches,
+            limits,
+            metrics,
+            clock,
+            break_glass,
+            is_trusted,
+        } = parts;
         Webhook {
             caches: ArcSwap::from_pointee(caches),
-            metrics: Metrics::new(),
+            metrics,
             limits,
-            clock: Clock::system(),
-            break_glass: None,
+            clock,
+            break_glass,
             serving: AtomicBool::new(false),
-            distrusted: AtomicBool::new(false),
+            trusted: AtomicBool::new(is_trusted),
             published: watch::Sender::new(()),
             patience: Semaphore::new(PATIENCE),
             small_turns: Semaphore::new(SMALL_TURNS),
@@ -86,9 +121,9 @@ impl Webhook {
         self.published.send_replace(());
     }
 
-    /// Says whether the API server has yet to be told to trust the certificate.
-    pub fn set_distrusted(&self, distrusted: bool) {
-        self.distrusted.store(distrusted, Ordering::Release);
+    /// Says that the API server has been told to trust the certificate.
+    pub fn set_trusted(&self) {
+        self.trusted.store(true, Ordering::Release);
     }
 
     /// What is in the way of judging requests; nothing if the webhook is ready.
@@ -97,7 +132,7 @@ impl Webhook {
         if !self.serving.load(Ordering::Acquire) {
             obstacles.push("not serving: no certificate yet, or shutting down".to_owned());
         }
-        if self.distrusted.load(Ordering::Acquire) {
+        if !self.trusted.load(Ordering::Acquire) {
             obstacles.push("the webhook configuration does not trust the certificate".to_owned());
         }
         if let Caches::Syncing(missing) = &**self.caches.load() {

@@ -1,25 +1,23 @@
 //! Keeps the API server's trust in the certificate that the webhook issued for itself.
 //!
-//! Whoever applies the manifests again after deleting the ValidatingWebhookConfiguration, or replaces it, takes
-//! the certificate authority out of it. With `failurePolicy: Fail` everything would be refused from then
-//! on, so the configuration is watched, and told again.
+//! Whoever applies the manifests again after deleting the ValidatingWebhookConfiguration, or
+//! replaces it, takes the certificate authority out of it. With `failurePolicy: Fail` everything
+//! would be refused from then on, so the configuration is watched, and told again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
-use kube::runtime::WatchStreamExt as _;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::core::PartialObjectMeta;
+use kube::runtime::watcher;
 use kube::{Api, Client};
-use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
-use crate::index;
-use crate::metrics::WatchedKind;
+use crate::labels::WatchedKind;
 use crate::server::tls;
 use crate::state::Webhook;
+use crate::watch::{self, Change, Keeper, Next, Watch};
 
 /// How long it takes until a failed attempt is repeated.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -41,60 +39,46 @@ impl Trust {
     /// returned future is dropped. It never ends by itself.
     pub async fn keep(self) {
         let name = &self.options.configuration_name;
-        let configurations = Api::<ValidatingWebhookConfiguration>::all(self.client.clone());
+        let configurations =
+            Api::<PartialObjectMeta<ValidatingWebhookConfiguration>>::all(self.client.clone());
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-        let mut changes = std::pin::pin!(watcher(configurations, config).default_backoff());
-        let mut due: Option<Instant> = None;
-        loop {
-            tokio::select! {
-                Some(change) = changes.next() => {
-                    if let Some(change) = self.noted(change) {
-                        due = change.then(Instant::now);
-                    }
-                }
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    due = self.establish().await;
-                }
-            }
+        let metrics = &self.webhook.metrics.watches;
+        let watch = Watch::new(
+            WatchedKind::WebhookConfiguration,
+            metrics,
+            |_: PartialObjectMeta<_>| Some(()),
+        );
+        let changes = watch::objects(configurations, config, watch);
+        watch::keep(changes, self, None).await;
+    }
+}
+
+impl Keeper for Trust {
+    type Change = Change<()>;
+
+    fn take_in(&mut self, change: Change<()>) -> Next {
+        let is_there = match change {
+            Change::Listed(configurations) => !configurations.is_empty(),
+            Change::Applied(..) => true,
+            Change::Deleted(_) => false,
+            Change::KindMissing => return Next::AsBefore,
+        };
+        if is_there {
+            Next::Within(Duration::ZERO)
+        } else {
+            Next::NotNow
         }
     }
 
-    /// Whether there is a configuration to tell, if the watch says anything about that.
-    fn noted(
-        &self,
-        change: watcher::Result<Event<ValidatingWebhookConfiguration>>,
-    ) -> Option<bool> {
-        let kind = WatchedKind::WebhookConfiguration;
-        match change {
-            // It comes before anything is asked.
-            Ok(Event::Init) => None,
-            Ok(event) => {
-                self.webhook.metrics.watch_told(kind);
-                match event {
-                    Event::InitApply(_) | Event::Apply(_) => Some(true),
-                    Event::Delete(_) => Some(false),
-                    Event::Init | Event::InitDone => None,
-                }
-            }
-            Err(error) => {
-                self.webhook.metrics.watch_failed(kind);
-                let error = index::describe(&error);
-                warn!(kind = kind.as_str(), error, "cannot watch");
-                None
-            }
-        }
-    }
-
-    /// When to try again, if it did not succeed.
-    async fn establish(&self) -> Option<Instant> {
+    /// If it does not succeed, it is tried again.
+    async fn act(&mut self) -> Option<Duration> {
         let now = Timestamp::now();
         match certs::trust(self.client.clone(), &self.options, now).await {
             Ok(certificate) => {
-                self.webhook
-                    .metrics
-                    .certificate_expires(certificate.validity.until);
+                let metrics = &self.webhook.metrics.ports;
+                metrics.certificate_expires(certificate.validity.until);
                 self.certificate.replace(certificate.certified_key);
-                self.webhook.set_distrusted(false);
+                self.webhook.set_trusted();
                 info!("the webhook configuration trusts the certificate");
                 None
             }
@@ -104,7 +88,7 @@ impl Trust {
                     error,
                     "the webhook configuration cannot be told to trust the certificate"
                 );
-                Some(Instant::now() + PAUSE)
+                Some(PAUSE)
             }
         }
     }

@@ -72,8 +72,8 @@ fn is_digest(text: &str) -> bool {
     digest.len() == 64 && is_commit(digest)
 }
 
-/// Whether a text is one version by Semantic Versioning, which may be written with a `v`. `=` before
-/// it says the same.
+/// Whether a text is one version by Semantic Versioning, which may be written with a `v`. `=`
+/// before it says the same.
 fn is_version(text: &str) -> bool {
     let text = text.strip_prefix('=').unwrap_or(text);
     Version::parse(text.strip_prefix('v').unwrap_or(text)).is_ok()

@@ -62,7 +62,8 @@ impl PartialEq for Options<'_> {
         if self.text() == other.text() {
             return true;
         }
-        // What cannot be parsed, being nested too deeply or too large, is equal to nothing but itself.
+        // What cannot be parsed, being nested too deeply or too large, is equal to nothing but
+        // itself.
         match (self.without_zero_values(), other.without_zero_values()) {
             (Some(own), Some(others)) => own == others,
             _ => false,
@@ -85,8 +86,8 @@ impl Options<'_> {
     }
 }
 
-/// Members that Go keeps as they are: free JSON, and what is behind a pointer in the parameters of a
-/// plugin.
+/// Members that Go keeps as they are: free JSON, and what is behind a pointer in the parameters of
+/// a plugin.
 const KEPT: [&str; 4] = ["valuesObject", "string", "map", "array"];
 
 fn drop_zero_values(value: &mut Value) {

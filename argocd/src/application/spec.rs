@@ -114,8 +114,8 @@ impl<'a> ApplicationSpec<'a> {
         }
     }
 
-    /// The source that an ordinary sync asks for, where it asks for one: the hydrated one, the first
-    /// of several, or the only one (Argo CD 3.5, `ApplicationSpec.GetSource`).
+    /// The source that an ordinary sync asks for, where it asks for one: the hydrated one, the
+    /// first of several, or the only one (Argo CD 3.5, `ApplicationSpec.GetSource`).
     pub fn sync_source(&self) -> Option<Cow<'_, ApplicationSource<'a>>> {
         match self.effective_sources() {
             Sources::Hydrator(hydrator) => Some(Cow::Owned(hydrator.sync_source())),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{ApplicationSetSpec, ApplicationsSync};
 
-/// What decides on generated Applications beside the ApplicationSet itself. The default is what holds where
-/// nothing is known.
+/// What decides on generated Applications beside the ApplicationSet itself. The default is what
+/// holds where nothing is known.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct ControllerParameters {
     /// `--policy`, if it is set.
@@ -29,8 +29,8 @@ pub enum ProgressiveSyncs {
 }
 
 impl ControllerParameters {
-    /// Follows the environment variables of Argo CD 3.5's `argocd-applicationset-controller`, which are
-    /// taken from this ConfigMap.
+    /// Follows the environment variables of Argo CD 3.5's `argocd-applicationset-controller`, which
+    /// are taken from this ConfigMap.
     pub(crate) fn from_config_map(data: &BTreeMap<String, String>) -> Self {
         let value = |key: &str| data.get(&format!("applicationsetcontroller.{key}"));
         let boolean = |key: &str| match value(key)?.to_ascii_lowercase().as_str() {
@@ -51,8 +51,9 @@ impl ControllerParameters {
         }
     }
 
-    /// What becomes of Applications that change or are no longer generated (Argo CD 3.5, `DefaultPolicy`):
-    /// the controller's own policy, unless the ApplicationSet may and does say another.
+    /// What becomes of Applications that change or are no longer generated (Argo CD 3.5,
+    /// `DefaultPolicy`): the controller's own policy, unless the ApplicationSet may and does say
+    /// another.
     pub fn applications_sync(&self, spec: &ApplicationSetSpec) -> ApplicationsSync {
         let may_override = self.enable_policy_override.unwrap_or(self.policy.is_none());
         spec.written_applications_sync()

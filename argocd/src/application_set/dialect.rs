@@ -1,5 +1,5 @@
-//! Placeholders that are not of the language in which an ApplicationSet is written: they stay as they are, or Argo CD fails
-//! on them.
+//! Placeholders that are not of the language in which an ApplicationSet is written: they stay as
+//! they are, or Argo CD fails on them.
 
 use golang::template::Engine;
 use golang::work::Work;
@@ -17,7 +17,8 @@ const MEMORY: u64 = 1 << 20;
 pub enum Dialect {
     /// `{{.name}}`: a Go template, which needs `goTemplate: true`.
     Go,
-    /// `{{name}}`: plain substitution, which `goTemplate: true` replaces. Go takes it for a function.
+    /// `{{name}}`: plain substitution, which `goTemplate: true` replaces. Go takes it for a
+    /// function.
     Plain,
     /// `{name}`: nothing to Argo CD.
     SingleBraces,
@@ -273,7 +274,8 @@ fn placeholders(text: &str) -> impl Iterator<Item = Placeholder<'_>> {
     })
 }
 
-/// Whether it is written as plain substitution has parameters: `name`, `metadata.labels.env`, `path[0]`.
+/// Whether it is written as plain substitution has parameters: `name`, `metadata.labels.env`,
+/// `path[0]`.
 fn is_parameter(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name

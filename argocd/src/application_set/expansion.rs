@@ -23,8 +23,8 @@ use crate::application::Application;
 use crate::cluster::Clusters;
 use crate::names::RESOURCES_FINALIZER;
 
-/// What is charged for a generated Application beside its text, which is read back and judged by all
-/// rules.
+/// What is charged for a generated Application beside its text, which is read back and judged by
+/// all rules.
 const APPLICATION_WORK: u64 = 4 * 1024;
 
 /// An entry of `generators` whose Applications are not known here.
@@ -50,7 +50,7 @@ impl Undecided {
     /// The template as an Application, with placeholders where it has them.
     ///
     /// # Errors
-    /// It is no Application.
+    /// It is not an Application.
     pub fn template(&self) -> Result<Application<'_>, serde_json::Error> {
         Application::from_json(&self.template)
     }
@@ -126,13 +126,14 @@ impl GeneratedApplication {
     /// The Application.
     ///
     /// # Errors
-    /// It is no Application.
+    /// It is not an Application.
     pub fn application(&self) -> Result<Application<'_>, serde_json::Error> {
         Application::from_json(&self.json)
     }
 
-    /// Which of these fields, given as JSON Pointers, `templatePatch` has added, replaced or taken away. What is
-    /// only added to is written elsewhere, but for the destination, which is judged as a whole.
+    /// Which of these fields, given as JSON Pointers, `templatePatch` has added, replaced or taken
+    /// away. What is only added to is written elsewhere, but for the destination, which is judged
+    /// as a whole.
     pub fn patched<'f>(&self, fields: impl Iterator<Item = &'f str>) -> Vec<bool> {
         let patched = self.unpatched.as_ref().map(|unpatched| {
             let patched: Value = serde_json::from_str(&self.json).unwrap_or_default();
@@ -155,7 +156,8 @@ impl GeneratedApplication {
             .collect()
     }
 
-    /// Whether `templatePatch` leaves nothing of the spec but the project, which it cannot take away.
+    /// Whether `templatePatch` leaves nothing of the spec but the project, which it cannot take
+    /// away.
     pub fn loses_its_spec(&self, application: &Application<'_>) -> bool {
         let has_more = |spec: &Value| {
             let mut members = spec.as_object().into_iter().flatten();
@@ -240,7 +242,8 @@ impl ApplicationSet<'_> {
                         });
                     }
                     Parameters::Sets(sets) if sets.is_empty() => {
-                        // What is wrong with a template that is not rendered is not noticed by Argo CD either.
+                        // What is wrong with a template that is not rendered is not noticed by Argo
+                        // CD either.
                         if entry.reads_clusters(Level::Top)
                             && let Ok(template) = templates.undecided(produced.template)
                         {
@@ -280,8 +283,8 @@ impl ApplicationSet<'_> {
     }
 }
 
-/// The templates of the entries: each that has one of its own fills it from that of the ApplicationSet, and
-/// all others share that.
+/// The templates of the entries: each that has one of its own fills it from that of the
+/// ApplicationSet, and all others share that.
 struct Templates<'t> {
     set: &'t ApplicationSet<'t>,
     patch: Option<&'t TextTemplate>,
@@ -331,7 +334,8 @@ impl Templates<'_> {
 }
 
 impl Undecided {
-    /// The same once more. It shares the template, but is judged by itself, and that is charged for.
+    /// The same once more. It shares the template, but is judged by itself, and that is charged
+    /// for.
     fn again(&self, language: &Language) -> Result<Self, ExpansionError> {
         let work = u64::try_from(self.template.len()).unwrap_or(u64::MAX);
         language
@@ -411,8 +415,8 @@ impl Expansion<'_> {
         self.len() == 0
     }
 
-    /// Renders the Applications one after the other. The first error ends what Argo CD does with the
-    /// ApplicationSet, so that nothing counts that came before it.
+    /// Renders the Applications one after the other. The first error ends what Argo CD does with
+    /// the ApplicationSet, so that nothing counts that came before it.
     pub fn applications(
         &self,
     ) -> impl Iterator<Item = Result<Generated, ExpansionError>> + use<'_> {
@@ -453,8 +457,8 @@ impl Expansion<'_> {
         Ok(entry.template.undecided.get_or_init(|| undecided).clone())
     }
 
-    /// Follows Argo CD 3.5, `RenderTemplateParams` and `renderTemplatePatch`. The second is what it was before the
-    /// patch, if there is one.
+    /// Follows Argo CD 3.5, `RenderTemplateParams` and `renderTemplatePatch`. The second is what it
+    /// was before the patch, if there is one.
     fn application(
         &self,
         entry: &Entry,
@@ -480,8 +484,8 @@ impl Expansion<'_> {
         }
     }
 
-    /// The entries whose generators would yield more if there were more clusters, where they yield something: what
-    /// they would generate for one that is not known.
+    /// The entries whose generators would yield more if there were more clusters, where they yield
+    /// something: what they would generate for one that is not known.
     ///
     /// # Errors
     /// They take more than is left of the work.

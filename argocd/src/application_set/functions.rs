@@ -24,7 +24,8 @@ const OWN: &[Function] = &[
         _ => Ok(Value::from("")),
     }),
     Function::new("slugify", &[], slugify).variadic(Any),
-    // Argo CD has it since 3.6 (applicationset/utils/template_functions.go, `tplFun`); before, it is not defined.
+    // Argo CD has it since 3.6 (applicationset/utils/template_functions.go, `tplFun`); before, it
+    // is not defined.
     Function::undecided("tpl"),
 ];
 

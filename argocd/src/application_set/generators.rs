@@ -33,8 +33,8 @@ use super::{Template, item_without_empty};
 use crate::cluster::Clusters;
 use crate::kubernetes::{LabelSelector, Selector};
 
-/// An entry of `generators`. It should have one generator; each that it has contributes. Two are equal if
-/// both ask for the same, whatever empty values Argo CD has written into one of them.
+/// An entry of `generators`. It should have one generator; each that it has contributes. Two are
+/// equal if both ask for the same, whatever empty values Argo CD has written into one of them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct GeneratorEntry {
     list: Option<Box<ListGenerator>>,
@@ -132,8 +132,8 @@ impl<'de, T: Deserialize<'de> + Default> DeserializeSeed<'de> for OptionalObject
     }
 }
 
-/// A generator whose parameters come from outside: an SCM provider, pull requests, a plugin, another
-/// resource.
+/// A generator whose parameters come from outside: an SCM provider, pull requests, a plugin,
+/// another resource.
 #[derive(Clone, Debug, Default)]
 pub(super) struct OutsideGenerator {
     template: Template,
@@ -181,8 +181,8 @@ impl PartialEq for OutsideGenerator {
     }
 }
 
-/// A generator of which nothing but the name is known. That a generator may have a template of its own is
-/// taken to hold for all.
+/// A generator of which nothing but the name is known. That a generator may have a template of its
+/// own is taken to hold for all.
 struct Unknown(OutsideGenerator);
 
 impl<'de> Deserialize<'de> for Unknown {
@@ -273,8 +273,8 @@ pub(super) enum Level {
 }
 
 impl GeneratorEntry {
-    /// The generators of the entry, in the order in which Argo CD goes through them. What is not known
-    /// counts only where nothing else is there.
+    /// The generators of the entry, in the order in which Argo CD goes through them. What is not
+    /// known counts only where nothing else is there.
     fn generators(&self, level: Level) -> Vec<Generator<'_>> {
         let known = self.known_generators(level);
         if !known.is_empty() {
@@ -425,8 +425,8 @@ impl GeneratorEntry {
         labels
     }
 
-    /// What a child of a matrix or merge yields: exactly one generator's parameters. Its template does
-    /// not count.
+    /// What a child of a matrix or merge yields: exactly one generator's parameters. Its template
+    /// does not count.
     fn child_parameters(
         &self,
         known: &Known<'_>,
@@ -526,8 +526,8 @@ impl Level {
 }
 
 impl Known<'_> {
-    /// Puts a generator's `values` into its parameters, each rendered with the other parameters (Argo CD
-    /// 3.5, `appendTemplatedValues`).
+    /// Puts a generator's `values` into its parameters, each rendered with the other parameters
+    /// (Argo CD 3.5, `appendTemplatedValues`).
     fn append_values(
         &self,
         generator: &str,

@@ -17,8 +17,8 @@ pub struct Limits {
 impl Limits {
     /// The most Applications that one ApplicationSet may generate here.
     pub const APPLICATIONS: usize = 10_000;
-    /// Work for one answer: roughly the bytes that templates read and write. A processor does a hundred
-    /// million of them in a second.
+    /// Work for one answer: roughly the bytes that templates read and write. A processor does a
+    /// hundred million of them in a second.
     pub const WORK: u64 = 256 << 20;
     /// Memory for the parameter sets and the compiled templates of one ApplicationSet, in bytes.
     pub const MEMORY: u64 = 32 << 20;

@@ -31,7 +31,8 @@ pub(super) struct StringMaps {
 /// Two parameter sets that cannot be combined.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(super) enum CombineError {
-    /// Without `goTemplate`, the generators of a matrix may share a key only if it has the same value.
+    /// Without `goTemplate`, the generators of a matrix may share a key only if it has the same
+    /// value.
     #[error("found duplicate key {0} with different value")]
     Conflict(String),
     /// Without `goTemplate`, parameters are strings.
@@ -125,8 +126,8 @@ impl ParameterSet {
         members.is_some_and(|members| !members.is_empty())
     }
 
-    /// The value at a dotted path, printed as Go prints it, if it is neither map nor list (Argo CD 3.5,
-    /// `flattenParameters`). Keys may have dots of their own.
+    /// The value at a dotted path, printed as Go prints it, if it is neither map nor list (Argo CD
+    /// 3.5, `flattenParameters`). Keys may have dots of their own.
     pub(super) fn flattened(&self, path: &str) -> Option<String> {
         member(&self.values, path)
     }

@@ -1,8 +1,8 @@
 //! `templatePatch`: a strategic merge patch over a rendered Application.
 //!
 //! Follows Argo CD 3.5, `applyTemplatePatch` in `applicationset/controllers/template/patch.go`, and
-//! Kubernetes' `strategicpatch`. Of an Application's lists only `metadata.finalizers` is merged; all
-//! others are replaced.
+//! Kubernetes' `strategicpatch`. Of an Application's lists only `metadata.finalizers` is merged;
+//! all others are replaced.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ use super::schema::{APPLICATION, Mismatch, Names, Schema};
 /// Why Argo CD cannot apply a patch.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(super) enum PatchError {
-    /// The patch, or what it makes of the Application, is no Application.
+    /// The patch, or what it makes of the Application, is not an Application.
     #[error("templatePatch: {}: {mismatch}", mismatch.field)]
     Type {
         /// Where, and what was expected.

@@ -1,4 +1,5 @@
-//! Progressive syncs: the steps of `strategy`, in which the ApplicationSet controller starts syncs by itself.
+//! Progressive syncs: the steps of `strategy`, in which the ApplicationSet controller starts syncs
+//! by itself.
 //!
 //! Follows Argo CD 3.5, `applicationset/progressivesync/progressive_sync.go`.
 
@@ -57,8 +58,8 @@ pub enum RollingSyncStep {
 }
 
 impl RolloutStrategy {
-    /// The step in which an Application with these labels is synced by the controller. Of several that select
-    /// it, the first says how many are synced at a time.
+    /// The step in which an Application with these labels is synced by the controller. Of several
+    /// that select it, the first says how many are synced at a time.
     pub(super) fn step_of(&self, labels: &StringMap<'_>) -> RollingSyncStep {
         let steps = match &self.rolling_sync {
             Some(rolling_sync) if self.kind == "RollingSync" => rolling_sync.steps.as_slice(),
@@ -80,7 +81,8 @@ impl RolloutStrategy {
 }
 
 impl Step {
-    /// Whether anything is synced in it; only zero waits for people. What Argo CD cannot read it takes for one.
+    /// Whether anything is synced in it; only zero waits for people. What Argo CD cannot read it
+    /// takes for one.
     fn syncs(&self) -> bool {
         match &self.max_update {
             Value::Number(number) => number.as_f64().is_none_or(|number| number > 0.0),

@@ -3,8 +3,8 @@
 //!
 //! What a template renders to, and what a patch makes of it, Argo CD reads back into these types:
 //! fields that they do not have vanish, and a value of another type is an error. The fields are
-//! those of Argo CD 3.6's CustomResourceDefinition of Application; an older API drops the newer ones
-//! from the ApplicationSet before they get here.
+//! those of Argo CD 3.6's CustomResourceDefinition of Application; an older API drops the newer
+//! ones from the ApplicationSet before they get here.
 
 use serde_json::{Map, Value};
 

@@ -106,9 +106,9 @@ impl<'p> Bindings<'p> {
     }
 }
 
-/// Where in a generator a string stands.
+/// The part of a generator that a string is in.
 #[derive(Clone, Copy, Eq, PartialEq)]
-enum Place {
+enum GeneratorPart {
     /// Among generators by their names.
     Generators,
     /// In a generator.
@@ -119,14 +119,16 @@ enum Place {
     Elsewhere,
 }
 
-impl Place {
+impl GeneratorPart {
     fn below(self, key: &str) -> Self {
         match (self, key) {
-            (Place::Generators, "list" | "selector") => Place::Elsewhere,
-            (Place::Generators, _) => Place::Generator,
-            (Place::Generator, "values") | (Place::Values, _) => Place::Values,
-            (Place::Generator, "generators") => Place::Generators,
-            _ => Place::Elsewhere,
+            (GeneratorPart::Generators, "list" | "selector") => GeneratorPart::Elsewhere,
+            (GeneratorPart::Generators, _) => GeneratorPart::Generator,
+            (GeneratorPart::Generator, "values") | (GeneratorPart::Values, _) => {
+                GeneratorPart::Values
+            }
+            (GeneratorPart::Generator, "generators") => GeneratorPart::Generators,
+            _ => GeneratorPart::Elsewhere,
         }
     }
 }
@@ -208,20 +210,20 @@ impl Language {
 
     /// Compiles a tree.
     pub(super) fn tree(&self, value: &Value) -> Result<Tree, RenderError> {
-        self.subtree(value, Place::Elsewhere)
+        self.subtree(value, GeneratorPart::Elsewhere)
     }
 
-    /// Compiles a generator that is a template for the parameters of another one. What its `values` do
-    /// not find there may be a parameter of its own, and stays as it is written.
+    /// Compiles a generator that is a template for the parameters of another one. What its `values`
+    /// do not find there may be a parameter of its own, and stays as it is written.
     pub(super) fn generator_tree(&self, value: &Value) -> Result<Tree, RenderError> {
-        self.subtree(value, Place::Generators)
+        self.subtree(value, GeneratorPart::Generators)
     }
 
-    fn subtree(&self, value: &Value, place: Place) -> Result<Tree, RenderError> {
+    fn subtree(&self, value: &Value, place: GeneratorPart) -> Result<Tree, RenderError> {
         Ok(match value {
             Value::String(text) => match (self.text(text)?, &self.strict) {
                 (TextTemplate::Literal(text), _) => Tree::Constant(Value::String(text)),
-                (TextTemplate::Go(_), Some(strict)) if place == Place::Values => {
+                (TextTemplate::Go(_), Some(strict)) if place == GeneratorPart::Values => {
                     let template = strict.parse(text).map_err(RenderError::new)?;
                     Tree::IfKnown(template, text.clone())
                 }
@@ -264,7 +266,7 @@ impl Language {
         &self,
         key: &str,
         member: &Value,
-        place: Place,
+        place: GeneratorPart,
     ) -> Result<(String, Key, Tree), RenderError> {
         let compiled = match self.text(key)? {
             TextTemplate::Literal(_) => Key::Literal,
@@ -382,7 +384,8 @@ pub(super) fn memory(value: &Value) -> usize {
 
 /// The same of the members of an object.
 pub(super) fn memory_of_members(members: &Map<String, Value>) -> usize {
-    /// A node of a `BTreeMap` has room for eleven entries. It has five at least, once there is another one.
+    /// A node of a `BTreeMap` has room for eleven entries. It has five at least, once there is
+    /// another one.
     const NODE: usize = 16 + 11 * (size_of::<String>() + size_of::<Value>());
     let nodes = match members.len() {
         0 => 0,

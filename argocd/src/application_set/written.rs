@@ -1,5 +1,5 @@
-//! JSON that is kept as it is written until it is needed. As text it takes no more memory than the document, and
-//! as a tree up to a hundred times as much.
+//! JSON that is kept as it is written until it is needed. As text it takes no more memory than the
+//! document, and as a tree up to a hundred times as much.
 
 use std::fmt;
 

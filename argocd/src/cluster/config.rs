@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::secret_string::SecretString;
+use super::token::TokenClaims;
 
 /// What a `config` says, as Argo CD reads it (Argo CD 3.5, `ClusterConfig`).
 #[expect(
@@ -24,6 +25,8 @@ use super::secret_string::SecretString;
 pub struct ClusterConfig {
     /// `bearerToken` is not empty.
     pub bearer_token: bool,
+    /// What `bearerToken` says of itself, if it is a JSON Web Token.
+    pub bearer_token_claims: Option<TokenClaims>,
     /// `username` is not empty.
     pub username: bool,
     /// `password` is not empty.
@@ -50,7 +53,7 @@ pub struct ClusterConfig {
 pub struct SecretText(Zeroizing<String>);
 
 impl SecretText {
-    fn new(text: &str) -> Self {
+    pub(super) fn new(text: &str) -> Self {
         SecretText(Zeroizing::new(text.to_owned()))
     }
 
@@ -94,6 +97,8 @@ pub struct TlsClientConfig {
     pub ca_data_is_usable: bool,
     /// `certData` holds a certificate in PEM.
     pub cert_data_is_usable: bool,
+    /// From when to when that is valid, in seconds of Unix time.
+    pub cert_data_validity: Option<(i64, i64)>,
     /// `keyData` holds a key in PEM.
     pub key_data_is_usable: bool,
 }
@@ -283,7 +288,7 @@ pub enum LoginError {
     #[error("tlsClientConfig.caData holds no certificate in PEM")]
     CaData,
     /// A client certificate, or its key, that cannot be read.
-    #[error("tlsClientConfig.certData and keyData are no certificate and key in PEM")]
+    #[error("tlsClientConfig.certData and keyData are not a certificate and key in PEM")]
     ClientCertificate,
     /// An exec plugin of an API version that is gone.
     #[error("execProviderConfig.apiVersion is not one that Kubernetes knows")]
@@ -325,7 +330,13 @@ impl ClusterConfig {
         match field {
             "username" => set(&mut self.username, is_set(field, value)?),
             "password" => set(&mut self.password, is_set(field, value)?),
-            "bearerToken" => set(&mut self.bearer_token, is_set(field, value)?),
+            "bearerToken" => {
+                let token = secret(field, value)?;
+                if !token.is_null() {
+                    self.bearer_token = !token.is_empty();
+                    self.bearer_token_claims = TokenClaims::of(&token.expose());
+                }
+            }
             "disableCompression" => read::<Option<bool>>(field, value).map(drop)?,
             "proxyUrl" => {
                 let url = secret(field, value)?;
@@ -388,55 +399,6 @@ impl ClusterConfig {
     }
 }
 
-/// What the certificate of the server is held to. None of it is secret.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct ServerTrust {
-    /// `caData`, decoded: certificates in PEM; empty for those of the system.
-    pub certificate_authority: Vec<u8>,
-    /// `serverName`, where it is not the host of the server's URL.
-    pub server_name: String,
-}
-
-impl ServerTrust {
-    /// Reads that of a `config`, as [`ClusterConfig::parse`] reads the rest.
-    ///
-    /// # Errors
-    /// Argo CD could not read it either.
-    pub fn parse(json: &str) -> Result<Self, ConfigError> {
-        let mut trust = ServerTrust::default();
-        if json.is_empty() {
-            return Ok(trust);
-        }
-        let members: Members<'_> = serde_json::from_str(json)
-            .map_err(|error| ConfigError::Syntax(SyntaxError::new(json, &error)))?;
-        for (name, value) in members.0.into_iter().flatten() {
-            if fold(&name, &CONFIG_FIELDS).is_some_and(|(field, _)| field == "tlsClientConfig") {
-                trust.merge(value, &mut Noted::default())?;
-            }
-        }
-        Ok(trust)
-    }
-}
-
-impl Merge for ServerTrust {
-    fn merge(&mut self, value: &RawValue, noted: &mut Noted) -> Result<(), ConfigError> {
-        merge_members(
-            "tlsClientConfig",
-            &TLS_FIELDS,
-            value,
-            noted,
-            |field, value| {
-                match field {
-                    "caData" => self.certificate_authority = bytes(field, value)?.to_vec(),
-                    "serverName" => set(&mut self.server_name, read(field, value)?),
-                    _ => {}
-                }
-                Ok(())
-            },
-        )
-    }
-}
-
 /// The scheme of a proxy, empty if Argo CD takes none such. It is never another part of the URL.
 fn scheme(url: &str) -> String {
     let (scheme, _) = url.split_once("://").unwrap_or_default();
@@ -479,7 +441,7 @@ const EXEC_FIELDS: [&str; 7] = [
     "config",
 ];
 
-/// What is noted on the way: names that are not as documented, and members that are no fields.
+/// What is noted on the way: names that are not as documented, and members that are not fields.
 #[derive(Default)]
 struct Noted {
     irregular: Vec<IrregularName>,
@@ -570,6 +532,7 @@ impl Merge for TlsClientConfig {
                         let data = bytes(field, value)?;
                         self.cert_data = !data.is_empty();
                         self.cert_data_is_usable = pem::has_certificate(&data);
+                        self.cert_data_validity = pem::validity(&data);
                     }
                     "keyData" => {
                         let data = bytes(field, value)?;
@@ -715,20 +678,6 @@ mod tests {
         assert!(config.tls.insecure);
         assert_eq!(config.irregular_names.len(), 3);
         assert_eq!(config.irregular_names[2].field, "tlsClientConfig.insecure");
-    }
-
-    #[test]
-    fn the_servers_certificate_is_held_to_what_go_reads() {
-        let json = r#"{"tlsClientConfig":{"caData":"b25l","serverName":"a"},"bearerToken":"t",
-            "TLSClientConfig":{"CADATA":"dHdv","serverName":null}}"#;
-
-        let trust = ServerTrust::parse(json).unwrap();
-
-        assert_eq!(trust.certificate_authority, b"two");
-        assert_eq!(trust.server_name, "a");
-        assert_eq!(ServerTrust::parse(""), Ok(ServerTrust::default()));
-        let wrong = r#"{"tlsClientConfig":{"caData":"?"}}"#;
-        assert_eq!(ServerTrust::parse(wrong), Err(ConfigError::Type("caData")));
     }
 
     #[test]

@@ -79,8 +79,8 @@ impl Clusters {
         self.secrets.iter()
     }
 
-    /// The cluster Secret that has a name or server, but is no destination: Argo CD cannot read its
-    /// `config`, or not everything is known of it.
+    /// The cluster Secret that has a name or server, but is not a destination: Argo CD cannot read
+    /// its `config`, or not everything is known of it.
     pub fn no_destination(&self, name_or_server: &str) -> Option<&Cluster> {
         let server = name_or_server.trim_end_matches('/');
         let is_meant = |cluster: &&Cluster| {
@@ -123,8 +123,8 @@ impl Clusters {
             .flat_map(|cluster| self.iter().filter(|other| other.server == cluster.server))
     }
 
-    /// All clusters that a destination may mean: its candidates, or where it is none or several, all that have
-    /// its name or server.
+    /// All clusters that a destination may mean: its candidates, or where it is none or several,
+    /// all that have its name or server.
     pub fn meant(
         &self,
         destination: &ApplicationDestination<'_>,

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use zeroize::Zeroizing;
 
-use super::config::{ClusterConfig, ConfigError, ServerTrust};
+use super::config::{AwsAuthConfig, ClusterConfig, ConfigError};
+use super::rewrite::{Connection, RewriteError, connection, with_aws_login};
 use super::secret_string::SecretString;
 use super::{Cluster, UnknownValues};
 use crate::kubernetes::Metadata;
@@ -156,13 +157,33 @@ impl ClusterSecret<'_> {
         ClusterConfig::parse(&config).map_err(ClusterSecretError::Config)
     }
 
-    /// What the certificate of its server is held to.
+    /// Its `config` with `awsAuthConfig` in place of a credential.
     ///
     /// # Errors
-    /// `config` is not base64, or not what Argo CD can read.
-    pub fn trust(&self) -> Result<ServerTrust, ClusterSecretError> {
-        let config = decode(&self.data.config).ok_or(ClusterSecretError::Encoding("config"))?;
-        ServerTrust::parse(&config).map_err(ClusterSecretError::Config)
+    /// Something in it cannot be read, would be lost, or is not clear.
+    pub fn config_with_aws_login(
+        &self,
+        aws: &AwsAuthConfig,
+    ) -> Result<Zeroizing<String>, RewriteError> {
+        let config = decode(&self.data.config);
+        let config = config.ok_or(RewriteError::Unreadable(ConfigError::Type("config")))?;
+        with_aws_login(&config, aws)
+    }
+
+    /// How its API server is reached, and the token that lets in.
+    ///
+    /// # Errors
+    /// `config` cannot be read, or it is not clear which value is meant.
+    pub fn connection(&self) -> Result<Connection, RewriteError> {
+        let unreadable = |field| RewriteError::Unreadable(ConfigError::Type(field));
+        let server = decode(&self.data.server).ok_or_else(|| unreadable("server"))?;
+        let config = decode(&self.data.config).ok_or_else(|| unreadable("config"))?;
+        connection(&config, server.trim_end_matches('/').to_owned())
+    }
+
+    /// Its `config`, with all that is secret in it: to be written back, and not to be printed.
+    pub fn expose_config(&self) -> Option<Zeroizing<String>> {
+        decode(&self.data.config)
     }
 
     /// Whether it describes the cluster that Argo CD runs in.
@@ -286,7 +307,7 @@ mod tests {
         format!(r#"{{"metadata":{{"name":"a"}},"data":{{"name":"{name}","config":"{config}"}}}}"#)
     }
 
-    /// Such a Secret was believed to be no cluster to Argo CD.
+    /// Such a Secret was believed not to be a cluster to Argo CD.
     #[test]
     fn bytes_that_are_no_text_are_replaced() {
         let json = in_base64(
@@ -302,7 +323,7 @@ mod tests {
             exec.args.expose().collect::<Vec<_>>(),
             ["\u{fffd}\u{fffd}|"]
         );
-        // Outside of a string it is no JSON to Go either.
+        // Outside of a string it is not JSON to Go either.
         let json = in_base64(b"", b"\xff{}");
         let secret: ClusterSecret<'_> = serde_json::from_str(&json).unwrap();
         assert!(secret.config().is_err());

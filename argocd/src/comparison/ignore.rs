@@ -184,8 +184,8 @@ impl IgnoreRules {
         all
     }
 
-    /// Whether a difference at a place, in objects that are equal otherwise, is hidden. A field that
-    /// is not desired is left alone by Argo CD, unless it was applied before (gitops-engine,
+    /// Whether a difference at a place, in objects that are equal otherwise, is hidden. A field
+    /// that is not desired is left alone by Argo CD, unless it was applied before (gitops-engine,
     /// `ThreeWayDiff`).
     ///
     /// # Errors
@@ -229,8 +229,8 @@ impl IgnoreRules {
         })
     }
 
-    /// Whether a place may be ignored in an object that has something else in it than this one: a jq
-    /// path looks at what is there, or is not worked out here.
+    /// Whether a place may be ignored in an object that has something else in it than this one: a
+    /// jq path looks at what is there, or is not worked out here.
     pub fn may_hide(&self, pointer: &str, object: &Value, work: &Work) -> bool {
         let mut left = object.clone();
         let known = self.patch(&mut left, Conditions::Either, work);

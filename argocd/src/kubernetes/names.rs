@@ -1,8 +1,9 @@
-//! What the API server accepts as names, labels and annotations (k8s.io/apimachinery 0.34, `util/validation`).
+//! What the API server accepts as names, labels and annotations (k8s.io/apimachinery 0.34,
+//! `util/validation`).
 
 /// The most characters of an object's name, and of the prefix of a key.
 const NAME_LIMIT: usize = 253;
-/// The most characters of a label's value, and of a key without its prefix.
+/// The most characters of a label's value, of a namespace, and of a key without its prefix.
 const LABEL_LIMIT: usize = 63;
 
 /// Why the API server refuses a text.
@@ -63,6 +64,21 @@ pub fn check_name(name: &str) -> Result<(), Refused> {
     Ok(())
 }
 
+/// Whether a text can be the name of a namespace: a DNS label (`IsDNS1123Label`).
+///
+/// # Errors
+/// It cannot.
+pub fn check_namespace(name: &str) -> Result<(), Refused> {
+    check_name(name)?;
+    if name.contains('.') {
+        Err(Refused::Character('.'))
+    } else if name.len() > LABEL_LIMIT {
+        Err(Refused::TooLong(LABEL_LIMIT))
+    } else {
+        Ok(())
+    }
+}
+
 /// Whether a text can be the value of a label (`IsValidLabelValue`).
 ///
 /// # Errors
@@ -91,7 +107,8 @@ pub fn check_key(key: &str) -> Result<(), Refused> {
     }
 }
 
-/// Whether a text can be the key of an annotation, in which case does not count (`ValidateAnnotations`).
+/// Whether a text can be the key of an annotation, in which case does not count
+/// (`ValidateAnnotations`).
 ///
 /// # Errors
 /// It cannot.
@@ -173,6 +190,21 @@ mod tests {
             ("größe", Err(Refused::Character('ö'))),
         ] {
             assert_eq!(check_name(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn namespaces_are_dns_labels() {
+        let long = "a".repeat(64);
+        for (name, expected) in [
+            ("argocd-2", Ok(())),
+            (&long[..63], Ok(())),
+            (&*long, Err(Refused::TooLong(63))),
+            ("argo.cd", Err(Refused::Character('.'))),
+            ("ArgoCD", Err(Refused::UpperCase)),
+            ("", Err(Refused::Empty)),
+        ] {
+            assert_eq!(check_namespace(name), expected, "{name}");
         }
     }
 

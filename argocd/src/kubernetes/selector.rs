@@ -64,7 +64,7 @@ enum Condition {
 pub enum InvalidSelector {
     /// The key of a label is not one.
     #[error(
-        "{field}: {key:?} is no label key; expected at most 63 of A-Z, a-z, 0-9, '-', '_' and '.', starting and ending with a letter or digit, behind an optional DNS name and '/'"
+        "{field}: {key:?} is not a label key; expected at most 63 of A-Z, a-z, 0-9, '-', '_' and '.', starting and ending with a letter or digit, behind an optional DNS name and '/'"
     )]
     Key {
         /// Where.
@@ -98,7 +98,7 @@ pub enum InvalidSelector {
     },
     /// No label can have the value.
     #[error(
-        "{field}: {value:?} is no label value; expected at most 63 of A-Z, a-z, 0-9, '-', '_' and '.', starting and ending with a letter or digit"
+        "{field}: {value:?} is not a label value; expected at most 63 of A-Z, a-z, 0-9, '-', '_' and '.', starting and ending with a letter or digit"
     )]
     Value {
         /// Where.

@@ -10,8 +10,8 @@ use crate::names::LAST_APPLIED;
 
 /// Labels or annotations.
 ///
-/// Of `kubectl.kubernetes.io/last-applied-configuration` only that it is there is kept: no rule reads
-/// its value, which is often larger than the rest of the object, and on a Secret repeats the
+/// Of `kubectl.kubernetes.io/last-applied-configuration` only that it is there is kept: no rule
+/// reads its value, which is often larger than the rest of the object, and on a Secret repeats the
 /// credentials in the clear.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct StringMap<'a>(BTreeMap<Text<'a>, Text<'a>>);

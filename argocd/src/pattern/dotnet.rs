@@ -2,7 +2,7 @@
 //! engine that is used here.
 //!
 //! Most is the same in both. What differs is rewritten: what counts as an operator within a class,
-//! classes less others (`[a-z-[aeiou]]`), `\G`, and braces that are no repetition. What .NET
+//! classes less others (`[a-z-[aeiou]]`), `\G`, and braces that are not a repetition. What .NET
 //! refuses and the engine would take is refused: repetitions of nothing or of repetitions, and
 //! escapes that mean nothing. Follows regexp2 1.12.
 

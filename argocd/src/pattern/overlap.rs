@@ -1,9 +1,9 @@
 //! Which of several patterns can match one and the same text.
 //!
-//! What one project permits and another does not, or what is left where one entry permits and another
-//! excludes, follows from that alone: texts that the same patterns match are alike to a project, and there
-//! are but finitely many such sets of patterns. They are found by following all patterns at once through
-//! all texts, as when an automaton is made deterministic.
+//! What one project permits and another does not, or what is left where one entry permits and
+//! another excludes, follows from that alone: texts that the same patterns match are alike to a
+//! project, and there are but finitely many such sets of patterns. They are found by following all
+//! patterns at once through all texts, as when an automaton is made deterministic.
 
 use std::collections::HashSet;
 

@@ -1,7 +1,7 @@
 //! Whether one project permits nothing that another does not.
 //!
-//! What is permitted is compared, not how it is written: `shop-*` is within `*`, and `https://**` within
-//! `**`. Where that takes too much work, it is not within.
+//! What is permitted is compared, not how it is written: `shop-*` is within `*`, and `https://**`
+//! within `**`. Where that takes too much work, it is not within.
 
 use std::collections::HashSet;
 use std::hash::Hash;

@@ -23,8 +23,8 @@ pub struct Permissions {
 }
 
 impl Permissions {
-    /// Compiles what a project says, as Argo CD 3.5 reads it. Global projects and project-scoped objects
-    /// are already in `spec`.
+    /// Compiles what a project says, as Argo CD 3.5 reads it. Global projects and project-scoped
+    /// objects are already in `spec`.
     pub fn new(spec: &AppProjectSpec) -> Self {
         Permissions::read(spec, ProjectReading::UpTo35)
     }
@@ -121,8 +121,8 @@ impl Permissions {
         &self.resources.cluster_whitelist
     }
 
-    /// Whether an entry of `destinations`, by its place, is about a cluster, in some namespace: by its name or
-    /// by its server.
+    /// Whether an entry of `destinations`, by its place, is about a cluster, in some namespace: by
+    /// its name or by its server.
     pub fn entry_is_about(&self, index: usize, cluster: &Cluster) -> bool {
         self.destinations.get(index).is_some_and(|item| {
             let matches = item.matches_of(cluster, false);

@@ -1,4 +1,5 @@
-//! Why a project does not permit something: the entry that excludes it, or the one that nearly permits it.
+//! Why a project does not permit something: the entry that excludes it, or the one that nearly
+//! permits it.
 //!
 //! Argo CD says only that nothing matches. What is here is for people, and decides on nothing.
 
@@ -25,7 +26,8 @@ pub enum SourceRefusal<'p> {
         /// What differs.
         difference: Difference,
     },
-    /// It is no URL that can be parsed, so that no entry but `*` and what cannot be parsed either permits it.
+    /// It is not a URL that can be parsed, so that no entry but `*` and what cannot be parsed
+    /// either permits it.
     Unparsable,
     /// No entry comes near it.
     Unlisted,

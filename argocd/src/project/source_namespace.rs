@@ -1,5 +1,5 @@
-//! `spec.sourceNamespaces`, and the lists of namespaces among Argo CD's parameters: globs, and regular expressions between
-//! slashes.
+//! `spec.sourceNamespaces`, and the lists of namespaces among Argo CD's parameters: globs, and
+//! regular expressions between slashes.
 
 use fancy_regex::{Regex, RegexBuilder};
 
@@ -21,8 +21,8 @@ pub(crate) struct NamespacePattern {
 }
 
 impl NamespacePattern {
-    /// `//` is the empty expression, which matches every namespace, and no expression since Argo CD 3.6
-    /// (`MatchStringInList`).
+    /// `//` is the empty expression, which matches every namespace, and no expression since Argo CD
+    /// 3.6 (`MatchStringInList`).
     pub(crate) fn new(pattern: &str, reading: ProjectReading) -> Self {
         let expression = pattern
             .strip_prefix('/')

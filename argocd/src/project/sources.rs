@@ -27,8 +27,8 @@ impl SourcePattern {
         }
     }
 
-    /// Whether it permits what nothing else says anything about: an exclusion permits what it does not
-    /// exclude.
+    /// Whether it permits what nothing else says anything about: an exclusion permits what it does
+    /// not exclude.
     pub fn permits_the_rest(&self) -> bool {
         !matches!(self, SourcePattern::Include(_))
     }
@@ -46,8 +46,8 @@ pub(super) fn normalize(pattern: &str) -> String {
     }
 }
 
-/// Whether an entry permits, or excludes, just the URLs that cannot be parsed, as it cannot be parsed
-/// itself.
+/// Whether an entry permits, or excludes, just the URLs that cannot be parsed, as it cannot be
+/// parsed itself.
 pub fn is_unparsable(pattern: &str) -> bool {
     let url = pattern.strip_prefix('!').unwrap_or(pattern);
     !url.trim().is_empty() && git_url::normalize(url).is_empty()

@@ -59,8 +59,8 @@ impl AppProjectSpec {
         }
     }
 
-    /// Whether its patterns take more work than is bounded. Of such a project it is better not to ask
-    /// anything else here.
+    /// Whether its patterns take more work than is bounded. Of such a project it is better not to
+    /// ask anything else here.
     pub fn has_costly_patterns(&self) -> bool {
         let of_destinations = self
             .destinations
@@ -160,13 +160,13 @@ pub struct ClusterResourceRestrictionItem {
 /// How Argo CD reads a project where its versions differ.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum ProjectReading {
-    /// Argo CD 3.5 and older: a destination that excludes by `name` does so in every namespace, and `//`
-    /// among `sourceNamespaces` permits every one (until the last patches of 3.3, 3.4 and 3.5, which no
-    /// definition tells from those before).
+    /// Argo CD 3.5 and older: a destination that excludes by `name` does so in every namespace, and
+    /// `//` among `sourceNamespaces` permits every one (until the last patches of 3.3, 3.4 and 3.5,
+    /// which no definition tells from those before).
     #[default]
     UpTo35,
-    /// Argo CD 3.6 and newer: an exclusion holds only where the entry's own namespace matches, and `//`
-    /// permits no namespace.
+    /// Argo CD 3.6 and newer: an exclusion holds only where the entry's own namespace matches, and
+    /// `//` permits no namespace.
     Since36,
 }
 

@@ -51,8 +51,8 @@ impl fmt::Debug for RepositorySecret<'_> {
 pub struct RepositorySecretError(&'static str);
 
 impl RepositorySecret<'_> {
-    /// The repository, if it belongs to a project (Argo CD 3.5, `secretToRepository`). Nothing is known of
-    /// one whose values SOPS has encrypted.
+    /// The repository, if it belongs to a project (Argo CD 3.5, `secretToRepository`). Nothing is
+    /// known of one whose values SOPS has encrypted.
     ///
     /// # Errors
     /// The project is not base64, or it is not empty and the URL is not.

@@ -1,4 +1,5 @@
-//! The CustomResourceDefinition of Application: which of the fields that matter the API server keeps.
+//! The CustomResourceDefinition of Application: which of the fields that matter the API server
+//! keeps.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use crate::project::ProjectReading;
 #[derive(Debug, thiserror::Error)]
 pub enum DefinitionError {
     /// It does not have the form of one.
-    #[error("it is no CustomResourceDefinition")]
+    #[error("it is not a CustomResourceDefinition")]
     Form(#[from] serde_json::Error),
     /// It has no schema of the version that is read.
     #[error("there is no schema of version {VERSION}")]
@@ -59,7 +60,7 @@ impl InstalledApi {
     /// Reads the definition of Application, in JSON.
     ///
     /// # Errors
-    /// It is no definition, or has no schema.
+    /// It is not a definition, or has no schema.
     pub fn of_definition(json: &str) -> Result<Self, DefinitionError> {
         let definition: Definition<'_> = serde_json::from_str(json)?;
         let mut versions = definition.spec.versions.into_iter();
@@ -88,7 +89,7 @@ impl EnabledField {
     /// Whether the definition of Application, in JSON, has `spec.syncPolicy.automated.enabled`.
     ///
     /// # Errors
-    /// It is no definition, or has no schema.
+    /// It is not a definition, or has no schema.
     pub fn of_definition(json: &str) -> Result<Self, DefinitionError> {
         InstalledApi::of_definition(json).map(|installed| installed.enabled_field)
     }

@@ -1,7 +1,8 @@
 //! In which namespaces an installation of Argo CD has its objects.
 //!
-//! There can be several on one cluster. Each takes what is in its own namespace for its own, and Applications and
-//! ApplicationSets of those that its parameters in the ConfigMap `argocd-cmd-params-cm` name.
+//! There can be several on one cluster. Each takes what is in its own namespace for its own, and
+//! Applications and ApplicationSets of those that its parameters in the ConfigMap
+//! `argocd-cmd-params-cm` name.
 
 use super::parameters::ParametersConfigMap;
 use crate::project::{NamespacePattern, ProjectReading};
@@ -24,19 +25,20 @@ impl Namespaces {
         }
     }
 
-    /// Whether its Applications can be in a namespace (Argo CD 3.6, `security.IsNamespaceEnabled` and
-    /// `ApplicationController.isAppNamespaceAllowed`).
+    /// Whether its Applications can be in a namespace (Argo CD 3.6, `security.IsNamespaceEnabled`
+    /// and `ApplicationController.isAppNamespaceAllowed`).
     pub fn have_applications(&self, namespace: &str) -> bool {
         self.is_own(namespace) || self.applications.match_any(namespace)
     }
 
-    /// Whether its ApplicationSets can be in a namespace (Argo CD 3.6, `utils.IsNamespaceAllowed`, to whose list the command
-    /// `argocd-applicationset-controller` adds its own namespace).
+    /// Whether its ApplicationSets can be in a namespace (Argo CD 3.6, `utils.IsNamespaceAllowed`,
+    /// to whose list the command `argocd-applicationset-controller` adds its own namespace).
     pub fn have_application_sets(&self, namespace: &str) -> bool {
         self.is_own(namespace) || self.application_sets.match_any(namespace)
     }
 
-    /// Whether it runs in a namespace. AppProjects, cluster Secrets and repository Secrets are read there and nowhere else.
+    /// Whether it runs in a namespace. AppProjects, cluster Secrets and repository Secrets are read
+    /// there and nowhere else.
     pub fn is_own(&self, namespace: &str) -> bool {
         namespace == self.own
     }
@@ -47,8 +49,8 @@ impl Namespaces {
 struct Patterns(Vec<NamespacePattern>);
 
 impl Patterns {
-    /// Splits as the commands do that get the list by an environment variable (Argo CD 3.6, `env.StringsFromEnv`): at each
-    /// comma, also within an expression. An empty list has no items.
+    /// Splits as the commands do that get the list by an environment variable (Argo CD 3.6,
+    /// `env.StringsFromEnv`): at each comma, also within an expression. An empty list has no items.
     fn new(list: &str) -> Self {
         let items = list.split(',').map(str::trim);
         let items = items.filter(|_| !list.is_empty());

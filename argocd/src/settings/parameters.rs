@@ -8,7 +8,8 @@ use crate::application_set::ControllerParameters;
 
 const APPLICATION_NAMESPACES: &str = "application.namespaces";
 
-/// The ConfigMap `argocd-cmd-params-cm` as it is stored: flags of Argo CD's programs, as many as are read.
+/// The ConfigMap `argocd-cmd-params-cm` as it is stored: flags of Argo CD's programs, as many as
+/// are read.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(default)]
 pub struct ParametersConfigMap {
@@ -37,7 +38,7 @@ impl ParametersConfigMap {
     }
 }
 
-/// What is read of the flags. To Go `null` is an empty text, which is no value of any of them.
+/// What is read of the flags. To Go `null` is an empty text, which is not a value of any of them.
 fn read_values<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, String>, D::Error> {

@@ -283,7 +283,7 @@ impl<'e> Execution<'e> {
 
     fn command(&mut self, dot: &Value, command: &'e Command, last: Option<Value>) -> Outcome {
         let has_arguments = !command.arguments.is_empty() || last.is_some();
-        let not_a_function = || fails("can't give an argument to something that is no function");
+        let not_a_function = || fails("can't give an argument to something that is not a function");
         match &command.first {
             Operand::Function(function) => self.call(dot, function, &command.arguments, last),
             Operand::Field(fields) => self.fields(dot.clone(), fields, has_arguments),

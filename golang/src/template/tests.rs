@@ -1,5 +1,5 @@
-//! `tests/vectors.jsonl` holds what Go's `text/template` with Sprig's functions and those on YAML gives
-//! for each template: its output or its error. The first line holds the parameters.
+//! `tests/vectors.jsonl` holds what Go's `text/template` with Sprig's functions and those on YAML
+//! gives for each template: its output or its error. The first line holds the parameters.
 
 mod limits;
 mod properties;

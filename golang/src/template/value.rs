@@ -1,7 +1,7 @@
 //! The values of a template, with the Go types that they would have there.
 //!
 //! Types matter: `until` takes an `int` and refuses the `int64` that `add` returns, a missing key
-//! of a `map[string]string` is `""` and one of a `map[string]any` is no value at all.
+//! of a `map[string]string` is `""` and one of a `map[string]any` is not a value at all.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use super::{TemplateError, fails, undecided};
 const DEPTH_LIMIT: usize = 160;
 
 /// The members of a map, in the order in which Go's templates go through them.
-pub(super) type Members = BTreeMap<Arc<str>, Value>;
+pub(super) type Entries = BTreeMap<Arc<str>, Value>;
 
 /// A value, named after its Go type.
 #[derive(Clone, Debug)]
@@ -157,14 +157,14 @@ pub struct Map {
 #[derive(Clone, Debug)]
 enum Data {
     /// From the parameters, or part of something else.
-    Fixed { members: Arc<Members>, depth: usize },
+    Fixed { members: Arc<Entries>, depth: usize },
     /// Made by the template and in nothing else, so that changes are seen by this template alone.
     Open(Arc<Mutex<Open>>),
 }
 
 #[derive(Debug)]
 struct Open {
-    members: Arc<Members>,
+    members: Arc<Entries>,
     depth: usize,
     /// Part of a list or of another map. It is then not changed any more: the change would show
     /// in the other one too, and a map could be made to contain itself.
@@ -173,7 +173,7 @@ struct Open {
 
 impl Map {
     /// A map that is a part of the parameters or of another value.
-    pub(super) fn fixed(element: Element, members: Members) -> Result<Self, TemplateError> {
+    pub(super) fn fixed(element: Element, members: Entries) -> Result<Self, TemplateError> {
         let depth = depth_of(members.values())?;
         for member in members.values() {
             member.contain();
@@ -186,7 +186,7 @@ impl Map {
     }
 
     /// A map that the template made, and may change.
-    pub(super) fn open(element: Element, members: Members) -> Result<Self, TemplateError> {
+    pub(super) fn open(element: Element, members: Entries) -> Result<Self, TemplateError> {
         let depth = depth_of(members.values())?;
         for member in members.values() {
             member.contain();
@@ -206,7 +206,7 @@ impl Map {
     }
 
     /// The members as they are now.
-    pub(super) fn members(&self) -> Arc<Members> {
+    pub(super) fn members(&self) -> Arc<Entries> {
         match &self.data {
             Data::Fixed { members, .. } => Arc::clone(members),
             Data::Open(open) => Arc::clone(&lock(open).members),
@@ -228,7 +228,7 @@ impl Map {
     }
 
     /// Changes the map, as Go does for all who hold it.
-    pub(super) fn change(&self, change: impl FnOnce(&mut Members)) -> Result<(), TemplateError> {
+    pub(super) fn change(&self, change: impl FnOnce(&mut Entries)) -> Result<(), TemplateError> {
         let Data::Open(open) = &self.data else {
             return Err(undecided(
                 "a change of a map that was not made by the same template",
@@ -382,8 +382,8 @@ impl<'p, T: Fn(&[&str]) -> bool> Typed<'p, T> {
     pub(super) fn members(
         &mut self,
         members: &'p serde_json::Map<String, serde_json::Value>,
-    ) -> Result<Members, TemplateError> {
-        let mut typed = Members::new();
+    ) -> Result<Entries, TemplateError> {
+        let mut typed = Entries::new();
         for (key, member) in members {
             typed.insert(Arc::from(key.as_str()), self.below(key, member)?);
         }
@@ -429,7 +429,7 @@ impl<'p, T: Fn(&[&str]) -> bool> Typed<'p, T> {
 /// The members of a JSON object.
 pub(super) fn members_from_json(
     members: &serde_json::Map<String, serde_json::Value>,
-) -> Result<Members, TemplateError> {
+) -> Result<Entries, TemplateError> {
     Typed {
         is_string_map: |_: &[&str]| false,
         path: Vec::new(),

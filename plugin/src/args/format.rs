@@ -13,6 +13,7 @@ pub(crate) enum Format {
     Json,
     Yaml,
     Name,
+    Markdown,
 }
 
 /// A text is the name of no format.
@@ -21,12 +22,13 @@ pub(crate) enum Format {
 pub(crate) struct NoFormat;
 
 impl Format {
-    const ALL: [Format; 5] = [
+    const ALL: [Format; 6] = [
         Format::Table,
         Format::Wide,
         Format::Json,
         Format::Yaml,
         Format::Name,
+        Format::Markdown,
     ];
 
     /// As it is typed.
@@ -37,6 +39,7 @@ impl Format {
             Format::Json => "json",
             Format::Yaml => "yaml",
             Format::Name => "name",
+            Format::Markdown => "markdown",
         }
     }
 

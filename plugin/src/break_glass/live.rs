@@ -3,7 +3,7 @@
 use argocd::kubernetes::Metadata;
 use argocd::{AppProject, Application, ApplicationSet, ClusterSecret};
 use jiff::Timestamp;
-use policy::break_glass::annotations::{ALL, RULES};
+use policy::break_glass::annotations::{ALL, OVERRULED};
 use policy::break_glass::{self, InvalidOverride};
 use policy::{
     Finding, Inventory, Level, Object, Operation, Propagation, Requester, RuleId, Subject, Verdict,
@@ -188,7 +188,7 @@ impl Live {
         match now.transpose().map_err(CommandError::new)? {
             Some(now) if now.annotations == self.annotations => Ok(now.resource_version),
             Some(_) => Err(CommandError::new(format!(
-                "{}: metadata.annotations[{RULES}]: somebody else changed the override at the same time",
+                "{}: metadata.annotations[{OVERRULED}]: somebody else changed the override at the same time",
                 self.reference.short()
             ))
             .hinted("look at it with `kubectl gitops break-glass list`, then try again")),

@@ -12,8 +12,10 @@ const NAMED: usize = 8;
 
 /// Where what is known is taken from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Source {
+pub(crate) enum KnownFrom {
     Files,
+    /// Files, and a cluster as far as it may be read.
+    FilesAndCluster,
     Cluster,
 }
 
@@ -65,7 +67,7 @@ impl<'r> Missing<'r> {
     }
 
     /// What is missing and how much waits for it, in one line.
-    pub(crate) fn line(&self, source: Source) -> String {
+    pub(crate) fn line(&self, source: KnownFrom) -> String {
         let count = self.facts.len();
         let told: Vec<String> = self.facts.iter().map(ToString::to_string).collect();
         let names = listed(&told, NAMED);
@@ -75,8 +77,8 @@ impl<'r> Missing<'r> {
             ("are", "them")
         };
         let known = match source {
-            Source::Files => "among the files",
-            Source::Cluster => "known",
+            KnownFrom::Files => "among the files",
+            KnownFrom::FilesAndCluster | KnownFrom::Cluster => "known",
         };
         let what = match self.kind {
             FactKind::Project => {
@@ -111,7 +113,7 @@ impl<'r> Missing<'r> {
     }
 
     /// How the facts can be given.
-    pub(crate) fn fix(&self, source: Source) -> &'static str {
+    pub(crate) fn fix(&self, source: KnownFrom) -> &'static str {
         match (source, self.kind) {
             (_, FactKind::ClusterConfig) => "write it as Argo CD documents it",
             (_, FactKind::Generated) => {
@@ -121,16 +123,26 @@ impl<'r> Missing<'r> {
             (_, FactKind::Rendering) => {
                 "judge what is rendered: kubectl kustomize FOLDER | kubectl gitops check -"
             }
-            (Source::Cluster, _) => {
+            (KnownFrom::Cluster, _) => {
                 "ask for the right to list what is missing in Argo CD's namespace"
             }
-            (Source::Files, FactKind::Parameters) => "add it with --facts",
-            (Source::Files, FactKind::Project) => "add what is missing with --facts",
-            (Source::Files, FactKind::Cluster) => "add the Secret of each with --facts",
-            (Source::Files, FactKind::ClusterSecret) => {
+            (KnownFrom::FilesAndCluster, FactKind::ClusterSecret) => {
+                "judge them decrypted (sops -d FILE | kubectl gitops check -), or ask for the right to list Secrets \
+                 in Argo CD's namespace"
+            }
+            (KnownFrom::FilesAndCluster, FactKind::OtherClusters) => {
+                "ask for the right to list Secrets in Argo CD's namespace, or say --all-clusters-known"
+            }
+            (KnownFrom::FilesAndCluster, _) => {
+                "ask for the right to list what is missing in Argo CD's namespace, or add it with --facts"
+            }
+            (KnownFrom::Files, FactKind::Parameters) => "add it with --facts",
+            (KnownFrom::Files, FactKind::Project) => "add what is missing with --facts",
+            (KnownFrom::Files, FactKind::Cluster) => "add the Secret of each with --facts",
+            (KnownFrom::Files, FactKind::ClusterSecret) => {
                 "judge them decrypted (sops -d FILE | kubectl gitops check -), or by what the cluster has (--facts live)"
             }
-            (Source::Files, FactKind::OtherClusters) => {
+            (KnownFrom::Files, FactKind::OtherClusters) => {
                 "add their Secrets with --facts, or say --all-clusters-known"
             }
         }

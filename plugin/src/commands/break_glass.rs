@@ -5,7 +5,7 @@ mod list;
 mod revoke;
 mod why;
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use policy::Inventory;
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use self::list::ListArgs;
 use self::revoke::RevokeArgs;
 use self::why::WhyArgs;
 use crate::args::target::parse_name;
-use crate::args::{Format, Target};
+use crate::args::{DryRun, Format, Target};
 use crate::break_glass::live::{Writer, find};
 use crate::break_glass::{Judgement, Live};
 use crate::context::Context;
@@ -76,43 +76,18 @@ const OBJECT_FORMATS: &[(Format, &str)] = &[
     (Format::Name, "The name of the object"),
 ];
 
-/// Whether something is written.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
-enum DryRun {
-    /// It is
-    #[default]
-    None,
-    /// Nothing is sent
-    Client,
-    /// The API server and the webhook say what they would do
-    Server,
-}
-
-impl DryRun {
-    /// Writes annotations of an override, or not, and returns who wrote the override last
-    /// afterwards: nobody where nothing is sent.
-    async fn write(
-        self,
-        server: &ApiServer,
-        live: &Live,
-        annotations: &Value,
-    ) -> Result<Option<Writer>, CommandError> {
-        match self {
-            DryRun::Client => Ok(None),
-            dry_run => {
-                let only_ask = dry_run == DryRun::Server;
-                live.annotate(server, annotations, only_ask).await
-            }
-        }
-    }
-
-    /// What stands behind the name of an object that was written, as kubectl has it.
-    fn suffix(self) -> &'static str {
-        match self {
-            DryRun::None => "",
-            DryRun::Client => " (dry run)",
-            DryRun::Server => " (server dry run)",
-        }
+/// Writes annotations of an override, or not, and returns who wrote the override last afterwards:
+/// nobody where nothing is sent.
+async fn write(
+    dry_run: DryRun,
+    server: &ApiServer,
+    live: &Live,
+    annotations: &Value,
+) -> Result<Option<Writer>, CommandError> {
+    match dry_run {
+        DryRun::Client => Ok(None),
+        DryRun::None => live.annotate(server, annotations, false).await,
+        DryRun::Server => live.annotate(server, annotations, true).await,
     }
 }
 

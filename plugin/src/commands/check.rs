@@ -12,6 +12,7 @@ use super::findings;
 use crate::args::{
     ArgoCdVersion, ExclusionArgs, FACTS, FactsArgs, FindingsArgs, RepositoryArgs, ScopeArgs,
 };
+use crate::check::missing::KnownFrom;
 use crate::check::skipped::{Remark, remarks};
 use crate::check::{Fleets, Unread, check};
 use crate::context::Context;
@@ -191,6 +192,7 @@ pub(crate) fn run(args: &CheckArgs, context: &Context) -> Result<ExitStatus, Com
     let checked = check(
         files.judged,
         &Fleets::new(argo_cds, inventories),
+        args.known_from(),
         &repeated,
         unread.chain(known.iter().flat_map(Facts::problems)),
         context.now(),
@@ -315,6 +317,14 @@ impl CheckArgs {
             Ok(facts)
         });
         known.collect()
+    }
+
+    fn known_from(&self) -> KnownFrom {
+        if self.facts.are_live() {
+            KnownFrom::FilesAndCluster
+        } else {
+            KnownFrom::Files
+        }
     }
 
     fn work_trees(&self) -> Result<Arc<WorkTrees>, CommandError> {

@@ -1,26 +1,34 @@
 //! `cluster`: the clusters of a fleet, and how Argo CD logs in to them.
 
+mod list;
+mod offboard;
 mod verify;
 
 use clap::Subcommand;
 
+use self::list::ListArgs;
+use self::offboard::OffboardArgs;
 use self::verify::VerifyArgs;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
 
-/// Look after the clusters of a fleet
+/// Look after the clusters that Argo CD deploys to
 ///
-/// A cluster is a Secret in Argo CD's namespace with the label
-/// `argocd.argoproj.io/secret-type: cluster`. What it logs in with is never shown.
+/// Argo CD knows a cluster by a Secret. A bearer token in it never expires and lets in whoever
+/// reads it; `awsAuthConfig` has Argo CD sign a request to AWS each time, with nothing in the
+/// Secret that is worth stealing.
 #[derive(Debug, clap::Args)]
 #[command(
     subcommand_required = true,
     arg_required_else_help = true,
     after_long_help = "\
 Examples:
-  # Prove that Argo CD can log in to a cluster
-  kubectl gitops cluster verify orders-production"
+  # Which clusters there are, and how Argo CD logs in to each
+  kubectl gitops cluster list
+
+  # Those that still have a bearer token
+  kubectl gitops cluster list --login token"
 )]
 pub(crate) struct ClusterCommandArgs {
     #[command(subcommand)]
@@ -29,6 +37,8 @@ pub(crate) struct ClusterCommandArgs {
 
 #[derive(Debug, Subcommand)]
 enum ClusterCommand {
+    List(ListArgs),
+    Offboard(OffboardArgs),
     Verify(Box<VerifyArgs>),
 }
 
@@ -38,6 +48,8 @@ pub(crate) fn run(
     context: &Context,
 ) -> Result<ExitStatus, CommandError> {
     match &args.command {
+        ClusterCommand::List(args) => list::run(args, context),
+        ClusterCommand::Offboard(args) => offboard::run(args, context),
         ClusterCommand::Verify(args) => verify::run(args, context),
     }
 }

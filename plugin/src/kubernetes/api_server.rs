@@ -9,7 +9,8 @@ use std::time::Duration;
 use http::HeaderMap;
 use kube::Client;
 use kube::api::{
-    ApiResource, DynamicObject, GetParams, ListParams, Patch, PatchParams, PostParams,
+    ApiResource, DeleteParams, DynamicObject, GetParams, ListParams, Patch, PatchParams,
+    PostParams, Preconditions,
 };
 use kube::client::Body;
 use kube::core::request::Request;
@@ -24,8 +25,24 @@ use super::warnings;
 use crate::error::{CommandError, chain};
 use crate::streams::Streams;
 
-/// The name that the API server notes beside the fields that we write.
-const FIELD_MANAGER: &str = "kubectl-gitops";
+/// The name that the API server notes beside the fields that we write. An apply takes away what the
+/// same manager applied before and names no longer, so each set of fields has its own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum FieldManager {
+    /// Whole objects, and what is patched.
+    Plugin,
+    /// How Argo CD logs in to a cluster: `data.config`.
+    Login,
+}
+
+impl FieldManager {
+    fn as_str(self) -> &'static str {
+        match self {
+            FieldManager::Plugin => "kubectl-gitops",
+            FieldManager::Login => "kubectl-gitops-login",
+        }
+    }
+}
 
 /// A request, or why it cannot be made.
 type Asked = Result<http::Request<Vec<u8>>, kube::core::request::Error>;
@@ -53,6 +70,7 @@ pub(crate) enum Verb {
     List,
     Patch,
     Create,
+    Delete,
 }
 
 impl fmt::Display for Verb {
@@ -62,6 +80,7 @@ impl fmt::Display for Verb {
             Verb::List => "list",
             Verb::Patch => "patch",
             Verb::Create => "create",
+            Verb::Delete => "delete",
         })
     }
 }
@@ -150,6 +169,11 @@ impl AccessError {
     /// Whether the user may not.
     pub(crate) fn is_forbidden(&self) -> bool {
         matches!(self.reason, AccessErrorReason::Forbidden(_))
+    }
+
+    /// Whether the API server does not know who asks.
+    pub(crate) fn is_unauthorized(&self) -> bool {
+        matches!(self.reason, AccessErrorReason::Unauthorized(_))
     }
 
     /// Whether somebody else was faster.
@@ -386,7 +410,7 @@ impl ApiServer {
     ) -> Result<T, AccessError> {
         let parameters = PatchParams {
             dry_run: only_ask,
-            field_manager: Some(FIELD_MANAGER.to_owned()),
+            field_manager: Some(FieldManager::Plugin.as_str().to_owned()),
             ..PatchParams::default()
         };
         // Of a Secret no more than this need travel.
@@ -397,6 +421,70 @@ impl ApiServer {
             Ok(text) => Ok(read(&text)),
             Err(reason) => Err(AccessError {
                 verb: Verb::Patch,
+                objects: Box::new(objects.clone()),
+                name: Some(name.to_owned()),
+                reason,
+            }),
+        }
+    }
+
+    /// Makes the fields of an object ours by a server-side apply, or asks only whether that would be
+    /// admitted. Fields of others stay as they are, and those that we had and do not name go.
+    ///
+    /// # Errors
+    /// It is not applied.
+    pub(crate) async fn apply(
+        &self,
+        objects: &Objects,
+        name: &str,
+        object: &Value,
+        manager: FieldManager,
+        only_ask: bool,
+    ) -> Result<(), AccessError> {
+        let parameters = PatchParams {
+            dry_run: only_ask,
+            ..PatchParams::apply(manager.as_str()).force()
+        };
+        // Of a Secret no more than this need travel back.
+        let request = objects
+            .request()
+            .patch_metadata(name, &parameters, &Patch::Apply(object));
+        match self.answer(request).await {
+            Ok(_) => Ok(()),
+            Err(reason) => Err(AccessError {
+                verb: Verb::Patch,
+                objects: Box::new(objects.clone()),
+                name: Some(name.to_owned()),
+                reason,
+            }),
+        }
+    }
+
+    /// Deletes an object, or asks only whether that would be admitted. One that is gone already, or
+    /// another of its name, is left alone.
+    ///
+    /// # Errors
+    /// It is not deleted.
+    pub(crate) async fn delete(
+        &self,
+        objects: &Objects,
+        name: &str,
+        uid: &str,
+        only_ask: bool,
+    ) -> Result<(), AccessError> {
+        let parameters = DeleteParams {
+            dry_run: only_ask,
+            preconditions: Some(Preconditions {
+                uid: Some(uid.to_owned()),
+                resource_version: None,
+            }),
+            ..DeleteParams::default()
+        };
+        let request = objects.request().delete(name, &parameters);
+        match self.answer(request).await {
+            Ok(_) | Err(AccessErrorReason::NoSuchKind | AccessErrorReason::Conflict(_)) => Ok(()),
+            Err(reason) => Err(AccessError {
+                verb: Verb::Delete,
                 objects: Box::new(objects.clone()),
                 name: Some(name.to_owned()),
                 reason,

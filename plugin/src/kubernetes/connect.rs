@@ -349,7 +349,9 @@ fn connecting(error: kube::Error, plugin: Option<String>) -> ConnectError {
     };
     let reason = match error {
         AuthError::AuthExecRun { out, .. } => told_by_plugin(&out),
-        AuthError::AuthExecParse(_) => "it answered something that is no ExecCredential".to_owned(),
+        AuthError::AuthExecParse(_) => {
+            "it answered something that is not an ExecCredential".to_owned()
+        }
         other => chain(&other),
     };
     match plugin {

@@ -49,11 +49,19 @@ struct SelfSubjectAccessReview {
 
 /// Asks who the user is. An API server may not say.
 pub(crate) async fn who_am_i(server: &ApiServer) -> Option<User> {
+    whoami(server).await.ok()
+}
+
+/// The same.
+///
+/// # Errors
+/// There is no answer.
+pub(crate) async fn whoami(server: &ApiServer) -> Result<User, AccessError> {
     let (group, version, kind) = ("authentication.k8s.io", "v1", "SelfSubjectReview");
     let reviews = of_all_namespaces(resource(group, version, kind, "selfsubjectreviews"));
     let question = json!({"apiVersion": reviews.resource.api_version, "kind": kind});
-    let review = server.ask::<SelfSubjectReview>(&reviews, &question).await;
-    Some(review.ok()?.status.user_info)
+    let review: SelfSubjectReview = server.ask(&reviews, &question).await?;
+    Ok(review.status.user_info)
 }
 
 /// Asks whether the user may do something to an object.

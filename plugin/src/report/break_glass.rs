@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use policy::{Finding, RuleId, break_glass};
 use serde::Serialize;
 
+use super::age::away;
 use super::{API_VERSION, Cell, Detail, Object, Page, Report, Tone, non_empty};
 use crate::break_glass::{Allowed, Answer, Judgement, Override, OverrideStatus, State};
 use crate::kubernetes::User;
@@ -298,27 +299,6 @@ fn names(rules: &[RuleId]) -> Vec<&'static str> {
     rules.iter().map(|rule| rule.as_str()).collect()
 }
 
-/// `in 2h30m` or `2h30m ago`.
-fn away(time: Timestamp, now: Timestamp) -> String {
-    let duration = time.duration_since(now);
-    if duration.is_positive() {
-        format!("in {}", rough(duration))
-    } else {
-        format!("{} ago", rough(-duration))
-    }
-}
-
-/// As kubectl has ages: no more than two units.
-fn rough(duration: SignedDuration) -> String {
-    let (minutes, hours) = (duration.as_mins(), duration.as_hours());
-    match (hours, minutes) {
-        (0, 0) => format!("{}s", duration.as_secs()),
-        (0, _) => format!("{minutes}m"),
-        (1..48, _) => format!("{hours}h{}m", minutes % 60),
-        _ => format!("{}d", hours / 24),
-    }
-}
-
 /// RBAC says which binding of which role it is; other authorizers may say nothing.
 fn permitted_by(reason: &str) -> &str {
     let reason = reason.strip_prefix("RBAC: allowed by ").unwrap_or(reason);
@@ -489,26 +469,6 @@ impl<'s> Violation<'s> {
             field: non_empty(&finding.field),
             message: &finding.message,
             fix: non_empty(&finding.fix),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_as_far_away_as_people_say() {
-        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        for (time, said) in [
-            ("2026-01-01T00:00:30Z", "in 30s"),
-            ("2026-01-01T00:59:59Z", "in 59m"),
-            ("2026-01-01T02:30:00Z", "in 2h30m"),
-            ("2026-01-05T00:00:00Z", "in 4d"),
-            ("2026-01-01T00:00:00Z", "0s ago"),
-            ("2025-12-31T22:00:00Z", "2h0m ago"),
-        ] {
-            assert_eq!(away(time.parse().unwrap(), now), said);
         }
     }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{
     API_VERSION, Cell, Detail, Object, Page, Problem, Report, Row, Table, Tone, non_empty, tone_of,
 };
-use crate::check::missing::{self, Source};
+use crate::check::missing;
 use crate::check::{Checked, Located, Place};
 use crate::repository::skipped::Reason;
 
@@ -87,10 +87,7 @@ impl CheckReport<'_> {
         if self.shown().count() == findings.all.len() {
             return Vec::new();
         }
-        let source = match self.checked.files {
-            Some(_) => Source::Files,
-            None => Source::Cluster,
-        };
+        let source = self.checked.known_from;
         let missing = missing::Missing::of(findings);
         let rows = missing.iter().map(|kind| Row {
             cells: vec![Cell::new("undecided", Tone::Unknown)],
@@ -169,8 +166,8 @@ struct Document<'r> {
     findings: Vec<Finding<'r>>,
     /// Files that were not judged, but for those without an object of Argo CD.
     skipped: Vec<Skipped<'r>>,
-    /// Kinds that look misspelt, and what is declared or generated more than once, in one sentence
-    /// each.
+    /// What looks misspelt, names that the API server refuses, and what is declared or generated more
+    /// than once, in one sentence each.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     warnings: &'r [String],
     /// What could not be read.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use argocd::ClusterSecret;
 use argocd::known_fields::{UnknownField, nearest, unknown_fields};
+use argocd::kubernetes::names::{Refused, check_name, check_namespace};
 use argocd::names::{
     GROUP, LABEL_SECRET_TYPE, PARAMETERS_CONFIG_MAP, SECRET_TYPE_CLUSTER, SECRET_TYPE_REPOSITORY,
     SETTINGS_CONFIG_MAP, VERSION,
@@ -13,8 +14,10 @@ use argocd::names::{
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use golang::yaml::{Document, Lines};
+use policy::finding::{dotted, shorten};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use strsim::osa_distance;
 
 use super::problem::Problem;
 use crate::namespaces::Namespaces;
@@ -167,8 +170,56 @@ impl SecretTemplate {
     }
 }
 
-/// The kind of our policy.
-const POLICY: &str = "GitOpsPolicy";
+/// An API group with kinds that are read.
+struct Api {
+    group: &'static str,
+    kinds: &'static [&'static str],
+    /// Who reads them.
+    owner: &'static str,
+}
+
+const APIS: [Api; 2] = [
+    Api {
+        group: GROUP,
+        kinds: &["Application", "ApplicationSet", "AppProject"],
+        owner: "Argo CD",
+    },
+    Api {
+        group: "kubectl-gitops.io",
+        kinds: &["GitOpsPolicy"],
+        owner: "kubectl gitops",
+    },
+];
+
+impl Api {
+    /// Whether an `apiVersion` of one of the kinds is meant to be of this group. Others have kinds of
+    /// these names, too (`app.k8s.io`, `core.oam.dev`, `applications.argocd.crossplane.io`), so that
+    /// only a few characters may differ.
+    fn is_meant_by(&self, api_version: &str) -> bool {
+        let written = api_version.to_lowercase();
+        if written.len() > QUOTE_LIMIT {
+            return false;
+        }
+        match written.split_once('/') {
+            Some((group, version)) => {
+                let differing = if version == VERSION { 3 } else { 2 };
+                osa_distance(group, self.group) <= differing
+            }
+            None => {
+                let whole = format!("{}/{VERSION}", self.group);
+                written == self.group || written == VERSION || osa_distance(&written, &whole) <= 2
+            }
+        }
+    }
+}
+
+/// The longest name or `apiVersion` of which is told that it is wrong, in characters.
+const QUOTE_LIMIT: usize = 64;
+
+/// Whether a text has a variable of envsubst, Flux or Kustomize, or SOPS has encrypted it.
+fn is_filled_in_later(text: &str) -> bool {
+    text.contains("${") || text.contains("$(") || text.starts_with("ENC[")
+}
 
 /// Kinds of Argo's other projects, in the same group, that are like one of Argo CD's.
 const OTHER_KINDS: [&str; 1] = ["ArgoCD"];
@@ -201,21 +252,49 @@ impl ObjectReference {
         own.filter(|own| !own.is_empty()).unwrap_or(default)
     }
 
-    /// What may have been meant by a kind or a version of Argo CD's, or of ours, that there is not.
-    fn meant(&self) -> Option<String> {
-        let (group, version) = self.api_version.split_once('/')?;
-        let own: &[&str] = match group {
-            GROUP => &["Application", "ApplicationSet", "AppProject"],
-            "kubectl-gitops.io" => &[POLICY],
-            _ => return None,
-        };
-        if own.contains(&self.kind.as_str()) {
-            return (version != VERSION).then(|| format!("apiVersion: {group}/{VERSION}"));
+    /// Which field of its type looks like a misspelt one of Argo CD's, or of ours, and what that means.
+    fn misspelt(&self) -> Option<(&'static str, String)> {
+        let short = self.short();
+        let ObjectReference {
+            api_version, kind, ..
+        } = self;
+        if let Some(api) = APIS.iter().find(|api| api.kinds.contains(&kind.as_str())) {
+            let text = format!(
+                "{short} skipped: apiVersion {api_version} is not one that {} knows; did you mean {}/{VERSION}?",
+                api.owner, api.group
+            );
+            return api
+                .is_meant_by(api_version)
+                .then_some(("/apiVersion", text));
         }
+        let (group, _) = api_version.split_once('/')?;
+        let api = APIS.iter().find(|api| api.group == group)?;
         // What is short or has another end is told apart by nobody's mistake.
-        let is_other = OTHER_KINDS.contains(&self.kind.as_str()) || self.kind.ends_with("List");
-        let meant = nearest(&self.kind, own.iter().copied()).filter(|_| !is_other)?;
-        Some(format!("kind: {meant}"))
+        let is_other = OTHER_KINDS.contains(&kind.as_str()) || kind.ends_with("List");
+        let meant = nearest(kind, api.kinds.iter().copied()).filter(|_| !is_other)?;
+        let text = format!(
+            "{kind} of {api_version} is not a known kind, so {short} is not judged: write kind: {meant}"
+        );
+        Some(("", text))
+    }
+
+    /// Which field of its name the API server refuses, and why.
+    fn refused_name(&self) -> Option<(&'static str, String)> {
+        let refused = |field, text: &Option<String>, check: fn(&str) -> Result<(), Refused>| {
+            let text = text.as_deref()?;
+            // The API server makes up what is empty, or it is filled in later.
+            if text.is_empty() || is_filled_in_later(text) {
+                return None;
+            }
+            let reason = check(text).err()?;
+            let (short, written) = (self.short(), shorten(text, QUOTE_LIMIT));
+            let field_name = dotted(field);
+            let text =
+                format!("{short}: the API server refuses {field_name} {written:?}: {reason}");
+            Some((field, text))
+        };
+        refused("/metadata/name", &self.name, check_name)
+            .or_else(|| refused("/metadata/namespace", &self.namespace, check_namespace))
     }
 
     fn display_name(&self) -> &str {
@@ -335,7 +414,7 @@ impl Manifest {
             let mut reader = serde_json::Deserializer::from_str(&self.json);
             serde_path_to_error::deserialize(&mut reader).map_err(|error| {
                 let field = pointer_of(error.path());
-                let path = policy::finding::dotted(&self.field_in_file(&field));
+                let path = dotted(&self.field_in_file(&field));
                 let reason = if self.kind.is_secret() {
                     format!("{path} is not what it should be")
                 } else {
@@ -391,7 +470,7 @@ pub(super) fn collect(
     document: Document,
     namespaces: Namespaces<'_>,
     manifests: &mut Vec<Manifest>,
-    unknown_kinds: &mut Vec<String>,
+    warnings: &mut Vec<String>,
 ) {
     let Document { value, lines } = document;
     let lines = Arc::new(lines);
@@ -401,17 +480,19 @@ pub(super) fn collect(
         };
         let namespace = reference.namespace_or(namespaces.objects).to_owned();
         let found = Kind::of(&value, &reference, namespaces.may_be_argo_cds(&namespace));
+        let mut warn = |field: &str, text: &str| {
+            let line = lines.line_of(&format!("{pointer}{field}"));
+            warnings.push(format!("{file}:{line}: {text}"));
+        };
         if found.is_none()
-            && let Some(meant) = reference.meant()
+            && let Some((field, misspelt)) = reference.misspelt()
         {
-            let line = lines.line_of(&pointer);
-            let ObjectReference {
-                api_version, kind, ..
-            } = &reference;
-            unknown_kinds.push(format!(
-                "{file}:{line}: {kind} of {api_version} is not a known kind, so {} is not judged: write {meant}",
-                reference.short(),
-            ));
+            warn(field, &misspelt);
+        }
+        if found.is_some()
+            && let Some((field, refused)) = reference.refused_name()
+        {
+            warn(field, &refused);
         }
         if let Some(kind) = found {
             let template = SecretTemplate::of(&reference);

@@ -103,10 +103,12 @@ pub(super) fn is_marked(text: &str) -> bool {
 /// What stands in the text of every object that is judged or says something about the fleet.
 const SIGNS: [&str; 3] = ["argoproj.io", "kubectl-gitops.io", "argocd-cm"];
 
-/// Whether a text may hold an object of Argo CD, or one of ours. If not, it need not be parsed: a
-/// name can be written otherwise only by escapes.
+/// Whether a text may hold an object of Argo CD, or one of ours, or one whose API group may be
+/// misspelt. If not, it need not be parsed: a name can be written otherwise only by escapes.
 pub(super) fn may_hold_objects(text: &str) -> bool {
-    SIGNS.iter().any(|sign| text.contains(sign)) || has_escaped_characters(text)
+    SIGNS.iter().any(|sign| text.contains(sign))
+        || has_escaped_characters(text)
+        || values_of(text, "kind").any(|kind| KINDS.contains(&kind.trim_end_matches("List")))
 }
 
 fn has_escaped_characters(text: &str) -> bool {
@@ -237,6 +239,9 @@ mod tests {
     #[test]
     fn a_text_with_escapes_may_hold_anything() {
         assert!(!may_hold_objects("kind: Deployment"));
+        assert!(may_hold_objects(
+            "apiVersion: argproj.io/v1alpha1\nkind: Application"
+        ));
         assert!(may_hold_objects(
             r#"{"apiVersion": "\u0061rgoproj.io/v1alpha1"}"#
         ));

@@ -70,7 +70,7 @@ impl ApiServer {
         answers.push_back((status, body));
     }
 
-    /// What a request is answered with that is no GET: its verb and path, such as `PATCH /api/v1/…`. There are no others.
+    /// What a request is answered with that is not a GET: its verb and path, such as `PATCH /api/v1/…`. There are no others.
     pub(crate) fn accepts(&self, request: &str, status: u16, body: Value) {
         self.answers(request, status, body);
     }

@@ -44,7 +44,7 @@ enum Comparison {
 }
 
 impl Kept<'_> {
-    /// What an override let pass is no old violation: when it is over, whatever the rule reads must be put
+    /// What an override let pass is not an old violation: when it is over, whatever the rule reads must be put
     /// right or overruled anew with the next change to it.
     fn comparison(self, rule: RuleId) -> Comparison {
         match (self.stood.contains(&rule), self.stands.contains(&rule)) {

@@ -50,7 +50,7 @@ impl RuleId {
             .map(|(_, rule)| rule)
     }
 
-    /// Its place in the order in which rules are asked; behind them all for what is no rule.
+    /// Its place in the order in which rules are asked; behind them all for what is not a rule.
     pub(crate) fn order(self) -> usize {
         let place = NAMES.iter().position(|rule| *rule == self);
         place.unwrap_or(NAMES.len())

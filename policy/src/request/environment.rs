@@ -127,7 +127,7 @@ pub(crate) fn membership(
             let mut attributes = Attributes::of_application(application, inventory);
             if matches!(subject.operation, Operation::Delete(_)) {
                 attributes.add_children(application, inventory);
-                // Argo CD takes nothing along with an Application whose destination is no cluster.
+                // Argo CD takes nothing along with an Application whose destination is not a cluster.
                 if !matches!(attributes.unresolved, Unresolved::Elsewhere(_)) {
                     attributes.unresolved = Unresolved::Nothing;
                 }
@@ -254,7 +254,7 @@ impl<'w> Attributes<'w> {
         self.projects.extend(inventory.fleet.project_names());
     }
 
-    /// A project belongs wherever it lets Applications go. What it excludes is no evidence, and a
+    /// A project belongs wherever it lets Applications go. What it excludes is not evidence, and a
     /// pattern counts as the text that it is: `prod-*` speaks of production without any such cluster.
     fn of_project(project: &'w EffectiveProject, inventory: &'w Inventory) -> Self {
         let EffectiveProject { metadata, spec, .. } = project;

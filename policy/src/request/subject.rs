@@ -198,7 +198,7 @@ impl<'a> Subject<'a> {
 }
 
 impl SubjectRef<'_> {
-    /// The old object in the new one's place, as it would be judged now. A Secret that was no cluster was
+    /// The old object in the new one's place, as it would be judged now. A Secret that was not a cluster was
     /// nothing to Argo CD.
     pub(crate) fn before(self) -> Option<Self> {
         self.old.filter(|old| old.counts()).map(|old| SubjectRef {

@@ -2,7 +2,7 @@
 
 use crate::finding::{About, BREAK_GLASS, Finding, Findings};
 use crate::request::subject::Object;
-use crate::terms::annotations::{RULES, Written, field};
+use crate::terms::annotations::{OVERRULED, Written, field};
 
 /// That an override stands in the template of an ApplicationSet, where it would be copied to everything
 /// that is generated.
@@ -10,7 +10,7 @@ pub(crate) fn inherited(generated: &Object<'_>) -> Vec<Finding> {
     let mut found = Findings::new(BREAK_GLASS, About::State);
     if !Written::on(generated).is_empty() {
         found.deny(
-            field(RULES),
+            field(OVERRULED),
             "an override is not inherited",
             "put it on the ApplicationSet itself",
         );

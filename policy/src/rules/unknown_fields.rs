@@ -1,7 +1,7 @@
 use argocd::Application;
 use argocd::known_fields::{Meant, UnknownField};
 use argocd::names::RESPECT_IGNORE_DIFFERENCES;
-use argocd::sync_options::{Place, SYNC_OPTIONS, Unknown, unknown};
+use argocd::sync_options::{SYNC_OPTIONS, SetOn, Unknown, unknown};
 
 use crate::finding::shorten;
 use crate::request::environment::environments_of_application;
@@ -105,9 +105,9 @@ impl Rule for UnknownFields {
                 if is_told(option) {
                     continue;
                 }
-                if let Some(unknown) = unknown(option, Place::Application) {
+                if let Some(unknown) = unknown(option, SetOn::Application) {
                     let field = format!("/spec/syncPolicy/syncOptions/{index}");
-                    report_option(field, option, unknown, Place::Application, findings);
+                    report_option(field, option, unknown, SetOn::Application, findings);
                     told += 1;
                 }
                 if told == LIMIT {
@@ -120,9 +120,9 @@ impl Rule for UnknownFields {
             if option.is_empty() {
                 continue;
             }
-            if let Some(unknown) = unknown(option, Place::Resource) {
+            if let Some(unknown) = unknown(option, SetOn::Resource) {
                 let field = format!("/metadata/annotations/{}", SYNC_OPTIONS.replace('/', "~1"));
-                report_option(field, option, unknown, Place::Resource, findings);
+                report_option(field, option, unknown, SetOn::Resource, findings);
                 told += 1;
             }
             if told == LIMIT {
@@ -165,7 +165,7 @@ fn report_option(
     field: String,
     option: &str,
     unknown: Unknown,
-    place: Place,
+    set_on: SetOn,
     findings: &mut Findings,
 ) {
     let written = shorten(option, 60);
@@ -180,12 +180,12 @@ fn report_option(
             String::new(),
             format!("its value is one of {}", values.join(", ")),
         ),
-        Unknown::Misplaced => match place {
-            Place::Application => (
+        Unknown::Misplaced => match set_on {
+            SetOn::Application => (
                 " for a whole Application".to_owned(),
                 format!("write it in the annotation {SYNC_OPTIONS} of a resource"),
             ),
-            Place::Resource => (
+            SetOn::Resource => (
                 " for one resource".to_owned(),
                 "write it in spec.syncPolicy.syncOptions".to_owned(),
             ),

@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use crate::finding::{RuleId, is_printed};
 
 /// Annotation with the rules that are overruled, separated by commas.
-pub const RULES: &str = "kubectl-gitops.io/break-glass";
+pub const OVERRULED: &str = "kubectl-gitops.io/break-glass";
 /// Annotation with the reason, which everybody is told.
 pub const REASON: &str = "kubectl-gitops.io/break-glass-reason";
 /// Annotation with the end, as RFC 3339 has it.
 pub const EXPIRES: &str = "kubectl-gitops.io/break-glass-expires";
 
 /// All of them.
-pub const ALL: [&str; 3] = [RULES, REASON, EXPIRES];
+pub const ALL: [&str; 3] = [OVERRULED, REASON, EXPIRES];
 
 /// The longest reason, in characters.
 pub const REASON_LIMIT: usize = 200;
@@ -30,7 +30,7 @@ pub struct Override {
     pub expires: Timestamp,
 }
 
-/// Annotations that are no override.
+/// Annotations that are not an override.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidOverride {
     /// No rule is named.
@@ -48,8 +48,8 @@ pub enum InvalidOverride {
     /// No end is given.
     #[error("says not when it expires")]
     NoExpiry,
-    /// The end is no time.
-    #[error("{0:?} is no time of RFC 3339")]
+    /// The end is not a time.
+    #[error("{0:?} is not a time of RFC 3339")]
     Expires(String),
 }
 
@@ -57,7 +57,7 @@ impl InvalidOverride {
     /// The annotation that is wrong or missing.
     pub fn annotation(&self) -> &'static str {
         match self {
-            InvalidOverride::NoRules | InvalidOverride::UnknownRule(_) => RULES,
+            InvalidOverride::NoRules | InvalidOverride::UnknownRule(_) => OVERRULED,
             InvalidOverride::NoReason | InvalidOverride::LongReason => REASON,
             InvalidOverride::NoExpiry | InvalidOverride::Expires(_) => EXPIRES,
         }
@@ -95,7 +95,7 @@ pub(crate) struct Written<'w> {
 impl<'w> Written<'w> {
     pub(crate) fn among(annotation: impl Fn(&str) -> Option<&'w str>) -> Self {
         Written {
-            rules: annotation(RULES),
+            rules: annotation(OVERRULED),
             reason: annotation(REASON),
             expires: annotation(EXPIRES),
         }
@@ -143,7 +143,7 @@ impl Override {
     /// The override among annotations.
     ///
     /// # Errors
-    /// There are some of the three, and they are no override.
+    /// There are some of the three, and they are not an override.
     pub fn among<'w>(
         annotation: impl Fn(&str) -> Option<&'w str>,
     ) -> Result<Option<Self>, InvalidOverride> {
@@ -280,10 +280,10 @@ mod tests {
     fn what_is_missing_or_makes_no_sense_is_named() {
         let long = "x".repeat(REASON_LIMIT + 1);
         for (rules, reason, expires, annotation) in [
-            ("", "x", UNTIL, RULES),
-            (" , ", "x", UNTIL, RULES),
-            ("prod-autosync", "x", UNTIL, RULES),
-            ("*", "x", UNTIL, RULES),
+            ("", "x", UNTIL, OVERRULED),
+            (" , ", "x", UNTIL, OVERRULED),
+            ("prod-autosync", "x", UNTIL, OVERRULED),
+            ("*", "x", UNTIL, OVERRULED),
             ("prod-auto-sync", "", UNTIL, REASON),
             ("prod-auto-sync", " \n", UNTIL, REASON),
             ("prod-auto-sync", "\u{200b}", UNTIL, REASON),

@@ -178,10 +178,10 @@ impl Default for BreakGlass {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidTerms {
     /// The longest duration is none.
-    #[error("spec.breakGlass.maxDuration: {0:?} is no duration, such as 4h or 90m")]
+    #[error("spec.breakGlass.maxDuration: {0:?} is not a duration, such as 4h or 90m")]
     MaxDuration(String),
-    /// The pattern is no regular expression.
-    #[error("spec.breakGlass.ticketPattern: {0:?} is no regular expression")]
+    /// The pattern is not a regular expression.
+    #[error("spec.breakGlass.ticketPattern: {0:?} is not a regular expression")]
     TicketPattern(String),
     /// A service account without its namespace.
     #[error("spec.breakGlass.serviceAccounts: {0:?} is not namespace/name")]

@@ -22,7 +22,7 @@ impl Scope {
     }
 }
 
-/// When a rule is asked. What is wrong with an object is no reason to keep it, so a rule is asked on
+/// When a rule is asked. What is wrong with an object is not a reason to keep it, so a rule is asked on
 /// both only if it is about what follows from either.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum JudgedOn {
@@ -75,7 +75,7 @@ pub struct RuleMetadata {
 }
 
 impl RuleMetadata {
-    /// What the rule is about. What follows from a deletion, or from a change, is no state that an object is in.
+    /// What the rule is about. What follows from a deletion, or from a change, is not a state that an object is in.
     pub(crate) fn about(&self) -> About {
         match self.judged_on {
             JudgedOn::Writing => About::State,

@@ -862,15 +862,15 @@ fn what_is_being_deleted_lets_nothing_pass_that_it_generates() {
             .judge_in(Subject::new(application(&json)), &world_with(set))
             .outcome
     };
-    let standing = set(&annotations(&json!({})), &automated_template());
-    assert_eq!(outcome(&standing), Outcome::Admitted);
-    assert_eq!(outcome(&going(&standing)), Outcome::Denied);
+    let existing = set(&annotations(&json!({})), &automated_template());
+    assert_eq!(outcome(&existing), Outcome::Admitted);
+    assert_eq!(outcome(&going(&existing)), Outcome::Denied);
     // What it let pass before counts as what is over.
     let pruned = with(
         &child,
         &json!({"spec": {"syncPolicy": {"automated": {"prune": true, "enabled": true}}}}),
     );
-    let inventory = world_with(&going(&standing));
+    let inventory = world_with(&going(&existing));
     let verdict = nobody().update_in(&child, &pruned, &inventory);
     assert_eq!(verdict.outcome, Outcome::Denied);
 }
@@ -898,7 +898,7 @@ fn nothing_is_overruled_on_an_object_that_is_being_deleted() {
     let without = with(&violating, &json!({"metadata": {"finalizers": null}}));
     let verdict = nobody().update(&violating, &without);
     assert_ne!(verdict.outcome, Outcome::Denied);
-    // A cluster Secret and an AppProject are no exception.
+    // A cluster Secret and an AppProject are not an exception.
     let secret = |change: &Value| {
         let secret = json!({
             "metadata": {
@@ -1207,9 +1207,9 @@ fn what_was_let_pass_is_no_old_violation_of_an_application_that_is_taken_from_it
             {"apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationSet", "name": "shop", "uid": "u-1"},
         ]}}),
     );
-    let standing = set(&annotations(&json!({})), &automated_template());
+    let existing = set(&annotations(&json!({})), &automated_template());
     // Whatever is known of the ApplicationSet: while it stands, when it is over, and when it is gone.
-    for inventory in [world_with(&standing), World::default().inventory()] {
+    for inventory in [world_with(&existing), World::default().inventory()] {
         for at in [now(), later(2)] {
             let request = Request { at, ..nobody() };
             for detached in [&alone, &of_another, &misnamed, &uncontrolled] {
@@ -1237,11 +1237,11 @@ fn what_was_let_pass_is_no_old_violation_of_an_application_that_is_taken_from_it
         username: "system:serviceaccount:kube-system:generic-garbage-collector",
         ..nobody()
     };
-    let verdict = collector.update_in(&child, &alone, &world_with(&standing));
+    let verdict = collector.update_in(&child, &alone, &world_with(&existing));
     assert_ne!(verdict.outcome, Outcome::Denied);
     // Whoever may, overrules the rule on the Application itself.
     let granted = with(&alone, &annotations(&json!({})));
-    let verdict = Request::default().update_in(&child, &granted, &world_with(&standing));
+    let verdict = Request::default().update_in(&child, &granted, &world_with(&existing));
     assert_eq!(verdict.outcome, Outcome::Admitted, "{:#?}", lines(&verdict));
 }
 

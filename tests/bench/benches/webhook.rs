@@ -16,7 +16,7 @@ use gitops_webhook::admission::handler;
 use gitops_webhook::admission_review::decide::decide;
 use gitops_webhook::admission_review::request;
 use gitops_webhook::limits::Limits;
-use gitops_webhook::state::{Caches, Webhook};
+use gitops_webhook::state::{Caches, Webhook, WebhookParts};
 use jiff::Timestamp;
 use serde::de::IgnoredAny;
 use tower::ServiceExt as _;
@@ -145,7 +145,10 @@ fn handler(criterion: &mut Criterion) {
         .build();
     let runtime = runtime.expect("there can be a runtime");
     let inventory = inventory().expect("the built-in policy is valid");
-    let webhook = Webhook::new(Caches::Synced(Box::new(inventory)), Limits::default());
+    let webhook = Webhook::new(WebhookParts::alone(
+        Caches::Synced(Box::new(inventory)),
+        Limits::default(),
+    ));
     let router = handler::router(Arc::new(webhook));
     let answer_all = |reviews: &[Review]| {
         runtime.block_on(async {

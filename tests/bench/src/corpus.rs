@@ -436,8 +436,9 @@ impl Secret {
 mod tests {
     use std::sync::LazyLock;
 
-    use gitops_webhook::admission_review::decide::{Verdict, decide};
+    use gitops_webhook::admission_review::decide::decide;
     use gitops_webhook::admission_review::request;
+    use gitops_webhook::labels::Verdict;
     use jiff::Timestamp;
 
     use super::*;

@@ -2,9 +2,10 @@
 
 use argocd::cluster::ClusterSecret;
 use argocd::{AppProject, Application, Fleet};
-use gitops_webhook::admission_review::decide::{Decision, Verdict, decide};
+use gitops_webhook::admission_review::decide::{Decision, decide};
 use gitops_webhook::admission_review::request::{Content, Kind, Review};
 use gitops_webhook::admission_review::response;
+use gitops_webhook::labels::Verdict;
 use jiff::Timestamp;
 use policy::finding::LINE_LIMIT;
 use policy::{Inventory, Object};

@@ -28,7 +28,7 @@ pub fn cluster_config(config: &[u8]) {
     .to_string();
     let secret: ClusterSecret<'_> = serde_json::from_str(&json).unwrap();
     let read = secret.config();
-    // Go reads a byte that is no UTF-8 as U+FFFD.
+    // Go reads a byte that is not UTF-8 as U+FFFD.
     if let Ok(text) = str::from_utf8(config) {
         let parsed = ClusterConfig::parse(text);
         assert_eq!(read, parsed.map_err(ClusterSecretError::Config));

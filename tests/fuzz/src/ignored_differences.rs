@@ -30,7 +30,7 @@ pub fn ignored_differences(input: &[u8]) {
         ..everything()
     };
     if let Ok(rest) = normalized(by_pointer, &object) {
-        assert!(is_rest(&rest, &object), "{rest} is no rest of {object}");
+        assert!(is_rest(&rest, &object), "{rest} is not a rest of {object}");
     }
     let rest = by_jq(expression, &object);
     assert_eq!(by_jq(expression, &object), rest);
@@ -40,7 +40,7 @@ pub fn ignored_differences(input: &[u8]) {
         return;
     }
     if let Ok(rest) = &rest {
-        assert!(is_rest(rest, &object), "{rest} is no rest of {object}");
+        assert!(is_rest(rest, &object), "{rest} is not a rest of {object}");
     }
     // A plain path is taken by a way of its own, this one by the interpreter. A longer expression may be too long then.
     if !expression.contains('#') && expression.len() < LENGTH_LIMIT {

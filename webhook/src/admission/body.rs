@@ -8,7 +8,7 @@ use tokio::time::timeout_at;
 use zeroize::Zeroize as _;
 
 use super::deadline::Deadline;
-use crate::admission_review::failure::Failure;
+use crate::failure::Failure;
 use crate::state::Webhook;
 
 /// A part of the memory that bodies may take together.
@@ -35,7 +35,7 @@ impl<'w> Room<'w> {
         let Ok(Ok(permits)) = permits else {
             return Err(Failure::Overloaded);
         };
-        let gauge = webhook.metrics.body_bytes();
+        let gauge = webhook.metrics.requests.body_bytes();
         gauge.inc_by(i64::try_from(bytes).unwrap_or(i64::MAX));
         Ok(Room {
             bytes,
@@ -63,8 +63,8 @@ impl Drop for Room<'_> {
     }
 }
 
-/// A body, or what has arrived of it. It may be a cluster Secret, whose values are credentials, so it is wiped when it goes,
-/// however that comes about, unless it is known to be something else.
+/// A body, or what has arrived of it. It may be a cluster Secret, whose values are credentials, so
+/// it is wiped when it goes, however that comes about, unless it is known to be something else.
 pub(crate) struct Body {
     bytes: Vec<u8>,
     is_harmless: bool,

@@ -1,7 +1,8 @@
 //! Overrides: asks whether the writer may, and puts on record what came of it.
 //!
-//! Each override that is granted, lets a write pass, is ended early or refused can be found afterwards in four places: the audit log of
-//! the API server (see [`crate::admission_review::response`]), the log, a metric, and an Event on the object. A dry run
+//! Each override that is granted, lets a write pass, is ended early or refused can be found
+//! afterwards in four places: the audit log of the API server (see
+//! [`crate::admission_review::response`]), the log, a metric, and an Event on the object. A dry run
 //! leaves nothing in any of them.
 
 use futures::future::join_all;
@@ -19,8 +20,8 @@ use crate::authorisation::{AuthorisationError, Authoriser, User};
 use crate::events::{Event, Reason};
 use crate::state::{BreakGlass, Webhook};
 
-/// The decision on what has been judged. If something is claimed, somebody is asked; where nobody can be asked,
-/// nobody may.
+/// The decision on what has been judged. If something is claimed, somebody is asked; where nobody
+/// can be asked, nobody may.
 pub(crate) async fn settle(
     judged: Judged,
     review: &Review<'_>,
@@ -80,14 +81,14 @@ async fn ask_for(
     }
 }
 
-/// Puts on record what happened to an override. That a write is allowed is all that is known: another webhook may still refuse it, or the
-/// API server fail to store it.
+/// Puts on record what happened to an override. That a write is allowed is all that is known:
+/// another webhook may still refuse it, or the API server fail to store it.
 pub(crate) fn record(record: &Record, review: &Review<'_>, webhook: &Webhook) {
     if review.dry_run {
         return;
     }
     log(record, review);
-    webhook.metrics.break_glass(record);
+    webhook.metrics.break_glass.count(record);
     if let Some(BreakGlass { events, .. }) = &webhook.break_glass {
         events.publish(event(record, review));
     }

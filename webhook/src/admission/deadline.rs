@@ -1,19 +1,21 @@
 //! Until when an answer is of use.
 //!
-//! The API server says in its request how long it waits (`?timeout=5s`, from `timeoutSeconds` of the webhook configuration or
-//! what is left of the caller's own time). An answer that comes later is read by nobody, so everything that a
-//! request may wait for ends before that, at one and the same moment.
+//! The API server says in its request how long it waits (`?timeout=5s`, from `timeoutSeconds` of
+//! the webhook configuration or what is left of the caller's own time). An answer that comes later
+//! is read by nobody, so everything that a request may wait for ends before that, at one and the
+//! same moment.
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
-/// The longest time that a caller is believed to wait: the largest `timeoutSeconds` that Kubernetes accepts.
+/// The longest time that a caller is believed to wait: the largest `timeoutSeconds` that Kubernetes
+/// accepts.
 pub const TIMEOUT_LIMIT: Duration = Duration::from_secs(30);
 
-/// What is kept back at most of the caller's time: for the way there and back, and for work that has begun when the waiting
-/// ends.
+/// What is kept back at most of the caller's time: for the way there and back, and for work that
+/// has begun when the waiting ends.
 const RESERVE: Duration = Duration::from_millis(500);
 
 /// Of a short time, this part is kept back.
@@ -28,8 +30,8 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    /// That of a request with this query, which has just been received. Where the caller does not say how long it waits, the
-    /// waiting ends after `otherwise`.
+    /// That of a request with this query, which has just been received. Where the caller does not
+    /// say how long it waits, the waiting ends after `otherwise`.
     pub(crate) fn of_query(query: Option<&str>, otherwise: Duration) -> Self {
         let received = Instant::now();
         match query.and_then(caller_timeout) {

@@ -16,10 +16,11 @@ use super::body::Room;
 use super::deadline::Deadline;
 use super::unanswered::{Failed, Unanswered};
 use super::{break_glass, judging};
-use crate::admission_review::decide::{Decision, Verdict};
-use crate::admission_review::failure::Failure;
+use crate::admission_review::decide::Decision;
 use crate::admission_review::request::{Kind, Review};
 use crate::admission_review::response;
+use crate::failure::Failure;
+use crate::labels::Verdict;
 use crate::state::Webhook;
 
 /// The admission port's only route, `POST /validate`.
@@ -31,8 +32,8 @@ pub fn router(webhook: Arc<Webhook>) -> Router {
 
 async fn validate(State(webhook): State<Arc<Webhook>>, request: Request) -> Response {
     let unanswered = Unanswered::new(&webhook);
-    // What a request shares with others is counted down where it goes out of scope, and otherwise replaced as a whole, so that a
-    // panic leaves nothing half done behind.
+    // What a request shares with others is counted down where it goes out of scope, and otherwise
+    // replaced as a whole, so that a panic leaves nothing half done behind.
     let answer = AssertUnwindSafe(answer(&webhook, request, &unanswered));
     let answer = answer.catch_unwind().await;
     match answer.unwrap_or_else(|_| Err(unanswered.failed(Failure::Defect))) {
@@ -105,7 +106,7 @@ fn settle(
     let answer =
         response::to_json(review, decision).map_err(|error| failed(Failure::Answer(error)))?;
     let took = started.elapsed();
-    webhook.metrics.answered(review, decision, took);
+    webhook.metrics.requests.answered(review, decision, took);
     log(review, decision, took);
     for record in decision.records() {
         break_glass::record(record, review, webhook);

@@ -1,7 +1,9 @@
-//! From a body to a decision: what is quick is done where the request is, everything else in its turn and out of the way.
+//! From a body to a decision: what is quick is done where the request is, everything else in its
+//! turn and out of the way.
 //!
-//! What a body is decoded to can be many times as large as the body. It is never held while something is waited for, so that
-//! there is no more of it at a time than threads that decode and turns that are taken.
+//! What a body is decoded to can be many times as large as the body. It is never held while
+//! something is waited for, so that there is no more of it at a time than threads that decode and
+//! turns that are taken.
 
 use policy::Level;
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -12,8 +14,8 @@ use super::break_glass;
 use super::deadline::Deadline;
 use super::unanswered::{Failed, Unanswered};
 use crate::admission_review::decide::{Decision, Judged, decide};
-use crate::admission_review::failure::Failure;
 use crate::admission_review::request::Review;
+use crate::failure::Failure;
 use crate::state::{Caches, Webhook};
 
 /// A review, of which nothing is left to judge, and what was decided.
@@ -49,7 +51,8 @@ pub(crate) async fn judge<'b>(
     }
 }
 
-/// Whether all that denies it is an AppProject or a cluster that may have been created a moment ago.
+/// Whether all that denies it is an AppProject or a cluster that may have been created a moment
+/// ago.
 fn lacks_news(decision: &Decision) -> bool {
     let mut denials = decision
         .findings
@@ -79,7 +82,8 @@ async fn judge_once<'b>(
     Ok((review, decision))
 }
 
-/// Judges what is small, if it needs no long work or can have a turn for that without waiting. Of everything else nothing is kept.
+/// Judges what is small, if it needs no long work or can have a turn for that without waiting. Of
+/// everything else nothing is kept.
 fn judge_at_once<'b>(
     webhook: &Webhook,
     body: &'b [u8],
@@ -129,8 +133,8 @@ fn decide_by_caches<'b>(
     }
 }
 
-/// Does what can take a second so that other requests go on meanwhile. Where there is one thread only,
-/// nobody else could go on anyway.
+/// Does what can take a second so that other requests go on meanwhile. Where there is one thread
+/// only, nobody else could go on anyway.
 pub(crate) fn out_of_the_way<T>(work: impl FnOnce() -> T) -> T {
     match Handle::current().runtime_flavor() {
         RuntimeFlavor::MultiThread => block_in_place(work),

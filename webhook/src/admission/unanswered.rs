@@ -4,12 +4,12 @@ use std::sync::OnceLock;
 
 use tracing::{debug, warn};
 
-use crate::admission_review::failure::Failure;
 use crate::admission_review::request::Review;
+use crate::failure::Failure;
 use crate::state::Webhook;
 
-/// A request that has no answer yet. If that never changes, as when its caller closes the connection, that is a failure too,
-/// although nobody gets an answer.
+/// A request that has no answer yet. If that never changes, as when its caller closes the
+/// connection, that is a failure too, although nobody gets an answer.
 pub(crate) struct Unanswered<'w> {
     webhook: &'w Webhook,
     uid: OnceLock<String>,
@@ -60,7 +60,7 @@ pub(crate) struct Failed {
 impl Failed {
     /// Counts and logs it.
     pub(crate) fn tell(&self, webhook: &Webhook) {
-        webhook.metrics.failed(&self.failure);
+        webhook.metrics.requests.failed(self.failure.reason());
         log_failure(&self.failure, &self.uid);
     }
 }
@@ -79,7 +79,7 @@ fn log_failure(failure: &Failure, uid: &str) {
         ($level:ident) => {
             $level!(
                 uid,
-                reason = failure.reason(),
+                reason = failure.reason().as_str(),
                 error = failure.to_string(),
                 "request not judged"
             )

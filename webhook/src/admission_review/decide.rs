@@ -5,51 +5,7 @@ use policy::break_glass::{Permission, Record};
 use policy::{Finding, Inventory, Outcome, Requester, Subject, evaluate};
 
 use super::request::{Content, Operation, Review};
-
-/// What becomes of a request, and why.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Verdict {
-    /// No finding denies it.
-    Admitted,
-    /// At least one finding denies it.
-    Denied,
-    /// It changes nothing that a rule reads.
-    Unchanged,
-    /// No rule judges such an object, or not where it is.
-    NotJudged,
-    /// The object cannot be read, and so it is denied.
-    Unreadable,
-}
-
-impl Verdict {
-    /// All verdicts.
-    pub const ALL: [Verdict; 5] = [
-        Verdict::Admitted,
-        Verdict::Denied,
-        Verdict::Unchanged,
-        Verdict::NotJudged,
-        Verdict::Unreadable,
-    ];
-
-    /// The verdict as logs, metrics and audit annotations name it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Verdict::Admitted => "admitted",
-            Verdict::Denied => "denied",
-            Verdict::Unchanged => "unchanged",
-            Verdict::NotJudged => "not-judged",
-            Verdict::Unreadable => "unreadable",
-        }
-    }
-
-    /// Whether the request is admitted.
-    pub fn is_allowed(self) -> bool {
-        match self {
-            Verdict::Admitted | Verdict::Unchanged | Verdict::NotJudged => true,
-            Verdict::Denied | Verdict::Unreadable => false,
-        }
-    }
-}
+use crate::labels::Verdict;
 
 /// A [`Verdict`] and what it rests on.
 #[derive(Debug, PartialEq)]

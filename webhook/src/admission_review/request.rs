@@ -6,7 +6,7 @@
 //! an object is kept as text until its kind is known.
 //!
 //! Where that fails, the body is read a second time, slowly, to say what is wrong with it: it
-//! is no AdmissionReview, or it is one and has an object that cannot be read.
+//! is not an AdmissionReview, or it is one and has an object that cannot be read.
 
 use std::fmt;
 
@@ -22,6 +22,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::authorisation::User;
+use crate::failure::ReviewError;
 use crate::limits::OBJECT_MEMORY;
 
 /// The only version of AdmissionReview that is understood.
@@ -167,52 +168,6 @@ pub enum Content<'a> {
     /// An object of a judged kind that cannot be read. The text says where and why, and quotes
     /// nothing of a Secret.
     Unreadable(String),
-}
-
-/// A body that is not a request for a verdict. Nothing of an object is repeated.
-#[derive(Debug, thiserror::Error)]
-pub enum ReviewError {
-    /// Not a text at all.
-    #[error("the body is not UTF-8")]
-    NotUtf8,
-    /// Not JSON, or cut off.
-    #[error("the body is not JSON (line {line}, column {column})")]
-    NotJson {
-        /// Line of the first error, counted from one.
-        line: usize,
-        /// Column of the first error, counted from one.
-        column: usize,
-    },
-    /// Another object.
-    #[error("the body is of kind {0:?}, expected \"AdmissionReview\"")]
-    Kind(String),
-    /// An AdmissionReview of another version.
-    #[error("the AdmissionReview is of version {0:?}, expected \"admission.k8s.io/v1\"")]
-    Version(String),
-    /// An answer, or nothing.
-    #[error("the AdmissionReview has no request")]
-    NoRequest,
-    /// A request that lacks what every request has.
-    #[error("the AdmissionReview's request has no {0}")]
-    Incomplete(&'static str),
-    /// A field of the review itself has a wrong type.
-    #[error("the AdmissionReview is malformed (line {line}, column {column})")]
-    Malformed {
-        /// Line of the first error, counted from one.
-        line: usize,
-        /// Column of the first error, counted from one.
-        column: usize,
-    },
-}
-
-impl From<serde_json::Error> for ReviewError {
-    fn from(error: serde_json::Error) -> Self {
-        let (line, column) = (error.line(), error.column());
-        match error.classify() {
-            serde_json::error::Category::Data => ReviewError::Malformed { line, column },
-            _ => ReviewError::NotJson { line, column },
-        }
-    }
 }
 
 impl<'a> Review<'a> {
@@ -381,7 +336,7 @@ struct UserName<'a> {
 }
 
 #[derive(Deserialize)]
-struct GroupKind<'a> {
+struct RequestKind<'a> {
     #[serde(borrow, default)]
     group: Text<'a>,
     #[serde(borrow, default)]
@@ -417,7 +372,7 @@ impl<'a> Request<'a> {
                 match operation {
                     Operation::Connect => Content::NotJudged,
                     Operation::Delete => match content(kind, old_object, Held::Nothing) {
-                        // Whatever is wrong with it, that is no reason to keep it.
+                        // Whatever is wrong with it, that is not a reason to keep it.
                         Some(Content::Unreadable(_)) => Content::NotJudged,
                         content => content.ok_or(ReviewError::Incomplete("oldObject"))?,
                     },
@@ -686,7 +641,7 @@ impl<'de> Visitor<'de> for RequestSeed {
             match field {
                 RequestField::Uid => set(&mut request.uid, map.next_value()?)?,
                 RequestField::Kind => {
-                    let GroupKind { group, kind } = map.next_value()?;
+                    let RequestKind { group, kind } = map.next_value()?;
                     set(&mut request.kind, Kind::of(&group, &kind))?;
                 }
                 RequestField::SubResource => set(&mut request.sub_resource, map.next_value()?)?,

@@ -1,15 +1,16 @@
 //! Writing the answer.
 //!
-//! Many people see nothing of us but `status.message`, as Argo CD shows it, so all that denies is in
-//! it, on one line, and begins with the object where they would not know which one is meant.
+//! Many people see nothing of us but `status.message`, as Argo CD shows it, so all that denies is
+//! in it, on one line, and begins with the object where they would not know which one is meant.
 
 use policy::break_glass::Record;
 use policy::finding::{LINE_LIMIT, dotted, shorten};
 use policy::{Finding, Level};
 use serde::Serialize;
 
-use super::decide::{Decision, Verdict};
+use super::decide::Decision;
 use super::request::{API_VERSION, KIND, Review};
+use crate::labels::Verdict;
 
 /// How many denials are written out. Argo CD keeps the message in three places of an Application's
 /// status and in an Event, so thousands of them would not fit; and nobody reads that far.
@@ -174,8 +175,8 @@ fn status(review: &Review<'_>, decision: &Decision) -> Option<Status> {
     })
 }
 
-/// What a message begins with where its reader would not know which object is meant: where Argo CD's controllers write, and show
-/// nothing but the message.
+/// What a message begins with where its reader would not know which object is meant: where Argo
+/// CD's controllers write, and show nothing but the message.
 fn object(review: &Review<'_>) -> String {
     if !review.for_others {
         return String::new();

@@ -21,7 +21,7 @@ pub enum PolicyFileError {
         #[source]
         source: io::Error,
     },
-    /// It is no GitOpsPolicy.
+    /// It is not a GitOpsPolicy.
     #[error("{} is not a GitOpsPolicy", .path.display())]
     Form {
         /// The file.
@@ -44,8 +44,8 @@ pub enum PolicyFileError {
 /// Reads the policy in a file.
 ///
 /// # Errors
-/// There is no valid policy in it. A webhook that starts without the policy it was given would judge
-/// by another one.
+/// There is no valid policy in it. A webhook that starts without the policy it was given would
+/// judge by another one.
 pub fn read(path: &Path) -> Result<Box<GitOpsPolicySpec>, PolicyFileError> {
     let path = || path.to_owned();
     let text = std::fs::read_to_string(path()).map_err(|source| PolicyFileError::Read {

@@ -1,6 +1,5 @@
 //! What was read of the cluster, and the inventory it makes.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use argocd::application::EnabledField;
@@ -9,129 +8,101 @@ use argocd::project::ProjectReading;
 use argocd::settings::InstalledApi;
 use argocd::settings::ParametersConfigMap;
 use argocd::{Fleet, Namespaces};
-use kube::runtime::watcher::Event;
 use policy::gitops_policy::{InvalidPolicy, POLICY_NAME};
 use policy::{Completeness, GitOpsPolicySpec, Inventory};
 use tracing::{error, info, warn};
 
+use super::PolicyOrigin;
 use super::watched::{
-    ApplicationDefinition, ApplicationSetObject, ClusterObject, ImageUpdaterDefinition,
-    ParametersObject, PolicyObject, ProjectObject, RepositoryObject, SettingsObject, Unreadable,
-    Watchable, Watched,
+    ApplicationDefinition, ApplicationSetObject, ClusterObject, Content, ImageUpdaterDefinition,
+    ParametersObject, PolicyObject, ProjectObject, RepositoryObject, SettingsObject, Watchable,
 };
-use super::{Observed, PolicyOrigin};
-use crate::metrics::{Features, InventorySizes, PolicySource};
+use crate::labels::PolicySource;
+use crate::metrics::inventory::{Features, InventorySizes};
+use crate::watch::{self, Key, Table};
+
+/// What a watch of a kind told.
+type Told<T> = watch::Change<Content<T>>;
 
 /// One thing that a watch told.
-#[derive(Debug)]
 pub enum Change {
     /// About AppProjects.
-    Project(Observed<ProjectObject>),
+    Project(Told<ProjectObject>),
     /// About ApplicationSets.
-    ApplicationSet(Observed<ApplicationSetObject>),
+    ApplicationSet(Told<ApplicationSetObject>),
     /// About cluster Secrets.
-    Cluster(Observed<ClusterObject>),
+    Cluster(Told<ClusterObject>),
     /// About repository Secrets.
-    Repository(Observed<RepositoryObject>),
+    Repository(Told<RepositoryObject>),
     /// About `argocd-cm`.
-    Settings(Observed<SettingsObject>),
+    Settings(Told<SettingsObject>),
     /// About `argocd-cmd-params-cm`.
-    Parameters(Observed<ParametersObject>),
+    Parameters(Told<ParametersObject>),
     /// About the GitOpsPolicy.
-    Policy(Observed<PolicyObject>),
+    Policy(Told<PolicyObject>),
     /// About the definition of Application.
-    ApplicationDefinition(Observed<ApplicationDefinition>),
+    ApplicationDefinition(Told<ApplicationDefinition>),
     /// About the definition of `ImageUpdater`.
-    ImageUpdaterDefinition(Observed<ImageUpdaterDefinition>),
+    ImageUpdaterDefinition(Told<ImageUpdaterDefinition>),
 }
 
-/// All objects of one kind, by name.
-struct Table<T: Watchable> {
-    objects: BTreeMap<String, Result<T::Content, Unreadable>>,
-    /// The objects of a list that is not complete yet.
-    listing: BTreeMap<String, Result<T::Content, Unreadable>>,
-    complete: bool,
-    kind_missing: bool,
-}
+/// The objects of one kind, those that cannot be read among them.
+struct Objects<T: Watchable>(Table<Content<T>>);
 
-impl<T: Watchable> Default for Table<T> {
+impl<T: Watchable> Default for Objects<T> {
     fn default() -> Self {
-        Table {
-            objects: BTreeMap::new(),
-            listing: BTreeMap::new(),
-            complete: false,
-            kind_missing: false,
-        }
+        Objects(Table::default())
     }
 }
 
-impl<T: Watchable> Table<T> {
+impl<T: Watchable> Objects<T> {
     /// Takes in what a watch told, and says whether that changes anything.
-    fn apply(&mut self, observed: Observed<T>) -> bool {
-        let Observed::Event(event) = observed else {
-            // It is asked for again and again; that it is missing is said once.
-            if !self.kind_missing {
-                warn!(
-                    kind = T::DESCRIPTION,
-                    "the API server does not know the kind"
-                );
+    fn apply(&mut self, told: Told<T>) -> bool {
+        match &told {
+            watch::Change::Listed(objects) => {
+                for (key, object) in objects {
+                    self.warn_of(key, object);
+                }
             }
-            return !std::mem::replace(&mut self.kind_missing, true);
-        };
-        match *event {
-            Event::Init => {
-                self.listing.clear();
-                false
-            }
-            Event::InitApply(object) => {
-                insert(&mut self.listing, object);
-                false
-            }
-            Event::InitDone => {
-                let listed = std::mem::take(&mut self.listing);
-                let is_news = !self.complete || self.kind_missing || self.objects != listed;
-                self.objects = listed;
-                self.complete = true;
-                self.kind_missing = false;
-                is_news
-            }
-            Event::Apply(object) => insert(&mut self.objects, object),
-            Event::Delete(object) => self.objects.remove(&object.key()).is_some(),
+            watch::Change::Applied(key, object) => self.warn_of(key, object),
+            watch::Change::Deleted(_) | watch::Change::KindMissing => {}
         }
+        self.0.apply(told)
+    }
+
+    /// Says that an object is left out, unless that was said of it already.
+    fn warn_of(&self, key: &Key, object: &Content<T>) {
+        if let Err(reason) = object
+            && self.0.get(key) != Some(object)
+        {
+            warn!(kind = T::DESCRIPTION, name = key.name, %reason, "object left out");
+        }
+    }
+
+    /// Whether all that there are are known.
+    fn is_complete(&self) -> bool {
+        self.0.is_listed()
+    }
+
+    /// The same, or there can be none.
+    fn is_complete_or_unknown(&self) -> bool {
+        self.0.is_listed() || self.0.is_kind_missing()
     }
 
     fn readable(&self) -> impl Iterator<Item = &T::Content> {
-        self.objects
-            .values()
-            .filter_map(|object| object.as_ref().ok())
+        self.0.values().filter_map(|object| object.as_ref().ok())
     }
 
     fn unreadable(&self) -> usize {
-        self.objects.len() - self.readable().count()
+        self.0.values().filter(|object| object.is_err()).count()
     }
-}
-
-/// Adds or replaces an object, and says whether that changes anything.
-fn insert<T: Watchable>(
-    objects: &mut BTreeMap<String, Result<T::Content, Unreadable>>,
-    object: Watched<T>,
-) -> bool {
-    let key = object.key();
-    if objects.get(&key) == Some(&object.content) {
-        return false;
-    }
-    if let Err(reason) = &object.content {
-        warn!(kind = T::DESCRIPTION, name = object.name(), %reason, "object left out");
-    }
-    objects.insert(key, object.content);
-    true
 }
 
 /// Where the policy comes from, and what is known of it.
 enum Policy {
     File(Box<GitOpsPolicySpec>),
     Cluster {
-        table: Table<PolicyObject>,
+        table: Objects<PolicyObject>,
         /// What an invalid policy is replaced by.
         last_good: Option<Box<GitOpsPolicySpec>>,
     },
@@ -153,10 +124,10 @@ impl Policy {
             Policy::File(spec) => return Stated::Given(spec.clone()),
             Policy::Cluster { table, .. } => table,
         };
-        match table.objects.get(POLICY_NAME) {
+        match table.0.get(&Key::without_namespace(POLICY_NAME)) {
             Some(Ok(spec)) => Stated::Given(spec.clone()),
             Some(Err(reason)) => Stated::Unreadable(reason.to_string()),
-            None if table.kind_missing => Stated::Nothing(PolicySource::KindMissing),
+            None if table.0.is_kind_missing() => Stated::Nothing(PolicySource::KindMissing),
             None => Stated::Nothing(PolicySource::Defaults),
         }
     }
@@ -178,14 +149,14 @@ impl Policy {
 /// All that was read.
 pub struct Store {
     argocd_namespace: String,
-    projects: Table<ProjectObject>,
-    application_sets: Table<ApplicationSetObject>,
-    clusters: Table<ClusterObject>,
-    repositories: Table<RepositoryObject>,
-    settings: Table<SettingsObject>,
-    parameters: Table<ParametersObject>,
-    application_definition: Table<ApplicationDefinition>,
-    image_updater_definition: Table<ImageUpdaterDefinition>,
+    projects: Objects<ProjectObject>,
+    application_sets: Objects<ApplicationSetObject>,
+    clusters: Objects<ClusterObject>,
+    repositories: Objects<RepositoryObject>,
+    settings: Objects<SettingsObject>,
+    parameters: Objects<ParametersObject>,
+    application_definition: Objects<ApplicationDefinition>,
+    image_updater_definition: Objects<ImageUpdaterDefinition>,
     policy: Policy,
     /// What was last said about the policy.
     told: Option<(PolicySource, String)>,
@@ -200,18 +171,18 @@ impl Store {
     pub fn new(argocd_namespace: String, origin: PolicyOrigin) -> Self {
         Store {
             argocd_namespace,
-            projects: Table::default(),
-            application_sets: Table::default(),
-            clusters: Table::default(),
-            repositories: Table::default(),
-            settings: Table::default(),
-            parameters: Table::default(),
-            application_definition: Table::default(),
-            image_updater_definition: Table::default(),
+            projects: Objects::default(),
+            application_sets: Objects::default(),
+            clusters: Objects::default(),
+            repositories: Objects::default(),
+            settings: Objects::default(),
+            parameters: Objects::default(),
+            application_definition: Objects::default(),
+            image_updater_definition: Objects::default(),
             policy: match origin {
                 PolicyOrigin::File(spec) => Policy::File(spec),
                 PolicyOrigin::Cluster => Policy::Cluster {
-                    table: Table::default(),
+                    table: Objects::default(),
                     last_good: None,
                 },
             },
@@ -224,46 +195,47 @@ impl Store {
     /// Takes in what a watch told, and says whether the inventory may be another one by it.
     pub fn apply(&mut self, change: Change) -> bool {
         match change {
-            Change::Project(observed) => self.projects.apply(observed),
-            Change::ApplicationSet(observed) => self.application_sets.apply(observed),
-            Change::Cluster(observed) => self.clusters.apply(observed),
-            Change::Repository(observed) => self.repositories.apply(observed),
-            Change::Settings(observed) => self.settings.apply(observed),
-            Change::ApplicationDefinition(observed) => self.application_definition.apply(observed),
-            Change::ImageUpdaterDefinition(observed) => {
-                self.image_updater_definition.apply(observed)
-            }
-            Change::Parameters(observed) => self.parameters.apply(observed),
-            Change::Policy(observed) => match &mut self.policy {
-                Policy::Cluster { table, .. } => table.apply(observed),
+            Change::Project(told) => self.projects.apply(told),
+            Change::ApplicationSet(told) => self.application_sets.apply(told),
+            Change::Cluster(told) => self.clusters.apply(told),
+            Change::Repository(told) => self.repositories.apply(told),
+            Change::Settings(told) => self.settings.apply(told),
+            Change::ApplicationDefinition(told) => self.application_definition.apply(told),
+            Change::ImageUpdaterDefinition(told) => self.image_updater_definition.apply(told),
+            Change::Parameters(told) => self.parameters.apply(told),
+            Change::Policy(told) => match &mut self.policy {
+                Policy::Cluster { table, .. } => table.apply(told),
                 Policy::File(_) => false,
             },
         }
     }
 
-    /// The kinds whose first list is not complete. Without GitOpsPolicy's kind there is no policy, and
-    /// the defaults count; without any other kind there is nothing to judge by. No verdict depends on
-    /// the definition of `ImageUpdater`, so nothing waits for that.
+    /// The kinds whose first list is not complete. Without GitOpsPolicy's kind there is no policy,
+    /// and the defaults count; without any other kind there is nothing to judge by. No verdict
+    /// depends on the definition of `ImageUpdater`, so nothing waits for that.
     pub fn missing(&self) -> Vec<&'static str> {
         let policy_complete = match &self.policy {
             Policy::File(_) => true,
-            Policy::Cluster { table, .. } => table.complete || table.kind_missing,
+            Policy::Cluster { table, .. } => table.is_complete_or_unknown(),
         };
         [
-            (self.projects.complete, ProjectObject::DESCRIPTION),
+            (self.projects.is_complete(), ProjectObject::DESCRIPTION),
             (
-                self.application_sets.complete || self.application_sets.kind_missing,
+                self.application_sets.is_complete_or_unknown(),
                 ApplicationSetObject::DESCRIPTION,
             ),
-            (self.clusters.complete, ClusterObject::DESCRIPTION),
-            (self.repositories.complete, RepositoryObject::DESCRIPTION),
-            (self.settings.complete, SettingsObject::DESCRIPTION),
+            (self.clusters.is_complete(), ClusterObject::DESCRIPTION),
             (
-                self.parameters.complete || self.parameters.kind_missing,
+                self.repositories.is_complete(),
+                RepositoryObject::DESCRIPTION,
+            ),
+            (self.settings.is_complete(), SettingsObject::DESCRIPTION),
+            (
+                self.parameters.is_complete_or_unknown(),
                 ParametersObject::DESCRIPTION,
             ),
             (
-                self.application_definition.complete,
+                self.application_definition.is_complete(),
                 ApplicationDefinition::DESCRIPTION,
             ),
             (policy_complete, PolicyObject::DESCRIPTION),
@@ -380,8 +352,8 @@ impl Store {
             automated_enabled: installed.enabled_field == EnabledField::Supported,
             disable_extension_filter: installed.project_reading == ProjectReading::Since36,
             image_updater: image_updater
-                .complete
-                .then_some(!image_updater.objects.is_empty()),
+                .is_complete()
+                .then(|| image_updater.0.values().len() > 0),
         };
         // Without a definition there is no Argo CD of which anything could be said.
         let is_installed = self.application_definition.readable().next().is_some();
@@ -431,20 +403,23 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::index::watched::Watched;
 
-    fn object<T: Watchable>(json: &Value) -> Watched<T> {
-        serde_json::from_str(&json.to_string()).unwrap()
+    fn object<T: Watchable>(json: &Value) -> (Key, Content<T>) {
+        let object: Watched<T> = serde_json::from_str(&json.to_string()).unwrap();
+        let metadata = &json["metadata"];
+        let text = |field: &str| metadata[field].as_str().unwrap_or_default().to_owned();
+        let (namespace, name) = (text("namespace"), text("name"));
+        (Key { namespace, name }, object.content)
     }
 
-    fn listed<T: Watchable>(objects: &[Value]) -> Vec<Observed<T>> {
-        let mut events = vec![Event::Init];
-        events.extend(objects.iter().map(|json| Event::InitApply(object(json))));
-        events.push(Event::InitDone);
-        events.into_iter().map(observed).collect()
+    fn listed<T: Watchable>(objects: &[Value]) -> Told<T> {
+        watch::Change::Listed(objects.iter().map(object::<T>).collect())
     }
 
-    fn observed<T: Watchable>(event: Event<Watched<T>>) -> Observed<T> {
-        Observed::Event(Box::new(event))
+    fn applied<T: Watchable>(json: &Value) -> Told<T> {
+        let (key, content) = object::<T>(json);
+        watch::Change::Applied(key, content)
     }
 
     fn project(name: &str) -> Value {
@@ -461,64 +436,43 @@ mod tests {
     /// A store that lacks nothing but the policy.
     fn store() -> Store {
         let mut store = Store::new("argocd".to_owned(), PolicyOrigin::Cluster);
-        for observed in listed(&[project("shop")]) {
-            store.apply(Change::Project(observed));
-        }
-        for observed in listed(&[]) {
-            store.apply(Change::ApplicationSet(observed));
-        }
-        for observed in listed(&[]) {
-            store.apply(Change::Cluster(observed));
-        }
-        for observed in listed(&[]) {
-            store.apply(Change::Repository(observed));
-        }
-        for observed in listed(&[]) {
-            store.apply(Change::Settings(observed));
-        }
-        for observed in listed(&[]) {
-            store.apply(Change::Parameters(observed));
-        }
-        for observed in listed(&[]) {
-            store.apply(Change::ApplicationDefinition(observed));
-        }
+        store.apply(Change::Project(listed::<ProjectObject>(&[project("shop")])));
+        store.apply(Change::ApplicationSet(listed::<ApplicationSetObject>(&[])));
+        store.apply(Change::Cluster(listed::<ClusterObject>(&[])));
+        store.apply(Change::Repository(listed::<RepositoryObject>(&[])));
+        store.apply(Change::Settings(listed::<SettingsObject>(&[])));
+        store.apply(Change::Parameters(listed::<ParametersObject>(&[])));
+        store.apply(Change::ApplicationDefinition(
+            listed::<ApplicationDefinition>(&[]),
+        ));
         store
     }
 
     fn apply_policy(store: &mut Store, spec: &Value) {
-        let event = Event::Apply(object(&policy(spec)));
-        store.apply(Change::Policy(observed(event)));
+        store.apply(Change::Policy(applied::<PolicyObject>(&policy(spec))));
     }
 
     #[test]
     fn nothing_is_complete_before_its_list_is() {
         let mut store = Store::new("argocd".to_owned(), PolicyOrigin::Cluster);
         assert_eq!(store.missing().len(), 8);
-        store.apply(Change::Project(observed(Event::Init)));
-        let first = Event::InitApply(object(&project("shop")));
-        store.apply(Change::Project(observed(first)));
+        store.apply(Change::Project(applied::<ProjectObject>(&project("shop"))));
         assert!(store.missing().contains(&"AppProject"));
-        assert_eq!(store.sizes().projects, 0, "half a list is no list");
-        store.apply(Change::Project(observed(Event::InitDone)));
+        store.apply(Change::Project(listed::<ProjectObject>(&[project("shop")])));
         assert!(!store.missing().contains(&"AppProject"));
         assert_eq!(store.sizes().projects, 1);
     }
 
     #[test]
-    fn what_a_new_list_lacks_is_gone_once_the_list_is_complete() {
+    fn what_a_new_list_lacks_is_gone() {
         let mut store = store();
-        let mut events = listed(&[project("other")]);
-        let done = events.pop().unwrap();
-        for observed in events {
-            store.apply(Change::Project(observed));
-        }
-        let (inventory, _) = {
-            store.apply(Change::Policy(Observed::KindMissing));
-            store.inventory().unwrap()
-        };
+        store.apply(Change::Policy(watch::Change::KindMissing));
+        let (inventory, _) = store.inventory().unwrap();
         assert!(inventory.fleet.project("shop").is_some());
         assert!(store.missing().is_empty());
-        store.apply(Change::Project(done));
+        store.apply(Change::Project(listed::<ProjectObject>(&[project(
+            "other",
+        )])));
         let (inventory, _) = store.inventory().unwrap();
         assert!(inventory.fleet.project("shop").is_none());
         assert!(inventory.fleet.project("other").is_some());
@@ -527,8 +481,8 @@ mod tests {
     #[test]
     fn a_deleted_project_is_gone() {
         let mut store = store();
-        let deleted = Event::Delete(object(&project("shop")));
-        store.apply(Change::Project(observed(deleted)));
+        let (key, _) = object::<ProjectObject>(&project("shop"));
+        store.apply(Change::Project(watch::Change::Deleted(key)));
         assert_eq!(store.sizes().projects, 0);
     }
 
@@ -539,7 +493,7 @@ mod tests {
             "metadata": {"name": "odd", "namespace": "argocd", "resourceVersion": "2"},
             "spec": {"sourceRepos": 5},
         });
-        store.apply(Change::Project(observed(Event::Apply(object(&odd)))));
+        store.apply(Change::Project(applied::<ProjectObject>(&odd)));
         let sizes = store.sizes();
         assert_eq!((sizes.projects, sizes.unreadable), (1, 1));
     }
@@ -548,11 +502,10 @@ mod tests {
     fn what_the_definitions_say_is_known_once_they_are_listed() {
         let mut store = store();
         let before = store.features();
-        for observed in
-            listed(&[json!({"metadata": {"name": "imageupdaters", "resourceVersion": "1"}})])
-        {
-            store.apply(Change::ImageUpdaterDefinition(observed));
-        }
+        let definition = json!({"metadata": {"name": "imageupdaters", "resourceVersion": "1"}});
+        store.apply(Change::ImageUpdaterDefinition(listed::<
+            ImageUpdaterDefinition,
+        >(&[definition])));
         let after = store.features();
         assert_eq!(
             (before.image_updater, after.image_updater),
@@ -565,12 +518,10 @@ mod tests {
     fn without_the_kind_or_a_policy_the_defaults_count() {
         let mut store = store();
         assert_eq!(store.missing(), ["GitOpsPolicy"]);
-        store.apply(Change::Policy(Observed::KindMissing));
+        store.apply(Change::Policy(watch::Change::KindMissing));
         assert!(store.missing().is_empty());
         assert_eq!(store.inventory().unwrap().1, PolicySource::KindMissing);
-        for observed in listed(&[]) {
-            store.apply(Change::Policy(observed));
-        }
+        store.apply(Change::Policy(listed::<PolicyObject>(&[])));
         assert_eq!(store.inventory().unwrap().1, PolicySource::Defaults);
     }
 

@@ -1,7 +1,7 @@
 //! Objects as they come off the wire.
 //!
-//! [`Watched`] takes any object that has a name, and reads as much of it as its type wants. What cannot
-//! be read is marked, not refused: one odd object must not end the watch of all.
+//! [`Watched`] takes any object that has a name, and reads as much of it as its type wants. What
+//! cannot be read is marked, not refused: one odd object must not end the watch of all.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -23,7 +23,7 @@ use serde::de::{Deserializer, Error as _};
 use serde_json::value::RawValue;
 use tracing::warn;
 
-use crate::metrics::WatchedKind;
+use crate::labels::WatchedKind;
 
 /// Why an object was left out. It says where, and never what is there.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -44,7 +44,8 @@ impl From<serde_json::Error> for Unreadable {
 
 /// What is watched of one kind.
 pub trait Watchable: Sized + Send + 'static {
-    /// What is kept of an object: what is read of it, and nothing that may change without consequence.
+    /// What is kept of an object: what is read of it, and nothing that may change without
+    /// consequence.
     type Content: Clone + PartialEq + Send + 'static;
     /// Namespaced or not.
     type Scope: 'static;
@@ -68,11 +69,14 @@ pub trait Watchable: Sized + Send + 'static {
     fn read(json: &str) -> Result<Self::Content, Unreadable>;
 }
 
+/// What is kept of an object, or why it is left out.
+pub type Content<T> = Result<<T as Watchable>::Content, Unreadable>;
+
 /// An object of a watched kind.
 pub struct Watched<T: Watchable> {
     metadata: ObjectMeta,
     /// What is kept of it.
-    pub content: Result<T::Content, Unreadable>,
+    pub content: Content<T>,
     kind: PhantomData<T>,
 }
 
@@ -80,14 +84,6 @@ impl<T: Watchable> Watched<T> {
     /// The object's name.
     pub fn name(&self) -> &str {
         self.metadata.name.as_deref().unwrap_or_default()
-    }
-
-    /// What tells it from the others of its kind: `namespace/name`, or the name if it has no namespace.
-    pub fn key(&self) -> String {
-        match &self.metadata.namespace {
-            Some(namespace) => format!("{namespace}/{}", self.name()),
-            None => self.name().to_owned(),
-        }
     }
 }
 
@@ -185,8 +181,8 @@ impl Watchable for ProjectObject {
     }
 }
 
-/// Of the annotations of AppProjects and ApplicationSets, those of the gate itself are read. By others Argo CD and its tools
-/// talk to themselves.
+/// Of the annotations of AppProjects and ApplicationSets, those of the gate itself are read. By
+/// others Argo CD and its tools talk to themselves.
 fn is_read(annotation: &str) -> bool {
     let group = annotation.split_once('/').map(|(group, _)| group);
     group == Some(PolicyObject::GROUP)
@@ -343,7 +339,8 @@ impl Watchable for PolicyObject {
     }
 }
 
-/// The CustomResourceDefinition of Application, of which is kept what it says of the installed Argo CD.
+/// The CustomResourceDefinition of Application, of which is kept what it says of the installed Argo
+/// CD.
 #[derive(Debug)]
 pub struct ApplicationDefinition;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use gitops_webhook::limits::Limits;
-use gitops_webhook::state::{Caches, Webhook};
+use gitops_webhook::state::{Caches, Webhook, WebhookParts};
 use serde_json::{Value, json};
 
 use crate::support::{application, ask, automated_on_production, create, review, webhook};
@@ -158,7 +158,8 @@ async fn a_secret_that_is_no_cluster_is_not_judged() {
     );
 }
 
-/// What Kubernetes is asked to do with what an Application owns does not stop Argo CD's finalizer, and the writer is told.
+/// What Kubernetes is asked to do with what an Application owns does not stop Argo CD's finalizer,
+/// and the writer is told.
 #[tokio::test]
 async fn deleting_an_app_of_apps_is_denied_with_the_way_out() {
     let root = |finalizers: Value| {
@@ -235,7 +236,7 @@ async fn a_status_write_changes_nothing() {
 #[tokio::test]
 async fn before_the_caches_are_complete_nothing_is_decided() {
     let caches = Caches::Syncing(vec!["AppProject", "cluster Secret"]);
-    let webhook = Arc::new(Webhook::new(caches, Limits::default()));
+    let webhook = Arc::new(Webhook::new(WebhookParts::alone(caches, Limits::default())));
     let answer = ask(&webhook, create("Application", &application())).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(

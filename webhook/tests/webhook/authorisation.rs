@@ -1,4 +1,5 @@
-//! Who may break glass, as an API server says. Time is tokio's and stands still, except where a test or a timeout moves it.
+//! Who may break glass, as an API server says. Time is tokio's and stands still, except where a
+//! test or a timeout moves it.
 
 use std::future::pending;
 use std::sync::{Arc, Mutex};

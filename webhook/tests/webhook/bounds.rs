@@ -10,7 +10,7 @@ use axum::http::{Request, StatusCode};
 use futures::{StreamExt as _, future, stream};
 use gitops_webhook::clock::Clock;
 use gitops_webhook::limits::{BODY_LIMIT, Limits, REQUESTS_MEMORY};
-use gitops_webhook::state::{Caches, Webhook};
+use gitops_webhook::state::{Caches, Webhook, WebhookParts};
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
@@ -85,7 +85,7 @@ async fn a_body_that_does_not_come_is_given_up() {
     let answer = post(&webhook, Some(1_000), never).await;
     assert_eq!(answer.status, StatusCode::REQUEST_TIMEOUT);
     assert_eq!(answer.body, "the body did not arrive within 5 s\n");
-    assert_eq!(webhook.metrics.body_bytes().get(), 0);
+    assert_eq!(webhook.metrics.requests.body_bytes().get(), 0);
 }
 
 #[tokio::test]
@@ -115,11 +115,15 @@ async fn bodies_in_flight_stay_within_their_memory_and_all_are_answered() {
         async move {
             let body = padded(SMALL.body);
             let watched = Arc::clone(&webhook);
-            // In small pieces with pauses between them, so that many requests are under way at once.
+            // In small pieces with pauses between them, so that many requests are under way at
+            // once.
             let pieces = body.into_bytes();
             let pieces: Vec<Bytes> = pieces.chunks(4 << 10).map(Bytes::copy_from_slice).collect();
             let pieces = stream::iter(pieces).then(move |piece| {
-                most.fetch_max(watched.metrics.body_bytes().get(), Ordering::Relaxed);
+                most.fetch_max(
+                    watched.metrics.requests.body_bytes().get(),
+                    Ordering::Relaxed,
+                );
                 async {
                     tokio::task::yield_now().await;
                     Ok::<_, Infallible>(piece)
@@ -137,7 +141,7 @@ async fn bodies_in_flight_stay_within_their_memory_and_all_are_answered() {
         most > SMALL.body,
         "the requests came one by one: {most} bytes at once"
     );
-    assert_eq!(webhook.metrics.body_bytes().get(), 0);
+    assert_eq!(webhook.metrics.requests.body_bytes().get(), 0);
 }
 
 const MINUTE: Limits = Limits {
@@ -199,10 +203,11 @@ async fn a_request_that_gets_no_room_is_given_up() {
     for held in holding {
         assert_eq!(held.await.unwrap().status, StatusCode::REQUEST_TIMEOUT);
     }
-    assert_eq!(webhook.metrics.body_bytes().get(), 0);
+    assert_eq!(webhook.metrics.requests.body_bytes().get(), 0);
 }
 
-/// It had been believed that room, body and expansion may each take as long as the API server waits for all of them.
+/// It had been believed that room, body and expansion may each take as long as the API server waits
+/// for all of them.
 #[tokio::test(start_paused = true)]
 async fn room_and_body_have_one_deadline_and_it_is_the_callers() {
     let webhook = webhook_with(MINUTE);
@@ -256,7 +261,7 @@ async fn a_request_whose_caller_goes_is_counted_and_gives_its_room_back() {
     let webhook = webhook_with(MINUTE);
     let holding = fill(&webhook);
     tokio::task::yield_now().await;
-    assert!(webhook.metrics.body_bytes().get() > 0);
+    assert!(webhook.metrics.requests.body_bytes().get() > 0);
     for held in &holding {
         held.abort();
     }
@@ -268,7 +273,7 @@ async fn a_request_whose_caller_goes_is_counted_and_gives_its_room_back() {
         failures(&webhook, "caller-gone"),
         u64::try_from(gone).unwrap()
     );
-    assert_eq!(webhook.metrics.body_bytes().get(), 0);
+    assert_eq!(webhook.metrics.requests.body_bytes().get(), 0);
     let answer = ask(&webhook, padded(MINUTE.body)).await;
     assert_eq!(answer.response()["allowed"], true);
     assert_eq!(
@@ -277,15 +282,18 @@ async fn a_request_whose_caller_goes_is_counted_and_gives_its_room_back() {
     );
 }
 
-/// A webhook whose clock does something each time that it is looked at, which is in the middle of judging.
+/// A webhook whose clock does something each time that it is looked at, which is in the middle of
+/// judging.
 fn with_clock(look: impl Fn() + Send + Sync + 'static) -> Arc<Webhook> {
     let caches = Caches::Synced(Box::new(inventory()));
-    let mut webhook = Webhook::new(caches, Limits::default());
-    webhook.clock = Clock::new(move || {
+    let clock = Clock::new(move || {
         look();
         Timestamp::UNIX_EPOCH
     });
-    Arc::new(webhook)
+    Arc::new(Webhook::new(WebhookParts {
+        clock,
+        ..WebhookParts::alone(caches, Limits::default())
+    }))
 }
 
 #[tokio::test]
@@ -322,7 +330,7 @@ async fn a_panic_is_answered_and_counted_and_leaves_nothing_behind() {
     }
     assert_eq!(failures(&webhook, "defect"), 10);
     assert_eq!(failures(&webhook, "caller-gone"), 0);
-    assert_eq!(webhook.metrics.body_bytes().get(), 0);
+    assert_eq!(webhook.metrics.requests.body_bytes().get(), 0);
     sound.store(true, Ordering::Relaxed);
     for kind in ["Application", "ApplicationSet"] {
         let answer = ask(&webhook, create(kind, &application())).await;
@@ -358,7 +366,8 @@ impl Gate {
     }
 }
 
-/// Both turns are taken by work that does not end. Whoever needs one is told in time, and nobody else notices.
+/// Both turns are taken by work that does not end. Whoever needs one is told in time, and nobody
+/// else notices.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn long_work_holds_up_no_ordinary_request() {
     let gate = Arc::new(Gate::default());
@@ -413,7 +422,7 @@ fn what_requests_may_take_fits_into_the_deployments_memory() {
 #[tokio::test(start_paused = true)]
 async fn the_wait_for_news_ends_with_the_callers_time() {
     let caches = Caches::Synced(Box::new(inventory_with(Vec::new())));
-    let webhook = Arc::new(Webhook::new(caches, Limits::default()));
+    let webhook = Arc::new(Webhook::new(WebhookParts::alone(caches, Limits::default())));
     let started = tokio::time::Instant::now();
     let body = create("Application", &application());
     let answer = ask_within(&webhook, "500ms", body).await;

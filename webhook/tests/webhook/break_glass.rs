@@ -8,8 +8,8 @@ use gitops_webhook::authorisation::Authoriser;
 use gitops_webhook::clock::Clock;
 use gitops_webhook::events::{self, Publisher};
 use gitops_webhook::limits::Limits;
-use gitops_webhook::state::BreakGlass;
-use gitops_webhook::state::{Caches, Webhook};
+use gitops_webhook::metrics::Metrics;
+use gitops_webhook::state::{BreakGlass, Caches, Webhook, WebhookParts};
 use insta::assert_json_snapshot;
 use jiff::Timestamp;
 use kube::runtime::events::Reporter;
@@ -62,19 +62,23 @@ impl Test {
                 answer
             }
         });
-        let caches = Caches::Synced(Box::new(inventory()));
-        let mut webhook = Webhook::new(caches, Limits::default());
         let reporter = Reporter {
             controller: "gitops-webhook".to_owned(),
             instance: None,
         };
-        let (events, publisher) = events::queue(client.clone(), reporter, webhook.metrics.events());
-        webhook.break_glass = Some(BreakGlass {
-            authoriser: Authoriser::new(client),
-            events,
-        });
+        let metrics = Metrics::new();
+        let (events, publisher) = events::queue(client.clone(), reporter, &metrics.events);
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        webhook.clock = Clock::new(move || now);
+        let caches = Caches::Synced(Box::new(inventory()));
+        let webhook = Webhook::new(WebhookParts {
+            metrics,
+            clock: Clock::new(move || now),
+            break_glass: Some(BreakGlass {
+                authoriser: Authoriser::new(client),
+                events,
+            }),
+            ..WebhookParts::alone(caches, Limits::default())
+        });
         Test {
             webhook: Arc::new(webhook),
             publisher,
@@ -189,7 +193,7 @@ async fn where_nobody_can_be_asked_nobody_may() {
     );
     // Nor without anybody to ask.
     let caches = Caches::Synced(Box::new(inventory()));
-    let alone = Arc::new(Webhook::new(caches, Limits::default()));
+    let alone = Arc::new(Webhook::new(WebhookParts::alone(caches, Limits::default())));
     let mut object = overruled();
     object["metadata"]["annotations"]["kubectl-gitops.io/break-glass-expires"] =
         json!((Timestamp::now() + jiff::SignedDuration::from_hours(1)).to_string());
@@ -386,5 +390,5 @@ async fn a_caller_that_goes_while_somebody_is_asked_is_counted_and_nothing_recor
     for outcome in ["granted", "allowed", "refused"] {
         assert_eq!(test.metric(outcome), 0, "{outcome}");
     }
-    assert_eq!(test.webhook.metrics.body_bytes().get(), 0);
+    assert_eq!(test.webhook.metrics.requests.body_bytes().get(), 0);
 }

@@ -52,7 +52,7 @@ impl Test {
             controller: "gitops-webhook".to_owned(),
             instance: Some("gitops-webhook-7c9d-x2x".to_owned()),
         };
-        let (events, publisher) = events::queue(client, reporter, metrics.events());
+        let (events, publisher) = events::queue(client, reporter, &metrics.events);
         Test {
             events,
             publisher,

@@ -1,4 +1,5 @@
-//! Several replicas and one Lease. Time is tokio's, and passes as fast as nobody has anything to do.
+//! Several replicas and one Lease. Time is tokio's, and passes as fast as nobody has anything to
+//! do.
 
 use std::future::pending;
 use std::sync::{Arc, Mutex};
@@ -76,7 +77,7 @@ impl Stored {
         lease
     }
 
-    /// Somebody who is no replica of this test writes the Lease.
+    /// Somebody who is not a replica of this test writes the Lease.
     fn take(&mut self, holder: &str) {
         let renewed = "2001-01-01T00:00:00.000000Z";
         self.store(json!({

@@ -33,7 +33,8 @@ fn nested(depth: usize) -> Value {
 /// How many of the bodies that are full of one thing are sent, and how long each is, in bytes.
 const FULL: (usize, usize) = (8, 1 << 20);
 
-/// All that is sent: what is worst by its kind, and of all lists, maps and strings that a decoder reads those that take most.
+/// All that is sent: what is worst by its kind, and of all lists, maps and strings that a decoder
+/// reads those that take most.
 fn worst_bodies() -> Vec<Vec<u8>> {
     let (count, size) = FULL;
     let full = gitops_fuzz::worst_bodies(count).into_iter();
@@ -41,8 +42,8 @@ fn worst_bodies() -> Vec<Vec<u8>> {
     by_kind.chain(full.map(|body| body.of_size(size))).collect()
 }
 
-/// Bodies that cost most for what they are: deep nesting, many generators, programs, and plain size. What a rule is found to be slow
-/// on belongs here.
+/// Bodies that cost most for what they are: deep nesting, many generators, programs, and plain
+/// size. What a rule is found to be slow on belongs here.
 fn worst_by_kind() -> Vec<String> {
     let many = |count: usize| Value::from(vec![json!({}); count]);
     let generators = vec![json!({"list": {"elements": [{"a": "b"}]}}); 500];
@@ -154,5 +155,5 @@ async fn ordinary_reviews_keep_their_verdicts_under_the_worst_load() {
     for reason in ["late", "caller-gone", "defect", "body-timeout", "answer"] {
         assert_eq!(failures(webhook, reason), 0, "{reason}");
     }
-    assert_eq!(webhook.metrics.body_bytes().get(), 0);
+    assert_eq!(webhook.metrics.requests.body_bytes().get(), 0);
 }

@@ -1,5 +1,5 @@
-//! Who writes for others is told which object it is about: Argo CD shows the message of its controllers' writes to people, and
-//! nothing beside it.
+//! Who writes for others is told which object it is about: Argo CD shows the message of its
+//! controllers' writes to people, and nothing beside it.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use argocd::Namespaces;
 use gitops_webhook::limits::Limits;
-use gitops_webhook::state::{Caches, Webhook};
+use gitops_webhook::state::{Caches, Webhook, WebhookParts};
 use serde_json::{Value, json};
 
 use crate::support::{ask, automated_on_production, inventory, review};
@@ -20,7 +20,7 @@ fn webhook(applications: &str, application_sets: &str) -> Arc<Webhook> {
     let mut inventory = inventory();
     inventory.namespaces = Some(Arc::new(namespaces));
     let caches = Caches::Synced(Box::new(inventory));
-    Arc::new(Webhook::new(caches, Limits::default()))
+    Arc::new(Webhook::new(WebhookParts::alone(caches, Limits::default())))
 }
 
 /// The verdict on an object in a namespace.

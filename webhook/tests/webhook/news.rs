@@ -1,4 +1,5 @@
-//! What was created a moment before is not taken for missing, and what is missing is not waited for long.
+//! What was created a moment before is not taken for missing, and what is missing is not waited for
+//! long.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -137,10 +137,11 @@ async fn http1_keeps_one_connection_for_many_requests() {
         let bad = client.send_request(post(create("Application", &automated_on_production())));
         assert!(!allowed(bad.await.unwrap()).await);
     }
-    assert_eq!(running.webhook.metrics.connections().get(), 1);
+    assert_eq!(running.webhook.metrics.ports.connections().get(), 1);
 }
 
-/// An API server speaks HTTP/1.1 to a webhook behind a Service. What else it offers elsewhere is not taken up.
+/// An API server speaks HTTP/1.1 to a webhook behind a Service. What else it offers elsewhere is
+/// not taken up.
 #[tokio::test]
 async fn nothing_but_http1_is_spoken() {
     let running = Running::start().await;
@@ -153,7 +154,7 @@ async fn nothing_but_http1_is_spoken() {
         stream.get_ref().1.alpn_protocol(),
         Some(b"http/1.1".as_slice())
     );
-    // Without asking: what an HTTP/2 client says first is no request.
+    // Without asking: what an HTTP/2 client says first is not a request.
     let mut unasked = connect(running.address, &running.authority, &[])
         .await
         .unwrap();
@@ -175,21 +176,22 @@ async fn a_request_whose_connection_breaks_is_counted() {
         content-type: application/json\r\ncontent-length: 1000\r\n\r\n{";
     stream.write_all(head.as_bytes()).await.unwrap();
     until("the request is under way", || {
-        running.webhook.metrics.body_bytes().get() > 0
+        running.webhook.metrics.requests.body_bytes().get() > 0
     })
     .await;
     drop(stream);
     until("the connection is given up", || {
-        running.webhook.metrics.connections().get() == 0
+        running.webhook.metrics.ports.connections().get() == 0
     })
     .await;
-    // Hyper notices in the body that it breaks off, or drops the request: either way it is counted, once.
+    // Hyper notices in the body that it breaks off, or drops the request: either way it is counted,
+    // once.
     let webhook = &running.webhook;
     assert_eq!(
         failures(webhook, "caller-gone") + failures(webhook, "body"),
         1
     );
-    assert_eq!(webhook.metrics.body_bytes().get(), 0);
+    assert_eq!(webhook.metrics.requests.body_bytes().get(), 0);
 }
 
 #[tokio::test]
@@ -212,13 +214,13 @@ async fn a_head_of_too_many_or_too_long_fields_is_refused() {
         );
     }
     until("they are counted down", || {
-        running.webhook.metrics.connections().get() == 0
+        running.webhook.metrics.ports.connections().get() == 0
     })
     .await;
 }
 
-/// The second port, asked by somebody who does not let anything else run meanwhile: this test has one thread, which waits
-/// here for what the port's own thread answers.
+/// The second port, asked by somebody who does not let anything else run meanwhile: this test has
+/// one thread, which waits here for what the port's own thread answers.
 #[tokio::test]
 async fn health_and_metrics_are_answered_while_no_other_thread_is_free() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -326,7 +328,7 @@ async fn shutdown_answers_what_is_under_way_and_takes_nothing_new() {
         .await
         .unwrap();
     until("the request is under way", || {
-        running.webhook.metrics.body_bytes().get() > 0
+        running.webhook.metrics.requests.body_bytes().get() > 0
     })
     .await;
     assert!(running.webhook.obstacles().is_empty());

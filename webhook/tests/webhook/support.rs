@@ -11,7 +11,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use gitops_webhook::admission::handler;
 use gitops_webhook::limits::Limits;
-use gitops_webhook::state::{Caches, Webhook};
+use gitops_webhook::state::{Caches, Webhook, WebhookParts};
 use http_body_util::BodyExt as _;
 use policy::{Completeness, GitOpsPolicySpec, Inventory};
 use serde_json::{Value, json};
@@ -97,7 +97,7 @@ pub(crate) fn webhook() -> Arc<Webhook> {
 
 pub(crate) fn webhook_with(limits: Limits) -> Arc<Webhook> {
     let caches = Caches::Synced(Box::new(inventory()));
-    Arc::new(Webhook::new(caches, limits))
+    Arc::new(Webhook::new(WebhookParts::alone(caches, limits)))
 }
 
 /// What came back.

@@ -11,7 +11,7 @@ use futures::StreamExt as _;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use gitops_webhook::index::{self, PolicyOrigin};
 use gitops_webhook::limits::Limits;
-use gitops_webhook::state::{Caches, Webhook};
+use gitops_webhook::state::{Caches, Webhook, WebhookParts};
 use kube::Client;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -32,8 +32,8 @@ const IMAGE_UPDATER: &str = r#"gitops_webhook_argo_cd_features{feature="ImageUpd
 
 type Events = UnboundedReceiver<Result<Bytes, Infallible>>;
 
-/// What the API server has, by path, and the watches that are yet to be opened. What is asked for by its name has the path
-/// of that object.
+/// What the API server has, by path, and the watches that are yet to be opened. What is asked for
+/// by its name has the path of that object.
 struct ApiServer {
     objects: BTreeMap<&'static str, Vec<Value>>,
     watches: Mutex<BTreeMap<&'static str, Events>>,
@@ -215,7 +215,7 @@ fn watch(server: ApiServer) -> Watching {
     });
     let client = Client::new(service, "gitops");
     let caches = Caches::Syncing(vec!["the first lists"]);
-    let webhook = Arc::new(Webhook::new(caches, Limits::default()));
+    let webhook = Arc::new(Webhook::new(WebhookParts::alone(caches, Limits::default())));
     let index = index::run(
         client,
         "argocd".to_owned(),
@@ -423,8 +423,8 @@ fn changes() -> Vec<(&'static str, Value, bool)> {
     ]
 }
 
-/// Each write of an ApplicationSet's status had made a whole new inventory. Time is tokio's: it goes on when all that there is to do
-/// is done.
+/// Each write of an ApplicationSet's status had made a whole new inventory. Time is tokio's: it
+/// goes on when all that there is to do is done.
 #[tokio::test(start_paused = true)]
 async fn what_changes_nothing_that_is_read_makes_no_inventory_and_all_else_does() {
     for (path, change, is_read) in changes() {

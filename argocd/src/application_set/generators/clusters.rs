@@ -36,7 +36,8 @@ impl ClusterGenerator {
         visit_values(&self.values, at, visit);
     }
 
-    /// One set a cluster, or one set with all of them (Argo CD 3.5, `ClusterGenerator.GenerateParams`).
+    /// One set a cluster, or one set with all of them (Argo CD 3.5,
+    /// `ClusterGenerator.GenerateParams`).
     ///
     /// The cluster that Argo CD runs in takes part without a Secret, if nothing is selected.
     pub(super) fn sets(&self, known: &Known<'_>) -> Result<Vec<ParameterSet>, ExpansionError> {
@@ -89,7 +90,8 @@ impl ClusterGenerator {
         labels.chain(only)
     }
 
-    /// What is lacking where it selects clusters of which not everything is known, but their labels.
+    /// What is lacking where it selects clusters of which not everything is known, but their
+    /// labels.
     pub(super) fn lacks(&self, known: &Known<'_>) -> Result<Option<Outside>, ExpansionError> {
         if known.clusters.unknown().next().is_none() {
             return Ok(None);

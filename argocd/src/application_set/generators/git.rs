@@ -92,7 +92,8 @@ impl GitGenerator {
         visit_values(&self.values, at, visit);
     }
 
-    /// Follows Argo CD 3.5, `GitGenerator.GenerateParams`: folders if any are asked for, else files.
+    /// Follows Argo CD 3.5, `GitGenerator.GenerateParams`: folders if any are asked for, else
+    /// files.
     pub(super) fn parameters(&self, known: &Known<'_>) -> Result<Parameters, ExpansionError> {
         if self.directories.is_empty() && self.files.is_empty() {
             return Err(ExpansionError::fails(

@@ -21,8 +21,8 @@ const FIRST: &str = "/matrix/generators/0";
 /// Where the second generator stands.
 const SECOND: &str = "/matrix/generators/1";
 
-/// The `matrix` generator. Its children are kept as they are written, because the second one is a template
-/// for the parameters of the first.
+/// The `matrix` generator. Its children are kept as they are written, because the second one is a
+/// template for the parameters of the first.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(default)]
 pub(in crate::application_set) struct MatrixGenerator {

@@ -69,8 +69,8 @@ impl MergeGenerator {
         Ok(Parameters::Sets(base.into_values().collect()))
     }
 
-    /// The sets by the values of the merge keys. A missing key counts as null, and no two sets of one
-    /// generator may have the same values.
+    /// The sets by the values of the merge keys. A missing key counts as null, and no two sets of
+    /// one generator may have the same values.
     fn by_key(
         &self,
         sets: Vec<ParameterSet>,

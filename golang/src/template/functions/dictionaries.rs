@@ -2,7 +2,7 @@
 
 use super::strings::{strval, texts};
 use super::{Argument, Function, Outcome, any, boolean, rest, text};
-use crate::template::value::{Element, List, Map, Members, Value};
+use crate::template::value::{Element, Entries, List, Map, Value};
 use crate::template::{TemplateError, fails, undecided};
 use crate::work::Work;
 use std::sync::Arc;
@@ -81,7 +81,7 @@ fn found(given: &[Value], index: usize, key: &str) -> Option<Value> {
 
 fn dict(work: &Work, given: &[Value]) -> Outcome {
     work.places(given.len())?;
-    let mut members = Members::new();
+    let mut members = Entries::new();
     for pair in given.chunks(2) {
         let key = strval(work, any(pair, 0))?;
         let value = pair.get(1).cloned().unwrap_or_else(|| Value::from(""));
@@ -150,7 +150,7 @@ fn pick(work: &Work, given: &[Value]) -> Outcome {
 }
 
 fn omit(work: &Work, given: &[Value]) -> Outcome {
-    let mut left = Members::new();
+    let mut left = Entries::new();
     if let Some(map) = dictionary(given, 0) {
         work.places(map.len())?;
         left = (*map.members()).clone();
@@ -211,7 +211,7 @@ enum Wins {
 fn merge(work: &Work, given: &[Value], wins: Wins) -> Outcome {
     let first = match any(given, 0) {
         Value::Map(map) => map.clone(),
-        _ => Map::open(Element::Any, Members::new())?,
+        _ => Map::open(Element::Any, Entries::new())?,
     };
     for index in 1..given.len() {
         let Some(source) = dictionary(given, index) else {
@@ -322,7 +322,7 @@ fn copied(work: &Work, value: &Value) -> Outcome {
     }
 }
 
-fn copied_members(work: &Work, map: &Map) -> Result<Members, TemplateError> {
+fn copied_members(work: &Work, map: &Map) -> Result<Entries, TemplateError> {
     work.places(map.len())?;
     map.members()
         .iter()

@@ -102,7 +102,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("seq", &[], seq).variadic(Int),
 ];
 
-/// cast's `ToInt64`: what is no number is 0.
+/// cast's `ToInt64`: what is not a number is 0.
 pub(super) fn to_int(value: &Value) -> Result<i64, TemplateError> {
     match value {
         Value::Int(value) | Value::Int64(value) => Ok(*value),
@@ -129,7 +129,7 @@ fn without_zero_decimals(text: &str) -> &str {
     }
 }
 
-/// cast's `ToFloat64`: what is no number is 0.
+/// cast's `ToFloat64`: what is not a number is 0.
 #[expect(clippy::cast_precision_loss, reason = "as Go converts them")]
 fn to_float(value: &Value) -> Result<f64, TemplateError> {
     match value {

@@ -3,7 +3,7 @@
 use super::{Argument, Function, Outcome, any, int, rest, text};
 use crate::strings::{lower, to_lower};
 use crate::template::format;
-use crate::template::value::{Element, List, Map, Members, Value, cut};
+use crate::template::value::{Element, Entries, List, Map, Value, cut};
 use crate::template::{TemplateError, fails, undecided};
 use crate::work::Work;
 use std::sync::Arc;
@@ -635,7 +635,7 @@ fn splitn(work: &Work, given: &[Value]) -> Outcome {
 /// A map of `_0`, `_1` and so on.
 fn numbered(work: &Work, parts: &[&str]) -> Outcome {
     work.places(parts.len())?;
-    let members: Members = parts
+    let members: Entries = parts
         .iter()
         .enumerate()
         .map(|(index, part)| (Arc::from(format!("_{index}")), Value::from(*part)))

@@ -1,5 +1,5 @@
-//! The functions that exist and are not evaluated: what they return depends on chance, on time, or on
-//! a type that is not known here.
+//! The functions that exist and are not evaluated: what they return depends on chance, on time, or
+//! on a type that is not known here.
 
 use super::Function;
 

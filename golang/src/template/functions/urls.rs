@@ -2,7 +2,7 @@
 
 use super::{Argument, Body, Function, Outcome, text};
 use crate::template::undecided;
-use crate::template::value::{Element, Map, Members, Value};
+use crate::template::value::{Element, Entries, Map, Value};
 use crate::work::{PLACE, Work};
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ fn url_parse(work: &Work, given: &[Value]) -> Outcome {
         ("fragment", fragment),
         ("userinfo", userinfo),
     ];
-    let members: Members = parts
+    let members: Entries = parts
         .into_iter()
         .map(|(key, part)| (Arc::from(key), Value::from(part)))
         .collect();

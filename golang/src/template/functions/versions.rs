@@ -36,8 +36,8 @@ fn semver_compare(work: &Work, given: &[Value]) -> Outcome {
     Ok(Value::from(groups.iter().any(permits)))
 }
 
-/// `1.2 - 1.4` is `>= 1.2, <= 1.4` (`rewriteRange`). It takes the space before it away, so that nothing
-/// but a comma may stand there.
+/// `1.2 - 1.4` is `>= 1.2, <= 1.4` (`rewriteRange`). It takes the space before it away, so that
+/// nothing but a comma may stand there.
 fn with_ranges_written_out(text: &str) -> Result<Cow<'_, str>, TemplateError> {
     let Some((before, after)) = around_dash(text) else {
         return Ok(Cow::Borrowed(text));

@@ -1,15 +1,17 @@
 //! `break-glass grant`: writes an override.
 
 use jiff::{SignedDuration, Timestamp};
-use policy::break_glass::annotations::{EXPIRES, REASON, REASON_LIMIT, REASON_SEPARATOR, RULES};
+use policy::break_glass::annotations::{
+    EXPIRES, OVERRULED, REASON, REASON_LIMIT, REASON_SEPARATOR,
+};
 use policy::break_glass::terms::{Terms, Unacceptable};
 use policy::break_glass::{self, InvalidOverride};
 use policy::finding::is_printed;
 use policy::{Inventory, RuleId, registry};
 use serde_json::{Value, json};
 
-use super::{DryRun, Known, OBJECT_FORMATS, generator_of, known};
-use crate::args::{Format, OUTPUT, Target, formats, rule_parser};
+use super::{Known, OBJECT_FORMATS, generator_of, known, write};
+use crate::args::{DryRun, Format, OUTPUT, Target, formats, rule_parser};
 use crate::break_glass::attempt::covers_syncs;
 use crate::break_glass::live::find;
 use crate::break_glass::{Attempt, Override, OverrideStatus};
@@ -210,10 +212,7 @@ async fn grant(
         args.replace_or_ask(&live.reference, existing, &written, context)?;
     }
 
-    live.writer = args
-        .dry_run
-        .write(&server, &live, &annotations(&written))
-        .await?;
+    live.writer = write(args.dry_run, &server, &live, &annotations(&written)).await?;
     let status = OverrideStatus::of(&live, Override::Valid(written), judgement, now);
     let report = Written {
         status: &status,
@@ -386,7 +385,7 @@ const NOT_COVERED: &str = "a sync writes as Argo CD's application controller, wh
 fn annotations(written: &break_glass::Override) -> Value {
     let rules: Vec<&str> = written.rules.iter().map(|rule| rule.as_str()).collect();
     json!({
-        RULES: rules.join(","),
+        OVERRULED: rules.join(","),
         REASON: written.reason,
         EXPIRES: written.expires.to_string(),
     })

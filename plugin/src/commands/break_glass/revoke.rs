@@ -5,8 +5,8 @@ use policy::break_glass::VERB;
 use policy::break_glass::annotations::{ALL, EXPIRES};
 use serde_json::{Map, Value, json};
 
-use super::{DryRun, OBJECT_FORMATS, generator_of, known};
-use crate::args::{Format, OUTPUT, Target, formats};
+use super::{OBJECT_FORMATS, generator_of, known, write};
+use crate::args::{DryRun, Format, OUTPUT, Target, formats};
 use crate::break_glass::live::find;
 use crate::break_glass::{Live, Override, OverrideStatus};
 use crate::context::Context;
@@ -76,7 +76,7 @@ async fn revoke(args: &RevokeArgs, context: &Context) -> Result<ExitStatus, Comm
     };
     if left != live.written {
         let annotations = annotations(&left);
-        live.writer = args.dry_run.write(&server, &live, &annotations).await?;
+        live.writer = write(args.dry_run, &server, &live, &annotations).await?;
     }
     let was = live.written.state(now);
     let status = OverrideStatus::of(&live, left, judgement, now);

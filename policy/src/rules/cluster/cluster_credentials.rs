@@ -317,7 +317,7 @@ fn check_server(cluster: &Cluster, provider: Provider, findings: &mut Findings) 
     }
 }
 
-/// A Secret that Argo CD cannot read is no cluster to it, until somebody repairs it: what it then
+/// A Secret that Argo CD cannot read is not a cluster to it, until somebody repairs it: what it then
 /// holds would not be asked about again.
 fn unreadable(error: ClusterSecretError, findings: &mut Findings) {
     let (field, message) = match error {

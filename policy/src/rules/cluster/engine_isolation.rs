@@ -147,7 +147,7 @@ impl Rule for EngineIsolation {
                 report(&place, own, target, apart, field_of_application, findings);
             }
             Object::ClusterSecret(secret) => {
-                // What cannot be read is no cluster to Argo CD.
+                // What cannot be read is not a cluster to Argo CD.
                 if let Ok(cluster) = secret.cluster() {
                     let place = environments_of_cluster(&cluster, inventory);
                     let server = &cluster.server;

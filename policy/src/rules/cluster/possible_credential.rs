@@ -34,7 +34,7 @@ const CREDENTIAL_WORDS: [&str; 21] = [
     "token",
 ];
 
-/// What such a name may end with, and mean something that is no credential: where it is, how long it lasts,
+/// What such a name may end with, and mean something that is not a credential: where it is, how long it lasts,
 /// of which kind it is.
 const ABOUT_CREDENTIALS: [&str; 24] = [
     "audience",

@@ -13,9 +13,9 @@ declare_rule! {
     /// ## What it does
     ///
     /// Denies an ApplicationSet on which Argo CD fails with the clusters that there are now: a template
-    /// that does not compile, a missing key under `missingkey=error`, a parameter that is no string without
-    /// `goTemplate`, two Applications of one name, a matrix of three generators; and one that generates
-    /// names, labels, annotations or finalizers which the API server refuses, as a URL, a line break at the
+    /// that does not compile, a missing key under `missingkey=error`, a parameter that is not a string
+    /// without `goTemplate`, two Applications of one name, a matrix of three generators; and one that
+    /// generates names, labels, annotations or finalizers which the API server refuses, as a URL, a line break at the
     /// end, a misspelt parameter or more than 63 characters in a label are, or whose `templatePatch` takes the
     /// whole spec of an Application away, as `spec:` with nothing below it does. Also one that would
     /// generate more than 10,000 Applications, or whose templates take more work than is spent on an
@@ -156,7 +156,7 @@ fn report_not_known(part: &NotKnown, findings: &mut Findings) {
     let generator = shorten(&part.generator, 40);
     let (message, fix) = if part.perhaps_misspelt {
         (
-            format!("`{generator}` is no generator known here"),
+            format!("`{generator}` is not a generator known here"),
             "check how it is spelt",
         )
     } else {
@@ -284,11 +284,11 @@ fn report_foreign(placeholder: &ForeignPlaceholder, is_go: bool, findings: &mut 
         }
         Dialect::Plain => {
             format!(
-                "{written} is no Go template, as `goTemplate: true` asks for: a parameter has a dot before it"
+                "{written} is not a Go template, as `goTemplate: true` asks for: a parameter has a dot before it"
             )
         }
         Dialect::SingleBraces | Dialect::Brackets => {
-            format!("{written} is no parameter to Argo CD, and stays as it is")
+            format!("{written} is not a parameter to Argo CD, and stays as it is")
         }
     };
     findings.warn(
@@ -330,7 +330,7 @@ fn report(error: &ExpansionError, foreign: &[ForeignPlaceholder], findings: &mut
                 |plain| {
                     let written = shorten(&plain.written, 40);
                     format!(
-                        "for {written}, which is no Go template, {}",
+                        "for {written}, which is not a Go template, {}",
                         rewriting(plain, true)
                     )
                 },

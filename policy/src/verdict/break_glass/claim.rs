@@ -7,7 +7,7 @@ use crate::finding::{About, BREAK_GLASS, Finding, Findings, Level, RuleId, Waive
 use crate::request::changes::is_detached;
 use crate::request::inventory::Inventory;
 use crate::request::subject::{Object, Operation, Propagation, SubjectRef};
-use crate::terms::annotations::{Override, REASON_LIMIT, RULES, Written, field};
+use crate::terms::annotations::{OVERRULED, Override, REASON_LIMIT, Written, field};
 use crate::terms::break_glass::{Unacceptable, VERB, Writer};
 
 /// Somebody who can ask the API server is to say whether the writer may overrule these rules.
@@ -15,7 +15,7 @@ use crate::terms::break_glass::{Unacceptable, VERB, Writer};
 pub struct Claim {
     /// The override on the object.
     pub written: Override,
-    /// The rules in question: those that a new override names and nobody has answered for yet, those that a standing one is
+    /// The rules in question: those that a new override names and nobody has answered for yet, those that an existing one is
     /// needed for, or those that are taken off.
     pub rules: Vec<RuleId>,
     /// Whether the override is new, or changed.
@@ -146,7 +146,7 @@ impl<'s> Overrides<'s> {
         let old = match subject.operation {
             // What is deleted has what it has.
             Operation::Delete(_) => new,
-            // A Secret that was no cluster was put to nobody.
+            // A Secret that was not a cluster was put to nobody.
             Operation::Create | Operation::Update => {
                 let old = subject.old.filter(|old| old.counts());
                 old.map(Written::on).unwrap_or_default()
@@ -358,7 +358,7 @@ impl<'s> Overrides<'s> {
         }
         if !inventory.writes_for_sets(subject.requester) {
             let message = "stands on the ApplicationSet, which generates this";
-            tell(findings, RULES, message, "make the change there");
+            tell(findings, OVERRULED, message, "make the change there");
             return Assessment::default();
         }
         Assessment {
@@ -385,7 +385,7 @@ impl<'s> Overrides<'s> {
             && let Some(owner) = application.metadata.application_set()
         {
             let refusal = Refusal::new(
-                RULES,
+                OVERRULED,
                 format!(
                     "ApplicationSet {} generates this and overwrites it",
                     shorten(&owner.name, 60)
@@ -530,10 +530,10 @@ impl<'s> Overrides<'s> {
         };
         if level == Level::Deny && !self.is_left_behind {
             // The violation itself denies.
-            tell(findings, RULES, message, fix);
+            tell(findings, OVERRULED, message, fix);
         } else {
             let mut told = Findings::new(BREAK_GLASS, About::State);
-            told.deny(field(RULES), message, fix);
+            told.deny(field(OVERRULED), message, fix);
             findings.extend(told.into_inner());
         }
         true
@@ -566,7 +566,7 @@ const END: &str = "put that right first, or let it expire: kubectl gitops break-
 /// What to do about an override of which something is missing.
 const WRITE_ALL: &str = "write all three, see kubectl gitops break-glass grant";
 
-/// Applies the answers to a claim. That an override is taken off is no record of its own.
+/// Applies the answers to a claim. That an override is taken off is not a record of its own.
 pub(crate) fn settle(
     claim: &Claim,
     findings: &mut Vec<Finding>,
@@ -611,7 +611,7 @@ pub(crate) fn settle(
     let mut record = refuse(
         findings,
         Some(&claim.written),
-        Refusal::new(RULES, message, fix),
+        Refusal::new(OVERRULED, message, fix),
     );
     if let (Some(refusal), Some(why)) = (&mut record.refusal, why) {
         refusal.push_str(": ");
@@ -693,9 +693,9 @@ fn tell_what_passes(
     let rules = names(rules);
     if written.reason.chars().count() <= SHORT_REASON {
         let message = format!("{rules} {until}: {}", written.reason);
-        return tell(findings, RULES, message, end);
+        return tell(findings, OVERRULED, message, end);
     }
-    tell(findings, RULES, format!("{rules} {until}"), end);
+    tell(findings, OVERRULED, format!("{rules} {until}"), end);
     let mut told = Findings::new(BREAK_GLASS, About::State);
     told.warn("/metadata/annotations", written.reason.clone(), "");
     findings.extend(told.into_inner());
@@ -725,7 +725,7 @@ impl Refusal {
 
     fn of_what_goes() -> Self {
         Refusal::new(
-            RULES,
+            OVERRULED,
             "counts for nothing on what is being deleted",
             "let it go, or put right what is denied",
         )
@@ -737,7 +737,7 @@ impl Refusal {
 
     fn from_git() -> Self {
         Refusal::new(
-            RULES,
+            OVERRULED,
             "has no effect in Git, the policy does not allow it (breakGlass.fromGit)",
             "annotate the live object instead",
         )
@@ -745,7 +745,7 @@ impl Refusal {
 
     fn of_account(username: &str) -> Self {
         Refusal::new(
-            RULES,
+            OVERRULED,
             format!(
                 "nobody knows on whose behalf {} writes",
                 shorten(username, 80)

@@ -1,7 +1,7 @@
 //! Functions of jq that can be said in jq.
 //!
-//! What each of them does is jq's manual and gojq 0.12.19's; where paths are asked for it matters in
-//! which order they look at things.
+//! What each of them does is jq's manual and gojq 0.12.19's; where paths are asked for it matters
+//! in which order they look at things.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;

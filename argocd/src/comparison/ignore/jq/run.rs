@@ -1,8 +1,8 @@
 //! Running an expression, with all that it does counted.
 //!
 //! Follows gojq 0.12.19, `compiler.go` and `execute.go`. In jq an expression has any number of
-//! results; here each is handed to whoever takes it, so that nothing has to be kept. Where paths are
-//! asked for, gojq tracks them through everything that is not evaluated apart, arguments of
+//! results; here each is handed to whoever takes it, so that nothing has to be kept. Where paths
+//! are asked for, gojq tracks them through everything that is not evaluated apart, arguments of
 //! functions included, and compares what a step is made from with what the path has led to.
 
 mod functions;
@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 use super::prelude;
 use super::syntax::{Definition, Fold, Key, Operator, Part, Pattern, Term, Update};
-use super::value::{Members, Number, Stop, Val};
+use super::value::{Entries, Number, Stop, Val};
 
 /// What an expression is given, and what it results in.
 #[derive(Clone)]
@@ -85,7 +85,7 @@ pub(super) struct Binding<'t> {
 enum Meaning<'t> {
     Variable(Val),
     Function(&'t Definition),
-    /// A parameter that is no value: an expression where it is called from.
+    /// A parameter that is not a value: an expression where it is called from.
     Argument(&'t Term, Scope<'t>),
     Label(u64),
 }
@@ -629,7 +629,7 @@ impl Run {
                 });
                 let variable = match found.map(|binding| &binding.means) {
                     Some(Meaning::Variable(variable)) => variable.clone(),
-                    _ => Val::map(Members::new())?,
+                    _ => Val::map(Entries::new())?,
                 };
                 if value.is_some() {
                     let value = variable;
@@ -1030,7 +1030,7 @@ impl Run {
                 Err(Stop::Fails(Some(message.value)))
             }),
             ("halt" | "halt_error", []) => Err(Stop::Halts),
-            ("env", []) => constant(state, Val::map(Members::new())?, take),
+            ("env", []) => constant(state, Val::map(Entries::new())?, take),
             ("recurse", []) => self.recurse(&state, take),
             ("path", [term]) => self.paths(term, scope, &state.value.clone(), &mut |path| {
                 constant(state.clone(), Val::list(path)?, take)
@@ -1148,7 +1148,7 @@ fn variable(name: &str, scope: &Scope<'_>) -> Result<Val, Stop> {
     match found.map(|binding| &binding.means) {
         Some(Meaning::Variable(value)) => Ok(value.clone()),
         // The environment, which Argo CD gives nothing of.
-        _ if name == "$ENV" => Val::map(Members::new()),
+        _ if name == "$ENV" => Val::map(Entries::new()),
         _ => Err(Stop::Unknown),
     }
 }

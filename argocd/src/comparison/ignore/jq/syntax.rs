@@ -687,8 +687,8 @@ impl Suffix {
     }
 }
 
-/// `?`: of several steps only the last one may fail, and its index is asked of what it is a step from
-/// (gojq, `compileTermSuffix`).
+/// `?`: of several steps only the last one may fail, and its index is asked of what it is a step
+/// from (gojq, `compileTermSuffix`).
 fn attempt(term: Term, separate: bool) -> Term {
     let alone = |step: Term| Box::new(Term::Try(Box::new(step), None));
     let here = || Box::new(Term::Identity);

@@ -36,12 +36,12 @@ pub(super) enum Val {
     Number(Number),
     Text(Rc<str>),
     List(Rc<Nested<Vec<Val>>>),
-    Map(Rc<Nested<Members>>),
+    Map(Rc<Nested<Entries>>),
     /// What is to be deleted; never seen by an expression.
     Gone,
 }
 
-pub(super) type Members = BTreeMap<Rc<str>, Val>;
+pub(super) type Entries = BTreeMap<Rc<str>, Val>;
 
 /// A list or map, and how deeply others are nested in it.
 #[derive(Debug)]
@@ -53,7 +53,8 @@ pub(super) struct Nested<T> {
 /// How deeply values may be nested. They are compared and dropped recursively.
 const DEPTH_LIMIT: usize = 160;
 
-/// A number. Those of an object are floats, as Go decodes them; whole ones in the expression are not.
+/// A number. Those of an object are floats, as Go decodes them; whole ones in the expression are
+/// not.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Number {
     Int(i64),
@@ -171,7 +172,7 @@ impl Val {
 
     /// # Errors
     /// It would be nested too deeply.
-    pub(super) fn map(members: Members) -> Result<Self, Stop> {
+    pub(super) fn map(members: Entries) -> Result<Self, Stop> {
         let depth = depth_over(members.values())?;
         Ok(Val::Map(Rc::new(Nested {
             inner: members,
@@ -457,7 +458,7 @@ fn bounds(start: &Val, end: &Val, length: usize) -> Result<(usize, usize), Stop>
 }
 
 fn with_member(
-    map: Option<(&Val, &Members)>,
+    map: Option<(&Val, &Entries)>,
     name: &Rc<str>,
     way: &[Val],
     new: &Val,
@@ -504,7 +505,7 @@ const LIST_GROWTH: usize = 1024;
 
 fn with_part(
     list: Option<(&Val, &Vec<Val>)>,
-    given: &Members,
+    given: &Entries,
     way: &[Val],
     new: &Val,
 ) -> Result<Val, Stop> {

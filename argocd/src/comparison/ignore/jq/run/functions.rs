@@ -1,6 +1,7 @@
 //! jq's operators and functions.
 //!
-//! Follows gojq 0.12.19, `operator.go` and `func.go`. What is written or read is counted beforehand.
+//! Follows gojq 0.12.19, `operator.go` and `func.go`. What is written or read is counted
+//! beforehand.
 
 use std::cmp::Ordering;
 use std::rc::Rc;
@@ -10,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Run;
 use crate::comparison::ignore::jq::syntax::Operator;
-use crate::comparison::ignore::jq::value::{Members, Number, PLACE, Stop, Val, places_of};
+use crate::comparison::ignore::jq::value::{Entries, Number, PLACE, Stop, Val, places_of};
 
 /// A function of its input and its arguments.
 pub(super) type Function = fn(&Run, &Val, &[Val]) -> Result<Val, Stop>;
@@ -297,7 +298,7 @@ fn product(run: &Run, left: &Val, right: &Val) -> Outcome {
     }
 }
 
-fn merged(left: &Members, right: &Members) -> Outcome {
+fn merged(left: &Entries, right: &Entries) -> Outcome {
     let mut members = left.clone();
     for (name, value) in right {
         let value = match (members.get(name), value) {

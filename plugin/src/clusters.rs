@@ -1,0 +1,54 @@
+//! The clusters of a fleet: how Argo CD logs in to each, with what, and what is on it.
+
+mod generated;
+pub(crate) mod live;
+pub(crate) mod login;
+pub(crate) mod migrate;
+pub(crate) mod offboard;
+pub(crate) mod revoke;
+
+use argocd::Cluster;
+use jiff::Timestamp;
+
+use self::login::{Credential, Login};
+
+/// The annotation of a cluster Secret that says when somebody last proved that its login works
+/// (RFC 3339).
+pub(crate) const VERIFIED: &str = "kubectl-gitops.io/verified";
+
+/// A cluster as Argo CD knows it.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    pub(crate) cluster: Cluster,
+    /// When its Secret was created; None for the cluster that Argo CD runs in, without a Secret.
+    pub(crate) created: Option<Timestamp>,
+    /// The environments that it is part of.
+    pub(crate) environments: Vec<String>,
+    pub(crate) login: Login,
+    /// What is written in the Secret that lasts.
+    pub(crate) credentials: Vec<Credential>,
+    /// How many Applications are on it; None where they cannot be listed.
+    pub(crate) applications: Option<usize>,
+    /// The ApplicationSets that generate Applications for it.
+    pub(crate) application_sets: Vec<String>,
+}
+
+/// All clusters of an Argo CD.
+#[derive(Debug)]
+pub(crate) struct Registrations {
+    pub(crate) all: Vec<Registration>,
+    /// ApplicationSets of which it is not known for which clusters they generate.
+    pub(crate) undecided_application_sets: Vec<String>,
+}
+
+impl Registration {
+    /// When somebody last proved that the login works, where that is on record.
+    pub(crate) fn verified(&self) -> Option<Timestamp> {
+        self.cluster.annotations.get(VERIFIED)?.parse().ok()
+    }
+
+    /// Whether something is written in its Secret that lets anybody in who reads it.
+    pub(crate) fn has_credentials(&self) -> bool {
+        !self.credentials.is_empty()
+    }
+}

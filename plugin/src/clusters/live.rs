@@ -1,0 +1,227 @@
+//! The clusters of a live Argo CD.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use argocd::names::{LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER};
+use argocd::{Application, ApplicationSet, Cluster, ClusterSecret};
+use jiff::Timestamp;
+use policy::Inventory;
+use policy::environment::environments_of_cluster;
+use serde::Deserialize;
+
+use super::generated::servers_of;
+use super::login::{Credential, Login};
+use super::{Registration, Registrations};
+use crate::error::{CommandError, chain};
+use crate::fleet::Facts;
+use crate::kubernetes::{AccessError, ApiServer, Objects, objects_of, resource_of};
+use crate::repository::manifest::Kind;
+
+/// What only its Secret says of a cluster.
+struct Registered {
+    created: Option<Timestamp>,
+    login: Login,
+    credentials: Vec<Credential>,
+}
+
+/// Which server an Application is for, by its destination.
+struct Destinations {
+    /// How many Applications there are for a server.
+    by_server: BTreeMap<String, usize>,
+}
+
+/// Reads the clusters of an Argo CD, and what is on each. The second value is what is not known, as
+/// one sentence each.
+///
+/// # Errors
+/// Something cannot be read for another reason than that it is forbidden, or the policy makes no
+/// sense.
+pub(crate) async fn read(
+    server: &ApiServer,
+    namespace: &str,
+) -> Result<(Registrations, Vec<String>), CommandError> {
+    let (facts, secrets) = tokio::join!(
+        Facts::of_cluster_as_far_as_permitted(server, namespace),
+        secrets(server, namespace),
+    );
+    let (mut facts, lacking) = facts?;
+    let mut lacking = facts.what_lacks(lacking);
+    // That Secrets may not be read is told already.
+    let secrets = if_permitted(secrets)?.unwrap_or_default();
+    let inventory = facts.inventory()?;
+    let destinations = destinations(server, namespace, &inventory, &mut lacking).await?;
+    Ok((
+        registrations(&inventory, secrets, destinations.as_ref()),
+        lacking,
+    ))
+}
+
+fn if_permitted<T>(read: Result<T, AccessError>) -> Result<Option<T>, AccessError> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if error.is_forbidden() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What the cluster Secrets say, by their names.
+async fn secrets(
+    server: &ApiServer,
+    namespace: &str,
+) -> Result<BTreeMap<String, Registered>, AccessError> {
+    let objects = objects_of(Kind::ClusterSecret, namespace);
+    let labels = format!("{LABEL_SECRET_TYPE}={SECRET_TYPE_CLUSTER}");
+    let listed = server.list(&objects, Some(&labels), registered).await?;
+    Ok(listed.into_iter().flatten().collect())
+}
+
+/// None for a Secret of which the facts say already that it cannot be read.
+fn registered(json: &str) -> Option<(String, Registered)> {
+    #[derive(Deserialize)]
+    struct Created {
+        metadata: CreationTimestamp,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct CreationTimestamp {
+        creation_timestamp: Option<Timestamp>,
+    }
+    let secret: ClusterSecret<'_> = serde_json::from_str(json).ok()?;
+    let cluster = secret.cluster().ok()?;
+    let created: Option<Created> = serde_json::from_str(json).ok();
+    let (login, credentials) = Login::of(&secret, &cluster.server);
+    let registered = Registered {
+        created: created.and_then(|created| created.metadata.creation_timestamp),
+        login,
+        credentials,
+    };
+    Some((cluster.secret_name, registered))
+}
+
+/// How many Applications there are for each cluster; None where they may not be listed.
+async fn destinations(
+    server: &ApiServer,
+    namespace: &str,
+    inventory: &Inventory,
+    lacking: &mut Vec<String>,
+) -> Result<Option<Destinations>, AccessError> {
+    let clusters = &inventory.fleet.clusters;
+    let read = |json: &str| {
+        let application = Application::from_json(json).ok()?;
+        let destination = &application.spec.destination;
+        Some(clusters.resolve(destination).ok()?.server.clone())
+    };
+    let all = Objects {
+        resource: resource_of(Kind::Application),
+        namespace: None,
+    };
+    let listed = match server.list(&all, None, read).await {
+        Err(error) if error.is_forbidden() => {
+            lacking.push(format!(
+                "{}: only those in namespace {namespace} are counted",
+                chain(&error)
+            ));
+            let own = objects_of(Kind::Application, namespace);
+            if_permitted(server.list(&own, None, read).await)?
+        }
+        listed => Some(listed?),
+    };
+    let Some(listed) = listed else {
+        lacking.push("Applications may not be listed: they are not counted".to_owned());
+        return Ok(None);
+    };
+    let mut by_server = BTreeMap::new();
+    for server in listed.into_iter().flatten() {
+        *by_server.entry(server).or_default() += 1;
+    }
+    Ok(Some(Destinations { by_server }))
+}
+
+fn registrations(
+    inventory: &Inventory,
+    mut secrets: BTreeMap<String, Registered>,
+    destinations: Option<&Destinations>,
+) -> Registrations {
+    let generated = Generators::of(inventory);
+    let clusters = &inventory.fleet.clusters;
+    let built_in = clusters.iter().filter(|cluster| is_built_in(cluster));
+    let all = clusters.secrets().chain(built_in).map(|cluster| {
+        let registered = secrets.remove(&cluster.secret_name);
+        let (created, login, credentials) = match registered {
+            Some(registered) => (registered.created, registered.login, registered.credentials),
+            None if is_built_in(cluster) => (None, Login::InCluster, Vec::new()),
+            None => (None, Login::Unknown, Vec::new()),
+        };
+        let environments = environments_of_cluster(cluster, inventory).environments;
+        Registration {
+            created,
+            environments: environments
+                .iter()
+                .map(|environment| environment.environment.to_owned())
+                .collect(),
+            login,
+            credentials,
+            applications: destinations.map(|destinations| {
+                let count = destinations.by_server.get(&cluster.server);
+                count.copied().unwrap_or_default()
+            }),
+            application_sets: generated.of_server(&cluster.server),
+            cluster: cluster.clone(),
+        }
+    });
+    let mut all: Vec<Registration> = all.collect();
+    all.sort_by(|a, b| {
+        let key = |one: &Registration| (one.cluster.name.clone(), one.cluster.secret_name.clone());
+        key(a).cmp(&key(b))
+    });
+    Registrations {
+        all,
+        undecided_application_sets: generated.undecided,
+    }
+}
+
+/// Whether no Secret describes it.
+fn is_built_in(cluster: &Cluster) -> bool {
+    cluster.secret_name.is_empty()
+}
+
+/// Which ApplicationSets generate Applications for which servers.
+#[derive(Default)]
+struct Generators {
+    by_server: BTreeMap<String, BTreeSet<String>>,
+    /// Those of which that is not known, or not all.
+    undecided: Vec<String>,
+}
+
+impl Generators {
+    fn of(inventory: &Inventory) -> Self {
+        let mut generators = Generators::default();
+        for set in &*inventory.application_sets {
+            let name = name_of(set, inventory);
+            let generated = servers_of(set, &inventory.fleet.clusters, &*inventory.checkouts);
+            for server in generated.servers {
+                let names = generators.by_server.entry(server).or_default();
+                names.insert(name.clone());
+            }
+            if !generated.is_known {
+                generators.undecided.push(name);
+            }
+        }
+        generators
+    }
+
+    fn of_server(&self, server: &str) -> Vec<String> {
+        let names = self.by_server.get(server);
+        names.into_iter().flatten().cloned().collect()
+    }
+}
+
+/// The name of an ApplicationSet, with its namespace where that is another than Argo CD's.
+fn name_of(set: &ApplicationSet<'_>, inventory: &Inventory) -> String {
+    let (namespace, name) = (&set.metadata.namespace, &set.metadata.name);
+    if **namespace == *inventory.fleet.control_plane_namespace {
+        name.to_string()
+    } else {
+        format!("{namespace}/{name}")
+    }
+}

@@ -1,0 +1,244 @@
+//! Migrating one cluster of a live Argo CD.
+
+use std::time::Duration;
+
+use argocd::ClusterSecret;
+use argocd::cluster::config::AwsAuthConfig;
+use argocd::cluster::{Connection, RewriteError, ServiceAccount};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tokio::time::{Instant, sleep};
+use zeroize::Zeroizing;
+
+use super::{Action, TOKEN_OF};
+use crate::clusters::{VERIFIED, revoke};
+use crate::kubernetes::{
+    AccessError, ApiServer, FieldManager, WorkloadError, connect_by_token, objects_of, whoami,
+};
+use crate::plan::Outcome;
+use crate::repository::manifest::Kind;
+
+/// How long an API server may go on taking a token that was revoked: it keeps answers for ten
+/// seconds, and there may be several API servers.
+const DEATH: Duration = Duration::from_secs(60);
+
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Why a step is not done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    #[error("data.config is not rewritten")]
+    Rewrite(#[from] RewriteError),
+    #[error(transparent)]
+    Workload(#[from] WorkloadError),
+    #[error("secret/{0} is gone")]
+    NoSecret(String),
+    #[error("secret/{0} cannot be read")]
+    Unreadable(String),
+    #[error("the login that is stored does not work, and the Secret is as it was before: {0}")]
+    RolledBack(String),
+    #[error("the login that is stored does not work ({reason}), and the Secret is not put back")]
+    NotRolledBack {
+        reason: String,
+        #[source]
+        source: AccessError,
+    },
+    #[error("the API server still takes the old token after {} s", DEATH.as_secs())]
+    StillAlive,
+}
+
+/// How one logs in to a cluster by AWS, as Argo CD would.
+pub(crate) trait LogIn {
+    /// Logs in and asks something, or says why that does not work.
+    async fn prove(&self, connection: &Connection, aws: &AwsAuthConfig) -> Result<Proven, String>;
+}
+
+/// A login that works.
+pub(crate) struct Proven {
+    pub(crate) server: ApiServer,
+    /// As whom the API server knows it.
+    pub(crate) user: String,
+}
+
+/// What a cluster Secret has at some moment. What is secret in it is wiped when this is dropped.
+pub(crate) struct Stored {
+    pub(crate) connection: Connection,
+    /// The service account that its token is of.
+    pub(crate) account: Option<ServiceAccount>,
+    config: Zeroizing<String>,
+    resource_version: String,
+}
+
+/// A cluster whose new login is proven.
+pub(crate) struct Migration<'m, L> {
+    /// The API server of Argo CD's own cluster.
+    pub(crate) server: &'m ApiServer,
+    pub(crate) argocd_namespace: &'m str,
+    pub(crate) secret: &'m str,
+    pub(crate) aws: AwsAuthConfig,
+    pub(crate) stored: Stored,
+    /// The `config` with the new login.
+    pub(crate) rewritten: Zeroizing<String>,
+    pub(crate) login: &'m L,
+    pub(crate) proven: Proven,
+    pub(crate) now: Timestamp,
+}
+
+/// Reads a cluster Secret, and what its `config` would be with another login.
+///
+/// # Errors
+/// It is gone, or its `config` cannot be taken apart without a loss.
+pub(crate) async fn read(
+    server: &ApiServer,
+    argocd_namespace: &str,
+    secret: &str,
+    aws: &AwsAuthConfig,
+) -> Result<(Stored, Zeroizing<String>), Failure> {
+    let secrets = objects_of(Kind::ClusterSecret, argocd_namespace);
+    let read = server.get(&secrets, secret, |json| taken_apart(json, secret, aws));
+    read.await?
+        .ok_or_else(|| Failure::NoSecret(secret.to_owned()))?
+}
+
+fn taken_apart(
+    json: &str,
+    secret: &str,
+    aws: &AwsAuthConfig,
+) -> Result<(Stored, Zeroizing<String>), Failure> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        metadata: Version,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Version {
+        resource_version: String,
+    }
+    // What serde says may quote a value.
+    let unreadable = || Failure::Unreadable(secret.to_owned());
+    let versioned: Versioned = serde_json::from_str(json).map_err(|_| unreadable())?;
+    let read: ClusterSecret<'_> = serde_json::from_str(json).map_err(|_| unreadable())?;
+    let claims = read
+        .config()
+        .ok()
+        .and_then(|config| config.bearer_token_claims);
+    let stored = Stored {
+        connection: read.connection()?,
+        account: claims.and_then(|claims| claims.service_account),
+        config: read.expose_config().ok_or_else(unreadable)?,
+        resource_version: versioned.metadata.resource_version,
+    };
+    Ok((stored, read.config_with_aws_login(aws)?))
+}
+
+impl<L: LogIn> Migration<'_, L> {
+    /// Does one step, or only asks.
+    ///
+    /// # Errors
+    /// It is not done.
+    pub(crate) async fn act(&self, action: &Action, only_ask: bool) -> Result<Outcome, Failure> {
+        match action {
+            Action::Switch => self.switch(only_ask).await,
+            Action::Revoke(action) => Ok(revoke::act(&self.proven.server, action, only_ask).await?),
+            Action::Conclude if only_ask => Ok(Outcome::NotAsked),
+            Action::Conclude => self.conclude().await,
+        }
+    }
+
+    async fn switch(&self, only_ask: bool) -> Result<Outcome, Failure> {
+        let account = self.stored.account.as_ref();
+        let token_of = account.map(|account| format!("{}/{}", account.namespace, account.name));
+        let annotations = token_of.map(|account| (TOKEN_OF, account));
+        let annotations: Vec<_> = annotations.into_iter().chain([self.verified()]).collect();
+        let version = Some(&*self.stored.resource_version);
+        self.apply(&self.rewritten, &annotations, version, only_ask)
+            .await?;
+        if only_ask {
+            return Ok(Outcome::WouldBeDone);
+        }
+        match self.prove_what_is_stored().await {
+            Ok(()) => Ok(Outcome::Done),
+            Err(reason) => {
+                // Whoever changed it in between would lose that: the old login is worth more.
+                match self.apply(&self.stored.config, &[], None, false).await {
+                    Ok(()) => Err(Failure::RolledBack(reason)),
+                    Err(source) => Err(Failure::NotRolledBack { reason, source }),
+                }
+            }
+        }
+    }
+
+    async fn prove_what_is_stored(&self) -> Result<(), String> {
+        let stored = read(self.server, self.argocd_namespace, self.secret, &self.aws).await;
+        let (stored, _) = stored.map_err(|error| crate::error::chain(&error))?;
+        self.login
+            .prove(&stored.connection, &self.aws)
+            .await
+            .map(drop)
+    }
+
+    fn verified(&self) -> (&'static str, String) {
+        (VERIFIED, self.now.to_string())
+    }
+
+    /// Writes `data.config` and our annotations, and nothing else.
+    async fn apply(
+        &self,
+        config: &str,
+        annotations: &[(&str, String)],
+        version: Option<&str>,
+        only_ask: bool,
+    ) -> Result<(), AccessError> {
+        let annotations = annotations.iter().cloned();
+        let annotations = annotations.map(|(key, value)| (key.to_owned(), Value::from(value)));
+        let mut metadata = json!({
+            "name": self.secret,
+            "namespace": self.argocd_namespace,
+            "annotations": Map::from_iter(annotations),
+        });
+        if let Some(version) = version {
+            metadata["resourceVersion"] = Value::from(version);
+        }
+        let object = json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": metadata,
+            "data": {"config": BASE64_STANDARD.encode(config)},
+        });
+        let secrets = objects_of(Kind::ClusterSecret, self.argocd_namespace);
+        let manager = FieldManager::Login;
+        self.server
+            .apply(&secrets, self.secret, &object, manager, only_ask)
+            .await
+    }
+
+    /// Waits until the old token is refused, where it is at hand, and takes the annotation off.
+    async fn conclude(&self) -> Result<Outcome, Failure> {
+        if let Some(token) = &self.stored.connection.bearer_token {
+            let token = SecretString::from(token.expose());
+            self.await_death(token).await?;
+        }
+        self.apply(&self.rewritten, &[self.verified()], None, false)
+            .await?;
+        Ok(Outcome::Done)
+    }
+
+    async fn await_death(&self, token: SecretString) -> Result<(), Failure> {
+        let old = connect_by_token(&self.stored.connection, token)?;
+        let deadline = Instant::now() + DEATH;
+        loop {
+            match whoami(&old).await {
+                Err(error) if error.is_unauthorized() => return Ok(()),
+                Err(error) if Instant::now() >= deadline => return Err(error.into()),
+                Ok(_) if Instant::now() >= deadline => return Err(Failure::StillAlive),
+                _ => sleep(INTERVAL).await,
+            }
+        }
+    }
+}

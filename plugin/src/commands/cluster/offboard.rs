@@ -1,0 +1,194 @@
+//! `cluster offboard`: a cluster leaves the fleet.
+
+use argocd::Cluster;
+
+use crate::args::{Format, OUTPUT, PlanArgs, formats};
+use crate::clusters::offboard::live::{Offboarding, applications_on};
+use crate::clusters::offboard::{Refusal, Workloads, plan};
+use crate::commands::plan::{CarriedOut, carry_out};
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::exit_status::ExitStatus;
+use crate::fleet::Facts;
+use crate::kubernetes::block_on;
+use crate::report::plan::PlanReport;
+
+/// Take a cluster out of the fleet
+///
+/// Shows what is on the cluster and what becomes of it, asks, and does it. Where Applications deploy
+/// something there, it has to be said what becomes of that: --orphan leaves all resources as they
+/// are and deletes the Applications, --delete-applications deletes them with their resources.
+///
+/// Argo CD decides by what goes first. An Application that an ApplicationSet generates no longer
+/// takes its resources along as long as the cluster is registered; once it is not, they stay. With
+/// --orphan the Secret goes before such Applications; with --delete-applications the labels go first
+/// by which ApplicationSets select the cluster, and the Secret goes last. An ApplicationSet that
+/// would select the cluster without any label has to be changed by hand before.
+///
+/// Run again after it was cut off, it goes on with what is left.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  # What is on a cluster, and what would become of it
+  kubectl gitops cluster offboard staging-eu --orphan --dry-run=client
+
+  # Delete all that Argo CD deploys there, and forget the cluster
+  kubectl gitops cluster offboard staging-eu --delete-applications
+
+  # The plan and what became of it, as JSON
+  kubectl gitops cluster offboard staging-eu --orphan --yes -o json
+
+Exit status:
+  0  the cluster is not part of the fleet any more, or would not be
+  2  it is still, at least in part")]
+pub(super) struct OffboardArgs {
+    /// The cluster, by its name in Argo CD, its server, or the name of its Secret
+    #[arg(value_name = "NAME")]
+    cluster: String,
+
+    /// Leave what its Applications deploy, and delete only the Applications
+    #[arg(long, conflicts_with = "delete_applications")]
+    orphan: bool,
+
+    /// Delete its Applications with all that they deploy
+    #[arg(long)]
+    delete_applications: bool,
+
+    #[command(flatten)]
+    plan: PlanArgs,
+
+    /// Format
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = formats(FORMATS), help_heading = OUTPUT)]
+    output: Format,
+}
+
+const FORMATS: &[(Format, &str)] = &[
+    (Format::Table, "A row for each step"),
+    (
+        Format::Wide,
+        "The same with the commands that do it by hand",
+    ),
+    (Format::Json, "The plan and what became of it in JSON"),
+    (Format::Yaml, "The same in YAML"),
+];
+
+/// The name of a cluster means none, or several.
+#[derive(Debug, thiserror::Error)]
+enum ClusterError {
+    #[error("there is no cluster {0}")]
+    None(String),
+    #[error("{0} are several clusters: name the Secret of the one that is meant ({1})")]
+    Several(String, String),
+}
+
+/// Reads, shows, asks, does.
+pub(super) fn run(args: &OffboardArgs, context: &Context) -> Result<ExitStatus, CommandError> {
+    let failed = block_on(offboard(args, context))?;
+    Ok(if failed {
+        ExitStatus::Failed
+    } else {
+        ExitStatus::Clean
+    })
+}
+
+/// Whether something was not done.
+async fn offboard(args: &OffboardArgs, context: &Context) -> Result<bool, CommandError> {
+    let server = context.connect().await?;
+    let namespace = context.argocd_namespace();
+    // What is not known here may be on the cluster.
+    let (mut facts, lacking) = Facts::of_cluster(&server, namespace).await?;
+    context.warn(facts.what_lacks(lacking));
+    let inventory = facts.inventory()?;
+    let cluster = find(&args.cluster, inventory.fleet.clusters.secrets())?;
+    let applications = applications_on(&server, cluster, &inventory).await?;
+    let plan = plan(cluster, namespace, &applications, args.workloads()).map_err(explained)?;
+    let mut report = PlanReport {
+        kind: "ClusterOffboarding",
+        plan: &plan,
+        results: None,
+        failure: None,
+    };
+    let offboarding = Offboarding {
+        server: &server,
+        argocd_namespace: namespace,
+    };
+    let act = async |action: &_, only_ask| offboarding.act(action, only_ask).await;
+    let again = args.again();
+    let CarriedOut { results, failure } = carry_out(
+        &plan,
+        &report,
+        &args.plan,
+        args.output,
+        &again,
+        context,
+        act,
+    )
+    .await?;
+    if !args.output.is_for_people() {
+        report.results = Some(&results);
+        report.failure = failure.as_deref();
+        context.print(&report, args.output)?;
+    }
+    Ok(failure.is_some())
+}
+
+impl OffboardArgs {
+    fn workloads(&self) -> Option<Workloads> {
+        match (self.orphan, self.delete_applications) {
+            (true, _) => Some(Workloads::Orphan),
+            (_, true) => Some(Workloads::Delete),
+            _ => None,
+        }
+    }
+
+    /// The command that goes on.
+    fn again(&self) -> String {
+        let flag = match self.workloads() {
+            Some(Workloads::Orphan) => " --orphan",
+            Some(Workloads::Delete) => " --delete-applications",
+            None => "",
+        };
+        format!("kubectl gitops cluster offboard {}{flag}", self.cluster)
+    }
+}
+
+/// The one cluster of a name, a server, or a Secret's name.
+fn find<'c>(
+    meant: &str,
+    clusters: impl Iterator<Item = &'c Cluster>,
+) -> Result<&'c Cluster, CommandError> {
+    let clusters: Vec<&Cluster> = clusters.collect();
+    if let Some(exact) = clusters.iter().find(|one| one.secret_name == meant) {
+        return Ok(exact);
+    }
+    let server = meant.trim_end_matches('/');
+    let is_meant = |one: &&Cluster| one.name == meant || one.server == server;
+    let found: Vec<&Cluster> = clusters.into_iter().filter(is_meant).collect();
+    match &*found {
+        [one] => Ok(one),
+        [] => Err(CommandError::new(ClusterError::None(meant.to_owned()))
+            .hinted("`kubectl gitops cluster list` shows all that there are")),
+        several => {
+            let secrets: Vec<&str> = several.iter().map(|one| &*one.secret_name).collect();
+            let error = ClusterError::Several(meant.to_owned(), secrets.join(", "));
+            Err(CommandError::new(error))
+        }
+    }
+}
+
+fn explained(refusal: Refusal) -> CommandError {
+    let hint = match &refusal {
+        Refusal::Undecided { .. } => Some(
+            "--orphan leaves them running, --delete-applications deletes them: --dry-run=client shows each step",
+        ),
+        Refusal::StillGenerated { .. } => Some(
+            "exclude the cluster there first, by a selector that it does not match; or use --orphan",
+        ),
+        Refusal::BuiltIn(_) => None,
+    };
+    let error = CommandError::new(refusal);
+    match hint {
+        Some(hint) => error.hinted(hint),
+        None => error,
+    }
+}

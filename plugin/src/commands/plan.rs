@@ -1,0 +1,141 @@
+//! How every command shows a plan, asks, and carries it out.
+
+use crate::args::{DryRun, Format, PlanArgs};
+use crate::context::Context;
+use crate::error::{CommandError, chain};
+use crate::plan::{Applied, Change, Outcome, Plan, Step, StepResult};
+use crate::report::Report;
+use crate::text::counted;
+
+/// What became of a plan that was shown.
+#[derive(Debug)]
+pub(super) struct CarriedOut {
+    /// Of each step.
+    pub(super) results: Vec<StepResult>,
+    /// Why it did not go on; it has been told.
+    pub(super) failure: Option<String>,
+}
+
+impl CarriedOut {
+    /// Nothing was tried.
+    pub(super) fn untried<Action>(plan: &Plan<Action>) -> Self {
+        CarriedOut {
+            results: plan.untried(),
+            failure: None,
+        }
+    }
+}
+
+/// Nobody agreed to a plan.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing is changed, as nobody agreed to the plan")]
+struct NotAgreed;
+
+/// Shows a plan to people, asks unless that was answered beforehand, and does one step after the
+/// other.
+///
+/// `act` is told whether it may only ask (`--dry-run=server`). `again` is the command that goes on
+/// after a failure.
+///
+/// # Errors
+/// Nobody agreed, or standard output takes nothing. What goes wrong in a step is told, and is part
+/// of the result.
+pub(super) async fn carry_out<Action, Error: std::error::Error>(
+    plan: &Plan<Action>,
+    shown: &impl Report,
+    args: &PlanArgs,
+    output: Format,
+    again: &str,
+    context: &Context,
+    mut act: impl AsyncFnMut(&Action, bool) -> Result<Outcome, Error>,
+) -> Result<CarriedOut, CommandError> {
+    if output.is_for_people() {
+        context.print(shown, output)?;
+    }
+    tell_by_hand(plan, context);
+    if plan.to_do() == 0 {
+        context.streams.status("nothing is to be done");
+        return Ok(CarriedOut::untried(plan));
+    }
+    match args.dry_run {
+        DryRun::Client => return Ok(CarriedOut::untried(plan)),
+        DryRun::Server => {}
+        DryRun::None => agree(plan, args, context)?,
+    }
+    let only_ask = args.dry_run == DryRun::Server;
+    let total = plan.to_do();
+    let mut number = 0;
+    let applied: Applied<Error> = plan
+        .apply(async |step, action| {
+            number += 1;
+            let work = context.progress.begin("step", Some(total));
+            work.reached(number);
+            let outcome = act(action, only_ask).await?;
+            drop(work);
+            tell_done(step, &outcome, context);
+            Ok(outcome)
+        })
+        .await;
+    Ok(told(plan, applied, again, context))
+}
+
+/// Asks, unless it was answered by `--yes`.
+fn agree<Action>(
+    plan: &Plan<Action>,
+    args: &PlanArgs,
+    context: &Context,
+) -> Result<(), CommandError> {
+    let question = format!("Do {}? [y/N] ", counted(plan.to_do(), "step"));
+    if args.yes || context.streams.ask(&question) {
+        return Ok(());
+    }
+    Err(CommandError::new(NotAgreed).hinted("--yes does it without asking"))
+}
+
+fn tell_by_hand<Action>(plan: &Plan<Action>, context: &Context) {
+    for step in &plan.steps {
+        if let Change::ByHand { how, .. } = &step.change {
+            context
+                .streams
+                .note(&format!("{}: by hand: {how}", step.what));
+        }
+    }
+}
+
+fn tell_done<Action>(step: &Step<Action>, outcome: &Outcome, context: &Context) {
+    let result = StepResult::from(outcome.clone());
+    context.streams.status(&format!("{}: {result}", step.what));
+}
+
+/// Says what failed, what is not done, how to go on, and how to go back.
+fn told<Action, Error: std::error::Error>(
+    plan: &Plan<Action>,
+    applied: Applied<Error>,
+    again: &str,
+    context: &Context,
+) -> CarriedOut {
+    let Applied { results, failure } = applied;
+    let Some((index, error)) = failure else {
+        return CarriedOut {
+            results,
+            failure: None,
+        };
+    };
+    let failure = format!("{}: {}", plan.steps[index].what, chain(&error));
+    context.streams.error(&failure);
+    for (step, result) in plan.steps.iter().zip(&results) {
+        if *result == StepResult::NotTried {
+            context.streams.status(&format!("{}: {result}", step.what));
+        }
+    }
+    context.streams.hint(&format!(
+        "what is done stays; `{again}` goes on from there once the reason is mended"
+    ));
+    for command in plan.undo(&results) {
+        context.streams.hint(&format!("to go back: {command}"));
+    }
+    CarriedOut {
+        results,
+        failure: Some(failure),
+    }
+}
