@@ -4,20 +4,21 @@ use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use argocd::Cluster;
+use argocd::cluster::Connection;
 use aws_credential_types::Credentials;
 use futures::stream::{self, StreamExt as _};
 use kube::Client;
 use kube::api::ApiResource;
 use secrecy::SecretString;
 
-use super::connection::{AnswerError, client, version};
+use super::connection::{AnswerError, version};
 use super::needs::{Need, VERBS};
 use super::proof::{Link, State, Verification};
 use super::target::{AwsLogin, Flaw, Target};
 use super::token::token;
 use crate::aws::{Account, AwsError};
 use crate::error::chain;
-use crate::kubernetes::{ApiServer, Objects, may_i};
+use crate::kubernetes::{ApiServer, Objects, client_by_token, may_i};
 
 /// How many questions are asked of an API server at a time.
 const AT_A_TIME: usize = 16;
@@ -59,10 +60,10 @@ pub(crate) async fn verify(
     let Some(token) = log_in(login, identity, &mut found).await else {
         return found.ended();
     };
-    let client = match client(server, &login.trust, token) {
+    let client = match client_by_token(&login.connection, token) {
         Ok(client) => client,
         Err(error) => {
-            found.add(Link::Endpoint, State::Wrong, error.to_string());
+            found.add(Link::Endpoint, State::Wrong, chain(&error));
             return found.ended();
         }
     };
@@ -132,15 +133,15 @@ async fn connect(
         State::Ok,
         format!("it answers, with Kubernetes {version}"),
     );
-    let held_to = match login.trust.certificate_authority.as_slice() {
-        [] => "the authorities of this machine",
-        _ => "the authority in the Secret",
+    let Connection {
+        insecure, ca_data, ..
+    } = &login.connection;
+    let held_to = match ca_data {
+        _ if *insecure => "the Secret has it verified by nobody",
+        Some(_) => "its certificate is from the authority in the Secret",
+        None => "its certificate is from an authority of this machine",
     };
-    found.add(
-        Link::CertificateAuthority,
-        State::Ok,
-        format!("its certificate is from {held_to}"),
-    );
+    found.add(Link::CertificateAuthority, State::Ok, held_to);
     found.add(
         Link::AccessEntry,
         State::Ok,
@@ -210,11 +211,11 @@ impl Verification {
     fn of_secret(&mut self, flaw: &Flaw) {
         let state = match flaw {
             Flaw::Unreadable(_) | Flaw::Unusable(_) | Flaw::NoName => State::Wrong,
-            Flaw::Other(_) => State::Unknown,
+            Flaw::Other(_) | Flaw::NotClear(_) => State::Unknown,
         };
         self.add(Link::ClusterSecret, state, chain(flaw));
         match flaw {
-            Flaw::Unreadable(_) | Flaw::Unusable(_) => {
+            Flaw::Unreadable(_) | Flaw::Unusable(_) | Flaw::NotClear(_) => {
                 self.mended_by("put the config of the Secret right");
             }
             Flaw::NoName => self.mended_by("write the name of the cluster in EKS into the Secret"),
@@ -252,9 +253,6 @@ impl Verification {
                 self.mended_by(
                     "if the endpoint is private, this machine may not reach it where Argo CD does",
                 );
-            }
-            AnswerError::Server | AnswerError::Client => {
-                self.add(Link::Endpoint, State::Wrong, error.to_string());
             }
             AnswerError::Certificate(_) => {
                 self.add(Link::Endpoint, State::Ok, "something answers there");

@@ -150,7 +150,7 @@ pub const HARNESS: Crate = Crate {
         &["control_plane"],
         &["plugin", "webhook"],
         &["installation"],
-        &["demo", "objects", "shared"],
+        &["demo", "eks", "objects", "shared"],
         &["argo_cd"],
     ],
     circles: &[],

@@ -107,10 +107,8 @@ async fn verified(
     let server = context.connect().await?;
     let namespace = context.argocd_namespace();
     let (targets, unread) = targets(&server, namespace).await?;
-    let is_meant = |target: &Target| match &args.name {
-        Some(name) => target.cluster.name == *name,
-        None => true,
-    };
+    let named = args.name.as_ref();
+    let is_meant = |target: &Target| named.is_none_or(|name| target.cluster.name == *name);
     let targets: Vec<Target> = targets.into_iter().filter(is_meant).collect();
     if targets.is_empty() {
         let namespace = namespace.to_owned();
@@ -125,9 +123,10 @@ async fn verified(
     }
     let projects = projects(&server, namespace).await?;
     // Who has no cluster that logs in by AWS needs no credentials for it.
-    let identity = match targets.iter().any(Target::is_by_aws) {
-        true => Some(identity(args, context).await?),
-        false => None,
+    let identity = if targets.iter().any(Target::is_by_aws) {
+        Some(identity(args, context).await?)
+    } else {
+        None
     };
     let progress = context
         .progress
