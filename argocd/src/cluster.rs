@@ -5,6 +5,7 @@
 //! read once, judged and dropped; of its `config` only what kind of credentials are there remains
 //! (see [`config`]).
 
+mod accounts;
 pub mod config;
 mod destination;
 mod rewrite;
@@ -47,6 +48,8 @@ pub struct Cluster {
     pub namespaces: Vec<String>,
     /// Whether Argo CD manages cluster-scoped resources although it is limited to namespaces.
     pub cluster_resources: bool,
+    /// The numbers of the accounts of AWS that it is in, as far as its role and its server tell.
+    pub aws_accounts: Vec<String>,
 }
 
 /// Why values of a Secret in a file are not known, although they will be there in the cluster.

@@ -294,7 +294,11 @@ impl Counts {
     }
 }
 
-fn judge(
+/// Judges one object.
+///
+/// # Errors
+/// It is not what its kind says.
+pub(crate) fn judge(
     manifest: &Manifest,
     inventory: &Inventory,
     now: Timestamp,

@@ -10,6 +10,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 
 use crate::args::{ClusterArgs, NamespaceArgs, behind_the_command};
 use crate::commands::audit::{self, AuditArgs};
+use crate::commands::bootstrap::{self, BootstrapArgs};
 use crate::commands::break_glass::{self, BreakGlassArgs};
 use crate::commands::check::{self, CheckArgs};
 use crate::commands::cluster::{self, ClusterCommandArgs};
@@ -56,6 +57,7 @@ enum Command {
     Cluster(ClusterCommandArgs),
     Explain(ExplainArgs),
     BreakGlass(BreakGlassArgs),
+    Bootstrap(Box<BootstrapArgs>),
     Completion(CompletionArgs),
     Version(Box<VersionArgs>),
 }
@@ -144,6 +146,7 @@ fn dispatch(command: Command, host: Host, context: &Context) -> Result<ExitStatu
         Command::Cluster(args) => cluster::run(&args, context),
         Command::Explain(args) => explain::run(&args, context),
         Command::BreakGlass(args) => break_glass::run(&args, context),
+        Command::Bootstrap(args) => bootstrap::run(&args, context),
         Command::Version(args) => version::run(&args, context),
         Command::Completion(args) => {
             let command = self::command(host);
@@ -177,6 +180,15 @@ fn with_cluster_flags(command: clap::Command) -> clap::Command {
         .get_arguments()
         .map(|flag| flag.clone().hide_short_help(true));
     let flags = namespaces.get_arguments().cloned().chain(cluster);
+    // A command may have a flag of its own of the same name, and then kubectl's has its short form.
+    let own: Vec<String> = command
+        .get_arguments()
+        .filter_map(|argument| argument.get_long().map(str::to_owned))
+        .collect();
+    let flags = flags.map(|flag| match flag.get_long() {
+        Some(long) if own.iter().any(|own| own == long) => flag.long(None::<&'static str>),
+        _ => flag,
+    });
     command
         .args(flags.map(|flag| flag.hide(is_hidden)).collect::<Vec<_>>())
         .mut_subcommands(with_cluster_flags)

@@ -11,6 +11,7 @@ pub(crate) mod skipped;
 mod text;
 pub(crate) mod work_trees;
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -102,6 +103,20 @@ impl Reader<'_> {
             }
         }
         repository
+    }
+}
+
+/// The objects in a text that is in no file, but has a name.
+pub(crate) fn manifests_of(name: &str, text: &str, namespaces: Namespaces<'_>) -> Vec<Manifest> {
+    let file = SourceFile {
+        name: name.into(),
+        location: Location::StandardInput,
+        role: Role::Manifest,
+        applied_by: BTreeSet::new(),
+    };
+    match parse(&file, text, namespaces) {
+        Contents::Read { manifests, .. } => manifests,
+        Contents::Skipped(_) => Vec::new(),
     }
 }
 

@@ -48,6 +48,9 @@ spec:
       destination: {name: '{{name}}', namespace: ingress}
 ";
 
+/// What `aws eks describe-cluster` says of one.
+const CLUSTER_OF_EKS: &str = include_str!("../../tests/fixtures/eks/prod-eu.json");
+
 const PLATFORM: &str = "\
 apiVersion: argoproj.io/v1alpha1
 kind: AppProject
@@ -78,17 +81,19 @@ data: {{name: {}, server: {server}, config: {config}}}
     )
 }
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 14] = [
     "",
     "check",
     "audit",
     "preview",
+    "cluster onboard",
     "cluster verify",
     "explain",
     "break-glass grant",
     "break-glass list",
     "break-glass revoke",
     "break-glass why",
+    "bootstrap",
     "completion",
     "version",
 ];
@@ -305,6 +310,16 @@ fn takes_overrides(server: &ApiServer, application: &Value, application_set: &Va
     );
 }
 
+/// The root of an app-of-apps may be written, and is synced at once.
+fn is_synced(server: &ApiServer) {
+    let objects = "/apis/argoproj.io/v1alpha1/namespaces/argocd";
+    for kind in ["appprojects", "applications"] {
+        server.accepts(&format!("PATCH {objects}/{kind}/root"), 200, json!({}));
+    }
+    let synced = json!({"status": {"sync": {"status": "Synced"}}});
+    server.answers(&format!("{objects}/applications/root"), 200, synced);
+}
+
 #[test]
 fn the_examples_in_the_help_work() {
     use std::os::unix::fs::PermissionsExt;
@@ -317,6 +332,7 @@ fn the_examples_in_the_help_work() {
     let projects = "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects";
     server.lists(projects, &[object(PLATFORM), object(PROJECT)]);
     takes_overrides(&server, &object(APPLICATION), &object(APPLICATION_SET));
+    is_synced(&server);
     let folder = Folder::with(&[
         ("applications/cart.yaml", APPLICATION),
         ("bootstrap/project.yaml", PROJECT),
@@ -326,10 +342,14 @@ fn the_examples_in_the_help_work() {
         ("bootstrap/platform.yaml", PLATFORM),
         ("applicationsets/ingress.yaml", APPLICATION_SET),
         ("home/.local/bin/kubectl", KUBECTL),
+        ("home/.local/bin/aws", "#!/bin/sh\nexec cat prod-eu.json\n"),
+        ("prod-eu.json", CLUSTER_OF_EKS),
         ("home/.kube/config", &server.kubeconfig("{}")),
     ]);
     let bin = folder.path().join("home/.local/bin");
-    std::fs::set_permissions(bin.join("kubectl"), PermissionsExt::from_mode(0o755)).unwrap();
+    for program in ["kubectl", "aws"] {
+        std::fs::set_permissions(bin.join(program), PermissionsExt::from_mode(0o755)).unwrap();
+    }
     std::os::unix::fs::symlink(BINARY, bin.join("kubectl-gitops")).unwrap();
     let mut examples = 0;
     for command in &COMMANDS[1..] {
@@ -346,6 +366,7 @@ fn the_examples_in_the_help_work() {
             // That something changes, or may not, is what an example shows.
             let expected: &[i32] = match *command {
                 "preview" => &[0, 1, 3],
+                "cluster onboard" => &[1],
                 // There is no AWS here, so that nobody can tell.
                 "cluster verify" => &[2],
                 _ => &[0],
@@ -353,7 +374,7 @@ fn the_examples_in_the_help_work() {
             run_example(line, folder.path(), &bin, expected);
         }
     }
-    assert!(examples >= 23, "only {examples} examples were found");
+    assert!(examples >= 26, "only {examples} examples were found");
 }
 
 #[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]

@@ -15,17 +15,23 @@ use support::{Folder, Ran, fixtures};
 
 const UPDATE: &str = "UPDATE_DOCS";
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 18] = [
     "",
     "check",
     "audit",
     "preview",
+    "cluster",
+    "cluster list",
+    "cluster onboard",
+    "cluster verify",
+    "cluster offboard",
     "explain",
     "break-glass",
     "break-glass grant",
     "break-glass list",
     "break-glass revoke",
     "break-glass why",
+    "bootstrap",
     "completion",
     "version",
 ];
@@ -224,13 +230,13 @@ fn the_rule_reference_is_what_explain_says() {
 fn the_command_reference_has_every_command() {
     let folder = Folder::with(&[]);
     let mut listed = subcommands(&folder, &[]);
-    let within = subcommands(&folder, &["break-glass"]);
-    let place = listed.iter().position(|command| command == "break-glass");
-    let place = place.expect("break-glass is listed") + 1;
-    let within = within
-        .iter()
-        .map(|command| format!("break-glass {command}"));
-    listed.splice(place..place, within);
+    for group in ["break-glass", "cluster"] {
+        let within = subcommands(&folder, &[group]);
+        let place = listed.iter().position(|command| command == group);
+        let place = place.expect("it is listed") + 1;
+        let within = within.iter().map(|command| format!("{group} {command}"));
+        listed.splice(place..place, within);
+    }
     assert_eq!(listed, COMMANDS[1..]);
 }
 

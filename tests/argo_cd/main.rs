@@ -1,6 +1,7 @@
 //! What holds of the whole with the real Argo CD.
 
 mod agreement;
+mod bootstrap;
 mod command_line;
 mod demo;
 mod ending;
@@ -9,6 +10,7 @@ mod incident;
 mod known_fields;
 mod kubectl;
 mod names;
+mod offboarding;
 mod old_violations;
 mod operations;
 mod outage;

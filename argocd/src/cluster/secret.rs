@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use zeroize::Zeroizing;
 
+use super::accounts::accounts;
 use super::config::{AwsAuthConfig, ClusterConfig, ConfigError};
 use super::rewrite::{Connection, RewriteError, connection, with_aws_login};
 use super::secret_string::SecretString;
@@ -131,11 +132,17 @@ impl ClusterSecret<'_> {
         };
         let written = plain("server", &self.data.server)?;
         let server = written.trim_end_matches('/').to_owned();
+        let config = match self.unknown_config() {
+            Some(_) => None,
+            None => Some(self.config()),
+        };
+        let readable = config.as_ref().and_then(|config| config.as_ref().ok());
         Ok(Cluster {
+            aws_accounts: accounts(&server, readable),
+            has_unreadable_config: config.is_some_and(|config| config.is_err()),
             name: plain("name", &self.data.name)?,
             server_with_slashes: (server != written).then_some(written),
             server,
-            has_unreadable_config: self.unknown_config().is_none() && self.config().is_err(),
             unknown: [&self.data.name, &self.data.server, &self.data.project]
                 .into_iter()
                 .find_map(|value| self.unknown(value)),

@@ -9,13 +9,14 @@ use clap::{Arg, Command};
 pub(crate) fn behind_the_command(root: &Command, arguments: Vec<OsString>) -> Vec<OsString> {
     let mut rest = arguments.into_iter().peekable();
     let mut line: Vec<OsString> = rest.next().into_iter().collect();
-    let mut flags = Vec::new();
+    // Each word with the flag that it is, if it is one.
+    let mut flags: Vec<(OsString, bool)> = Vec::new();
     let mut command = root;
     while let Some(word) = rest.peek().filter(|_| command.has_subcommands()) {
         if let Some(has_value_behind) = flag(command, word) {
-            flags.extend(rest.next());
+            flags.extend(rest.next().map(|flag| (flag, true)));
             if has_value_behind {
-                flags.extend(rest.next());
+                flags.extend(rest.next().map(|value| (value, false)));
             }
         } else if let Some(found) = command.find_subcommand(word) {
             line.extend(rest.next());
@@ -24,9 +25,43 @@ pub(crate) fn behind_the_command(root: &Command, arguments: Vec<OsString>) -> Ve
             break;
         }
     }
-    line.extend(flags);
+    line.extend(flags.into_iter().map(|(word, is_flag)| {
+        if is_flag {
+            meant_before(root, command, word)
+        } else {
+            word
+        }
+    }));
     line.extend(rest);
     line
+}
+
+/// A flag as it has to be written behind a command to mean what it means before it: by its short
+/// form, where the command has another flag of the name.
+fn meant_before(root: &Command, command: &Command, word: OsString) -> OsString {
+    let written = word.to_string_lossy();
+    let Some(long) = written.strip_prefix("--") else {
+        return word;
+    };
+    let (name, value) = match long.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (long, None),
+    };
+    let named = |command: &Command| {
+        let mut all = command.get_arguments();
+        all.find(|argument| argument.get_long() == Some(name))
+            .cloned()
+    };
+    let (Some(meant), Some(there)) = (named(root), named(command)) else {
+        return word;
+    };
+    match meant.get_short() {
+        Some(short) if meant.get_id() != there.get_id() => match value {
+            Some(value) => format!("-{short}={value}").into(),
+            None => format!("-{short}").into(),
+        },
+        _ => word,
+    }
 }
 
 /// Those words of a command line that are flags of a command, or their values, whatever else is
@@ -88,6 +123,33 @@ mod tests {
         Command::new("program")
             .args(&flags)
             .subcommands([outer, check])
+    }
+
+    /// A command has a flag of its own of a name that another flag has before it.
+    #[test]
+    fn a_flag_means_the_same_before_a_command_that_has_its_own() {
+        let server = |id: &'static str| Arg::new(id).long("server").action(ArgAction::Set);
+        let inner = Command::new("inner").args([
+            server("own"),
+            Arg::new("other").short('s').action(ArgAction::Set),
+        ]);
+        let root = Command::new("program")
+            .arg(server("other").short('s'))
+            .subcommand(inner);
+        for (written, read) in [
+            (
+                "program --server a inner --server b",
+                "program inner -s a --server b",
+            ),
+            ("program --server=a inner", "program inner -s=a"),
+            ("program -s --server inner", "program inner -s --server"),
+        ] {
+            assert_eq!(
+                behind_the_command(&root, words(written)),
+                words(read),
+                "{written}"
+            );
+        }
     }
 
     fn words(line: &str) -> Vec<OsString> {

@@ -11,7 +11,8 @@ use super::account::Account;
 use super::error::{AwsError, Reason};
 use crate::onboarding::facts::{
     AccessConfig, AccessEntry, AccessScope, Addon, AssociatedAccessPolicy, AwsFacts,
-    CertificateAuthority, EksCluster, Lookup, NamedPolicy, PodIdentityAssociation, Role, VpcConfig,
+    CertificateAuthority, ComputeConfig, EksCluster, Lookup, NamedPolicy, PodIdentityAssociation,
+    Role, VpcConfig,
 };
 
 /// The add-on that gives pods their roles.
@@ -377,6 +378,9 @@ fn cluster_of(cluster: aws_sdk_eks::types::Cluster) -> EksCluster {
             CertificateAuthority {
                 data: authority.data,
             }
+        }),
+        compute_config: cluster.compute_config.map(|compute| ComputeConfig {
+            enabled: compute.enabled,
         }),
     }
 }

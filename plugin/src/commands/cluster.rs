@@ -2,12 +2,14 @@
 
 mod list;
 mod offboard;
+mod onboard;
 mod verify;
 
 use clap::Subcommand;
 
 use self::list::ListArgs;
 use self::offboard::OffboardArgs;
+use self::onboard::OnboardArgs;
 use self::verify::VerifyArgs;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -27,8 +29,11 @@ Examples:
   # Which clusters there are, and how Argo CD logs in to each
   kubectl gitops cluster list
 
-  # Those that still have a bearer token
-  kubectl gitops cluster list --login token"
+  # What is missing so that Argo CD can log in to a cluster of EKS
+  kubectl gitops cluster onboard prod-eu --describe described.json
+
+  # Prove that Argo CD can log in to one
+  kubectl gitops cluster verify prod-eu"
 )]
 pub(crate) struct ClusterCommandArgs {
     #[command(subcommand)]
@@ -38,8 +43,9 @@ pub(crate) struct ClusterCommandArgs {
 #[derive(Debug, Subcommand)]
 enum ClusterCommand {
     List(ListArgs),
-    Offboard(OffboardArgs),
+    Onboard(Box<OnboardArgs>),
     Verify(Box<VerifyArgs>),
+    Offboard(OffboardArgs),
 }
 
 /// Does what the subcommand says.
@@ -49,6 +55,7 @@ pub(crate) fn run(
 ) -> Result<ExitStatus, CommandError> {
     match &args.command {
         ClusterCommand::List(args) => list::run(args, context),
+        ClusterCommand::Onboard(args) => onboard::run(args, context),
         ClusterCommand::Offboard(args) => offboard::run(args, context),
         ClusterCommand::Verify(args) => verify::run(args, context),
     }

@@ -43,6 +43,8 @@ pub(crate) struct AwsFacts {
     pub(crate) caller: Lookup<CallerIdentity>,
     /// Who asks in the engine's account.
     pub(crate) engine_caller: Lookup<CallerIdentity>,
+    /// Whether the cluster's API server answers here.
+    pub(crate) reachability: Lookup<Reachability>,
 }
 
 /// An EKS cluster, as `eks describe-cluster` has it under `cluster`.
@@ -60,6 +62,22 @@ pub(crate) struct EksCluster {
     pub(crate) access_config: Option<AccessConfig>,
     pub(crate) resources_vpc_config: Option<VpcConfig>,
     pub(crate) certificate_authority: Option<CertificateAuthority>,
+    pub(crate) compute_config: Option<ComputeConfig>,
+}
+
+/// Whether EKS Auto Mode runs a cluster's nodes, of which the Pod Identity agent is a part.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(default)]
+pub(crate) struct ComputeConfig {
+    pub(crate) enabled: Option<bool>,
+}
+
+/// Whether the API server of the cluster answers here.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Reachability {
+    Answers,
+    /// And why.
+    DoesNot(String),
 }
 
 /// How principals of IAM get into a cluster.

@@ -220,9 +220,10 @@ struct Skipped<'r> {
     command: Option<String>,
 }
 
+/// A finding and the object that it is on.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Finding<'r> {
+pub(super) struct Finding<'r> {
     rule: &'static str,
     level: &'static str,
     /// What lets a denial pass with a warning: `exemption`, `ratchet`, `break-glass` or `dry-run`;
@@ -305,7 +306,7 @@ impl<'r> Document<'r> {
 }
 
 impl<'r> Finding<'r> {
-    fn new(located: &'r Located) -> Self {
+    pub(super) fn new(located: &'r Located) -> Self {
         let finding = &located.finding;
         let (file, line) = match &located.place {
             Place::File { file, line } => (Some(&**file), Some(*line)),

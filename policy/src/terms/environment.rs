@@ -34,6 +34,7 @@ struct Matcher {
     clusters: Option<Selector>,
     applications: Option<Selector>,
     destinations: Vec<Glob>,
+    accounts: Vec<String>,
     projects: Vec<Glob>,
     namespaces: Vec<Glob>,
 }
@@ -104,6 +105,8 @@ pub enum Evidence {
     ClusterLabels(String),
     /// The destination's name or server.
     Destination(String),
+    /// The AWS account of the destination's cluster.
+    Account(String),
     /// The project.
     Project(String),
     /// The destination's namespace.
@@ -144,6 +147,7 @@ impl fmt::Display for Evidence {
                     shorten(&without_user_info(name), 30)
                 )
             }
+            Evidence::Account(number) => write!(formatter, "AWS account {}", shorten(number, 30)),
             Evidence::Project(name) => write!(formatter, "project {}", shorten(name, 30)),
             Evidence::Namespace(name) => write!(formatter, "namespace {}", shorten(name, 30)),
             Evidence::OwnLabels => formatter.write_str("its labels"),
@@ -414,6 +418,13 @@ impl Matcher {
         if let Some(name) = attributes.destinations.iter().find(destination) {
             return Some(Evidence::Destination((*name).to_owned()));
         }
+        let mut accounts = attributes
+            .clusters
+            .iter()
+            .flat_map(|cluster| &cluster.aws_accounts);
+        if let Some(number) = accounts.find(|number| self.accounts.contains(number)) {
+            return Some(Evidence::Account(number.clone()));
+        }
         let project = |name: &&&str| self.matches_project(name);
         if let Some(name) = attributes.projects.iter().find(project) {
             return Some(Evidence::Project((*name).to_owned()));
@@ -448,6 +459,7 @@ fn compile(index: usize, environment: &Environment) -> Result<CompiledEnvironmen
         namespaces,
         applications,
         words,
+        accounts,
     } = &environment.r#match;
     let field = |name: &str| format!("spec.environments[{index}].match.{name}");
     Ok(CompiledEnvironment {
@@ -458,10 +470,24 @@ fn compile(index: usize, environment: &Environment) -> Result<CompiledEnvironmen
             clusters: compile_selector(&field("clusters"), clusters.as_ref())?,
             applications: compile_selector(&field("applications"), applications.as_ref())?,
             destinations: compile_globs(&field("destinations"), destinations)?,
+            accounts: compile_accounts(&field("accounts"), accounts)?,
             projects: compile_globs(&field("projects"), projects)?,
             namespaces: compile_globs(&field("namespaces"), namespaces)?,
         },
     })
+}
+
+/// Takes the numbers of accounts.
+fn compile_accounts(field: &str, numbers: &[String]) -> Result<Vec<String>, InvalidPolicy> {
+    let is_number =
+        |number: &&String| number.len() == 12 && number.bytes().all(|byte| byte.is_ascii_digit());
+    match numbers.iter().find(|number| !is_number(number)) {
+        Some(number) => Err(InvalidPolicy::Account {
+            field: field.to_owned(),
+            number: number.clone(),
+        }),
+        None => Ok(numbers.to_vec()),
+    }
 }
 
 /// Compiles the globs of a policy, in which a malformed one is a mistake to be told.

@@ -85,7 +85,7 @@ pub struct Environment {
 /// environment by dropping a label.
 #[derive(JsonSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[schemars(extend("x-kubernetes-validations" = [{
-    "rule": "has(self.clusters) || has(self.applications) || size(self.words) > 0 || size(self.destinations) > 0 || size(self.projects) > 0 || size(self.namespaces) > 0",
+    "rule": "has(self.clusters) || has(self.applications) || size(self.words) > 0 || size(self.destinations) > 0 || size(self.projects) > 0 || size(self.namespaces) > 0 || size(self.accounts) > 0",
     "message": "match must say something: without it nothing belongs to the environment",
 }]))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -101,6 +101,10 @@ pub struct EnvironmentMatch {
     pub clusters: Option<LabelSelector>,
     /// Globs on the destination's name or server; of an AppProject on those that it permits.
     pub destinations: Vec<String>,
+    /// Numbers of AWS accounts, in quotes: clusters whose role (`awsAuthConfig.roleARN`) is in one of them, or
+    /// whose server is the ARN of a cluster there.
+    #[schemars(length(max = 256), inner(regex(pattern = "^[0-9]{12}$")))]
+    pub accounts: Vec<String>,
     /// Globs on the project.
     pub projects: Vec<String>,
     /// Globs on the destination's namespace; of an AppProject on those that it permits.
@@ -486,6 +490,16 @@ pub enum InvalidPolicy {
         field: String,
         /// The pattern.
         pattern: String,
+    },
+    /// What is not the number of an account, and so would match nothing in silence.
+    #[error(
+        "{field}: {number:?} is not the number of an AWS account: expected twelve digits in quotes"
+    )]
+    Account {
+        /// Path of the field.
+        field: String,
+        /// What is there.
+        number: String,
     },
     /// A label selector that Kubernetes would refuse.
     #[error("{field}.{problem}")]

@@ -16,8 +16,8 @@ use argocd::project::ProjectReading;
 use argocd::settings::Settings;
 use argocd::{Application, Cluster, Fleet};
 use policy::{
-    Completeness, GitOpsPolicySpec, Inventory, Level, Object, Operation, Outcome, Propagation,
-    Requester, Subject, Verdict, evaluate,
+    Completeness, GitOpsPolicySpec, Inventory, Level, Object, Outcome, Propagation, Requester,
+    Subject, Verdict, evaluate,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -112,15 +112,10 @@ impl World {
     fn judge_update(&self, old: &Value, new: &Value, requester: &str) -> Verdict {
         let (old, new) = (old.to_string(), new.to_string());
         let subject = Subject {
-            object: application(&new),
-            old: Some(application(&old)),
-            operation: Operation::Update,
             requester: Requester {
                 username: requester,
             },
-            dry_run: false,
-            now: jiff::Timestamp::MAX,
-            unknown_fields: &[],
+            ..Subject::update(application(&new), application(&old))
         };
         evaluate(&subject, &self.inventory())
     }
@@ -620,6 +615,7 @@ fn a_policy_that_contradicts_itself_is_refused() {
         invalid(json!({"environments": [{"name": "a", "match": {}}, {"name": "a", "match": {}}]})),
         invalid(json!({"engine": {"environment": "staging"}})),
         invalid(json!({"environments": [{"name": "a", "match": {"destinations": ["[z-a]"]}}]})),
+        invalid(json!({"environments": [{"name": "a", "match": {"accounts": ["44445555666a"]}}]})),
         invalid(
             json!({"environments": [{"name": "a", "match": {"clusters": {"matchExpressions": [{"key": "a", "operator": "Is"}]}}}]}),
         ),
@@ -632,6 +628,7 @@ fn a_policy_that_contradicts_itself_is_refused() {
     spec.environments: the name "a" is there twice
     spec.engine.environment: there is no environment "staging"
     spec.environments[0].match.destinations: "[z-a]" is not a valid glob
+    spec.environments[0].match.accounts: "44445555666a" is not the number of an AWS account: expected twelve digits in quotes
     spec.environments[0].match.clusters.matchExpressions[0].operator: the operator "Is" is none of In, NotIn, Exists, DoesNotExist
     "#);
 }
@@ -1183,6 +1180,47 @@ fn a_cluster_secret_of_another_environment_is_kept_from_the_engine() {
     ");
 }
 
+/// A name and labels say what somebody wrote; the account is where the cluster is.
+#[test]
+fn a_cluster_secret_of_another_environments_account_is_kept_from_the_engine() {
+    let mut policy = staging_engine();
+    policy["environments"][1]["match"]["accounts"] = json!(["444455556666"]);
+    let role = |account: &str| {
+        format!(
+            r#"{{"awsAuthConfig": {{"clusterName": "delta", "roleARN": "arn:aws:iam::{account}:role/argocd"}}}}"#
+        )
+    };
+    let of_aws = |server: &str| {
+        let mut secret = secret("{}");
+        secret["data"]["server"] = json!(base64_of(server));
+        secret
+    };
+    let plugin = r#"{"execProviderConfig": {"command": "argocd-k8s-auth", "apiVersion": "client.authentication.k8s.io/v1beta1",
+        "args": ["aws", "--cluster-name", "delta", "--role-arn", "arn:aws:iam::444455556666:role/argocd"]}}"#;
+    let all = [
+        secret(&role("444455556666")),
+        secret(plugin),
+        of_aws("arn:aws:eks:eu-central-1:444455556666:cluster/delta"),
+        secret(&role("111122223333")),
+        of_aws("arn:aws:eks:eu-central-1:111122223333:cluster/delta"),
+    ]
+    .map(|secret| judge_secret(&secret, policy.clone()));
+    insta::assert_snapshot!(all.join("\n"), @"
+    deny engine-isolation: data.config: belongs to prod (AWS account 444455556666), and this Argo CD drives staging; give it to the Argo CD of its environment
+    deny engine-isolation: data.config: belongs to prod (AWS account 444455556666), and this Argo CD drives staging; give it to the Argo CD of its environment
+    deny engine-isolation: data.server: belongs to prod (AWS account 444455556666), and this Argo CD drives staging; give it to the Argo CD of its environment
+    ");
+    // It moves there by its role alone.
+    let (old, new) = (
+        secret(&role("111122223333")).to_string(),
+        secret(&role("444455556666")).to_string(),
+    );
+    let object = |json| Object::ClusterSecret(serde_json::from_str(json).unwrap());
+    let subject = Subject::update(object(&new), object(&old));
+    let verdict = evaluate(&subject, &World::with_policy(policy).inventory());
+    assert_eq!(verdict.outcome, Outcome::Denied);
+}
+
 /// Otherwise every label on a Secret with an old token would be refused for the token.
 #[test]
 fn a_label_on_a_cluster_secret_is_judged_for_the_environment_alone() {
@@ -1195,11 +1233,7 @@ fn a_label_on_a_cluster_secret_is_judged_for_the_environment_alone() {
     let judged = |new: &Value, policy: Value| {
         let (new, old) = (new.to_string(), old.to_string());
         let secret = |json| Object::ClusterSecret(serde_json::from_str(json).unwrap());
-        let subject = Subject {
-            old: Some(secret(&old)),
-            operation: Operation::Update,
-            ..Subject::new(secret(&new))
-        };
+        let subject = Subject::update(secret(&new), secret(&old));
         let verdict = evaluate(&subject, &World::with_policy(policy).inventory());
         (verdict.outcome, lines(&verdict).join("\n"))
     };
@@ -1404,12 +1438,10 @@ fn an_update_of_a_project_is_judged_where_it_changes_what_the_rule_reads() {
     let judged = |old: &Value, new: &Value| {
         let (old, new) = (old.to_string(), new.to_string());
         let subject = Subject {
-            old: Some(project(&old)),
-            operation: Operation::Update,
             requester: Requester {
                 username: "system:serviceaccount:argocd:argocd-server",
             },
-            ..Subject::new(project(&new))
+            ..Subject::update(project(&new), project(&old))
         };
         evaluate(&subject, &World::default().inventory()).outcome
     };
@@ -1467,9 +1499,8 @@ fn judge_deletion(
 ) -> Verdict {
     let json = object.to_string();
     let subject = Subject {
-        operation: Operation::Delete(propagation),
         requester: Requester { username },
-        ..Subject::new(application(&json))
+        ..Subject::delete(application(&json), propagation)
     };
     evaluate(&subject, &world.inventory())
 }
@@ -1584,10 +1615,7 @@ fn no_other_rule_is_asked_about_a_deletion() {
     let wide = default_project().to_string();
     let secret: Object<'_> = Object::ClusterSecret(serde_json::from_str(&json).unwrap());
     for object in [secret, project(&wide)] {
-        let subject = Subject {
-            operation: Operation::Delete(Propagation::Background),
-            ..Subject::new(object)
-        };
+        let subject = Subject::delete(object, Propagation::Background);
         let verdict = evaluate(&subject, &World::default().inventory());
         assert_eq!(verdict.outcome, Outcome::Unchanged);
     }

@@ -10,7 +10,7 @@ use super::possible_credential::{
 };
 use crate::finding::missing::MissingFact;
 use crate::finding::shorten;
-use crate::request::subject::Object;
+use crate::request::object::ObjectRef;
 use crate::rules::rule::{
     Context, Findings, JudgedOn, Reads, Rule, RuleMetadata, Scope, declare_rule,
 };
@@ -63,7 +63,9 @@ declare_rule! {
     /// ## How to fix
     ///
     /// On EKS use `awsAuthConfig` with an access entry for the role: Argo CD then signs a request
-    /// with its own AWS identity, and the Secret holds nothing that is worth stealing. On GKE and
+    /// with its own AWS identity, and the Secret holds nothing that is worth stealing.
+    /// `kubectl gitops cluster onboard NAME` says what is missing for that, and which commands mend
+    /// it. On GKE and
     /// AKS use workload identity, with `argocd-k8s-auth gcp` or `azure`. Elsewhere use another exec
     /// plugin for short-lived credentials, and list its command in the policy under
     /// `rules.cluster-credentials.allowExec`. What the plugin needs belongs in the environment of
@@ -271,7 +273,7 @@ impl Rule for ClusterCredentials {
     }
 
     fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let Object::ClusterSecret(secret) = context.subject.object else {
+        let ObjectRef::ClusterSecret(secret) = context.subject.object() else {
             return;
         };
         let cluster = match secret.cluster() {

@@ -2,7 +2,7 @@ use crate::finding::shorten;
 use crate::request::environment::{
     InEnvironment, InEnvironments, environments_of_application, environments_of_cluster, target_of,
 };
-use crate::request::subject::Object;
+use crate::request::object::ObjectRef;
 use crate::rules::rule::{Context, Findings, JudgedOn, Rule, RuleMetadata, Scope, declare_rule};
 use crate::terms::environment::{Evidence, Holds, has_placeholder};
 
@@ -12,7 +12,7 @@ declare_rule! {
     /// Keeps the Argo CD of one environment out of all others. The policy says what this one drives,
     /// `spec.engine.environment`; without it the rule is off. Denied is an Application with any
     /// evidence of another environment, in its destination, project, namespace or labels, and a
-    /// cluster Secret with the labels, name or server of one. What belongs to no environment at all
+    /// cluster Secret with the labels, name, server or AWS account of one. What belongs to no environment at all
     /// passes.
     ///
     /// Only what the policy declares as an environment is known as one: a policy for staging's Argo
@@ -122,8 +122,8 @@ impl Rule for EngineIsolation {
         let Some(own) = &inventory.policy().engine.environment else {
             return;
         };
-        match context.subject.object {
-            Object::Application(application) => {
+        match context.subject.object() {
+            ObjectRef::Application(application) => {
                 let place = environments_of_application(application, inventory);
                 let target = target_of(application, inventory);
                 if let (None, Some(destination)) = (others(&place, own).next(), &place.unresolved) {
@@ -146,15 +146,16 @@ impl Rule for EngineIsolation {
                 };
                 report(&place, own, target, apart, field_of_application, findings);
             }
-            Object::ClusterSecret(secret) => {
+            ObjectRef::ClusterSecret(secret) => {
                 // What cannot be read is not a cluster to Argo CD.
                 if let Ok(cluster) = secret.cluster() {
                     let place = environments_of_cluster(&cluster, inventory);
                     let server = &cluster.server;
-                    report(&place, own, server, |_| None, field_of_secret, findings);
+                    let field = |evidence: &Evidence| field_of_secret(evidence, server);
+                    report(&place, own, server, |_| None, field, findings);
                 }
             }
-            Object::AppProject(_) | Object::ApplicationSet(_) => {}
+            ObjectRef::AppProject(_) | ObjectRef::ApplicationSet(_) => {}
         }
     }
 }
@@ -205,6 +206,7 @@ fn others<'p>(
 fn field_of_application(evidence: &Evidence) -> &'static str {
     match evidence {
         Evidence::ClusterLabels(_)
+        | Evidence::Account(_)
         | Evidence::Destination(_)
         | Evidence::NoSuchCluster(_)
         | Evidence::NotOneCluster(_) => "/spec/destination",
@@ -214,10 +216,12 @@ fn field_of_application(evidence: &Evidence) -> &'static str {
     }
 }
 
-fn field_of_secret(evidence: &Evidence) -> &'static str {
+fn field_of_secret(evidence: &Evidence, server: &str) -> &'static str {
     match evidence {
         Evidence::Destination(name) if name.contains("://") => "/data/server",
         Evidence::Destination(_) => "/data/name",
+        Evidence::Account(_) if server.starts_with("arn:") => "/data/server",
+        Evidence::Account(_) => "/data/config",
         _ => "/metadata/labels",
     }
 }
