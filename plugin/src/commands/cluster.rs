@@ -36,7 +36,7 @@ Examples:
   kubectl gitops cluster onboard prod-eu --describe described.json
 
   # Prove that Argo CD can log in to one
-  kubectl gitops cluster verify orders-production"
+  kubectl gitops cluster verify prod-eu"
 )]
 pub(crate) struct ClusterCommandArgs {
     #[command(subcommand)]

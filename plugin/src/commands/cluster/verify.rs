@@ -27,7 +27,7 @@ use crate::repository::manifest::Kind;
 #[command(after_long_help = "\
 Examples:
   # One cluster
-  kubectl gitops cluster verify orders-production
+  kubectl gitops cluster verify prod-eu
 
   # All that there are, by the way that Argo CD goes
   kubectl gitops cluster verify --all --engine-role-arn arn:aws:iam::111122223333:role/argocd
