@@ -14,14 +14,14 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::api::ListParams;
+use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::core::{PartialObjectMeta, Request};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use policy::break_glass::Override;
 use policy::finding::dotted;
-use policy::{Finding, Inventory, Level, Object, RuleId, Subject, evaluate};
+use policy::{Finding, Inventory, Kind, Level, Object, RuleId, Subject, evaluate};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -29,7 +29,6 @@ use tracing::warn;
 use zeroize::Zeroizing;
 
 use crate::admission::judging::out_of_the_way;
-use crate::admission_review::request::Kind;
 use crate::events::{Event, Reason};
 use crate::index::watched::{
     ApplicationSetObject, ClusterObject, ProjectObject, Unreadable, Watchable, Watched,
@@ -57,15 +56,36 @@ struct ApplicationObject;
 impl Watchable for ApplicationObject {
     type Content = ();
     type Scope = NamespaceResourceScope;
-    const GROUP: &'static str = argocd::names::GROUP;
-    const VERSION: &'static str = argocd::names::VERSION;
-    const KIND: &'static str = "Application";
-    const PLURAL: &'static str = "applications";
+    const GROUP: &'static str = Kind::Application.group();
+    const VERSION: &'static str = Kind::Application.version();
+    const KIND: &'static str = Kind::Application.as_str();
+    const PLURAL: &'static str = Kind::Application.plural();
     const WATCHED: WatchedKind = WatchedKind::Application;
 
     fn read(_: &str) -> Result<(), Unreadable> {
         Ok(())
     }
+}
+
+/// Objects on which there may be an override.
+trait Overridable: Watchable {
+    const JUDGED: Kind;
+}
+
+impl Overridable for ApplicationObject {
+    const JUDGED: Kind = Kind::Application;
+}
+
+impl Overridable for ApplicationSetObject {
+    const JUDGED: Kind = Kind::ApplicationSet;
+}
+
+impl Overridable for ProjectObject {
+    const JUDGED: Kind = Kind::AppProject;
+}
+
+impl Overridable for ClusterObject {
+    const JUDGED: Kind = Kind::ClusterSecret;
 }
 
 /// Tells of overrides that run out, until it is dropped. It never ends by itself.
@@ -95,7 +115,7 @@ impl Drop for Reset<'_> {
 /// What tells objects apart.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Key {
-    kind: &'static str,
+    kind: Kind,
     namespace: String,
     name: String,
 }
@@ -103,9 +123,9 @@ struct Key {
 /// What a watch tells.
 enum Told {
     /// A list begins.
-    Begin(&'static str),
+    Begin(Kind),
     /// The list is complete.
-    Complete(&'static str),
+    Complete(Kind),
     /// An object is there, with what its annotations say.
     There(Key, String, Option<Override>),
     /// It is not there any more.
@@ -129,7 +149,7 @@ fn watches(client: &Client, namespace: &str, webhook: &Arc<Webhook>) -> BoxStrea
     .boxed()
 }
 
-fn watch<T: Watchable>(
+fn watch<T: Overridable>(
     api: Api<PartialObjectMeta<Watched<T>>>,
     config: watcher::Config,
     webhook: &Arc<Webhook>,
@@ -154,16 +174,16 @@ fn watch<T: Watchable>(
         .boxed()
 }
 
-fn told<T: Watchable>(event: watcher::Event<PartialObjectMeta<Watched<T>>>) -> Told {
+fn told<T: Overridable>(event: watcher::Event<PartialObjectMeta<Watched<T>>>) -> Told {
     use watcher::Event::{Apply, Delete, Init, InitApply, InitDone};
     let key = |object: &PartialObjectMeta<Watched<T>>| Key {
-        kind: T::KIND,
+        kind: T::JUDGED,
         namespace: object.namespace().unwrap_or_default(),
         name: object.name_any(),
     };
     match event {
-        Init => Told::Begin(T::KIND),
-        InitDone => Told::Complete(T::KIND),
+        Init => Told::Begin(T::JUDGED),
+        InitDone => Told::Complete(T::JUDGED),
         Delete(object) => Told::Gone(key(&object)),
         Apply(object) | InitApply(object) => {
             let annotations = object.annotations();
@@ -298,7 +318,7 @@ async fn judge(
         Ok(Ok(text)) => text,
         Ok(Err(error)) => {
             warn!(
-                kind = key.kind,
+                kind = key.kind.as_str(),
                 namespace = key.namespace,
                 name = key.name,
                 error = crate::chain(&error),
@@ -320,16 +340,15 @@ async fn judge(
 
 /// A list of the object alone, for which the rights are enough that the watches need.
 async fn list(client: &Client, key: &Key) -> kube::Result<Zeroizing<String>> {
-    fn url<K: Resource<DynamicType = ()>>(namespace: &str) -> String {
-        K::url_path(&(), Some(namespace))
-    }
-    let namespace = &key.namespace;
-    let url = match key.kind {
-        ApplicationObject::KIND => url::<Watched<ApplicationObject>>(namespace),
-        ApplicationSetObject::KIND => url::<Watched<ApplicationSetObject>>(namespace),
-        ProjectObject::KIND => url::<Watched<ProjectObject>>(namespace),
-        _ => url::<Watched<ClusterObject>>(namespace),
+    let kind = key.kind;
+    let resource = ApiResource {
+        group: kind.group().to_owned(),
+        version: kind.version().to_owned(),
+        api_version: kind.api_version(),
+        kind: kind.as_str().to_owned(),
+        plural: kind.plural().to_owned(),
     };
+    let url = DynamicObject::url_path(&resource, Some(&key.namespace));
     let named = ListParams::default().fields(&format!("metadata.name={}", key.name));
     let request = Request::new(url).list(&named);
     let request = request.map_err(kube::Error::BuildRequest)?;
@@ -344,7 +363,8 @@ fn violations(
     inventory: &Inventory,
 ) -> Vec<Finding> {
     // What cannot be read is denied by no rule.
-    let Some(object) = only_item(text).and_then(|item| read(key.kind, item)) else {
+    let Some(object) = only_item(text).and_then(|item| Object::from_json(key.kind, item).ok())
+    else {
         return Vec::new();
     };
     let subject = Subject {
@@ -357,7 +377,7 @@ fn violations(
     findings.retain(|finding| {
         written.names(finding.rule)
             && !finding.is_about_action()
-            && matches!(finding.level, Level::Deny | Level::Undecided)
+            && matches!(finding.level(), Level::Deny | Level::Undecided)
     });
     findings
 }
@@ -372,23 +392,13 @@ fn only_item(list: &str) -> Option<&str> {
     list.items.first().map(|item| item.get())
 }
 
-fn read<'t>(kind: &str, text: &'t str) -> Option<Object<'t>> {
-    let object = match kind {
-        ApplicationObject::KIND => serde_json::from_str(text).map(Object::Application),
-        ApplicationSetObject::KIND => serde_json::from_str(text).map(Object::ApplicationSet),
-        ProjectObject::KIND => serde_json::from_str(text).map(Object::AppProject),
-        _ => serde_json::from_str(text).map(Object::ClusterSecret),
-    };
-    object.ok()
-}
-
 fn tell(webhook: &Webhook, key: &Key, one: &One, found: &[Finding]) {
     let names: Vec<&str> = one.written.rules.iter().map(|rule| rule.as_str()).collect();
     let (rules, expires) = (names.join(", "), one.written.expires);
     let violated = match found.first() {
         Some(first) => format!(
             "{}: {}: {}: {}; {}",
-            match first.level {
+            match first.level() {
                 Level::Undecided => "perhaps in violation",
                 _ => "now in violation",
             },
@@ -400,7 +410,7 @@ fn tell(webhook: &Webhook, key: &Key, one: &One, found: &[Finding]) {
         None => "nothing that it named is violated".to_owned(),
     };
     warn!(
-        kind = key.kind,
+        kind = key.kind.as_str(),
         namespace = key.namespace,
         name = key.name,
         rules,
@@ -418,11 +428,9 @@ fn tell(webhook: &Webhook, key: &Key, one: &One, found: &[Finding]) {
 }
 
 fn reference(key: &Key, uid: &str) -> ObjectReference {
-    let kinds = Kind::ALL.into_iter();
-    let kind = kinds.filter(|kind| kind.as_str() == key.kind);
     ObjectReference {
-        api_version: kind.map(|kind| kind.api_version().to_owned()).next(),
-        kind: Some(key.kind.to_owned()),
+        api_version: Some(key.kind.api_version()),
+        kind: Some(key.kind.as_str().to_owned()),
         namespace: Some(key.namespace.clone()),
         name: Some(key.name.clone()),
         uid: Some(uid.to_owned()),
