@@ -2,6 +2,7 @@
 //! it.
 
 use jiff::Timestamp;
+use policy::Kind;
 use policy::environment::ClustersByEnvironment;
 
 use crate::break_glass::overruled::Judge;
@@ -12,7 +13,6 @@ use crate::fleet::Facts;
 use crate::fleet::live::refuse_flaw;
 use crate::kubernetes::{ApiServer, LeftOut, Listed, Selection, reference_of, resource_of};
 use crate::progress::Progress;
-use crate::repository::manifest::Kind;
 use crate::repository::problem::Problem;
 use crate::text::counted;
 
@@ -75,7 +75,7 @@ pub(crate) async fn audit(
 fn judged(judge: &Judge, kind: Kind, json: &str) -> Option<Judged> {
     let object = reference_of(&resource_of(kind), json);
     let namespace = object.namespace.as_deref().unwrap_or_default();
-    if !judge.inventory().concerns(&object.kind, namespace) {
+    if !judge.inventory().concerns(kind, namespace) {
         return None;
     }
     let findings = judge.findings(kind, json).map_err(|reason| Problem::Live {

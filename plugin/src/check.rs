@@ -9,20 +9,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use argocd::{AppProject, Application, ApplicationSet};
 use jiff::Timestamp;
 use policy::environment::ClustersByEnvironment;
+use policy::evaluate::evaluate_with_fan_out;
 use policy::missing::MissingFact;
-use policy::{Finding, Inventory, Level, Object, Subject, evaluate};
+use policy::{FanOut, Finding, Inventory, Kind, Level, Subject};
 
 use self::missing::KnownFrom;
-use self::repeated::repeated;
+use self::repeated::{Generated, repeated};
 use crate::error::chain;
 use crate::namespaces::ArgoCds;
 use crate::parallel;
 use crate::progress::Progress;
 use crate::repository::Repository;
-use crate::repository::manifest::{Kind, Manifest, ObjectReference};
+use crate::repository::manifest::{Manifest, ObjectReference};
 use crate::repository::problem::Problem;
 use crate::repository::skipped::Skipped;
 use crate::text::counted;
@@ -168,14 +168,14 @@ pub(crate) fn check<'p>(
     now: Timestamp,
     progress: Progress,
 ) -> Checked {
-    let findings = Findings::in_files(&judged.manifests, fleets, now, progress);
+    let (findings, generated) = Findings::in_files(&judged.manifests, fleets, now, progress);
     // An object may be a fact and judged as well.
     let mut unread: Vec<&Problem> = unread.collect();
     unread.extend(judged.problems.iter().chain(&findings.problems));
     let problems = Unread::each_once(unread.into_iter());
     let mut warnings = judged.warnings.clone();
     warnings.extend_from_slice(repeated_facts);
-    warnings.extend(repeated(&judged.manifests, fleets, progress));
+    warnings.extend(repeated(&judged.manifests, &generated));
     Checked {
         problems,
         is_complete: true,
@@ -219,13 +219,13 @@ fn what(judged: &Repository, counts: Counts) -> String {
 }
 
 impl Findings {
-    /// Judges all manifests that are of a kind to be judged, each by what its Argo CD knows.
-    fn in_files(
-        manifests: &[Manifest],
+    /// Judges all manifests that are of a kind to be judged, each by what its Argo CD knows. With it comes what they generate.
+    fn in_files<'m>(
+        manifests: &'m [Manifest],
         fleets: &Fleets,
         now: Timestamp,
         progress: Progress,
-    ) -> Self {
+    ) -> (Self, Vec<Generated<'m>>) {
         let judged: Vec<&Manifest> = manifests
             .iter()
             .filter(|manifest| manifest.kind.is_judged())
@@ -234,9 +234,13 @@ impl Findings {
             judge(manifest, fleets.of(manifest), now)
         });
         let mut findings = Findings::default();
-        for verdict in verdicts {
+        let mut generated = Vec::new();
+        for (by, verdict) in judged.iter().copied().zip(verdicts) {
             match verdict {
-                Ok(located) => findings.all.extend(located),
+                Ok((located, names)) => {
+                    findings.all.extend(located);
+                    generated.push(Generated { by, names });
+                }
                 Err(problem) => findings.problems.push(problem),
             }
         }
@@ -244,7 +248,7 @@ impl Findings {
             .all
             .sort_by(|a, b| (&a.place, a.finding.rule).cmp(&(&b.place, b.finding.rule)));
         findings.counts = Counts::of(judged.len(), &findings.all);
-        findings
+        (findings, generated)
     }
 
     /// Gathers what was found in the objects of a cluster, in the order in which that has them.
@@ -273,7 +277,7 @@ impl Findings {
 impl Located {
     /// Whether it is undecided for nothing but facts that are missing.
     pub(crate) fn waits_for_facts(&self) -> bool {
-        self.finding.level == Level::Undecided && !self.finding.missing.is_empty()
+        self.finding.level() == Level::Undecided && !self.finding.missing.is_empty()
     }
 }
 
@@ -282,7 +286,7 @@ impl Counts {
         let of_level = |level| {
             findings
                 .iter()
-                .filter(|located| located.finding.level == level)
+                .filter(|located| located.finding.level() == level)
                 .count()
         };
         Counts {
@@ -294,7 +298,7 @@ impl Counts {
     }
 }
 
-/// Judges one object.
+/// What is found in an object, and the names of the Applications that it generates.
 ///
 /// # Errors
 /// It is not what its kind says.
@@ -302,44 +306,27 @@ pub(crate) fn judge(
     manifest: &Manifest,
     inventory: &Inventory,
     now: Timestamp,
-) -> Result<Vec<Located>, Problem> {
-    let object = match manifest.kind {
-        Kind::Application => {
-            let application: Application<'_> = manifest.decode()?;
-            Object::Application(Box::new(application))
-        }
-        Kind::ApplicationSet => {
-            let set: ApplicationSet<'_> = manifest.decode()?;
-            Object::ApplicationSet(Box::new(set))
-        }
-        Kind::AppProject => {
-            let project: AppProject = manifest.decode()?;
-            Object::AppProject(Box::new(project))
-        }
-        Kind::ClusterSecret => Object::ClusterSecret(Box::new(manifest.cluster_secret()?)),
-        Kind::RepositorySecret | Kind::Settings | Kind::Parameters | Kind::Policy => {
-            return Ok(Vec::new());
-        }
-    };
+) -> Result<(Vec<Located>, Vec<String>), Problem> {
+    let object = manifest.object()?;
     let subject = Subject {
         now,
         unknown_fields: &manifest.unknown_fields,
         ..Subject::new(object)
     };
-    let verdict = evaluate(&subject, inventory);
-    Ok(verdict
-        .findings
-        .into_iter()
-        .map(|finding| locate(finding, manifest))
-        .collect())
+    let (verdict, fan_out) = evaluate_with_fan_out(&subject, inventory);
+    let is_set = manifest.kind == Kind::ApplicationSet;
+    let generated = fan_out.filter(|_| is_set).map(FanOut::into_generated_names);
+    let findings = verdict.findings.into_iter();
+    let located = findings.map(|finding| locate(finding, manifest));
+    Ok((located.collect(), generated.unwrap_or_default()))
 }
 
 /// What an overlay changes is not what is applied, so that nothing about it is certain.
 fn locate(mut finding: Finding, manifest: &Manifest) -> Located {
     if let Some(overlay) = &manifest.overlay
-        && finding.level == Level::Deny
+        && finding.level() == Level::Deny
     {
-        finding.level = Level::Undecided;
+        finding.leave_undecided();
         finding
             .missing
             .add(MissingFact::Rendering(overlay.to_string()));

@@ -3,6 +3,7 @@
 //! Facts come from files ([`files`]) or from a cluster ([`live`]). Nothing that logs in anywhere is
 //! among them.
 
+pub(crate) mod fact;
 pub(crate) mod files;
 pub(crate) mod live;
 pub(crate) mod production;
@@ -10,33 +11,20 @@ pub(crate) mod production;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use argocd::application::EnabledField;
 use argocd::fleet::{Fleet, Parts};
 use argocd::project::ProjectReading;
-use argocd::repository::ScopedRepository;
-use argocd::settings::{InstalledApi, ParametersConfigMap, Settings};
-use argocd::{AppProject, ApplicationSet, Cluster, Namespaces};
+use argocd::settings::{InstalledApi, ParametersConfigMap};
+use argocd::{ApplicationSet, Cluster, Namespaces};
 use policy::gitops_policy::POLICY_NAME;
-use policy::{Completeness, GitOpsPolicySpec, Inventory};
+use policy::{Completeness, GitOpsPolicySpec, Inventory, Kind};
 
+pub(crate) use self::fact::Fact;
 use crate::error::CommandError;
-use crate::repository::manifest::{Kind, ObjectReference};
+use crate::repository::manifest::ObjectReference;
 use crate::repository::problem::Problem;
 
 /// What tells an object from all others: what it is to us, and its name.
 pub(crate) type Identity = (Kind, ObjectReference);
-
-/// What one object says.
-pub(crate) enum Fact {
-    Project(Box<AppProject>),
-    ApplicationSet(Arc<ApplicationSet<'static>>),
-    Cluster(Box<Cluster>),
-    /// None for a repository that belongs to no project.
-    Repository(Option<ScopedRepository>),
-    Settings(Box<Settings>),
-    Parameters(Box<ParametersConfigMap>),
-    Policy(Box<GitOpsPolicySpec>),
-}
 
 /// Facts in the order in which they came; of two about one object the later one counts.
 pub(crate) struct Facts {
@@ -201,18 +189,5 @@ fn unusable_policy(reference: &ObjectReference, problem: &Problem) -> CommandErr
         error
     } else {
         error.hinted("rename it, or add its terms to the one that is there")
-    }
-}
-
-/// Whether a policy makes sense by itself.
-///
-/// # Errors
-/// It contradicts itself.
-fn check_policy(spec: GitOpsPolicySpec) -> Result<Box<GitOpsPolicySpec>, String> {
-    let nothing = Fleet::new(Parts::default());
-    let completeness = Completeness::Partial;
-    match Inventory::new(nothing, completeness, EnabledField::default(), spec.clone()) {
-        Ok(_) => Ok(Box::new(spec)),
-        Err(error) => Err(crate::error::chain(&error)),
     }
 }

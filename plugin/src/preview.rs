@@ -4,18 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use argocd::ApplicationSet;
 use argocd::application_set::Checkouts;
 use policy::evaluate::judge_fan_out;
 use policy::fan_out::{Affected, Change, NotExpanded, NotKnown, Uncounted};
+use policy::finding::and_more;
 use policy::rules::{BlastRadius, GeneratedApplications};
 use policy::{
-    AnyRequest, FanOut, Finding, Inventory, Level, Object, Propagation, Subject, generated_names,
+    AnyRequest, FanOut, Finding, Inventory, Kind, Level, Propagation, Subject, generated_names,
 };
 
 use crate::error::CommandError;
 use crate::fleet::{Fact, Facts, Identity};
-use crate::repository::manifest::{Kind, Manifest};
+use crate::repository::manifest::Manifest;
 use crate::repository::problem::Problem;
 
 /// What is done with the objects.
@@ -69,7 +69,7 @@ impl Verdict {
             affected
                 .findings
                 .iter()
-                .any(|finding| finding.level == level)
+                .any(|finding| finding.level() == level)
         };
         if has(Level::Deny) {
             Verdict::Denied
@@ -183,8 +183,9 @@ impl Preview {
             match others.as_slice() {
                 [] => {}
                 [one] => affected.is_made_by(&format!("{one} makes it")),
-                [first, more @ ..] => {
-                    affected.is_made_by(&format!("{first} and {} more make it", more.len()));
+                [first, others @ ..] => {
+                    let and_more = and_more(others.len());
+                    affected.is_made_by(&format!("{first}{and_more} make it"));
                 }
             }
         }
@@ -266,12 +267,7 @@ impl Gathering {
         fan_out: &FanOut,
         inventory: &Inventory,
     ) -> Result<(), Problem> {
-        let object = if manifest.kind == Kind::ApplicationSet {
-            let set: ApplicationSet<'_> = manifest.decode()?;
-            Object::ApplicationSet(Box::new(set))
-        } else {
-            Object::ClusterSecret(Box::new(manifest.cluster_secret()?))
-        };
+        let object = manifest.object()?;
         let subject = Subject::of(match intent {
             // What there is now has gone into the fan-out.
             Intent::Apply => AnyRequest::update_of_unknown(object),
@@ -283,7 +279,7 @@ impl Gathering {
                 && errors.any(|error| finding.field == error.field())
         };
         for finding in judge_fan_out(&subject, fan_out, inventory) {
-            let told = match finding.level {
+            let told = match finding.level() {
                 Level::Deny if fails(&finding) => continue,
                 Level::Deny => &mut self.rest.refused,
                 // How many Applications change is what the whole preview tells.

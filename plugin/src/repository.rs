@@ -17,10 +17,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use golang::yaml;
+use policy::Kind;
 
 use self::exclusions::Exclusions;
 use self::files::{Location, Role, SourceFile};
-use self::manifest::{Kind, Manifest};
+use self::manifest::Manifest;
 use self::problem::Problem;
 use self::skipped::{Reason, Skipped};
 use crate::namespaces::Namespaces;

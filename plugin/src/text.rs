@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use policy::finding::{is_printed, shorten};
+use policy::finding::{and_more, is_printed, shorten};
 
 /// A text on one line, in which every character shows as itself: a blank stands for each that does
 /// not.
@@ -80,15 +80,21 @@ pub(crate) fn counted(count: usize, noun: &str) -> String {
 
 /// The first of several names, and how many more there are.
 pub(crate) fn listed(names: &[impl AsRef<str>], limit: usize) -> String {
-    let first: Vec<String> = names
-        .iter()
-        .take(limit)
-        .map(|name| shorten(name.as_ref(), 80))
-        .collect();
-    match names.len().saturating_sub(limit) {
-        0 => first.join(", "),
-        more => format!("{} and {more} more", first.join(", ")),
-    }
+    let names = names.iter().map(|name| shorten(name.as_ref(), 80));
+    let (first, others) = first_of(names, limit, ", ");
+    format!("{first}{}", and_more(others))
+}
+
+/// The first of several texts, joined, and how many others there are.
+pub(crate) fn first_of(
+    texts: impl Iterator<Item = String>,
+    limit: usize,
+    separator: &str,
+) -> (String, usize) {
+    let mut texts: Vec<String> = texts.collect();
+    let others = texts.len().saturating_sub(limit);
+    texts.truncate(limit);
+    (texts.join(separator), others)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ mod text;
 
 pub use findings::Findings;
 pub use rule_id::{BREAK_GLASS, GITOPS_POLICY, RuleId};
-pub use text::{dotted, is_printed, shorten};
+pub use text::{and_more, dotted, is_printed, shorten};
 pub(crate) use text::{shorten_middle, without_user_info};
 
 use extent::Extent;
@@ -74,13 +74,21 @@ impl Waiver {
     }
 }
 
+/// How much a finding weighs, and why it weighs no more. The message of one that is waived says so.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Weight {
+    Deny,
+    Warn,
+    Undecided,
+    Waived(Waiver),
+}
+
 /// One thing that one rule found in one object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
     /// The rule.
     pub rule: RuleId,
-    /// How much it weighs, after the policy has had its say.
-    pub level: Level,
+    weight: Weight,
     /// JSON Pointer to the field, in the object that was judged.
     pub field: Cow<'static, str>,
     /// What is wrong, in one sentence without the field.
@@ -91,8 +99,8 @@ pub struct Finding {
     pub patch: Option<json_patch::Patch>,
     /// What is not known and decides, where that is all that it rests on.
     pub missing: MissingFacts,
-    /// What let it pass, where something did. Its level is `warn` then, and the message says so.
-    pub waiver: Option<Waiver>,
+    /// Whether the field is one of the ApplicationSet that generates the object that was judged.
+    pub(crate) is_of_set: bool,
     pub(crate) extent: Extent,
     /// What the rule is about.
     pub(crate) about: About,
@@ -140,10 +148,40 @@ impl Finding {
         self
     }
 
+    /// How much it weighs, after the policy has had its say.
+    pub fn level(&self) -> Level {
+        match self.weight {
+            Weight::Deny => Level::Deny,
+            Weight::Warn | Weight::Waived(_) => Level::Warn,
+            Weight::Undecided => Level::Undecided,
+        }
+    }
+
+    /// What let it pass, where something did. Its level is `warn` then, and the message says so.
+    pub fn waiver(&self) -> Option<Waiver> {
+        match self.weight {
+            Weight::Waived(waiver) => Some(waiver),
+            Weight::Deny | Weight::Warn | Weight::Undecided => None,
+        }
+    }
+
+    /// Makes a warning of a denial.
+    pub fn only_warn(&mut self) {
+        if self.weight == Weight::Deny {
+            self.weight = Weight::Warn;
+        }
+    }
+
+    /// Leaves it undecided whether it denies, where it would.
+    pub fn leave_undecided(&mut self) {
+        if self.weight == Weight::Deny {
+            self.weight = Weight::Undecided;
+        }
+    }
+
     /// Lets it pass, and says why.
     pub(crate) fn waive(&mut self, waiver: Waiver, why: &str) {
-        self.level = Level::Warn;
-        self.waiver = Some(waiver);
+        self.weight = Weight::Waived(waiver);
         self.message = format!("{why}: {}", self.message);
     }
 
@@ -173,7 +211,7 @@ impl Finding {
     /// object, which the reader has.
     pub fn line(&self) -> String {
         // A reason that somebody gives is told whole, and only to those who write.
-        let limit = match (self.rule, self.level) {
+        let limit = match (self.rule, self.level()) {
             (BREAK_GLASS, Level::Warn) => WARNING_LIMIT,
             _ => LINE_LIMIT,
         };
@@ -202,13 +240,13 @@ mod tests {
     fn a_line_stays_one_line_and_below_the_limit() {
         let finding = Finding {
             rule: RuleId::new("project-scope"),
-            level: Level::Deny,
+            weight: Weight::Deny,
             field: "/spec/source/repoURL".into(),
             message: format!("repository\n{}", "x".repeat(400)),
             fix: "use another".into(),
             patch: None,
             missing: MissingFacts::default(),
-            waiver: None,
+            is_of_set: false,
             about: About::State,
             makes_moot: None,
             extent: Extent::default(),

@@ -16,13 +16,16 @@
 //!   verdict      all rules on one request, and what becomes of what they find
 //!   consequence  what ApplicationSets generate, before a change and after it
 //!   rules        one file each
+//!   decode       from kind and JSON to a typed object
 //!   request      the object, who asks, what changes, what is known beside it
 //!   terms        the policy, compiled
 //!   finding      what rules find, and how it is compared with what there was before
 //! ```
 
 mod consequence;
+pub mod decode;
 pub mod finding;
+pub mod kind;
 mod request;
 mod rule_list;
 pub mod rules;
@@ -30,7 +33,9 @@ mod terms;
 mod verdict;
 
 pub use consequence::application_sets::generated_names;
+pub use decode::Unreadable;
 pub use finding::{Finding, Level, RuleId, Waiver, missing};
+pub use kind::Kind;
 pub use request::fan_out::FanOut;
 pub use request::inventory::{Completeness, Inventory};
 pub use request::object::{Object, ObjectRef};

@@ -1,6 +1,6 @@
 //! The rules, one file each, in folders by what they judge.
 
-pub(crate) mod application;
+mod application;
 mod cluster;
 mod consequence;
 pub(crate) mod inherited_override;

@@ -163,7 +163,7 @@ fn found<'v>(verdict: &'v Verdict, rule: &str) -> Vec<&'v Finding> {
 fn messages(verdict: &Verdict, rule: &str) -> Vec<String> {
     let found = found(verdict, rule).into_iter();
     found
-        .map(|finding| format!("{} {}", finding.level, finding.message))
+        .map(|finding| format!("{} {}", finding.level(), finding.message))
         .collect()
 }
 
@@ -268,11 +268,11 @@ fn a_template_that_depends_on_the_outside_is_judged_as_far_as_it_says_anything()
     assert!(
         scope
             .iter()
-            .all(|finding| finding.level == Level::Undecided),
+            .all(|finding| finding.level() == Level::Undecided),
         "{scope:#?}"
     );
     assert_eq!(
-        found(&verdict, "generated-applications")[0].level,
+        found(&verdict, "generated-applications")[0].level(),
         Level::Undecided
     );
 }
@@ -310,7 +310,7 @@ fn a_project_or_cluster_whose_name_is_not_known_yet_is_not_missed() {
         let subject = Subject::new(Object::ApplicationSet(Box::new(set)));
         let verdict = evaluate(&subject, &inventory);
         let not_known = found(&verdict, "generated-applications");
-        assert_eq!(not_known[0].level, Level::Undecided, "{verdict:#?}");
+        assert_eq!(not_known[0].level(), Level::Undecided, "{verdict:#?}");
         messages(&verdict, "project-scope")
     };
     for completeness in [Completeness::Complete, Completeness::Partial] {
@@ -352,7 +352,10 @@ fn without_a_cluster_that_it_selects_only_files_leave_a_set_undecided() {
         messages(&verdict, "generated-applications"),
         ["undecided clusters cannot be judged without the clusters that it selects"]
     );
-    assert_eq!(found(&verdict, "prod-auto-sync")[0].level, Level::Undecided);
+    assert_eq!(
+        found(&verdict, "prod-auto-sync")[0].level(),
+        Level::Undecided
+    );
 }
 
 #[test]
@@ -360,10 +363,13 @@ fn automated_sync_of_a_placeholder_is_undecided_and_of_a_production_project_is_n
     let mut set = automated();
     set["spec"]["generators"] = json!([{"pullRequest": {}}]);
     let verdict = World::default().create(&set);
-    assert_eq!(found(&verdict, "prod-auto-sync")[0].level, Level::Undecided);
+    assert_eq!(
+        found(&verdict, "prod-auto-sync")[0].level(),
+        Level::Undecided
+    );
     set["spec"]["template"]["spec"]["project"] = json!("addons-prod");
     let verdict = World::default().create(&set);
-    assert_eq!(found(&verdict, "prod-auto-sync")[0].level, Level::Deny);
+    assert_eq!(found(&verdict, "prod-auto-sync")[0].level(), Level::Deny);
 }
 
 #[test]
@@ -490,12 +496,15 @@ fn a_generator_that_is_not_known_leaves_its_template_undecided() {
         "generated-applications: spec.generators[0]: `oci` is not a generator known here; \
          check how it is spelt"
     );
-    assert_eq!(finding.level, Level::Undecided);
+    assert_eq!(finding.level(), Level::Undecided);
     assert_eq!(
         messages(&verdict, "default-project"),
         ["deny the template of oci: the project `default` permits everything unless cut down"]
     );
-    assert_eq!(found(&verdict, "prod-auto-sync")[0].level, Level::Undecided);
+    assert_eq!(
+        found(&verdict, "prod-auto-sync")[0].level(),
+        Level::Undecided
+    );
 }
 
 #[test]
@@ -611,7 +620,7 @@ fn labels_and_annotations_that_the_api_server_refuses_are_told() {
         ),
     ] {
         let finding = refused(metadata.clone()).unwrap_or_else(|| panic!("{metadata}"));
-        assert_eq!(finding.level, Level::Deny, "{finding:#?}");
+        assert_eq!(finding.level(), Level::Deny, "{finding:#?}");
         assert_eq!(finding.field, format!("/spec/template/metadata{field}"));
         assert!(finding.message.contains(reason), "{finding:#?}");
         assert!(
@@ -773,7 +782,10 @@ fn a_deletion_of_what_is_not_known_is_warned_of() {
     set["spec"]["generators"] = json!([{"pullRequest": {}}]);
     let verdict = delete(&World::default(), &set);
     assert_eq!(verdict.outcome, Outcome::Admitted);
-    assert_eq!(found(&verdict, "cascade-delete")[0].level, Level::Undecided);
+    assert_eq!(
+        found(&verdict, "cascade-delete")[0].level(),
+        Level::Undecided
+    );
 }
 
 #[test]
@@ -930,10 +942,10 @@ fn two_steps_are_no_way_around_the_ceiling() {
         // Without a ceiling that is told.
         let told = World::default().update(&one_left, &orders(&["alpha"], &json!({})));
         assert_eq!(told.outcome, Outcome::Admitted);
-        assert_eq!(found(&told, "blast-radius")[0].level, Level::Warn);
+        assert_eq!(found(&told, "blast-radius")[0].level(), Level::Warn);
         let deletion = delete(&World::default(), &one_left);
         assert_eq!(
-            found(&deletion, "cascade-delete")[0].level,
+            found(&deletion, "cascade-delete")[0].level(),
             Level::Undecided
         );
     }
@@ -1120,7 +1132,7 @@ fn a_set_that_argo_cd_fails_on_is_refused_in_whatever_environments_the_rule_hold
     );
     let verdict = world.create(&twice);
     assert_eq!(
-        found(&verdict, "generated-applications")[0].level,
+        found(&verdict, "generated-applications")[0].level(),
         Level::Deny
     );
     let elements: Vec<Value> = (0..10_001)
@@ -1130,7 +1142,7 @@ fn a_set_that_argo_cd_fails_on_is_refused_in_whatever_environments_the_rule_hold
     too_many["spec"]["generators"] = json!([{"list": {"elements": elements}}]);
     let verdict = world.create(&too_many);
     assert_eq!(
-        found(&verdict, "generated-applications")[0].level,
+        found(&verdict, "generated-applications")[0].level(),
         Level::Deny
     );
     // Where all is known, the rule holds where it is limited to.
@@ -1167,7 +1179,7 @@ fn a_rolling_sync_syncs_production_by_itself_where_progressive_syncs_are_enabled
         let [finding] = found(&verdict, "prod-auto-sync")[..] else {
             panic!("{verdict:#?}");
         };
-        assert_eq!(finding.level, level, "{data:?}");
+        assert_eq!(finding.level(), level, "{data:?}");
         assert_eq!(finding.field, "/spec/strategy/rollingSync/steps/1");
         let verdict = judged(&inventory, None, &rolling(&json!(0)));
         assert!(found(&verdict, "prod-auto-sync").is_empty(), "{verdict:#?}");

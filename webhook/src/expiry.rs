@@ -14,13 +14,13 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::api::ListParams;
+use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::core::{PartialObjectMeta, Request};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
 use policy::break_glass::Override;
 use policy::finding::dotted;
-use policy::{Finding, Inventory, Level, Object, RuleId, Subject, evaluate};
+use policy::{Finding, Inventory, Kind, Level, Object, RuleId, Subject, evaluate};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout};
@@ -28,7 +28,6 @@ use tracing::warn;
 use zeroize::Zeroizing;
 
 use crate::admission::judging::out_of_the_way;
-use crate::admission_review::request::Kind;
 use crate::events::{Event, Reason};
 use crate::index::watched::{
     ApplicationSetObject, ClusterObject, ProjectObject, Unreadable, Watchable, Watched,
@@ -57,15 +56,36 @@ struct ApplicationObject;
 impl Watchable for ApplicationObject {
     type Content = ();
     type Scope = NamespaceResourceScope;
-    const GROUP: &'static str = argocd::names::GROUP;
-    const VERSION: &'static str = argocd::names::VERSION;
-    const KIND: &'static str = "Application";
-    const PLURAL: &'static str = "applications";
+    const GROUP: &'static str = Kind::Application.group();
+    const VERSION: &'static str = Kind::Application.version();
+    const KIND: &'static str = Kind::Application.as_str();
+    const PLURAL: &'static str = Kind::Application.plural();
     const WATCHED: WatchedKind = WatchedKind::Application;
 
     fn read(_: &str) -> Result<(), Unreadable> {
         Ok(())
     }
+}
+
+/// Objects on which there may be an override.
+trait Overridable: Watchable {
+    const JUDGED: Kind;
+}
+
+impl Overridable for ApplicationObject {
+    const JUDGED: Kind = Kind::Application;
+}
+
+impl Overridable for ApplicationSetObject {
+    const JUDGED: Kind = Kind::ApplicationSet;
+}
+
+impl Overridable for ProjectObject {
+    const JUDGED: Kind = Kind::AppProject;
+}
+
+impl Overridable for ClusterObject {
+    const JUDGED: Kind = Kind::ClusterSecret;
 }
 
 /// Tells of overrides that run out, until it is dropped. It never ends by itself.
@@ -82,13 +102,13 @@ pub async fn run(client: Client, argocd_namespace: String, webhook: Arc<Webhook>
 /// What tells objects apart.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Key {
-    kind: &'static str,
+    kind: Kind,
     namespace: String,
     name: String,
 }
 
 impl Key {
-    fn new(kind: &'static str, key: watch::Key) -> Self {
+    fn new(kind: Kind, key: watch::Key) -> Self {
         Key {
             kind,
             namespace: key.namespace,
@@ -105,7 +125,7 @@ struct Written {
 }
 
 /// What a watch tells of the objects of a kind that have an override.
-type Told = (&'static str, Change<Written>);
+type Told = (Kind, Change<Written>);
 
 fn changes(client: &Client, namespace: &str, webhook: &Webhook) -> BoxStream<'static, Told> {
     let all = watcher::Config::default;
@@ -124,14 +144,14 @@ fn changes(client: &Client, namespace: &str, webhook: &Webhook) -> BoxStream<'st
     .boxed()
 }
 
-fn watch<T: Watchable>(
+fn watch<T: Overridable>(
     api: Api<PartialObjectMeta<Watched<T>>>,
     config: watcher::Config,
     webhook: &Webhook,
 ) -> BoxStream<'static, Told> {
     let watch = Watch::new(T::WATCHED, &webhook.metrics.watches, written::<Watched<T>>);
     let changes = watch::objects(api, config, watch);
-    changes.map(|change| (T::KIND, change)).boxed()
+    changes.map(|change| (T::JUDGED, change)).boxed()
 }
 
 /// The override on an object, if there is one. On what is being deleted none counts, and it ends
@@ -292,7 +312,7 @@ async fn judge(
         Ok(Ok(text)) => text,
         Ok(Err(error)) => {
             warn!(
-                kind = key.kind,
+                kind = key.kind.as_str(),
                 namespace = key.namespace,
                 name = key.name,
                 error = crate::chain(&error),
@@ -314,16 +334,15 @@ async fn judge(
 
 /// A list of the object alone, for which the rights are enough that the watches need.
 async fn list(client: &Client, key: &Key) -> kube::Result<Zeroizing<String>> {
-    fn url<K: Resource<DynamicType = ()>>(namespace: &str) -> String {
-        K::url_path(&(), Some(namespace))
-    }
-    let namespace = &key.namespace;
-    let url = match key.kind {
-        ApplicationObject::KIND => url::<Watched<ApplicationObject>>(namespace),
-        ApplicationSetObject::KIND => url::<Watched<ApplicationSetObject>>(namespace),
-        ProjectObject::KIND => url::<Watched<ProjectObject>>(namespace),
-        _ => url::<Watched<ClusterObject>>(namespace),
+    let kind = key.kind;
+    let resource = ApiResource {
+        group: kind.group().to_owned(),
+        version: kind.version().to_owned(),
+        api_version: kind.api_version(),
+        kind: kind.as_str().to_owned(),
+        plural: kind.plural().to_owned(),
     };
+    let url = DynamicObject::url_path(&resource, Some(&key.namespace));
     let named = ListParams::default().fields(&format!("metadata.name={}", key.name));
     let request = Request::new(url).list(&named);
     let request = request.map_err(kube::Error::BuildRequest)?;
@@ -338,7 +357,8 @@ fn violations(
     inventory: &Inventory,
 ) -> Vec<Finding> {
     // What cannot be read is denied by no rule.
-    let Some(object) = only_item(text).and_then(|item| read(key.kind, item)) else {
+    let Some(object) = only_item(text).and_then(|item| Object::from_json(key.kind, item).ok())
+    else {
         return Vec::new();
     };
     let subject = Subject {
@@ -351,7 +371,7 @@ fn violations(
     findings.retain(|finding| {
         written.names(finding.rule)
             && !finding.is_about_action()
-            && matches!(finding.level, Level::Deny | Level::Undecided)
+            && matches!(finding.level(), Level::Deny | Level::Undecided)
     });
     findings
 }
@@ -366,23 +386,13 @@ fn only_item(list: &str) -> Option<&str> {
     list.items.first().map(|item| item.get())
 }
 
-fn read<'t>(kind: &str, text: &'t str) -> Option<Object<'t>> {
-    let object = match kind {
-        ApplicationObject::KIND => serde_json::from_str(text).map(Object::Application),
-        ApplicationSetObject::KIND => serde_json::from_str(text).map(Object::ApplicationSet),
-        ProjectObject::KIND => serde_json::from_str(text).map(Object::AppProject),
-        _ => serde_json::from_str(text).map(Object::ClusterSecret),
-    };
-    object.ok()
-}
-
 fn tell(webhook: &Webhook, key: &Key, one: &One, found: &[Finding]) {
     let names: Vec<&str> = one.written.rules.iter().map(|rule| rule.as_str()).collect();
     let (rules, expires) = (names.join(", "), one.written.expires);
     let violated = match found.first() {
         Some(first) => format!(
             "{}: {}: {}: {}; {}",
-            match first.level {
+            match first.level() {
                 Level::Undecided => "perhaps in violation",
                 _ => "now in violation",
             },
@@ -394,7 +404,7 @@ fn tell(webhook: &Webhook, key: &Key, one: &One, found: &[Finding]) {
         None => "nothing that it named is violated".to_owned(),
     };
     warn!(
-        kind = key.kind,
+        kind = key.kind.as_str(),
         namespace = key.namespace,
         name = key.name,
         rules,
@@ -412,11 +422,9 @@ fn tell(webhook: &Webhook, key: &Key, one: &One, found: &[Finding]) {
 }
 
 fn reference(key: &Key, uid: &str) -> ObjectReference {
-    let kinds = Kind::ALL.into_iter();
-    let kind = kinds.filter(|kind| kind.as_str() == key.kind);
     ObjectReference {
-        api_version: kind.map(|kind| kind.api_version().to_owned()).next(),
-        kind: Some(key.kind.to_owned()),
+        api_version: Some(key.kind.api_version()),
+        kind: Some(key.kind.as_str().to_owned()),
         namespace: Some(key.namespace.clone()),
         name: Some(key.name.clone()),
         uid: Some(uid.to_owned()),

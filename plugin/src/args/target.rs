@@ -4,8 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use argocd::names::GROUP;
-
-use crate::repository::manifest::Kind;
+use policy::Kind;
 
 /// An object on which an override can stand.
 #[derive(Clone, Debug, Eq, PartialEq)]

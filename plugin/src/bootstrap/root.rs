@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use policy::Kind;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -14,7 +15,6 @@ use super::layout::ROOT;
 use crate::args::target::parse_name;
 use crate::kubernetes::{AccessError, ApiServer, FieldManager, objects_of};
 use crate::plan::{Change, Outcome, Plan, Step};
-use crate::repository::manifest::Kind;
 
 /// How often Argo CD is looked at.
 const PAUSE: Duration = Duration::from_millis(500);

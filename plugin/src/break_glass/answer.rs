@@ -1,9 +1,9 @@
 //! What somebody may do, as far as that can be told.
 
+use policy::Kind;
 use policy::gitops_policy::POLICY_NAME;
 
 use crate::kubernetes::{Objects, of_all_namespaces, resource_of};
-use crate::repository::manifest::Kind;
 
 /// An answer to whether the user may do something to an object.
 #[derive(Debug)]

@@ -4,8 +4,8 @@
 //! sync, not even with auto-sync, and tries to generate an Application again after up to a quarter
 //! of an hour.
 
-use policy::Inventory;
 use policy::finding::shorten;
+use policy::{Inventory, Kind};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -13,7 +13,6 @@ use super::Live;
 use crate::args::target::parse_name;
 use crate::error::CommandError;
 use crate::kubernetes::{AccessError, ApiServer, objects_of};
-use crate::repository::manifest::Kind;
 
 /// Something that the webhook refused, and how it is tried again.
 #[derive(Debug)]

@@ -1,13 +1,13 @@
 //! An object of a cluster: the override on it, and what the rules say of it.
 
 use argocd::kubernetes::Metadata;
-use argocd::{AppProject, Application, ApplicationSet, ClusterSecret};
 use jiff::Timestamp;
 use policy::break_glass::annotations::{ALL, OVERRULED};
 use policy::break_glass::{self, InvalidOverride};
+use policy::decode::part_from_json;
 use policy::{
-    AnyRequest, Finding, Inventory, Level, Object, Propagation, Requester, RuleId, Subject,
-    Verdict, evaluate,
+    AnyRequest, Finding, Inventory, Kind, Level, Object, Propagation, Requester, RuleId, Subject,
+    Unreadable, Verdict, evaluate,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::args::Target;
 use crate::error::CommandError;
 use crate::kubernetes::{AccessError, ApiServer, Objects, objects_of, resource_of};
-use crate::repository::manifest::{Kind, ObjectReference};
+use crate::repository::manifest::ObjectReference;
 
 /// An object, and the annotations of an override on it.
 #[derive(Debug)]
@@ -102,9 +102,9 @@ impl Live {
     /// # Errors
     /// It is none.
     pub(crate) fn read(kind: Kind, json: &str) -> Result<Self, String> {
-        let form = |error: serde_json::Error| unreadable(&error);
-        let Document { metadata } = serde_json::from_str(json).map_err(form)?;
-        let stored: Stored = serde_json::from_str(json).map_err(form)?;
+        let form = |error: Unreadable| error.without_value();
+        let Document { metadata } = part_from_json(kind, json).map_err(form)?;
+        let stored: Stored = part_from_json(kind, json).map_err(form)?;
         let resource = resource_of(kind);
         let annotation = |key: &str| metadata.annotations.get(key);
         let owner = metadata.application_set();
@@ -217,7 +217,7 @@ impl Judgement {
             .into_iter()
             .filter(|finding| !finding.is_about_action())
         {
-            match finding.level {
+            match finding.level() {
                 Level::Deny => judgement.of_state.push(finding),
                 Level::Undecided => judgement.undecided.push(finding),
                 Level::Warn => {}
@@ -225,7 +225,7 @@ impl Judgement {
         }
         let denials = of_deletion
             .into_iter()
-            .filter(|finding| finding.level == Level::Deny);
+            .filter(|finding| finding.level() == Level::Deny);
         judgement.of_deletion.extend(denials);
         Ok(judgement)
     }
@@ -299,39 +299,13 @@ pub(crate) fn judge(
 /// # Errors
 /// It is none.
 pub(crate) fn object(kind: Kind, json: &str) -> Result<Object<'_>, String> {
-    let form = |error: serde_json::Error| unreadable(&error);
-    Ok(match kind {
-        Kind::Application => {
-            let application: Application<'_> = serde_json::from_str(json).map_err(form)?;
-            Object::Application(Box::new(application))
-        }
-        Kind::ApplicationSet => {
-            let set = ApplicationSet::from_json(json).map_err(form)?;
-            Object::ApplicationSet(Box::new(set))
-        }
-        Kind::AppProject => {
-            let project: AppProject = serde_json::from_str(json).map_err(form)?;
-            Object::AppProject(Box::new(project))
-        }
-        Kind::ClusterSecret => {
-            let secret: ClusterSecret<'_> = serde_json::from_str(json).map_err(form)?;
-            if !secret.is_cluster() {
-                return Err(
-                    "metadata.labels[argocd.argoproj.io/secret-type]: it is not a cluster Secret"
-                        .to_owned(),
-                );
-            }
-            Object::ClusterSecret(Box::new(secret))
-        }
-        Kind::RepositorySecret | Kind::Settings | Kind::Parameters | Kind::Policy => {
-            return Err("it is not judged by any rule".to_owned());
-        }
-    })
-}
-
-/// Where the error is, and not what is there: it may be a Secret.
-fn unreadable(error: &serde_json::Error) -> String {
-    format!("unexpected value at column {} of its JSON", error.column())
+    match Object::from_json(kind, json) {
+        Ok(Object::ClusterSecret(secret)) if !secret.is_cluster() => Err(
+            "metadata.labels[argocd.argoproj.io/secret-type]: it is not a cluster Secret"
+                .to_owned(),
+        ),
+        read => read.map_err(|error| error.without_value()),
+    }
 }
 
 /// Whoever wrote one of the annotations last.

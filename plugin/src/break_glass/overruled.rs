@@ -10,12 +10,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use policy::break_glass::terms::Unacceptable;
 use policy::break_glass::{BREAK_GLASS, Override, Permission};
-use policy::{AnyRequest, Finding, Inventory, Level, Object, Requester, Waiver};
+use policy::{AnyRequest, Finding, Inventory, Kind, Level, Object, Requester, Waiver};
 
 use super::live::{ANYBODY, judge, object};
 use crate::error::CommandError;
 use crate::fleet::Facts;
-use crate::repository::manifest::Kind;
 
 /// What objects of a cluster are judged by.
 pub(crate) struct Judge {
@@ -103,16 +102,17 @@ impl Judge {
 
 /// That there is an override is told where it lets something pass.
 fn keep_what_matters(findings: &mut Vec<Finding>) {
-    let overruled = |finding: &Finding| finding.waiver == Some(Waiver::BreakGlass);
+    let overruled = |finding: &Finding| finding.waiver() == Some(Waiver::BreakGlass);
     if !findings.iter().any(overruled) {
-        findings.retain(|finding| finding.rule != BREAK_GLASS || finding.level == Level::Deny);
+        findings.retain(|finding| finding.rule != BREAK_GLASS || finding.level() == Level::Deny);
     }
 }
 
 /// Why an override overrules nothing is told beside what it names. Where nothing of that is denied
 /// it does no harm.
 fn tell_of_refusal(findings: &mut Vec<Finding>, written: &Override, error: &Unacceptable) {
-    let is_named = |finding: &Finding| finding.level == Level::Deny && written.names(finding.rule);
+    let is_named =
+        |finding: &Finding| finding.level() == Level::Deny && written.names(finding.rule);
     let is_needed = findings.iter().any(is_named);
     let annotation = error.annotation().replace('/', "~1");
     let field = format!("/metadata/annotations/{annotation}");
@@ -121,7 +121,7 @@ fn tell_of_refusal(findings: &mut Vec<Finding>, written: &Override, error: &Unac
             return true;
         }
         // If it were new it would be refused; but it is there.
-        finding.level = Level::Warn;
+        finding.only_warn();
         finding.fix = "put right what it overruled, or grant it anew".into();
         is_needed
     });

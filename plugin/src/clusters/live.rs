@@ -6,8 +6,8 @@ use argocd::cluster::config::AwsAuthConfig;
 use argocd::names::{LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER};
 use argocd::{Application, ApplicationSet, Cluster, ClusterSecret};
 use jiff::Timestamp;
-use policy::Inventory;
 use policy::environment::environments_of_cluster;
+use policy::{Inventory, Kind};
 use serde::Deserialize;
 
 use super::generated::servers_of;
@@ -16,7 +16,6 @@ use super::{Registration, Registrations};
 use crate::error::{CommandError, chain};
 use crate::fleet::Facts;
 use crate::kubernetes::{AccessError, ApiServer, Objects, objects_of, resource_of};
-use crate::repository::manifest::Kind;
 
 /// What only its Secret says of a cluster.
 struct Registered {

@@ -6,7 +6,7 @@ mod revoke;
 mod why;
 
 use clap::Subcommand;
-use policy::Inventory;
+use policy::{Inventory, Kind};
 use serde_json::Value;
 
 use self::grant::GrantArgs;
@@ -22,7 +22,6 @@ use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
 use crate::fleet::Facts;
 use crate::kubernetes::ApiServer;
-use crate::repository::manifest::Kind;
 
 /// Overrule rules on an object for a while, on the record
 ///

@@ -1,17 +1,14 @@
 //! Facts in files.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use argocd::settings::ParametersConfigMap;
-use argocd::settings::SettingsConfigMap;
-use argocd::{AppProject, ApplicationSet, RepositorySecret};
-use policy::GitOpsPolicy;
+use policy::Kind;
 use policy::gitops_policy::POLICY_NAME;
 
-use super::{Fact, Facts, Identity, Source, check_policy};
+use super::fact::{Fact, FactError};
+use super::{Facts, Identity, Source};
 use crate::error::chain;
-use crate::repository::manifest::{Kind, Manifest};
+use crate::repository::manifest::Manifest;
 use crate::repository::problem::Problem;
 
 impl Facts {
@@ -102,53 +99,25 @@ impl Manifest {
     /// # Errors
     /// It is not what its kind says.
     pub(crate) fn fact(&self) -> Result<Option<Fact>, Problem> {
-        let fact = match self.kind {
-            Kind::Application => return Ok(None),
-            Kind::AppProject => {
-                let project: AppProject = self.decode()?;
-                Fact::Project(Box::new(project))
-            }
-            Kind::ApplicationSet => {
-                let set: ApplicationSet<'_> = self.decode()?;
-                Fact::ApplicationSet(Arc::new(set.into_owned()))
-            }
-            Kind::ClusterSecret => {
-                let cluster = self.cluster_secret()?.cluster();
-                Fact::Cluster(Box::new(
-                    cluster.map_err(|error| self.problem(chain(&error)))?,
-                ))
-            }
-            Kind::RepositorySecret => {
-                let secret: RepositorySecret<'_> = self.decode()?;
-                let scoped = secret.scoped();
-                Fact::Repository(scoped.map_err(|error| self.problem(error.to_string()))?)
-            }
-            Kind::Settings => {
-                let config_map: SettingsConfigMap = self.decode()?;
-                Fact::Settings(Box::new(config_map.settings()))
-            }
-            Kind::Parameters => {
-                let config_map: ParametersConfigMap = self.decode()?;
-                Fact::Parameters(Box::new(config_map))
-            }
-            Kind::Policy => self.policy()?,
-        };
-        Ok(Some(fact))
-    }
-
-    fn policy(&self) -> Result<Fact, Problem> {
-        if self.reference.name.as_deref() != Some(POLICY_NAME) {
+        if self.kind == Kind::Application {
+            return Ok(None);
+        }
+        if self.kind == Kind::Policy && self.reference.name.as_deref() != Some(POLICY_NAME) {
             return Err(self.problem(format!(
                 "metadata.name: only the policy named `{POLICY_NAME}` counts"
             )));
         }
-        let policy: GitOpsPolicy = self.decode()?;
-        if let Some(flaw) = policy.spec.flaw() {
+        let fact = Fact::read(self.kind, self.json(), self.made_from());
+        let fact = fact.map_err(|error| match error {
+            FactError::Form(error) => self.unreadable(&error),
+            error => self.problem(chain(&error)),
+        })?;
+        if let Fact::Policy(spec) = &fact
+            && let Some(flaw) = spec.flaw()
+        {
             return Err(self.problem(format!("spec.environments: {flaw}")));
         }
-        check_policy(policy.spec)
-            .map(Fact::Policy)
-            .map_err(|reason| self.problem(reason))
+        Ok(Some(fact))
     }
 
     /// `FILE:LINE`.

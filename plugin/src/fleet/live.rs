@@ -1,25 +1,20 @@
 //! Facts of a live cluster: what the admission webhook watches, read once.
 
-use std::sync::Arc;
-
 use argocd::names::{
     APPLICATION_DEFINITION, LABEL_SECRET_TYPE, PARAMETERS_CONFIG_MAP, SECRET_TYPE_CLUSTER,
     SECRET_TYPE_REPOSITORY, SETTINGS_CONFIG_MAP,
 };
 use argocd::settings::InstalledApi;
-use argocd::settings::ParametersConfigMap;
-use argocd::settings::SettingsConfigMap;
-use argocd::{AppProject, ApplicationSet, ClusterSecret, RepositorySecret};
 use kube::api::ApiResource;
 use policy::gitops_policy::POLICY_NAME;
-use policy::{Completeness, GitOpsPolicy, Inventory};
+use policy::{Completeness, Inventory, Kind};
 
-use super::{Fact, Facts, Identity, check_policy};
+use super::fact::{Fact, FactError};
+use super::{Facts, Identity};
 use crate::error::{CommandError, chain};
 use crate::kubernetes::{
     AccessError, ApiServer, Objects, of_all_namespaces, reference_of, resource, resource_of,
 };
-use crate::repository::manifest::Kind;
 use crate::repository::problem::Problem;
 
 /// An object and what it says.
@@ -353,50 +348,13 @@ pub(crate) fn refuse_flaw(inventory: &Inventory) -> Result<(), CommandError> {
 /// What an object says, by its JSON.
 fn stated(kind: Kind, resource: &ApiResource, json: &str) -> Stated {
     let reference = reference_of(resource, json);
-    let fact = fact(kind, json).map_err(|reason| Problem::Live {
+    let fact = Fact::read(kind, json, None).map_err(|error| Problem::Live {
         object: reference.short(),
-        reason,
+        reason: match error {
+            // A policy holds no secrets, and whoever wrote it needs to know what is wrong with it.
+            FactError::Form(error) if kind != Kind::Policy => error.without_value(),
+            error => chain(&error),
+        },
     });
     ((kind, reference), fact)
-}
-
-/// What an object says, or what is wrong with it: where, and not what is there.
-fn fact(kind: Kind, json: &str) -> Result<Fact, String> {
-    let form = |error: serde_json::Error| {
-        format!("unexpected value at column {} of its JSON", error.column())
-    };
-    Ok(match kind {
-        Kind::AppProject => {
-            let project: AppProject = serde_json::from_str(json).map_err(form)?;
-            Fact::Project(Box::new(project))
-        }
-        Kind::ApplicationSet => {
-            let set = ApplicationSet::from_json(json).map_err(form)?;
-            Fact::ApplicationSet(Arc::new(set.into_owned()))
-        }
-        Kind::ClusterSecret => {
-            let secret: ClusterSecret<'_> = serde_json::from_str(json).map_err(form)?;
-            let cluster = secret.cluster().map_err(|error| chain(&error))?;
-            Fact::Cluster(Box::new(cluster))
-        }
-        Kind::RepositorySecret => {
-            let secret: RepositorySecret<'_> = serde_json::from_str(json).map_err(form)?;
-            Fact::Repository(secret.scoped().map_err(|error| error.to_string())?)
-        }
-        Kind::Settings => {
-            let config_map: SettingsConfigMap = serde_json::from_str(json).map_err(form)?;
-            Fact::Settings(Box::new(config_map.settings()))
-        }
-        Kind::Parameters => {
-            let config_map: ParametersConfigMap = serde_json::from_str(json).map_err(form)?;
-            Fact::Parameters(Box::new(config_map))
-        }
-        Kind::Policy => {
-            // It holds no secrets, and whoever wrote it needs to know what is wrong with it.
-            let policy: GitOpsPolicy =
-                serde_json::from_str(json).map_err(|error| error.to_string())?;
-            Fact::Policy(check_policy(policy.spec)?)
-        }
-        Kind::Application => return Err("it says nothing about others".to_owned()),
-    })
 }

@@ -1,31 +1,15 @@
 //! The resources that objects of a kind are of, and the objects' names.
 
-use argocd::names::{GROUP, VERSION};
 use kube::api::ApiResource;
+use policy::Kind;
 use serde::Deserialize;
 
 use super::api_server::Objects;
-use crate::repository::manifest::{Kind, ObjectReference};
+use crate::repository::manifest::ObjectReference;
 
 /// The resource of objects of a kind.
 pub(crate) fn resource_of(kind: Kind) -> ApiResource {
-    match kind {
-        Kind::Application => of_argo_cd("Application", "applications"),
-        Kind::ApplicationSet => of_argo_cd("ApplicationSet", "applicationsets"),
-        Kind::AppProject => of_argo_cd("AppProject", "appprojects"),
-        Kind::ClusterSecret | Kind::RepositorySecret => resource("", "v1", "Secret", "secrets"),
-        Kind::Settings | Kind::Parameters => resource("", "v1", "ConfigMap", "configmaps"),
-        Kind::Policy => resource(
-            "kubectl-gitops.io",
-            VERSION,
-            "GitOpsPolicy",
-            "gitopspolicies",
-        ),
-    }
-}
-
-fn of_argo_cd(kind: &str, plural: &str) -> ApiResource {
-    resource(GROUP, VERSION, kind, plural)
+    resource(kind.group(), kind.version(), kind.as_str(), kind.plural())
 }
 
 /// A resource by its names.

@@ -1,19 +1,11 @@
 //! Objects of a cluster that the rules are about: which of them, and how they are listed.
 
 use argocd::names::{LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER};
+use policy::Kind;
 
 use super::api_server::{AccessError, ApiServer, Objects};
 use super::resource::resource_of;
 use crate::error::{CommandError, chain};
-use crate::repository::manifest::Kind;
-
-/// The kinds that are judged, in the order in which they are listed.
-const KINDS: [Kind; 4] = [
-    Kind::Application,
-    Kind::ApplicationSet,
-    Kind::AppProject,
-    Kind::ClusterSecret,
-];
 
 /// Some of the objects of these kinds.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +59,7 @@ impl Selection<'_> {
             made: Vec::new(),
             left_out: Vec::new(),
         };
-        for kind in KINDS {
+        for kind in Kind::JUDGED {
             let Some(objects) = self.objects(kind) else {
                 continue;
             };

@@ -34,7 +34,7 @@ impl Report for CheckReport<'_> {
     /// of fact that the others wait for.
     fn page(&self, detail: Detail) -> Page {
         let mut shown: Vec<&Located> = self.shown().collect();
-        shown.sort_by_key(|located| located.finding.level);
+        shown.sort_by_key(|located| located.finding.level());
         let (more, row): (&[&'static str], fn(&Located) -> Row) = match detail {
             Detail::Table => (&[], row),
             Detail::Wide => (&["FIELD", "MESSAGE", "FIX"], wide_row),
@@ -58,7 +58,7 @@ impl Report for CheckReport<'_> {
     fn names(&self) -> Vec<String> {
         let mut seen = BTreeSet::new();
         let all = self.checked.findings.all.iter();
-        all.filter(|located| self.counts_as_denied(located.finding.level))
+        all.filter(|located| self.counts_as_denied(located.finding.level()))
             .filter(|located| seen.insert(&located.object))
             .map(|located| located.object.qualified())
             .collect()
@@ -69,7 +69,7 @@ impl CheckReport<'_> {
     /// Whether something is denied.
     pub(crate) fn is_denied(&self) -> bool {
         let mut all = self.checked.findings.all.iter();
-        all.any(|located| self.counts_as_denied(located.finding.level))
+        all.any(|located| self.counts_as_denied(located.finding.level()))
     }
 
     fn counts_as_denied(&self, level: Level) -> bool {
@@ -139,7 +139,7 @@ fn wide_row(located: &Located) -> Row {
 }
 
 fn cells(located: &Located) -> Vec<Cell> {
-    let level = located.finding.level;
+    let level = located.finding.level();
     vec![
         Cell::new(level.as_str(), tone_of(level)),
         located.finding.rule.as_str().into(),
@@ -316,8 +316,8 @@ impl<'r> Finding<'r> {
         let facts = finding.missing.iter().filter(|_| located.waits_for_facts());
         Finding {
             rule: finding.rule.as_str(),
-            level: finding.level.as_str(),
-            waived_by: finding.waiver.map(Waiver::as_str),
+            level: finding.level().as_str(),
+            waived_by: finding.waiver().map(Waiver::as_str),
             object: Object::new(&located.object),
             field: non_empty(&located.field),
             file,

@@ -93,7 +93,7 @@ fn verdict(affected: &Affected) -> Cell {
     let rules: Vec<&str> = affected
         .findings
         .iter()
-        .filter(|finding| finding.level == level && seen.insert(finding.rule))
+        .filter(|finding| finding.level() == level && seen.insert(finding.rule))
         .map(|finding| finding.rule.as_str())
         .collect();
     let text = format!("{}: {}", verdict.as_str(), rules.join(", "));
@@ -341,7 +341,7 @@ impl<'p> Finding<'p> {
     fn new(finding: &'p policy::Finding) -> Self {
         Finding {
             rule: finding.rule.as_str(),
-            level: finding.level.as_str(),
+            level: finding.level().as_str(),
             field: non_empty(&finding.field),
             message: &finding.message,
             fix: non_empty(&finding.fix),

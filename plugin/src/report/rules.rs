@@ -68,7 +68,7 @@ struct Document {
 struct Rule {
     id: &'static str,
     summary: &'static str,
-    judges: &'static [&'static str],
+    judges: Vec<&'static str>,
     occasion: &'static str,
     scope: &'static str,
 }
@@ -78,7 +78,7 @@ impl Rule {
         Rule {
             id: rule.id.as_str(),
             summary: rule.summary,
-            judges: rule.judges,
+            judges: rule.kind_names(),
             occasion: rule.judged_on.as_str(),
             scope: rule.scope.as_str(),
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use argocd::ClusterSecret;
+use argocd::Cluster;
 use argocd::known_fields::{UnknownField, nearest, unknown_fields};
 use argocd::kubernetes::names::{Refused, check_name, check_namespace};
 use argocd::names::{
@@ -15,83 +15,34 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use golang::yaml::{Document, Lines};
 use policy::finding::{dotted, shorten};
-use serde::Deserialize;
+use policy::{Kind, Object, Unreadable};
 use serde_json::{Map, Value, json};
 use strsim::osa_distance;
 
 use super::problem::Problem;
 use crate::namespaces::Namespaces;
 
-/// What an object is to us.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) enum Kind {
-    Application,
-    ApplicationSet,
-    AppProject,
-    ClusterSecret,
-    RepositorySecret,
-    Settings,
-    /// `argocd-cmd-params-cm`.
-    Parameters,
-    Policy,
-}
-
-impl Kind {
-    /// Whether objects of the kind are judged, and do not only say something about others.
-    /// Whether it is something to Argo CD in the namespace only that this runs in.
-    pub(crate) fn is_of_argo_cds_namespace(self) -> bool {
-        matches!(
-            self,
-            Kind::ClusterSecret | Kind::RepositorySecret | Kind::Settings | Kind::Parameters
-        )
-    }
-
-    pub(crate) fn is_judged(self) -> bool {
-        matches!(
-            self,
-            Kind::Application | Kind::ApplicationSet | Kind::AppProject | Kind::ClusterSecret
-        )
-    }
-
-    /// Whether Applications come and go with objects of the kind.
-    pub(crate) fn fans_out(self) -> bool {
-        matches!(self, Kind::ApplicationSet | Kind::ClusterSecret)
-    }
-
-    fn is_secret(self) -> bool {
-        matches!(self, Kind::ClusterSecret | Kind::RepositorySecret)
-    }
-
-    /// The kind of an object. A Secret means something only in Argo CD's namespace.
-    fn of(object: &Value, reference: &ObjectReference, is_argo_cds: bool) -> Option<Self> {
-        let label = object
-            .pointer("/metadata/labels")
-            .and_then(|labels| labels.get(LABEL_SECRET_TYPE))
-            .and_then(Value::as_str);
-        match (&*reference.api_version, &*reference.kind) {
-            ("argoproj.io/v1alpha1", "Application") => Some(Kind::Application),
-            ("argoproj.io/v1alpha1", "ApplicationSet") => Some(Kind::ApplicationSet),
-            ("argoproj.io/v1alpha1", "AppProject") => Some(Kind::AppProject),
-            ("kubectl-gitops.io/v1alpha1", "GitOpsPolicy") => Some(Kind::Policy),
-            ("v1", "Secret") if !is_argo_cds => None,
-            ("v1", "Secret") if label == Some(SECRET_TYPE_CLUSTER) => Some(Kind::ClusterSecret),
-            ("v1", "Secret") if label == Some(SECRET_TYPE_REPOSITORY) => {
-                Some(Kind::RepositorySecret)
-            }
-            _ if SecretTemplate::of(reference)
-                .is_some_and(|template| is_argo_cds && template.makes_cluster(object)) =>
-            {
-                Some(Kind::ClusterSecret)
-            }
-            ("v1", "ConfigMap") if reference.name.as_deref() == Some(SETTINGS_CONFIG_MAP) => {
-                Some(Kind::Settings)
-            }
-            ("v1", "ConfigMap") if reference.name.as_deref() == Some(PARAMETERS_CONFIG_MAP) => {
-                Some(Kind::Parameters)
-            }
-            _ => None,
-        }
-    }
+/// The kind of an object. A Secret means something only in Argo CD's namespace.
+fn kind_of(object: &Value, reference: &ObjectReference, is_argo_cds: bool) -> Option<Kind> {
+    let label = object
+        .pointer("/metadata/labels")
+        .and_then(|labels| labels.get(LABEL_SECRET_TYPE))
+        .and_then(Value::as_str);
+    let is_like = |kind: &Kind| {
+        reference.api_version == kind.api_version() && reference.kind == kind.as_str()
+    };
+    let is = |kind: &Kind| match kind {
+        Kind::Application | Kind::ApplicationSet | Kind::AppProject | Kind::Policy => true,
+        Kind::ClusterSecret => is_argo_cds && label == Some(SECRET_TYPE_CLUSTER),
+        Kind::RepositorySecret => is_argo_cds && label == Some(SECRET_TYPE_REPOSITORY),
+        Kind::Settings => reference.name.as_deref() == Some(SETTINGS_CONFIG_MAP),
+        Kind::Parameters => reference.name.as_deref() == Some(PARAMETERS_CONFIG_MAP),
+    };
+    let mut kinds = Kind::ALL.into_iter();
+    kinds.find(|kind| is_like(kind) && is(kind)).or_else(|| {
+        let template = SecretTemplate::of(reference)?;
+        (is_argo_cds && template.makes_cluster(object)).then_some(Kind::ClusterSecret)
+    })
 }
 
 /// Where an object of another kind has the Secret that a controller makes from it.
@@ -390,36 +341,47 @@ impl Manifest {
         }
     }
 
-    /// Reads a cluster Secret.
+    /// Reads the object as one that is judged.
     ///
     /// # Errors
-    /// A field has another type than a Secret's.
-    pub(crate) fn cluster_secret(&self) -> Result<ClusterSecret<'_>, Problem> {
-        let secret: ClusterSecret<'_> = self.decode()?;
-        Ok(match self.template {
-            Some(template) => secret.made_from(template.kind),
-            None => secret,
-        })
+    /// It is not judged, or a field has another type than its kind says.
+    pub(crate) fn object(&self) -> Result<Object<'_>, Problem> {
+        let object = Object::from_json(self.kind, &self.json);
+        Ok(
+            match (
+                object.map_err(|error| self.unreadable(&error))?,
+                self.template,
+            ) {
+                (Object::ClusterSecret(secret), Some(template)) => {
+                    Object::ClusterSecret(Box::new(secret.made_from(template.kind)))
+                }
+                (object, _) => object,
+            },
+        )
     }
 
-    /// Reads the object as a type.
-    ///
-    /// # Errors
-    /// A field has another type than its kind says. What a Secret holds is not repeated.
-    pub(crate) fn decode<'m, T: Deserialize<'m>>(&'m self) -> Result<T, Problem> {
-        serde_json::from_str(&self.json).or_else(|_| {
-            let mut reader = serde_json::Deserializer::from_str(&self.json);
-            serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-                let field = pointer_of(error.path());
-                let path = dotted(&self.field_in_file(&field));
-                let reason = if self.kind.is_secret() {
-                    format!("{path} is not what it should be")
-                } else {
-                    format!("{path}: {}", without_position(error.inner()))
-                };
-                self.problem_at(&field, reason)
-            })
-        })
+    /// The cluster that it describes, if it is a Secret that can be read.
+    pub(crate) fn cluster(&self) -> Option<Cluster> {
+        match self.object() {
+            Ok(Object::ClusterSecret(secret)) => secret.cluster().ok(),
+            _ => None,
+        }
+    }
+
+    /// The object as the API server would see it, in JSON.
+    pub(crate) fn json(&self) -> &str {
+        &self.json
+    }
+
+    /// The kind of the object that a controller makes it from, if one does.
+    pub(crate) fn made_from(&self) -> Option<&'static str> {
+        self.template.map(|template| template.kind)
+    }
+
+    /// That the object cannot be read.
+    pub(crate) fn unreadable(&self, error: &Unreadable) -> Problem {
+        let reason = error.at(&self.field_in_file(&error.field));
+        self.problem_at(&error.field, reason)
     }
 
     /// That the object cannot be judged.
@@ -441,26 +403,6 @@ fn first_token(pointer: &str) -> &str {
     pointer.split('/').next().unwrap_or_default()
 }
 
-fn pointer_of(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    path.iter()
-        .map(|segment| match segment {
-            Segment::Seq { index } => format!("/{index}"),
-            Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
-            Segment::Enum { .. } | Segment::Unknown => String::new(),
-        })
-        .collect()
-}
-
-/// The message of an error without the position, which is one in our JSON and not in the file.
-fn without_position(error: &serde_json::Error) -> String {
-    let message = error.to_string();
-    match message.rsplit_once(" at line ") {
-        Some((message, _)) => message.to_owned(),
-        None => message,
-    }
-}
-
 /// Adds the objects of a document that matter, those in a `List` one by one.
 pub(super) fn collect(
     file: &Arc<str>,
@@ -476,7 +418,7 @@ pub(super) fn collect(
             continue;
         };
         let namespace = reference.namespace_or(namespaces.objects).to_owned();
-        let found = Kind::of(&value, &reference, namespaces.may_be_argo_cds(&namespace));
+        let found = kind_of(&value, &reference, namespaces.may_be_argo_cds(&namespace));
         let mut warn = |field: &str, text: &str| {
             let line = lines.line_of(&format!("{pointer}{field}"));
             warnings.push(format!("{file}:{line}: {text}"));

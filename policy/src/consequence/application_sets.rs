@@ -25,11 +25,9 @@ use crate::request::environment::environments_of_application;
 use crate::request::fan_out::AffectedEnvironment;
 use crate::request::inventory::Inventory;
 use crate::request::object::ObjectRef;
-use crate::request::subject::{Request, RequestRef, Requester, SubjectRef};
-use crate::rules::application::prod_auto_sync::ROLLING_SYNC;
+use crate::request::subject::{Request, Requester, SubjectRef};
 use crate::rules::inherited_override::inherited;
-use crate::rules::run::{apply, ask_all};
-use crate::rules::{GeneratedApplications, GeneratedMetadata};
+use crate::rules::run::{JudgedRequest, ask_all};
 use crate::terms::environment::has_placeholder;
 
 /// How many findings of each rule and field are kept of one generated Application.
@@ -313,7 +311,7 @@ impl Children {
             for (finding, field) in child.findings.iter().zip(&child.fields) {
                 let key = (
                     finding.rule.order(),
-                    finding.level,
+                    finding.level(),
                     field.as_str(),
                     &*finding.field,
                 );
@@ -328,7 +326,7 @@ impl Children {
         // What depends on the cluster, and was not found for those that are known.
         let is_new = |new: &Finding| {
             let mut found = findings.iter().map(|(_, finding)| finding);
-            new.level == Level::Undecided
+            new.level() == Level::Undecided
                 && !found.any(|found| (found.rule, &found.field) == (new.rule, &new.field))
         };
         let mut of_others = judge_templates(&self.open, &[], set, ratchet, inventory);
@@ -347,20 +345,19 @@ impl Children {
             cluster => format!(" on {cluster}"),
         };
         let children: HashSet<&str> = group.iter().map(|(child, _)| &*child.name).collect();
-        Finding {
-            field: field.to_owned().into(),
-            message: format!(
-                "{} of {} generated Applications, {}{place}: {}",
-                children.len(),
-                self.known.len(),
-                shorten(&child.name, NAME_LIMIT),
-                first.message
-            ),
-            // It would have to be made in the template, where the value may be a placeholder.
-            patch: None,
-            missing: MissingFacts::of_all(group.iter().map(|(_, finding)| &finding.missing)),
-            ..first.clone()
-        }
+        let mut gathered = first.clone();
+        gathered.field = field.to_owned().into();
+        gathered.message = format!(
+            "{} of {} generated Applications, {}{place}: {}",
+            children.len(),
+            self.known.len(),
+            shorten(&child.name, NAME_LIMIT),
+            first.message
+        );
+        // It would have to be made in the template, where the value may be a placeholder.
+        gathered.patch = None;
+        gathered.missing = MissingFacts::of_all(group.iter().map(|(_, finding)| &finding.missing));
+        gathered
     }
 }
 
@@ -401,10 +398,18 @@ impl Child {
             lacks_spec: generated.loses_its_spec(application),
         };
         if ask.includes(&child.name, fingerprint) && !child.lacks_spec {
-            let mut found = limited(judge_application(application, set, inventory, work));
-            for finding in found.iter_mut().filter(|finding| is_of_metadata(finding)) {
+            let Found {
+                in_object,
+                in_generation,
+                inherited,
+            } = judge_application(application, set, inventory, work);
+            let mut found = limited(in_object);
+            let mut in_generation = limited(in_generation);
+            for finding in &mut in_generation {
                 let _ = write!(finding.message, " (spec.generators[{}])", generated.entry);
             }
+            found.append(&mut in_generation);
+            found.extend(limited(inherited));
             match ask {
                 Ask::Named(_) => child.denials = Denial::all(&found),
                 Ask::All | Ask::Unlike(_) | Ask::None => {
@@ -445,19 +450,29 @@ fn fields_of(
         if is_patched {
             "/spec/templatePatch".to_owned()
         } else {
-            field_in_set(&finding.field, generated.entry, set)
+            field_in_set(finding, generated.entry, set)
         }
     };
     findings.iter().zip(patched).map(field).collect()
 }
 
 /// Where a field of what an entry generates is written.
-fn field_in_set(field: &str, entry: usize, set: &ApplicationSet<'_>) -> String {
-    if field.starts_with(ROLLING_SYNC) {
-        field.to_owned()
+fn field_in_set(finding: &Finding, entry: usize, set: &ApplicationSet<'_>) -> String {
+    if finding.is_of_set {
+        finding.field.to_string()
     } else {
-        set.template_field(entry, field)
+        set.template_field(entry, &finding.field)
     }
+}
+
+/// What rules find in a generated Application.
+struct Found {
+    /// As in any other.
+    in_object: Vec<Finding>,
+    /// As it is generated: what Argo CD finds out when it writes it.
+    in_generation: Vec<Finding>,
+    /// That an override stands in the template.
+    inherited: Vec<Finding>,
 }
 
 fn judge_application(
@@ -465,17 +480,20 @@ fn judge_application(
     set: &ApplicationSet<'_>,
     inventory: &Inventory,
     work: &Work,
-) -> Vec<Finding> {
+) -> Found {
+    let request = Request::Create(application);
     let generated = SubjectRef {
-        request: RequestRef::Application(Request::Create(application)),
+        request: JudgedRequest::Application(request),
         requester: Requester::default(),
         generated_by: Some(set),
         unknown_fields: &[],
     };
-    let mut findings = ask_all(generated, None, inventory, work);
-    findings.extend(apply(&GeneratedMetadata, generated, None, inventory, work));
-    findings.extend(inherited(ObjectRef::Application(application)));
-    findings
+    let as_generated = generated.with(JudgedRequest::GeneratedApplication(request));
+    Found {
+        in_object: ask_all(generated, inventory, work),
+        in_generation: ask_all(as_generated, inventory, work),
+        inherited: inherited(ObjectRef::Application(application)),
+    }
 }
 
 /// What is kept of what is found in one of thousands of Applications.
@@ -507,14 +525,14 @@ fn judge_templates(
     }
     if findings
         .iter()
-        .any(|finding| finding.level == Level::Undecided)
+        .any(|finding| finding.level() == Level::Undecided)
     {
         mark_new(&mut findings, &judge(before));
     }
     let mut told = HashSet::new();
     findings.retain(|finding| {
         let text = (finding.field.clone(), finding.message.clone());
-        told.insert((finding.rule, finding.level, text))
+        told.insert((finding.rule, finding.level(), text))
     });
     findings
 }
@@ -541,22 +559,27 @@ fn judge_template(
         field => is_open(field),
     };
     let work = Work::new(IgnoreRules::WORK);
-    let mut findings = judge_application(&application, set, inventory, &work);
+    let Found {
+        in_object,
+        mut in_generation,
+        mut inherited,
+    } = judge_application(&application, set, inventory, &work);
     // A project or cluster whose name is not known yet cannot be missed, and what the API server refuses in a
     // placeholder says nothing.
     let is_missed = |finding: &Finding| {
         let mut facts = finding.missing.iter();
         !is_name_open(finding) || !facts.any(|fact| has_placeholder(fact.name()))
     };
-    findings.retain(|finding| {
-        is_missed(finding) && (!is_of_metadata(finding) || !is_open(&finding.field))
-    });
+    in_generation.retain(|finding| !is_open(&finding.field));
+    let mut findings = in_object;
+    findings.append(&mut in_generation);
+    findings.append(&mut inherited);
+    findings.retain(is_missed);
     for finding in &mut findings {
-        let rests_on_placeholder = undecided.may_be_patched || is_open(&finding.field);
-        if rests_on_placeholder && finding.level == Level::Deny {
-            finding.level = Level::Undecided;
+        if undecided.may_be_patched || is_open(&finding.field) {
+            finding.leave_undecided();
         }
-        if finding.level == Level::Undecided && finding.missing.is_empty() {
+        if finding.level() == Level::Undecided && finding.missing.is_empty() {
             finding.missing = MissingFacts::of(&undecided.lacks);
         }
         finding.message = format!(
@@ -564,15 +587,10 @@ fn judge_template(
             shorten(&undecided.generator, NAME_LIMIT),
             finding.message
         );
-        finding.field = field_in_set(&finding.field, undecided.entry, set).into();
+        finding.field = field_in_set(finding, undecided.entry, set).into();
         finding.patch = None;
     }
     findings
-}
-
-/// Whether a finding on a generated Application is about what the API server refuses of it.
-fn is_of_metadata(finding: &Finding) -> bool {
-    finding.rule == GeneratedApplications::METADATA.id
 }
 
 #[cfg(test)]

@@ -16,7 +16,6 @@ use crate::request::fan_out::{
     Affected, Change, FanOut, NotExpanded, NotKnown, Uncounted, UncountedReason,
 };
 use crate::request::inventory::Inventory;
-use crate::rules::GeneratedApplications;
 
 impl FanOut {
     /// What happens when an ApplicationSet is created, replaced or deleted.
@@ -225,17 +224,6 @@ impl Keeping {
 }
 
 impl Affected {
-    /// Says that others make an Application of its name as well, so that nobody knows which of them there will be.
-    pub fn is_made_by(&mut self, others: &str) {
-        let mut findings = GeneratedApplications::METADATA.findings();
-        findings.undecided(
-            "/metadata/name",
-            format!("{others} as well: one of them owns it, and Argo CD fails on it in the others"),
-            "give each of them a name of its own",
-        );
-        self.findings.extend(findings.into_inner());
-    }
-
     fn new(change: Change, set: &str, child: Child) -> Self {
         Affected {
             change,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::extent::Extent;
 use super::missing::MissingFacts;
-use super::{About, Finding, Level, RuleId};
+use super::{About, Finding, RuleId, Weight};
 
 /// What a rule finds, before the policy is applied; or what is found in the place of a rule.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Findings {
         message: impl Into<String>,
         fix: impl Into<Cow<'static, str>>,
     ) -> &mut Finding {
-        self.add(Level::Deny, field.into(), message.into(), fix.into())
+        self.add(Weight::Deny, field.into(), message.into(), fix.into())
     }
 
     /// Something that passes, but should be known.
@@ -44,7 +44,7 @@ impl Findings {
         message: impl Into<String>,
         fix: impl Into<Cow<'static, str>>,
     ) -> &mut Finding {
-        self.add(Level::Warn, field.into(), message.into(), fix.into())
+        self.add(Weight::Warn, field.into(), message.into(), fix.into())
     }
 
     /// Something that cannot be told without a fact that the message names.
@@ -54,12 +54,12 @@ impl Findings {
         message: impl Into<String>,
         fix: impl Into<Cow<'static, str>>,
     ) -> &mut Finding {
-        self.add(Level::Undecided, field.into(), message.into(), fix.into())
+        self.add(Weight::Undecided, field.into(), message.into(), fix.into())
     }
 
     fn add(
         &mut self,
-        level: Level,
+        weight: Weight,
         field: Cow<'static, str>,
         message: String,
         fix: Cow<'static, str>,
@@ -67,13 +67,13 @@ impl Findings {
         let index = self.found.len();
         self.found.push(Finding {
             rule: self.rule,
-            level,
+            weight,
             field,
             message,
             fix,
             patch: None,
             missing: MissingFacts::default(),
-            waiver: None,
+            is_of_set: false,
             extent: Extent::default(),
             about: self.about,
             makes_moot: None,

@@ -176,13 +176,13 @@ pub(crate) fn mark_new(findings: &mut [Finding], before: &[Finding]) {
     for finding in findings {
         let path_of_it = path(finding);
         let is_no_worse = |old: &Finding| {
-            old.level == Level::Undecided
+            old.level() == Level::Undecided
                 && old.rule == finding.rule
                 && path(old) == path_of_it
                 && finding.extent.is_no_worse_than(&old.extent)
         };
         finding.extent.is_new =
-            finding.level == Level::Undecided && !before.iter().any(is_no_worse);
+            finding.level() == Level::Undecided && !before.iter().any(is_no_worse);
     }
 }
 
@@ -194,7 +194,7 @@ pub(crate) fn limit_findings(findings: Vec<Finding>, limit: usize) -> Vec<Findin
     let mut places: HashMap<(RuleId, Level, u64), (usize, usize)> = HashMap::new();
     let mut left_out: HashMap<usize, Vec<Extent>> = HashMap::new();
     for finding in findings {
-        let kind = (finding.rule, finding.level, path(&finding));
+        let kind = (finding.rule, finding.level(), path(&finding));
         let (count, last) = places.entry(kind).or_default();
         if *count < limit {
             *count += 1;
@@ -213,7 +213,7 @@ pub(crate) fn limit_findings(findings: Vec<Finding>, limit: usize) -> Vec<Findin
 /// Whether a finding denies a state that an object is in. A claim to an override that is refused is refused
 /// anew each time.
 pub(crate) fn is_denied_state(finding: &Finding) -> bool {
-    finding.level == Level::Deny && finding.rule != BREAK_GLASS && !finding.is_about_action()
+    finding.level() == Level::Deny && finding.rule != BREAK_GLASS && !finding.is_about_action()
 }
 
 /// What a finding is about: its field. Where in a list that stands makes no difference, nor does it whether

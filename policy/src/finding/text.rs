@@ -48,6 +48,14 @@ pub(crate) fn shorten_middle(text: &str, limit: usize) -> String {
     shorten(&whole, limit)
 }
 
+/// ` and 3 more`, behind the first of several; nothing if there are no others.
+pub fn and_more(others: usize) -> String {
+    match others {
+        0 => String::new(),
+        others => format!(" and {others} more"),
+    }
+}
+
 /// Whether a character shows as itself, and leaves those around it where they are. Control characters do not, nor do the
 /// marks that reorder a text, break a line, or have no width.
 pub fn is_printed(c: char) -> bool {
@@ -109,6 +117,12 @@ mod tests {
             assert_eq!(without_user_info(url), shown);
         }
         assert_eq!(without_user_info("git@h:a/b"), "git@h:a/b");
+    }
+
+    #[test]
+    fn that_there_are_more_is_told_only_if_there_are() {
+        assert_eq!(and_more(0), "");
+        assert_eq!(and_more(2), " and 2 more");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use argocd::project::{EffectiveProject, Permissions, ProjectDestination};
 use argocd::{AppProject, Application, Cluster, Fleet};
 
 use super::inventory::{Completeness, Inventory};
-use super::subject::{RequestRef, SubjectRef};
+use super::subject::RequestRef;
 use crate::terms::environment::{Attributes, Holds, Unresolved, has_placeholder, has_word};
 pub use crate::terms::environment::{Evidence, InEnvironment, InEnvironments, Membership};
 
@@ -113,16 +113,16 @@ pub(crate) fn target_of<'t>(application: &'t Application<'_>, inventory: &'t Inv
     }
 }
 
-/// Whether a subject belongs to the environments that a rule holds in.
+/// Whether an object belongs to the environments that a rule holds in.
 pub(crate) fn membership(
-    subject: SubjectRef<'_>,
+    request: RequestRef<'_>,
     holds: &Holds,
     inventory: &Inventory,
 ) -> Membership {
     if matches!(holds, Holds::Everywhere) {
         return Membership::Everywhere;
     }
-    match subject.request {
+    match request {
         RequestRef::Application(request) => {
             let application = *request.object();
             let mut attributes = Attributes::of_application(application, inventory);
@@ -139,8 +139,8 @@ pub(crate) fn membership(
             Ok(cluster) => inventory
                 .environments
                 .find(holds, &Attributes::of_cluster(&cluster)),
-            // What cannot be read may be anything, so the rule is asked.
-            Err(_) => Membership::Everywhere,
+            // What cannot be read may be anything.
+            Err(_) => Membership::MayBeAnywhere,
         },
         RequestRef::AppProject(request) => {
             membership_of_project(request.object(), holds, inventory)
@@ -162,7 +162,7 @@ fn membership_of_project(project: &AppProject, holds: &Holds, inventory: &Invent
         match membership_of_effective(&other, holds, inventory) {
             found @ Membership::In { .. } => return found,
             found @ Membership::Unknown { .. } => unknown = found,
-            Membership::Everywhere | Membership::NotIn => {}
+            Membership::Everywhere | Membership::MayBeAnywhere | Membership::NotIn => {}
         }
     }
     unknown

@@ -174,6 +174,15 @@ impl FanOut {
         counts
     }
 
+    /// The names of the Applications that are generated anew, where nothing was generated before.
+    pub fn into_generated_names(self) -> Vec<String> {
+        let created = self.affected.into_iter();
+        let created = created.filter(|affected| affected.change == Change::Create);
+        let mut names: Vec<String> = created.map(|affected| affected.name).collect();
+        names.extend(self.without_spec);
+        names
+    }
+
     /// Whether any of them belongs to an environment that a rule holds in.
     pub(crate) fn membership(&self, holds: &Holds) -> Membership {
         if matches!(holds, Holds::Everywhere) {
@@ -193,8 +202,7 @@ impl FanOut {
             }
         }
         if self.is_anything_unknown() {
-            // It may be anywhere.
-            return Membership::Everywhere;
+            return Membership::MayBeAnywhere;
         }
         Membership::NotIn
     }

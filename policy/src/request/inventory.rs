@@ -12,6 +12,7 @@ use super::object::ObjectRef;
 use super::subject::Requester;
 use crate::finding::missing::MissingFact;
 use crate::finding::{shorten, without_user_info};
+use crate::kind::Kind;
 use crate::terms::break_glass::{Terms, Writer};
 use crate::terms::environment::Environments;
 use crate::terms::gitops_policy::{ControllerDryRun, GitOpsPolicySpec, InvalidPolicy};
@@ -197,13 +198,13 @@ impl Inventory {
     }
 
     /// Whether objects of a kind in a namespace are this Argo CD's to act on.
-    pub fn concerns(&self, kind: &str, namespace: &str) -> bool {
+    pub fn concerns(&self, kind: Kind, namespace: &str) -> bool {
         let Some(namespaces) = &self.namespaces else {
             return true;
         };
         match kind {
-            "Application" => namespaces.have_applications(namespace),
-            "ApplicationSet" => namespaces.have_application_sets(namespace),
+            Kind::Application => namespaces.have_applications(namespace),
+            Kind::ApplicationSet => namespaces.have_application_sets(namespace),
             _ => namespaces.is_own(namespace),
         }
     }

@@ -3,6 +3,7 @@
 use argocd::cluster::ClusterSecret;
 use argocd::{AppProject, Application, ApplicationSet};
 
+use crate::kind::Kind;
 use crate::terms::annotations::{Override, Written};
 
 /// An object of a kind that is judged.
@@ -44,13 +45,13 @@ impl Object<'_> {
 }
 
 impl<'s> ObjectRef<'s> {
-    /// The kind, as rules name what they judge.
-    pub fn kind(self) -> &'static str {
+    /// The kind.
+    pub fn kind(self) -> Kind {
         match self {
-            ObjectRef::Application(_) => "Application",
-            ObjectRef::AppProject(_) => "AppProject",
-            ObjectRef::ApplicationSet(_) => "ApplicationSet",
-            ObjectRef::ClusterSecret(_) => "Secret",
+            ObjectRef::Application(_) => Kind::Application,
+            ObjectRef::AppProject(_) => Kind::AppProject,
+            ObjectRef::ApplicationSet(_) => Kind::ApplicationSet,
+            ObjectRef::ClusterSecret(_) => Kind::ClusterSecret,
         }
     }
 

@@ -85,6 +85,11 @@ impl<T: Deref> Request<T> {
 }
 
 impl<T> Request<&T> {
+    /// The old object in the new one's place, as it would be judged now.
+    pub(crate) fn before(self) -> Option<Self> {
+        self.old().copied().map(Request::UpdateOfUnknown)
+    }
+
     /// As if what is there were to be written: an ApplicationSet that goes alone leaves its Applications as they are.
     pub(crate) fn as_written(self) -> Self {
         match self {
@@ -227,26 +232,6 @@ impl<'s> RequestRef<'s> {
             RequestRef::ClusterSecret(request) => request.propagation(),
         }
     }
-
-    /// The old object in the new one's place, as it would be judged now. A Secret that was no cluster was
-    /// nothing to Argo CD.
-    pub(crate) fn before(self) -> Option<Self> {
-        Some(match self {
-            RequestRef::Application(request) => {
-                RequestRef::Application(Request::UpdateOfUnknown(request.old()?))
-            }
-            RequestRef::AppProject(request) => {
-                RequestRef::AppProject(Request::UpdateOfUnknown(request.old()?))
-            }
-            RequestRef::ApplicationSet(request) => {
-                RequestRef::ApplicationSet(Request::UpdateOfUnknown(request.old()?))
-            }
-            RequestRef::ClusterSecret(request) => {
-                let old = request.old().filter(|old| old.is_cluster())?;
-                RequestRef::ClusterSecret(Request::UpdateOfUnknown(old))
-            }
-        })
-    }
 }
 
 /// What becomes of what an object owns when it is deleted, as Kubernetes' garbage collector is
@@ -299,11 +284,11 @@ pub struct Subject<'a> {
     pub unknown_fields: &'a [UnknownField],
 }
 
-/// The same, lent to rules, of which some are also asked about the old object.
+/// The same, lent; or as rules are asked about it, where `R` is that.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SubjectRef<'s> {
+pub(crate) struct SubjectRef<'s, R = RequestRef<'s>> {
     /// What is to be done with which object.
-    pub(crate) request: RequestRef<'s>,
+    pub(crate) request: R,
     /// Who asks.
     pub(crate) requester: Requester<'s>,
     /// The ApplicationSet that generates it, where that is being judged.
@@ -355,13 +340,24 @@ impl<'s> SubjectRef<'s> {
     pub(crate) fn object(self) -> ObjectRef<'s> {
         self.request.object()
     }
+}
 
-    /// The [old object](RequestRef::before) in the new one's place.
-    pub(crate) fn before(self) -> Option<Self> {
-        Some(SubjectRef {
-            request: self.request.before()?,
+impl<'s, R> SubjectRef<'s, R> {
+    /// The same, as rules are asked about it.
+    pub(crate) fn with<T>(self, request: T) -> SubjectRef<'s, T> {
+        SubjectRef {
+            request,
+            requester: self.requester,
+            generated_by: self.generated_by,
+            unknown_fields: self.unknown_fields,
+        }
+    }
+
+    /// The old object in the new one's place, which is there as it was stored.
+    pub(crate) fn with_before<T>(self, request: T) -> SubjectRef<'s, T> {
+        SubjectRef {
             unknown_fields: &[],
-            ..self
-        })
+            ..self.with(request)
+        }
     }
 }

@@ -3,7 +3,7 @@
 mod default_project;
 mod image_updater;
 mod operation_override;
-pub(crate) mod prod_auto_sync;
+mod prod_auto_sync;
 mod project_scope;
 mod replicas_ignored;
 mod unpinned_revision;

@@ -7,4 +7,3 @@ mod generated_applications;
 pub use blast_radius::BlastRadius;
 pub use cascade_delete::CascadeDelete;
 pub use generated_applications::GeneratedApplications;
-pub(crate) use generated_applications::GeneratedMetadata;

@@ -4,7 +4,6 @@ use argocd::Fleet;
 use argocd::application::EnabledField;
 
 use super::rule::{Rule, RuleId, RuleMetadata};
-use super::{BlastRadius, CascadeDelete, GeneratedApplications};
 use crate::request::inventory::{Completeness, Inventory};
 use crate::rule_list::with_all_rules;
 use crate::terms::gitops_policy::{GitOpsPolicySpec, InvalidPolicy};
@@ -12,14 +11,10 @@ use crate::terms::gitops_policy::{GitOpsPolicySpec, InvalidPolicy};
 macro_rules! registry {
     ($($(#[$doc:meta])* $id:literal, $field:ident: $settings:ident => $rule:ident;)+) => {
         /// All rules.
-        pub static RULES: [&dyn Rule; [$($id),+].len()] = [$(&super::$rule),+];
+        pub static RULES: [&Rule; [$($id),+].len()] = [$(&super::$rule::RULE),+];
     };
 }
 with_all_rules!(registry);
-
-/// The rules on what becomes of Applications, which can be asked about that alone.
-pub(crate) static CONSEQUENCES: [&dyn Rule; 3] =
-    [&CascadeDelete, &BlastRadius, &GeneratedApplications];
 
 impl Inventory {
     /// Puts an inventory together.
@@ -38,7 +33,7 @@ impl Inventory {
 }
 
 /// The rule of a name.
-pub fn find(id: &str) -> Option<&'static dyn Rule> {
+pub fn find(id: &str) -> Option<&'static Rule> {
     RULES
         .into_iter()
         .find(|rule| rule.metadata().id.as_str() == id)
@@ -66,6 +61,7 @@ mod tests {
 
     use super::*;
     use crate::finding::{Finding, Level};
+    use crate::kind::Kind;
     use crate::request::object::Object;
     use crate::request::subject::{Propagation, Subject};
     use crate::verdict::evaluate::evaluate;
@@ -94,7 +90,7 @@ mod tests {
 
     /// What a rule finds in the objects of an example, which are all there is. A GitOpsPolicy among
     /// them is the policy that counts. Of two with one name, the second replaces the first.
-    fn findings(rule: &dyn Rule, example: &str) -> Vec<Finding> {
+    fn findings(rule: &Rule, example: &str) -> Vec<Finding> {
         let objects: Vec<Value> = golang::yaml::documents(example)
             .map(|document| as_stored(document.unwrap().value))
             .collect();
@@ -157,13 +153,10 @@ mod tests {
     }
 
     fn decode<'a>(object: &Value, json: &'a str) -> Option<Object<'a>> {
-        Some(match object["kind"].as_str().unwrap() {
-            "Application" => Object::Application(serde_json::from_str(json).unwrap()),
-            "ApplicationSet" => Object::ApplicationSet(serde_json::from_str(json).unwrap()),
-            "AppProject" => Object::AppProject(serde_json::from_str(json).unwrap()),
-            "Secret" => Object::ClusterSecret(serde_json::from_str(json).unwrap()),
-            _ => return None,
-        })
+        let api_version = object["apiVersion"].as_str().unwrap();
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        let kind = Kind::judged(group, object["kind"].as_str().unwrap())?;
+        Some(Object::from_json(kind, json).unwrap())
     }
 
     fn cluster(name: &str) -> argocd::Cluster {
@@ -212,7 +205,7 @@ mod tests {
                 );
                 for example in examples {
                     let found = findings(rule, example);
-                    let denied = found.iter().any(|finding| finding.level == Level::Deny);
+                    let denied = found.iter().any(|finding| finding.level() == Level::Deny);
                     assert_eq!(denied, expected, "{}:\n{example}\n{found:#?}", metadata.id);
                     for finding in &found {
                         let line = finding.line();

@@ -1,56 +1,98 @@
 //! What a rule is, and how one is written.
 
-use argocd::Application;
+use std::fmt;
+
+use argocd::cluster::ClusterSecret;
+use argocd::known_fields::UnknownField;
+use argocd::{AppProject, Application, ApplicationSet};
 use golang::work::Work;
 
 pub use crate::finding::{Findings, RuleId};
 use crate::request::fan_out::FanOut;
 use crate::request::inventory::Inventory;
-use crate::request::subject::{RequestRef, SubjectRef};
-use crate::terms::environment::Membership;
-pub(crate) use crate::terms::rule_metadata::Reads;
+use crate::request::subject::{Request, Requester};
+use crate::terms::environment::{Holds, Membership};
 pub use crate::terms::rule_metadata::{JudgedOn, RuleMetadata, Scope};
+pub(crate) use crate::terms::rule_metadata::{Judges, Reads};
 
-/// A rule.
-pub trait Rule: Sync {
-    /// What is known of it.
-    fn metadata(&self) -> &'static RuleMetadata;
-
-    /// Finds what is wrong with a subject. Whether the rule holds there, what happens to a finding
-    /// and what is exempt is not its business.
-    fn check(&self, context: &Context<'_>, findings: &mut Findings);
+/// A rule: what is known of it without asking it, and what it is asked about.
+#[derive(Debug)]
+pub struct Rule {
+    pub(crate) metadata: &'static RuleMetadata,
+    pub(crate) judges: &'static [Judge],
 }
 
-/// What a rule sees.
+impl Rule {
+    /// What is known of it.
+    pub fn metadata(&self) -> &'static RuleMetadata {
+        self.metadata
+    }
+}
+
+/// A rule that judges objects of one type as they would be.
+///
+/// Whether the rule holds there, what happens to a finding and what is exempt is not its business.
+pub(crate) trait ObjectRule<T>: fmt::Debug + Sync {
+    /// Finds what is wrong with an object, or with what is to be done to it.
+    fn check(&self, request: Request<&T>, context: &Context<'_>, findings: &mut Findings);
+}
+
+/// A rule that judges what becomes of Applications with an object of one type.
+pub(crate) trait ConsequenceRule<T>: fmt::Debug + Sync {
+    /// Finds what is wrong with that.
+    fn check(
+        &self,
+        request: Request<&T>,
+        fan_out: &FanOut,
+        context: &Context<'_>,
+        findings: &mut Findings,
+    );
+}
+
+/// A rule as what it is asked about: one way for each of [`Judges`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Judge {
+    Application(&'static dyn for<'a> ObjectRule<Application<'a>>),
+    WrittenApplication(&'static dyn for<'a> ObjectRule<Application<'a>>),
+    GeneratedApplication(&'static dyn for<'a> ObjectRule<Application<'a>>),
+    AppProject(&'static dyn ObjectRule<AppProject>),
+    ApplicationSet(&'static dyn for<'a> ObjectRule<ApplicationSet<'a>>),
+    ClusterSecret(&'static dyn for<'a> ObjectRule<ClusterSecret<'a>>),
+    ApplicationSetConsequence(&'static dyn for<'a> ConsequenceRule<ApplicationSet<'a>>),
+    ClusterConsequence(&'static dyn for<'a> ConsequenceRule<ClusterSecret<'a>>),
+}
+
+/// What a rule sees beside the object.
 #[derive(Debug)]
-pub struct Context<'c> {
-    /// What is asked, and by whom.
-    pub(crate) subject: SubjectRef<'c>,
+pub(crate) struct Context<'c> {
+    /// Who asks.
+    pub(crate) requester: Requester<'c>,
+    /// The ApplicationSet that generates the Application, where that is being judged.
+    pub(crate) generated_by: Option<&'c ApplicationSet<'c>>,
+    /// Fields that the object has in a file and loses when it is stored.
+    pub(crate) unknown_fields: &'c [UnknownField],
     /// What is known beyond it.
-    pub inventory: &'c Inventory,
-    /// What it does to Applications, where that is known: of ApplicationSets, and of cluster Secrets.
-    pub fan_out: Option<&'c FanOut>,
-    /// Whether the subject belongs to the environments that the rule holds in.
-    pub membership: &'c Membership,
+    pub(crate) inventory: &'c Inventory,
+    /// The environments that the rule holds in.
+    pub(crate) holds: &'c Holds,
+    /// Whether the object belongs to these.
+    pub(crate) membership: &'c Membership,
     /// What may still be done for the answer.
-    pub work: &'c Work,
+    pub(crate) work: &'c Work,
 }
 
 impl Context<'_> {
     /// Whether Argo CD would go on with an operation that somebody else has written into the status as
     /// running. On an update it is Argo CD's own parts that write it there. They create no Application with
     /// one, so that it comes from Git or from a person, whoever hands it on.
-    pub(crate) fn resumes_what_others_wrote(&self, application: &Application<'_>) -> bool {
-        let is_update = match self.subject.request {
-            RequestRef::Application(request) => request.is_update(),
-            _ => false,
-        };
-        let by_argo_cd = is_update && self.inventory.is_argo_cd(self.subject.requester);
-        !by_argo_cd && application.running_operation().is_some()
+    pub(crate) fn resumes_what_others_wrote(&self, request: Request<&Application<'_>>) -> bool {
+        let by_argo_cd = request.is_update() && self.inventory.is_argo_cd(self.requester);
+        !by_argo_cd && request.object().running_operation().is_some()
     }
 }
 
-/// Declares a rule: a unit struct whose doc comment is the rule's page, and its metadata.
+/// Declares a rule: a unit struct whose doc comment is the rule's page, and its metadata. What it judges is one or several of
+/// [`Judges`], for each of which it implements the trait that [`Judge`] names.
 ///
 /// The page has the headings `What it does`, `Why`, `How to fix`, `Denied` and `Admitted`. The
 /// YAML blocks under the last two are run as tests: together with the built-in policy, or the
@@ -62,7 +104,7 @@ macro_rules! declare_rule {
         pub struct $name:ident {
             id: $id:literal,
             summary: $summary:literal,
-            judges: [$($kind:literal),+],
+            judges: [$($judges:ident),+],
             judged_on: $judged_on:expr,
             scope: $scope:expr,
             $(reads: [$($reads:expr),+],)?
@@ -77,11 +119,17 @@ macro_rules! declare_rule {
             pub const METADATA: $crate::rules::rule::RuleMetadata = $crate::rules::rule::RuleMetadata {
                 id: $crate::rules::rule::RuleId::new($id),
                 summary: $summary,
-                judges: &[$($kind),+],
+                judges: &[$($crate::rules::rule::Judges::$judges),+],
                 judged_on: $judged_on,
                 scope: $scope,
                 reads: &[$($($reads),+)?],
                 page: concat!($($page, "\n"),+),
+            };
+
+            /// The rule, as it is asked.
+            pub const RULE: $crate::rules::rule::Rule = $crate::rules::rule::Rule {
+                metadata: &Self::METADATA,
+                judges: &[$($crate::rules::rule::Judge::$judges(&$name)),+],
             };
         }
     };

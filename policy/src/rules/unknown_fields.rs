@@ -1,14 +1,12 @@
-use argocd::Application;
 use argocd::known_fields::{Meant, UnknownField};
 use argocd::names::RESPECT_IGNORE_DIFFERENCES;
 use argocd::sync_options::{SYNC_OPTIONS, SetOn, Unknown, unknown};
+use argocd::{AppProject, Application, ApplicationSet, ClusterSecret};
 
 use crate::finding::shorten;
 use crate::request::environment::environments_of_application;
-use crate::request::object::ObjectRef;
-use crate::rules::rule::{
-    Context, Findings, JudgedOn, Reads, Rule, RuleMetadata, Scope, declare_rule,
-};
+use crate::request::subject::Request;
+use crate::rules::rule::{Context, Findings, JudgedOn, ObjectRule, Reads, Scope, declare_rule};
 
 declare_rule! {
     /// ## What it does
@@ -75,7 +73,7 @@ declare_rule! {
     pub struct UnknownFields {
         id: "unknown-fields",
         summary: "fields and sync options that Argo CD knows",
-        judges: ["Application", "ApplicationSet", "AppProject", "Secret"],
+        judges: [Application, ApplicationSet, AppProject, ClusterSecret],
         judged_on: JudgedOn::Writing,
         scope: Scope::Everywhere,
         reads: [Reads::Annotation(SYNC_OPTIONS)],
@@ -85,50 +83,87 @@ declare_rule! {
 /// The most sync options that are told: whoever has more wrong ones has not read the first.
 const LIMIT: usize = 8;
 
-impl Rule for UnknownFields {
-    fn metadata(&self) -> &'static RuleMetadata {
-        &Self::METADATA
-    }
-
-    fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let object = context.subject.object();
-        for unknown in context.subject.unknown_fields {
-            report_field(unknown, findings);
-        }
+impl ObjectRule<Application<'_>> for UnknownFields {
+    fn check(
+        &self,
+        request: Request<&Application<'_>>,
+        context: &Context<'_>,
+        findings: &mut Findings,
+    ) {
+        let application = *request.object();
+        report_fields(context, findings);
+        let options = &application.spec.sync_policy().sync_options;
+        let is_told = |option: &str| {
+            is_told_by_replicas_ignored(option) && is_on_production(application, context)
+        };
         let mut told = 0;
-        if let ObjectRef::Application(application) = object {
-            let options = &application.spec.sync_policy().sync_options;
-            let is_told = |option: &str| {
-                is_told_by_replicas_ignored(option) && is_on_production(application, context)
-            };
-            for (index, option) in options.iter().enumerate() {
-                if is_told(option) {
-                    continue;
-                }
-                if let Some(unknown) = unknown(option, SetOn::Application) {
-                    let field = format!("/spec/syncPolicy/syncOptions/{index}");
-                    report_option(field, option, unknown, SetOn::Application, findings);
-                    told += 1;
-                }
-                if told == LIMIT {
-                    return;
-                }
-            }
-        }
-        for option in object.annotation(SYNC_OPTIONS).unwrap_or("").split(',') {
-            let option = option.trim();
-            if option.is_empty() {
+        for (index, option) in options.iter().enumerate() {
+            if is_told(option) {
                 continue;
             }
-            if let Some(unknown) = unknown(option, SetOn::Resource) {
-                let field = format!("/metadata/annotations/{}", SYNC_OPTIONS.replace('/', "~1"));
-                report_option(field, option, unknown, SetOn::Resource, findings);
+            if let Some(unknown) = unknown(option, SetOn::Application) {
+                let field = format!("/spec/syncPolicy/syncOptions/{index}");
+                report_option(field, option, unknown, SetOn::Application, findings);
                 told += 1;
             }
             if told == LIMIT {
                 return;
             }
         }
+        let annotations = &application.metadata.annotations;
+        check_annotation(annotations.get(SYNC_OPTIONS), LIMIT - told, findings);
+    }
+}
+
+impl ObjectRule<ApplicationSet<'_>> for UnknownFields {
+    fn check(
+        &self,
+        request: Request<&ApplicationSet<'_>>,
+        context: &Context<'_>,
+        findings: &mut Findings,
+    ) {
+        report_fields(context, findings);
+        let annotations = &request.object().metadata.annotations;
+        check_annotation(annotations.get(SYNC_OPTIONS), LIMIT, findings);
+    }
+}
+
+impl ObjectRule<AppProject> for UnknownFields {
+    fn check(&self, request: Request<&AppProject>, context: &Context<'_>, findings: &mut Findings) {
+        report_fields(context, findings);
+        let annotations = &request.object().metadata.annotations;
+        let options = annotations.get(SYNC_OPTIONS).map(String::as_str);
+        check_annotation(options, LIMIT, findings);
+    }
+}
+
+impl ObjectRule<ClusterSecret<'_>> for UnknownFields {
+    fn check(
+        &self,
+        request: Request<&ClusterSecret<'_>>,
+        context: &Context<'_>,
+        findings: &mut Findings,
+    ) {
+        report_fields(context, findings);
+        let annotations = &request.object().metadata.annotations;
+        check_annotation(annotations.get(SYNC_OPTIONS), LIMIT, findings);
+    }
+}
+
+fn report_fields(context: &Context<'_>, findings: &mut Findings) {
+    for unknown in context.unknown_fields {
+        report_field(unknown, findings);
+    }
+}
+
+/// Sync options in an annotation, of which at most so many are told.
+fn check_annotation(options: Option<&str>, limit: usize, findings: &mut Findings) {
+    let options = options.unwrap_or("").split(',').map(str::trim);
+    let options = options.filter(|option| !option.is_empty());
+    let wrong = options.filter_map(|option| Some((option, unknown(option, SetOn::Resource)?)));
+    for (option, unknown) in wrong.take(limit) {
+        let field = format!("/metadata/annotations/{}", SYNC_OPTIONS.replace('/', "~1"));
+        report_option(field, option, unknown, SetOn::Resource, findings);
     }
 }
 

@@ -80,6 +80,8 @@ impl fmt::Display for Holds {
 pub enum Membership {
     /// The rule holds whatever the environment.
     Everywhere,
+    /// What would say so cannot be read or is not known here. The rule is asked as if it belonged to one of them.
+    MayBeAnywhere,
     /// It belongs to one of them.
     In {
         /// Which.

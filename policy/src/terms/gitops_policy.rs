@@ -131,6 +131,7 @@ macro_rules! settings {
                         action: self.$field.action,
                         environments: self.$field.environments.as_ref(),
                         exempt: &self.$field.exempt,
+                        named: self.$field.named_environments(),
                     }),)+
                     _ => None,
                 }
@@ -145,6 +146,28 @@ pub(crate) struct CommonSettings<'p> {
     pub(crate) action: Action,
     pub(crate) environments: Option<&'p Vec<String>>,
     pub(crate) exempt: &'p [Exemption],
+    /// Environments that are named in a field of the rule's own, and that field.
+    pub(crate) named: Vec<(&'static str, &'p String)>,
+}
+
+/// The settings of a rule, as far as others than the rule need to know them.
+trait OwnSettings {
+    /// Environments that are named in another field than `environments`, and that field.
+    fn named_environments(&self) -> Vec<(&'static str, &String)> {
+        Vec::new()
+    }
+}
+
+impl OwnSettings for RuleSettings {}
+impl OwnSettings for ReplicasIgnoredSettings {}
+impl OwnSettings for ClusterCredentialsSettings {}
+impl OwnSettings for UnknownFieldsSettings {}
+
+impl OwnSettings for BlastRadiusSettings {
+    fn named_environments(&self) -> Vec<(&'static str, &String)> {
+        let names = self.max_deletions.keys();
+        names.map(|name| ("maxDeletions", name)).collect()
+    }
 }
 
 /// Overrides: annotations with which somebody who may lets an object pass that a rule denies, for a while.

@@ -2,6 +2,7 @@
 
 use super::break_glass::VERB;
 use crate::finding::{About, Findings, RuleId};
+use crate::kind::Kind;
 
 /// Where a rule holds unless the policy says otherwise.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,6 +46,42 @@ impl JudgedOn {
     }
 }
 
+/// What a rule is asked about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Judges {
+    /// An Application, and each one that an ApplicationSet generates.
+    Application,
+    /// An Application that is written, and none that is only generated.
+    WrittenApplication,
+    /// What only the generation of an Application decides: what Argo CD makes of one that is written is not asked about.
+    GeneratedApplication,
+    /// An AppProject.
+    AppProject,
+    /// An ApplicationSet by itself.
+    ApplicationSet,
+    /// A cluster Secret.
+    ClusterSecret,
+    /// What becomes of Applications with an ApplicationSet.
+    ApplicationSetConsequence,
+    /// What becomes of Applications with a cluster Secret.
+    ClusterConsequence,
+}
+
+impl Judges {
+    /// The kinds of the objects that are judged by it.
+    fn kinds(self) -> &'static [Kind] {
+        match self {
+            Judges::Application => &[Kind::Application, Kind::ApplicationSet],
+            Judges::WrittenApplication => &[Kind::Application],
+            Judges::GeneratedApplication
+            | Judges::ApplicationSet
+            | Judges::ApplicationSetConsequence => &[Kind::ApplicationSet],
+            Judges::AppProject => &[Kind::AppProject],
+            Judges::ClusterSecret | Judges::ClusterConsequence => &[Kind::ClusterSecret],
+        }
+    }
+}
+
 /// What of an object a rule reads that few rules read. Argo CD writes to its own objects all the time, so that a change
 /// is judged only if a rule reads what changes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,8 +99,8 @@ pub struct RuleMetadata {
     pub id: RuleId,
     /// One line for lists.
     pub summary: &'static str,
-    /// The kinds of objects that it judges.
-    pub judges: &'static [&'static str],
+    /// What it is asked about.
+    pub(crate) judges: &'static [Judges],
     /// When it judges them.
     pub judged_on: JudgedOn,
     /// Where it holds by default.
@@ -75,6 +112,22 @@ pub struct RuleMetadata {
 }
 
 impl RuleMetadata {
+    /// The kinds of objects that it judges, each once.
+    pub fn kinds(&self) -> Vec<Kind> {
+        let mut kinds = Vec::new();
+        for kind in self.judges.iter().flat_map(|judges| judges.kinds()) {
+            if !kinds.contains(kind) {
+                kinds.push(*kind);
+            }
+        }
+        kinds
+    }
+
+    /// The names of these.
+    pub fn kind_names(&self) -> Vec<&'static str> {
+        self.kinds().into_iter().map(Kind::as_str).collect()
+    }
+
     /// What the rule is about. What follows from a deletion, or from a change, is not a state that an object is in.
     pub(crate) fn about(&self) -> About {
         match self.judged_on {
@@ -101,7 +154,7 @@ impl RuleMetadata {
                 JudgedOn::Deletion => " the deletion of",
                 JudgedOn::Either => " changes and the deletion of",
             },
-            self.judges.join(", "),
+            self.kind_names().join(", "),
             self.scope.as_str(),
             self.id,
         );

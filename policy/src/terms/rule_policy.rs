@@ -8,9 +8,6 @@ use super::gitops_policy::{Action, CommonSettings, Exemption, GitOpsPolicySpec, 
 use super::rule_metadata::{Reads, RuleMetadata};
 use crate::finding::RuleId;
 
-/// The rule whose settings have ceilings by the names of environments.
-const BLAST_RADIUS: RuleId = RuleId::new("blast-radius");
-
 /// The policy of every rule, in the order in which they are asked.
 #[derive(Debug)]
 pub(crate) struct RulePolicies {
@@ -42,17 +39,6 @@ impl RulePolicies {
         environments: &Environments,
         rules: &[&'static RuleMetadata],
     ) -> Result<Self, InvalidPolicy> {
-        let ceilings = policy.rules.blast_radius.max_deletions.keys();
-        if let Some(name) = ceilings
-            .into_iter()
-            .find(|name| !environments.contains(name))
-        {
-            return Err(InvalidPolicy::UnknownEnvironment {
-                rule: BLAST_RADIUS,
-                field: "maxDeletions",
-                name: name.clone(),
-            });
-        }
         let mut policies = Vec::new();
         let mut annotations = Vec::new();
         for metadata in rules {
@@ -96,11 +82,13 @@ impl RulePolicy {
         environments: &Environments,
     ) -> Result<Self, InvalidPolicy> {
         let rule = metadata.id;
-        let unknown = |name: &&String| !environments.contains(name);
-        if let Some(name) = settings.environments.into_iter().flatten().find(unknown) {
+        let common = settings.environments.into_iter().flatten();
+        let common = common.map(|name| ("environments", name));
+        let mut named = common.chain(settings.named.iter().copied());
+        if let Some((field, name)) = named.find(|(_, name)| !environments.contains(name)) {
             return Err(InvalidPolicy::UnknownEnvironment {
                 rule,
-                field: "environments",
+                field,
                 name: name.clone(),
             });
         }

@@ -15,8 +15,10 @@ use crate::request::changes::{Changes, declared_cluster};
 use crate::request::fan_out::FanOut;
 use crate::request::inventory::Inventory;
 use crate::request::subject::{Propagation, Request, RequestRef, Subject, SubjectRef};
-use crate::rules::registry::{CONSEQUENCES, RULES};
-use crate::rules::run::{apply, ask_all, compare_with_before, is_asked};
+use crate::rules::registry::RULES;
+use crate::rules::run::{
+    JudgedRequest, State, ask_about_consequences, ask_all, compare_with_before,
+};
 
 /// What came out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -90,7 +92,7 @@ impl Verdict {
         if self.tells_only && self.claim.is_none() {
             tell_only(&mut self.findings);
         }
-        let denies = |finding: &Finding| finding.level == Level::Deny;
+        let denies = |finding: &Finding| finding.level() == Level::Deny;
         self.outcome = if self.findings.iter().any(denies) {
             Outcome::Denied
         } else {
@@ -115,13 +117,21 @@ impl Verdict {
     pub fn of_level(&self, level: Level) -> impl Iterator<Item = &Finding> {
         self.findings
             .iter()
-            .filter(move |finding| finding.level == level)
+            .filter(move |finding| finding.level() == level)
     }
 }
 
 /// Judges a subject by all rules. That the policy cannot mean what it says is told with every verdict.
 pub fn evaluate(subject: &Subject<'_>, inventory: &Inventory) -> Verdict {
-    let mut verdict = judge_by_policy(subject, inventory);
+    evaluate_with_fan_out(subject, inventory).0
+}
+
+/// The same, with what it does to Applications, where that was worked out for the verdict.
+pub fn evaluate_with_fan_out(
+    subject: &Subject<'_>,
+    inventory: &Inventory,
+) -> (Verdict, Option<FanOut>) {
+    let (mut verdict, fan_out) = judge_by_policy(subject, inventory);
     if let Some(flaw) = inventory.policy().flaw() {
         let mut told = Findings::new(GITOPS_POLICY, About::State);
         told.warn(
@@ -131,17 +141,17 @@ pub fn evaluate(subject: &Subject<'_>, inventory: &Inventory) -> Verdict {
         );
         verdict.findings.extend(told.into_inner());
     }
-    verdict
+    (verdict, fan_out)
 }
 
-fn judge_by_policy(subject: &Subject<'_>, inventory: &Inventory) -> Verdict {
+fn judge_by_policy(subject: &Subject<'_>, inventory: &Inventory) -> (Verdict, Option<FanOut>) {
     let Subject { dry_run, now, .. } = *subject;
     let subject = subject.as_ref();
     let overrides = Overrides::of(subject, inventory, now);
     let mut changes = Changes::of(subject, inventory);
     changes.rest |= overrides.differ() && subject.object().counts();
-    if changes == Changes::NOTHING || !RULES.iter().any(|rule| is_asked(*rule, subject)) {
-        return Verdict::unchanged();
+    if changes == Changes::NOTHING || !RULES.iter().any(|rule| rule.is_asked(subject.request)) {
+        return (Verdict::unchanged(), None);
     }
     let mut generated = Generated::default();
     if overrides.asks_what_is_left()
@@ -151,33 +161,55 @@ fn judge_by_policy(subject: &Subject<'_>, inventory: &Inventory) -> Verdict {
         let left = judge_what_is_generated(request, subject, &Ratchet::PLAIN, inventory);
         generated.left = left.findings;
     }
-    let mut findings = match subject.request {
+    let (mut findings, before, fan_out) = match subject.request {
         RequestRef::ApplicationSet(request) => {
             let judged = judge_application_set(request, subject, &overrides.ratchet(), inventory);
             generated.is_unknown = judged.is_unknown;
-            judged.findings
+            // What it was generating is compared one by one, where it is generated.
+            (judged.findings, None, Some(judged.fan_out))
         }
         RequestRef::ClusterSecret(request) => {
             let fan_out = changes
                 .fan_out
                 .then(|| fan_out_of_secret(request, inventory));
-            judge(subject, fan_out.as_ref(), inventory)
+            let asked = JudgedRequest::ClusterSecret(request, fan_out.as_ref());
+            let findings = judge(subject.with(asked), inventory);
+            // A Secret that was no cluster was nothing to Argo CD.
+            let before = request
+                .before()
+                .filter(|before| before.object().is_cluster());
+            let before = before.map(|before| JudgedRequest::ClusterSecret(before, None));
+            (findings, before, fan_out)
         }
-        RequestRef::Application(_) | RequestRef::AppProject(_) => judge(subject, None, inventory),
+        RequestRef::Application(request) => {
+            let findings = judge(subject.with(JudgedRequest::Application(request)), inventory);
+            (
+                findings,
+                request.before().map(JudgedRequest::Application),
+                None,
+            )
+        }
+        RequestRef::AppProject(request) => {
+            let findings = judge(subject.with(JudgedRequest::AppProject(request)), inventory);
+            (
+                findings,
+                request.before().map(JudgedRequest::AppProject),
+                None,
+            )
+        }
     };
     findings.retain(|finding| finding.about == About::Action || changes.touch(&finding.field));
-    // What an ApplicationSet was generating is compared one by one, where it is generated.
-    if !matches!(subject.request, RequestRef::ApplicationSet(_)) {
-        let ratchet = overrides.ratchet();
-        compare_with_before(&mut findings, subject, None, &ratchet, inventory);
+    if let Some(before) = before {
+        let before = subject.with_before(before);
+        compare_with_before(&mut findings, before, &overrides.ratchet(), inventory);
     }
     let assessment = overrides.assess(subject, &mut findings, &generated, inventory);
     let tells_only = dry_run && inventory.tells_only(subject.requester);
-    Verdict::of(findings, assessment, tells_only)
+    (Verdict::of(findings, assessment, tells_only), fan_out)
 }
 
-fn judge(subject: SubjectRef<'_>, fan_out: Option<&FanOut>, inventory: &Inventory) -> Vec<Finding> {
-    ask_all(subject, fan_out, inventory, &Work::new(IgnoreRules::WORK))
+fn judge(state: State<'_>, inventory: &Inventory) -> Vec<Finding> {
+    ask_all(state, inventory, &Work::new(IgnoreRules::WORK))
 }
 
 /// A dry run that is denied would hold up more than what it is about: with server-side diff Argo CD then
@@ -185,7 +217,7 @@ fn judge(subject: SubjectRef<'_>, fan_out: Option<&FanOut>, inventory: &Inventor
 fn tell_only(findings: &mut [Finding]) {
     for finding in findings
         .iter_mut()
-        .filter(|finding| finding.level == Level::Deny)
+        .filter(|finding| finding.level() == Level::Deny)
     {
         finding.waive(Waiver::DryRun, "will be denied");
     }
@@ -198,11 +230,17 @@ pub fn judge_fan_out(
     fan_out: &FanOut,
     inventory: &Inventory,
 ) -> Vec<Finding> {
-    let work = Work::new(IgnoreRules::WORK);
-    CONSEQUENCES
-        .into_iter()
-        .flat_map(|rule| apply(rule, subject.as_ref(), Some(fan_out), inventory, &work))
-        .collect()
+    let subject = subject.as_ref();
+    let asked = match subject.request {
+        RequestRef::ApplicationSet(request) => JudgedRequest::ApplicationSet(request, fan_out),
+        RequestRef::ClusterSecret(request) => JudgedRequest::ClusterSecret(request, Some(fan_out)),
+        RequestRef::Application(_) | RequestRef::AppProject(_) => return Vec::new(),
+    };
+    ask_about_consequences(
+        subject.with(asked),
+        inventory,
+        &Work::new(IgnoreRules::WORK),
+    )
 }
 
 /// Asks the rules about all that an ApplicationSet generates, and then about the ApplicationSet.
@@ -218,8 +256,12 @@ fn judge_application_set(
         let old = takes_along.then_some(set);
         let fan_out = FanOut::of_application_set(old, None, inventory);
         return JudgedSet {
-            findings: judge(subject, Some(&fan_out), inventory),
+            findings: judge(
+                subject.with(JudgedRequest::ApplicationSet(request, &fan_out)),
+                inventory,
+            ),
             is_unknown: false,
+            fan_out,
         };
     }
     judge_what_is_generated(request, subject, ratchet, inventory)
@@ -230,6 +272,8 @@ struct JudgedSet {
     findings: Vec<Finding>,
     /// Whether Applications come otherwise than before that are not known here.
     is_unknown: bool,
+    /// What becomes of them.
+    fan_out: FanOut,
 }
 
 /// Asks the rules about all that an ApplicationSet generates as it is written, and then about the ApplicationSet.
@@ -239,10 +283,6 @@ fn judge_what_is_generated(
     ratchet: &Ratchet<'_>,
     inventory: &Inventory,
 ) -> JudgedSet {
-    let subject = SubjectRef {
-        request: RequestRef::ApplicationSet(request),
-        ..subject
-    };
     let (set, old) = (*request.object(), request.old().copied());
     let side = |set| Side { set, inventory };
     let limits = Limits::default();
@@ -252,16 +292,21 @@ fn judge_what_is_generated(
     let is_unknown = generations.has_unknown() && !fills_in_alike;
     let mut findings = generations.findings(set, ratchet, inventory);
     let fan_out = FanOut::of_generations(old, Some(set), generations, inventory);
-    let mut own = judge(subject, Some(&fan_out), inventory);
-    if own.iter().any(is_denied_state) {
-        let before = generate(None, old.map(side));
-        let fan_out_before = FanOut::of_generations(None, old, before, inventory);
-        compare_with_before(&mut own, subject, Some(&fan_out_before), ratchet, inventory);
+    let asked = JudgedRequest::ApplicationSet(request, &fan_out);
+    let mut own = judge(subject.with(asked), inventory);
+    if own.iter().any(is_denied_state)
+        && let Some(before) = request.before()
+    {
+        let generations = generate(None, old.map(side));
+        let fan_out_before = FanOut::of_generations(None, old, generations, inventory);
+        let before = subject.with_before(JudgedRequest::ApplicationSet(before, &fan_out_before));
+        compare_with_before(&mut own, before, ratchet, inventory);
     }
     findings.extend(own);
     JudgedSet {
         findings,
         is_unknown,
+        fan_out,
     }
 }
 

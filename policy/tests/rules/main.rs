@@ -126,7 +126,7 @@ fn application(json: &str) -> Object<'_> {
 }
 
 fn lines(verdict: &Verdict) -> Vec<String> {
-    let line = |finding: &policy::Finding| format!("{} {}", finding.level, finding.line());
+    let line = |finding: &policy::Finding| format!("{} {}", finding.level(), finding.line());
     verdict.findings.iter().map(line).collect()
 }
 
@@ -570,7 +570,7 @@ fn the_policy_decides_what_becomes_of_a_finding() {
         verdict
             .findings
             .iter()
-            .map(|finding| finding.level)
+            .map(policy::Finding::level)
             .collect()
     };
     let exempt = |entry: Value| json!({"exempt": [entry]});

@@ -44,7 +44,7 @@ fn an_update_that_leaves_violations_as_they_were_passes_and_names_them() {
         verdict
             .findings
             .iter()
-            .all(|finding| finding.waiver == Some(Waiver::Ratchet))
+            .all(|finding| finding.waiver() == Some(Waiver::Ratchet))
     );
     insta::assert_snapshot!(lines(&verdict).join("\n"));
 }
@@ -508,7 +508,7 @@ fn a_dry_run_of_argo_cds_controllers_is_told_and_not_refused() {
     for controller in [CONTROLLER, APPLICATION_SET_CONTROLLER] {
         let verdict = dry_run(json!({}), controller);
         assert_eq!(verdict.outcome, Outcome::Admitted);
-        assert_eq!(verdict.findings[0].waiver, Some(Waiver::DryRun));
+        assert_eq!(verdict.findings[0].waiver(), Some(Waiver::DryRun));
         let line = verdict.findings[0].line();
         assert!(
             line.contains(": will be denied: auto-syncs production"),

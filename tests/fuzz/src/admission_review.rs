@@ -3,12 +3,12 @@
 use argocd::cluster::ClusterSecret;
 use argocd::{AppProject, Application, Fleet};
 use gitops_webhook::admission_review::decide::{Decision, decide};
-use gitops_webhook::admission_review::request::{Content, Kind, Review};
+use gitops_webhook::admission_review::request::{Content, ObjectKind, Review};
 use gitops_webhook::admission_review::response;
 use gitops_webhook::labels::Verdict;
 use jiff::Timestamp;
 use policy::finding::LINE_LIMIT;
-use policy::{AnyRequest, Inventory};
+use policy::{AnyRequest, Inventory, Kind};
 use serde_json::{Map, Value, json};
 
 use crate::world::{INVENTORIES, parts};
@@ -79,8 +79,8 @@ fn answers(review: &Review<'_>, decision: &Decision) -> String {
 }
 
 /// Of a Secret's data nothing is repeated but the names of the cluster and of a command.
-fn keeps_credentials(kind: Kind, document: &Value, answer: &str) {
-    if kind != Kind::Secret {
+fn keeps_credentials(kind: ObjectKind, document: &Value, answer: &str) {
+    if kind != ObjectKind::Judged(Kind::ClusterSecret) {
         return;
     }
     let mut elsewhere = document.clone();

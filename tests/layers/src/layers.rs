@@ -72,10 +72,11 @@ pub const CRATES: &[&[Crate]] = &[
         folder: "policy",
         package: "policy",
         modules: &[
-            &["rule_list"],
+            &["kind", "rule_list"],
             &["finding"],
             &["terms"],
             &["request"],
+            &["decode"],
             &["rules"],
             &["consequence"],
             &["verdict"],

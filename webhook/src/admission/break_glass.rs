@@ -155,7 +155,7 @@ fn event(record: &Record, review: &Review<'_>) -> Event {
     Event {
         reason,
         object: ObjectReference {
-            api_version: Some(review.kind.api_version().to_owned()),
+            api_version: Some(review.kind.api_version()),
             kind: Some(review.kind.as_str().to_owned()),
             namespace: Some(review.namespace.to_string()),
             name: Some(review.name.to_string()),

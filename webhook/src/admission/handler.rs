@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use futures::FutureExt as _;
+use policy::Kind;
 use tracing::{debug, info};
 
 use super::body::Room;
@@ -17,7 +18,7 @@ use super::deadline::Deadline;
 use super::unanswered::{Failed, Unanswered};
 use super::{break_glass, judging};
 use crate::admission_review::decide::Decision;
-use crate::admission_review::request::{Kind, Review};
+use crate::admission_review::request::{ObjectKind, Review};
 use crate::admission_review::response;
 use crate::failure::Failure;
 use crate::labels::Verdict;
@@ -65,7 +66,7 @@ async fn answer(
     let mut body = room.receive(body, deadline).await?;
     let judged = judging::judge(webhook, body.bytes(), deadline, unanswered).await?;
     let answer = settle(webhook, &judged.0, &judged.1, deadline, started)?;
-    if judged.0.kind != Kind::Secret {
+    if judged.0.kind != ObjectKind::Judged(Kind::ClusterSecret) {
         body.spare();
     }
     Ok(answer)

@@ -57,7 +57,7 @@ fn lacks_news(decision: &Decision) -> bool {
     let mut denials = decision
         .findings
         .iter()
-        .filter(|finding| finding.level == Level::Deny)
+        .filter(|finding| finding.level() == Level::Deny)
         .peekable();
     denials.peek().is_some() && denials.all(|finding| finding.missing.may_be_news())
 }

@@ -99,12 +99,10 @@ pub fn decide(review: &mut Review<'_>, inventory: &Inventory, now: Timestamp) ->
     let request = match std::mem::replace(&mut review.content, Content::NotJudged) {
         Content::NotJudged => return decided(Verdict::NotJudged),
         // It is another Argo CD's.
-        _ if !inventory.concerns(review.kind.as_str(), &review.namespace) => {
-            return decided(Verdict::NotJudged);
-        }
-        Content::Unreadable(reason) => {
+        _ if !review.concerns(inventory) => return decided(Verdict::NotJudged),
+        Content::Unreadable(error) => {
             return Judged::Decided(Decision {
-                unreadable: Some(reason),
+                unreadable: Some(error.to_string()),
                 ..Decision::without_findings(Verdict::Unreadable)
             });
         }

@@ -10,13 +10,9 @@
 
 use std::fmt;
 
-use argocd::cluster::ClusterSecret;
-use argocd::limited::Limited;
-use argocd::{AppProject, Application, ApplicationSet};
 use golang::json::Text;
-use golang::work::Work;
 use policy::finding::shorten;
-use policy::{AnyRequest, Object, ObjectRef, Propagation};
+use policy::{AnyRequest, Inventory, Kind, Object, ObjectRef, Propagation, Unreadable};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -33,60 +29,43 @@ pub const KIND: &str = "AdmissionReview";
 /// The longest text of somebody else's that an error repeats, in characters.
 const QUOTE_LIMIT: usize = 64;
 
-/// The kinds that the webhook configuration asks about.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Kind {
-    /// `argoproj.io` Application.
-    Application,
-    /// `argoproj.io` ApplicationSet.
-    ApplicationSet,
-    /// `argoproj.io` AppProject.
-    AppProject,
-    /// Secret of the core group; judged if it is a cluster's.
-    Secret,
-    /// Anything else, which no rule judges.
-    #[default]
+/// What the object of a request is to the rules.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ObjectKind {
+    /// A kind that rules judge. A Secret is judged if it is a cluster's.
+    Judged(Kind),
+    /// Anything else.
     Other,
 }
 
-impl Kind {
-    /// All kinds.
-    pub const ALL: [Kind; 5] = [
-        Kind::Application,
-        Kind::ApplicationSet,
-        Kind::AppProject,
-        Kind::Secret,
-        Kind::Other,
+impl ObjectKind {
+    /// All kinds that are told apart.
+    pub const ALL: [ObjectKind; 5] = [
+        ObjectKind::Judged(Kind::Application),
+        ObjectKind::Judged(Kind::ApplicationSet),
+        ObjectKind::Judged(Kind::AppProject),
+        ObjectKind::Judged(Kind::ClusterSecret),
+        ObjectKind::Other,
     ];
 
     /// The kind's name.
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::Application => "Application",
-            Kind::ApplicationSet => "ApplicationSet",
-            Kind::AppProject => "AppProject",
-            Kind::Secret => "Secret",
-            Kind::Other => "other",
+            ObjectKind::Judged(kind) => kind.as_str(),
+            ObjectKind::Other => "other",
         }
     }
 
     /// The group and version of the kind's objects; empty where no rule judges them.
-    pub fn api_version(self) -> &'static str {
+    pub fn api_version(self) -> String {
         match self {
-            Kind::Application | Kind::ApplicationSet | Kind::AppProject => "argoproj.io/v1alpha1",
-            Kind::Secret => "v1",
-            Kind::Other => "",
+            ObjectKind::Judged(kind) => kind.api_version(),
+            ObjectKind::Other => String::new(),
         }
     }
 
     fn of(group: &str, kind: &str) -> Self {
-        match (group, kind) {
-            (argocd::names::GROUP, "Application") => Kind::Application,
-            (argocd::names::GROUP, "ApplicationSet") => Kind::ApplicationSet,
-            (argocd::names::GROUP, "AppProject") => Kind::AppProject,
-            ("", "Secret") => Kind::Secret,
-            _ => Kind::Other,
-        }
+        Kind::judged(group, kind).map_or(ObjectKind::Other, ObjectKind::Judged)
     }
 }
 
@@ -130,7 +109,7 @@ pub struct Review<'a> {
     /// To be repeated in the answer.
     pub uid: Text<'a>,
     /// Kind of the object.
-    pub kind: Kind,
+    pub kind: ObjectKind,
     /// Namespace of the object; empty if it has none.
     pub namespace: Text<'a>,
     /// Name of the object.
@@ -159,9 +138,8 @@ pub enum Content<'a> {
     Judged(AnyRequest<'a>),
     /// An object that no rule judges.
     NotJudged,
-    /// An object of a judged kind that cannot be read. The text says where and why, and quotes
-    /// nothing of a Secret.
-    Unreadable(String),
+    /// An object of a judged kind that cannot be read.
+    Unreadable(Unreadable),
 }
 
 impl<'a> Review<'a> {
@@ -175,6 +153,14 @@ impl<'a> Review<'a> {
         match Envelope::read(body, Objects::Decoded) {
             Ok(envelope) => envelope.into_review(),
             Err(_) => Envelope::read(body, Objects::AsText)?.into_review(),
+        }
+    }
+
+    /// Whether the object is this Argo CD's to act on.
+    pub(crate) fn concerns(&self, inventory: &Inventory) -> bool {
+        match self.kind {
+            ObjectKind::Judged(kind) => inventory.concerns(kind, &self.namespace),
+            ObjectKind::Other => false,
         }
     }
 
@@ -289,7 +275,7 @@ fn set<T, E: serde::de::Error>(field: &mut Option<T>, value: T) -> Result<(), E>
 #[derive(Default)]
 struct Request<'a> {
     uid: Option<Text<'a>>,
-    kind: Option<Kind>,
+    kind: Option<ObjectKind>,
     sub_resource: Option<Text<'a>>,
     name: Option<Text<'a>>,
     namespace: Option<Text<'a>>,
@@ -347,6 +333,12 @@ enum Held<'a> {
     Object(Object<'a>),
     /// Not looked at yet.
     Text(&'a RawValue),
+}
+
+impl<'a> Held<'a> {
+    fn of(object: Option<Object<'a>>) -> Self {
+        object.map_or(Held::Nothing, Held::Object)
+    }
 }
 
 impl<'a> Request<'a> {
@@ -465,16 +457,16 @@ fn username(user: Option<&RawValue>) -> Result<Text<'_>, ReviewError> {
 
 /// What is to be done with an object; `None` if there is none.
 fn content<'a>(
-    kind: Kind,
+    kind: ObjectKind,
     object: Held<'a>,
     request: impl FnOnce(Object<'a>) -> AnyRequest<'a>,
 ) -> Option<Content<'a>> {
     let object = match object {
-        Held::Text(text) => match decode_slowly(kind, text) {
+        Held::Text(text) => match decode_text(kind, text) {
             Ok(object) => object,
             // Only its finalizers are still to go; refused, it could never go.
             Err(_) if is_being_deleted(text) => return Some(Content::NotJudged),
-            Err(reason) => return Some(Content::Unreadable(reason)),
+            Err(error) => return Some(Content::Unreadable(error)),
         },
         object => object,
     };
@@ -492,9 +484,9 @@ fn content<'a>(
 }
 
 /// The object that is replaced, if it can be read. Of one that cannot nothing is known: the new one has to stand by itself.
-fn replaced(kind: Kind, old: Held<'_>) -> Option<Object<'_>> {
+fn replaced(kind: ObjectKind, old: Held<'_>) -> Option<Object<'_>> {
     let old = match old {
-        Held::Text(text) => decode_slowly(kind, text).ok()?,
+        Held::Text(text) => decode_text(kind, text).ok()?,
         old => old,
     };
     match old {
@@ -528,67 +520,36 @@ fn is_being_deleted(object: &RawValue) -> bool {
         .is_ok_and(|object: Deleting| object.metadata.deletion_timestamp.is_some())
 }
 
-/// Decodes an object and keeps track of where it is, which costs too much to do for every object.
-fn decode_slowly(kind: Kind, object: &RawValue) -> Result<Held<'_>, String> {
-    let mut deserializer = serde_json::Deserializer::from_str(object.get());
-    let mut track = serde_path_to_error::Track::new();
-    let tracked = serde_path_to_error::Deserializer::new(&mut deserializer, &mut track);
-    decode(kind, tracked).map_err(|error| {
-        let path = track.path();
-        match kind {
-            // The error may quote a credential.
-            Kind::Secret => {
-                format!("{path} has a wrong type, is there twice, or has too many entries")
-            }
-            _ => format!("{path}: {}", without_position(&error)),
+/// Decodes an object that is kept as text.
+fn decode_text(kind: ObjectKind, object: &RawValue) -> Result<Held<'_>, Unreadable> {
+    Ok(match kind {
+        ObjectKind::Judged(kind) => {
+            Held::of(Object::from_json_within(kind, OBJECT_MEMORY, object.get())?)
+        }
+        ObjectKind::Other if object.get() == "null" => Held::Nothing,
+        ObjectKind::Other => Held::NotJudged,
+    })
+}
+
+fn decode<'de, D: Deserializer<'de>>(
+    kind: ObjectKind,
+    deserializer: D,
+) -> Result<Held<'de>, D::Error> {
+    Ok(match kind {
+        ObjectKind::Judged(kind) => Held::of(Object::deserialize_within(
+            kind,
+            OBJECT_MEMORY,
+            deserializer,
+        )?),
+        ObjectKind::Other => {
+            let object = Option::<IgnoredAny>::deserialize(deserializer)?;
+            object.map_or(Held::Nothing, |_| Held::NotJudged)
         }
     })
 }
 
-/// The position is one in the object as the API server sent it, which nobody has.
-fn without_position(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let position = format!(" at line {} column {}", error.line(), error.column());
-    text.strip_suffix(&position).unwrap_or(&text).to_owned()
-}
-
-fn decode<'de, D: Deserializer<'de>>(kind: Kind, deserializer: D) -> Result<Held<'de>, D::Error> {
-    let memory = Work::new(OBJECT_MEMORY);
-    let deserializer = Limited::new(deserializer, &memory);
-    match kind {
-        Kind::Application => {
-            let object = Option::<Box<Application<'de>>>::deserialize(deserializer)?;
-            Ok(object.map_or(Held::Nothing, |object| {
-                Held::Object(Object::Application(object))
-            }))
-        }
-        Kind::AppProject => {
-            let object = Option::<Box<AppProject>>::deserialize(deserializer)?;
-            Ok(object.map_or(Held::Nothing, |object| {
-                Held::Object(Object::AppProject(object))
-            }))
-        }
-        Kind::Secret => {
-            let object = Option::<Box<ClusterSecret<'de>>>::deserialize(deserializer)?;
-            Ok(object.map_or(Held::Nothing, |secret| {
-                Held::Object(Object::ClusterSecret(secret))
-            }))
-        }
-        Kind::ApplicationSet => {
-            let object = Option::<Box<ApplicationSet<'de>>>::deserialize(deserializer)?;
-            Ok(object.map_or(Held::Nothing, |object| {
-                Held::Object(Object::ApplicationSet(object))
-            }))
-        }
-        Kind::Other => {
-            let object = Option::<IgnoredAny>::deserialize(deserializer)?;
-            Ok(object.map_or(Held::Nothing, |_| Held::NotJudged))
-        }
-    }
-}
-
 struct ObjectSeed {
-    kind: Option<Kind>,
+    kind: Option<ObjectKind>,
     objects: Objects,
 }
 
@@ -659,7 +620,7 @@ impl<'de> Visitor<'de> for RequestSeed {
                 RequestField::Uid => set(&mut request.uid, map.next_value()?)?,
                 RequestField::Kind => {
                     let RequestKind { group, kind } = map.next_value()?;
-                    set(&mut request.kind, Kind::of(&group, &kind))?;
+                    set(&mut request.kind, ObjectKind::of(&group, &kind))?;
                 }
                 RequestField::SubResource => set(&mut request.sub_resource, map.next_value()?)?,
                 RequestField::Name => set(&mut request.name, map.next_value()?)?,

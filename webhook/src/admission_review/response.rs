@@ -189,7 +189,7 @@ fn object(review: &Review<'_>) -> String {
 fn of_level<'f>(findings: &'f [Finding], levels: &[Level]) -> Vec<&'f Finding> {
     findings
         .iter()
-        .filter(|finding| levels.contains(&finding.level))
+        .filter(|finding| levels.contains(&finding.level()))
         .collect()
 }
 

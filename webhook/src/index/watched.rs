@@ -17,7 +17,8 @@ use argocd::{AppProject, ApplicationSet, Cluster, RepositorySecret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::{ClusterResourceScope, NamespaceResourceScope};
 use kube::Resource;
-use policy::{GitOpsPolicy, GitOpsPolicySpec};
+use policy::decode::from_json;
+use policy::{GitOpsPolicy, GitOpsPolicySpec, Kind};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use serde_json::value::RawValue;
@@ -29,16 +30,16 @@ use crate::labels::WatchedKind;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Unreadable {
     /// It does not have the form of its kind.
-    #[error("unexpected value at column {0} of its JSON")]
-    Form(usize),
+    #[error("{0}")]
+    Form(String),
     /// It has, but a value in it makes no sense.
     #[error("{0}")]
     Value(String),
 }
 
-impl From<serde_json::Error> for Unreadable {
-    fn from(error: serde_json::Error) -> Self {
-        Unreadable::Form(error.column())
+impl From<policy::Unreadable> for Unreadable {
+    fn from(error: policy::Unreadable) -> Self {
+        Unreadable::Form(error.without_value())
     }
 }
 
@@ -168,14 +169,14 @@ pub struct ProjectObject;
 impl Watchable for ProjectObject {
     type Content = AppProject;
     type Scope = NamespaceResourceScope;
-    const GROUP: &'static str = argocd::names::GROUP;
-    const VERSION: &'static str = argocd::names::VERSION;
-    const KIND: &'static str = "AppProject";
-    const PLURAL: &'static str = "appprojects";
+    const GROUP: &'static str = Kind::AppProject.group();
+    const VERSION: &'static str = Kind::AppProject.version();
+    const KIND: &'static str = Kind::AppProject.as_str();
+    const PLURAL: &'static str = Kind::AppProject.plural();
     const WATCHED: WatchedKind = WatchedKind::Project;
 
     fn read(json: &str) -> Result<AppProject, Unreadable> {
-        let mut project: AppProject = serde_json::from_str(json)?;
+        let mut project: AppProject = from_json(json)?;
         project.metadata.annotations.retain(|key, _| is_read(key));
         Ok(project)
     }
@@ -195,14 +196,14 @@ pub struct ClusterObject;
 impl Watchable for ClusterObject {
     type Content = Cluster;
     type Scope = NamespaceResourceScope;
-    const GROUP: &'static str = "";
-    const VERSION: &'static str = "v1";
-    const KIND: &'static str = "Secret";
-    const PLURAL: &'static str = "secrets";
+    const GROUP: &'static str = Kind::ClusterSecret.group();
+    const VERSION: &'static str = Kind::ClusterSecret.version();
+    const KIND: &'static str = Kind::ClusterSecret.as_str();
+    const PLURAL: &'static str = Kind::ClusterSecret.plural();
     const WATCHED: WatchedKind = WatchedKind::Cluster;
 
     fn read(json: &str) -> Result<Cluster, Unreadable> {
-        let secret: ClusterSecret<'_> = serde_json::from_str(json)?;
+        let secret: ClusterSecret<'_> = from_json(json)?;
         let cluster = secret
             .cluster()
             .map_err(|error| Unreadable::Value(crate::chain(&error)))?;
@@ -225,14 +226,15 @@ pub struct ApplicationSetObject;
 impl Watchable for ApplicationSetObject {
     type Content = Arc<ApplicationSet<'static>>;
     type Scope = NamespaceResourceScope;
-    const GROUP: &'static str = argocd::names::GROUP;
-    const VERSION: &'static str = argocd::names::VERSION;
-    const KIND: &'static str = "ApplicationSet";
-    const PLURAL: &'static str = "applicationsets";
+    const GROUP: &'static str = Kind::ApplicationSet.group();
+    const VERSION: &'static str = Kind::ApplicationSet.version();
+    const KIND: &'static str = Kind::ApplicationSet.as_str();
+    const PLURAL: &'static str = Kind::ApplicationSet.plural();
     const WATCHED: WatchedKind = WatchedKind::ApplicationSet;
 
     fn read(json: &str) -> Result<Arc<ApplicationSet<'static>>, Unreadable> {
-        let mut set = ApplicationSet::from_json(json)?.into_owned();
+        let set: ApplicationSet<'_> = from_json(json)?;
+        let mut set = set.into_owned();
         let annotations = set.metadata.annotations.iter();
         let read = annotations.filter(|(key, _)| is_read(key));
         set.metadata.annotations = read
@@ -249,14 +251,14 @@ pub struct RepositoryObject;
 impl Watchable for RepositoryObject {
     type Content = Option<ScopedRepository>;
     type Scope = NamespaceResourceScope;
-    const GROUP: &'static str = "";
-    const VERSION: &'static str = "v1";
-    const KIND: &'static str = "Secret";
-    const PLURAL: &'static str = "secrets";
+    const GROUP: &'static str = Kind::RepositorySecret.group();
+    const VERSION: &'static str = Kind::RepositorySecret.version();
+    const KIND: &'static str = Kind::RepositorySecret.as_str();
+    const PLURAL: &'static str = Kind::RepositorySecret.plural();
     const WATCHED: WatchedKind = WatchedKind::Repository;
 
     fn read(json: &str) -> Result<Option<ScopedRepository>, Unreadable> {
-        let secret: RepositorySecret<'_> = serde_json::from_str(json)?;
+        let secret: RepositorySecret<'_> = from_json(json)?;
         secret
             .scoped()
             .map_err(|error| Unreadable::Value(error.to_string()))
@@ -270,14 +272,14 @@ pub struct SettingsObject;
 impl Watchable for SettingsObject {
     type Content = WrittenSettings;
     type Scope = NamespaceResourceScope;
-    const GROUP: &'static str = "";
-    const VERSION: &'static str = "v1";
-    const KIND: &'static str = "ConfigMap";
-    const PLURAL: &'static str = "configmaps";
+    const GROUP: &'static str = Kind::Settings.group();
+    const VERSION: &'static str = Kind::Settings.version();
+    const KIND: &'static str = Kind::Settings.as_str();
+    const PLURAL: &'static str = Kind::Settings.plural();
     const WATCHED: WatchedKind = WatchedKind::Settings;
 
     fn read(json: &str) -> Result<WrittenSettings, Unreadable> {
-        let written: SettingsConfigMap = serde_json::from_str(json)?;
+        let written: SettingsConfigMap = from_json(json)?;
         let written = written.without_unread();
         Ok(WrittenSettings {
             settings: written.settings(),
@@ -307,14 +309,14 @@ pub struct ParametersObject;
 impl Watchable for ParametersObject {
     type Content = ParametersConfigMap;
     type Scope = NamespaceResourceScope;
-    const GROUP: &'static str = SettingsObject::GROUP;
-    const VERSION: &'static str = SettingsObject::VERSION;
-    const KIND: &'static str = SettingsObject::KIND;
-    const PLURAL: &'static str = SettingsObject::PLURAL;
+    const GROUP: &'static str = Kind::Parameters.group();
+    const VERSION: &'static str = Kind::Parameters.version();
+    const KIND: &'static str = Kind::Parameters.as_str();
+    const PLURAL: &'static str = Kind::Parameters.plural();
     const WATCHED: WatchedKind = WatchedKind::Parameters;
 
     fn read(json: &str) -> Result<ParametersConfigMap, Unreadable> {
-        Ok(serde_json::from_str(json)?)
+        Ok(from_json(json)?)
     }
 }
 
@@ -325,15 +327,15 @@ pub struct PolicyObject;
 impl Watchable for PolicyObject {
     type Content = Box<GitOpsPolicySpec>;
     type Scope = ClusterResourceScope;
-    const GROUP: &'static str = "kubectl-gitops.io";
-    const VERSION: &'static str = "v1alpha1";
-    const KIND: &'static str = "GitOpsPolicy";
-    const PLURAL: &'static str = "gitopspolicies";
+    const GROUP: &'static str = Kind::Policy.group();
+    const VERSION: &'static str = Kind::Policy.version();
+    const KIND: &'static str = Kind::Policy.as_str();
+    const PLURAL: &'static str = Kind::Policy.plural();
     const WATCHED: WatchedKind = WatchedKind::Policy;
 
     fn read(json: &str) -> Result<Box<GitOpsPolicySpec>, Unreadable> {
         // A policy holds no secrets, and whoever wrote it needs to know what is wrong with it.
-        serde_json::from_str(json)
+        from_json(json)
             .map(|policy: GitOpsPolicy| Box::new(policy.spec))
             .map_err(|error| Unreadable::Value(error.to_string()))
     }
@@ -354,9 +356,13 @@ impl Watchable for ApplicationDefinition {
     const WATCHED: WatchedKind = WatchedKind::ApplicationDefinition;
 
     fn read(json: &str) -> Result<InstalledApi, Unreadable> {
-        InstalledApi::of_definition(json).map_err(|error| match error {
-            DefinitionError::Form(error) => error.into(),
-            DefinitionError::NoSchema => Unreadable::Value(error.to_string()),
+        InstalledApi::of_definition(json).map_err(|error| {
+            Unreadable::Value(match error {
+                DefinitionError::Form(error) => {
+                    format!("unexpected value at column {} of its JSON", error.column())
+                }
+                DefinitionError::NoSchema => error.to_string(),
+            })
         })
     }
 }

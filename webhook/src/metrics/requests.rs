@@ -12,7 +12,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::rule_ids;
 use super::series::{Labels, Series};
 use crate::admission_review::decide::Decision;
-use crate::admission_review::request::{Kind, Operation, Review};
+use crate::admission_review::request::{ObjectKind, Operation, Review};
 use crate::labels::{FailureReason, Label, Verdict};
 
 /// Upper bounds of the duration's buckets, in seconds. An ordinary review takes 0.1 to 0.3 ms; the
@@ -21,11 +21,12 @@ const DURATION_BUCKETS: [f64; 13] = [
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0,
 ];
 
-impl Label for Kind {
-    const ALL: &'static [Self] = &Kind::ALL;
+impl Label for ObjectKind {
+    const ALL: &'static [Self] = &ObjectKind::ALL;
 
     fn index(self) -> usize {
-        self as usize
+        let place = ObjectKind::ALL.iter().position(|kind| *kind == self);
+        place.unwrap_or(ObjectKind::ALL.len() - 1)
     }
 
     fn name(self) -> &'static str {
@@ -45,7 +46,7 @@ impl Label for Operation {
     }
 }
 
-type Answered = Series<Kind, Series<Operation, Series<Verdict, Counter>>>;
+type Answered = Series<ObjectKind, Series<Operation, Series<Verdict, Counter>>>;
 
 /// Counts admission requests.
 #[derive(Debug)]
@@ -125,13 +126,13 @@ impl RequestMetrics {
     fn found(&self, finding: &Finding) {
         let rule = finding.rule.as_str();
         if let Some((_, levels)) = self.findings.iter().find(|(known, _)| *known == rule) {
-            levels.of(finding.level).inc();
+            levels.of(finding.level()).inc();
         }
     }
 }
 
 fn answered_series(family: &Family<Labels<3>, Counter>) -> Answered {
-    let of = |kind: Kind, operation: Operation, verdict: Verdict| {
+    let of = |kind: ObjectKind, operation: Operation, verdict: Verdict| {
         family.get_or_create_owned(&[
             ("kind", kind.name()),
             ("operation", operation.name()),
@@ -169,7 +170,7 @@ mod tests {
 
     #[test]
     fn each_value_of_a_label_has_a_name_and_a_series_of_its_own() {
-        each_is_at_its_index::<Kind>();
+        each_is_at_its_index::<ObjectKind>();
         each_is_at_its_index::<Operation>();
         each_is_at_its_index::<Verdict>();
         each_is_at_its_index::<FailureReason>();

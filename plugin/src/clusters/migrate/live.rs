@@ -9,6 +9,7 @@ use argocd::cluster::{Connection, RewriteError, ServiceAccount};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
+use policy::Kind;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -23,7 +24,6 @@ use crate::kubernetes::{
 };
 use crate::login::{Identity, Need, Target, Verdict, Verification, log_in};
 use crate::plan::Outcome;
-use crate::repository::manifest::Kind;
 
 /// How long an API server may go on taking a token that was revoked: it keeps answers for ten
 /// seconds, and there may be several API servers.

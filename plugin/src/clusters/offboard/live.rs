@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use argocd::names::RESOURCES_FINALIZER;
 use argocd::{Application, Cluster};
-use policy::Inventory;
+use policy::{Inventory, Kind};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
@@ -14,7 +14,6 @@ use super::{Action, Generator, Named, OnCluster};
 use crate::clusters::generated::servers_of;
 use crate::kubernetes::{AccessError, ApiServer, Objects, objects_of, resource_of};
 use crate::plan::Outcome;
-use crate::repository::manifest::Kind;
 
 /// How long Argo CD may take to delete an Application with all that it deploys.
 const DELETION: Duration = Duration::from_mins(10);

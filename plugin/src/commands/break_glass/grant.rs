@@ -133,7 +133,7 @@ enum GrantError {
     )]
     OtherKind {
         rule: RuleId,
-        judges: &'static [&'static str],
+        judges: Vec<&'static str>,
         object: String,
     },
     #[error(
@@ -239,10 +239,10 @@ impl GrantArgs {
     fn check_kind(&self, object: &ObjectReference) -> Result<(), GrantError> {
         let metadata = |rule: &RuleId| Some(registry::find(rule.as_str())?.metadata());
         let mut rules = self.rules.iter().filter_map(metadata);
-        match rules.find(|rule| !rule.judges.contains(&&*object.kind)) {
+        match rules.find(|rule| !rule.kind_names().contains(&&*object.kind)) {
             Some(rule) => Err(GrantError::OtherKind {
                 rule: rule.id,
-                judges: rule.judges,
+                judges: rule.kind_names(),
                 object: object.short(),
             }),
             None => Ok(()),

@@ -1,7 +1,7 @@
 //! `break-glass list`: the overrides that there are.
 
 use jiff::Timestamp;
-use policy::Inventory;
+use policy::{Inventory, Kind};
 
 use super::known;
 use crate::args::{Format, OUTPUT, SCOPE, ScopeArgs, formats};
@@ -11,7 +11,6 @@ use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
 use crate::kubernetes::{Listed, block_on, reference_of, resource_of};
 use crate::report::break_glass::Overrides;
-use crate::repository::manifest::Kind;
 
 /// List the overrides
 ///

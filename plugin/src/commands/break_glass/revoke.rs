@@ -1,6 +1,7 @@
 //! `break-glass revoke`: ends an override.
 
 use jiff::Timestamp;
+use policy::Kind;
 use policy::break_glass::VERB;
 use policy::break_glass::annotations::{ALL, EXPIRES};
 use serde_json::{Map, Value, json};
@@ -14,7 +15,6 @@ use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
 use crate::kubernetes::{ApiServer, block_on, may_i, of_all_namespaces, resource_of};
 use crate::report::break_glass::Revoked;
-use crate::repository::manifest::Kind;
 
 /// End an override
 ///

@@ -1,7 +1,7 @@
 //! `break-glass why`: who may overrule what.
 
 use policy::break_glass::VERB;
-use policy::{RuleId, registry};
+use policy::{Kind, RuleId, registry};
 
 use super::{application_set_of, tell_where_it_stands};
 use crate::args::{Format, OUTPUT, Target, formats, rule_of, rule_parser};
@@ -15,7 +15,6 @@ use crate::kubernetes::{
     resource_of, who_am_i,
 };
 use crate::report::break_glass::Review;
-use crate::repository::manifest::Kind;
 
 /// Tell whether you may overrule rules, and what permits it
 ///

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use argocd::{AppProject, Cluster};
+use policy::Kind;
 
 use crate::aws::{Account, Login, Side};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::kubernetes::{ApiServer, objects_of};
 use crate::login::{Identity, Need, needs};
-use crate::repository::manifest::Kind;
 
 /// Under which flags are shown that say as whom AWS is asked.
 pub(super) const AWS: &str = "AWS";

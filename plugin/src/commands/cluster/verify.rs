@@ -2,6 +2,7 @@
 
 use argocd::ClusterSecret;
 use argocd::names::{LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER};
+use policy::Kind;
 
 use super::identity::{IdentityArgs, Projects};
 use crate::args::{Format, OUTPUT, SCOPE, formats};
@@ -11,7 +12,6 @@ use crate::exit_status::ExitStatus;
 use crate::kubernetes::{ApiServer, Objects, block_on, resource_of};
 use crate::login::{Target, Verdict, verify};
 use crate::report::cluster_verification::ClusterVerifications;
-use crate::repository::manifest::Kind;
 
 /// Prove that Argo CD can log in to a cluster
 ///

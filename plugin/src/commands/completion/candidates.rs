@@ -9,10 +9,10 @@ use argocd::names::{LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER};
 use clap::{Arg, Args, Command, FromArgMatches};
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 use kube::config::Kubeconfig;
+use policy::Kind;
 
 use crate::args::{ClusterArgs, NamespaceArgs, flags_among, rule_names, target};
 use crate::kubernetes::{ApiServer, Objects, block_on, objects_of, of_all_namespaces, resource};
-use crate::repository::manifest::Kind;
 
 /// How long somebody who has pressed a key is kept waiting for a cluster.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -1,9 +1,10 @@
+use argocd::Application;
 use argocd::application::{ApplicationSource, ApplicationSpec, Sources};
 use argocd::names::DEFAULT_PROJECT;
 
 use crate::finding::missing::MissingFact;
-use crate::request::object::ObjectRef;
-use crate::rules::rule::{Context, Findings, JudgedOn, Rule, RuleMetadata, Scope, declare_rule};
+use crate::request::subject::Request;
+use crate::rules::rule::{Context, Findings, JudgedOn, ObjectRule, Scope, declare_rule};
 
 declare_rule! {
     /// ## What it does
@@ -48,7 +49,7 @@ declare_rule! {
     pub struct DefaultProject {
         id: "default-project",
         summary: "no use of the AppProject `default`",
-        judges: ["Application", "ApplicationSet"],
+        judges: [Application],
         judged_on: JudgedOn::Writing,
         scope: Scope::Everywhere,
     }
@@ -64,15 +65,9 @@ fn repositories<'s>(spec: &'s ApplicationSpec<'_>) -> Vec<&'s str> {
     }
 }
 
-impl Rule for DefaultProject {
-    fn metadata(&self) -> &'static RuleMetadata {
-        &Self::METADATA
-    }
-
-    fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let ObjectRef::Application(application) = context.subject.object() else {
-            return;
-        };
+impl ObjectRule<Application<'_>> for DefaultProject {
+    fn check(&self, request: Request<&Application<'_>>, _: &Context<'_>, findings: &mut Findings) {
+        let application = *request.object();
         let spec = &application.spec;
         if spec.project() != DEFAULT_PROJECT {
             return;

@@ -1,10 +1,9 @@
+use argocd::Application;
 use argocd::names::{IMAGE_UPDATER_IMAGE_LIST, IMAGE_UPDATER_WRITE_BACK_METHOD};
 use serde_json::json;
 
-use crate::request::object::ObjectRef;
-use crate::rules::rule::{
-    Context, Findings, JudgedOn, Reads, Rule, RuleMetadata, Scope, declare_rule,
-};
+use crate::request::subject::Request;
+use crate::rules::rule::{Context, Findings, JudgedOn, ObjectRule, Reads, Scope, declare_rule};
 
 declare_rule! {
     /// ## What it does
@@ -66,7 +65,7 @@ declare_rule! {
     pub struct ImageUpdater {
         id: "image-updater",
         summary: "no image updater on production",
-        judges: ["Application", "ApplicationSet"],
+        judges: [Application],
         judged_on: JudgedOn::Writing,
         scope: Scope::Production,
         reads: [
@@ -76,15 +75,9 @@ declare_rule! {
     }
 }
 
-impl Rule for ImageUpdater {
-    fn metadata(&self) -> &'static RuleMetadata {
-        &Self::METADATA
-    }
-
-    fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let ObjectRef::Application(application) = context.subject.object() else {
-            return;
-        };
+impl ObjectRule<Application<'_>> for ImageUpdater {
+    fn check(&self, request: Request<&Application<'_>>, _: &Context<'_>, findings: &mut Findings) {
+        let application = *request.object();
         let annotation = |key| application.metadata.annotations.get(key).unwrap_or("");
         if annotation(IMAGE_UPDATER_IMAGE_LIST).trim().is_empty() {
             return;

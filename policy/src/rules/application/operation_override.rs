@@ -5,8 +5,8 @@ use argocd::application::revision::is_commit;
 use argocd::application::{Sources, SyncOperation};
 
 use crate::finding::shorten;
-use crate::request::object::ObjectRef;
-use crate::rules::rule::{Context, Findings, JudgedOn, Rule, RuleMetadata, Scope, declare_rule};
+use crate::request::subject::Request;
+use crate::rules::rule::{Context, Findings, JudgedOn, ObjectRule, Scope, declare_rule};
 
 declare_rule! {
     /// ## What it does
@@ -84,22 +84,21 @@ declare_rule! {
     pub struct OperationOverride {
         id: "operation-override",
         summary: "no operation on production that differs from the spec",
-        judges: ["Application"],
+        judges: [WrittenApplication],
         judged_on: JudgedOn::Writing,
         scope: Scope::Production,
     }
 }
 
-impl Rule for OperationOverride {
-    fn metadata(&self) -> &'static RuleMetadata {
-        &Self::METADATA
-    }
-
-    fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let ObjectRef::Application(application) = context.subject.object() else {
-            return;
-        };
-        if context.resumes_what_others_wrote(application) {
+impl ObjectRule<Application<'_>> for OperationOverride {
+    fn check(
+        &self,
+        request: Request<&Application<'_>>,
+        context: &Context<'_>,
+        findings: &mut Findings,
+    ) {
+        let application = *request.object();
+        if context.resumes_what_others_wrote(request) {
             findings.deny(
                 "/status/operationState",
                 "Argo CD would go on with this operation in place of the spec",
@@ -117,7 +116,7 @@ impl Rule for OperationOverride {
             );
         }
         check_sources(application, sync, findings);
-        check_revisions(context, application, sync, findings);
+        check_revisions(request, sync, context, findings);
     }
 }
 
@@ -154,11 +153,11 @@ enum Resolved<'s> {
 }
 
 impl<'s> Resolved<'s> {
-    fn of(context: &Context<'s>) -> Self {
-        let Some(ObjectRef::Application(old)) = context.subject.request.old() else {
+    fn of(request: Request<&'s Application<'_>>, context: &Context<'_>) -> Self {
+        let Some(old) = request.old() else {
             return Resolved::Nothing;
         };
-        if context.inventory.is_argo_cd(context.subject.requester) {
+        if context.inventory.is_argo_cd(context.requester) {
             Resolved::Anything
         } else {
             Resolved::Compared(old.compared_revisions().collect())
@@ -175,17 +174,18 @@ impl<'s> Resolved<'s> {
 }
 
 fn check_revisions(
-    context: &Context<'_>,
-    application: &Application<'_>,
+    request: Request<&Application<'_>>,
     sync: &SyncOperation<'_>,
+    context: &Context<'_>,
     findings: &mut Findings,
 ) {
+    let application = request.object();
     let targets: Vec<&str> = match application.spec.effective_sources() {
         Sources::Hydrator(hydrator) => vec![&hydrator.sync_source.target_branch],
         Sources::Several(sources) => sources.iter().map(|s| s.target_revision.as_str()).collect(),
         Sources::Single(source) => source.iter().map(|s| s.target_revision.as_str()).collect(),
     };
-    let resolved = Resolved::of(context);
+    let resolved = Resolved::of(request, context);
     let single = [(
         "/operation/sync/revision".to_owned(),
         sync.revision.as_str(),

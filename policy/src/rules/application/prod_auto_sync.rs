@@ -5,8 +5,8 @@ use argocd::names::PARAMETERS_CONFIG_MAP;
 use serde_json::json;
 
 use crate::finding::missing::MissingFact;
-use crate::request::object::ObjectRef;
-use crate::rules::rule::{Context, Findings, JudgedOn, Rule, RuleMetadata, Scope, declare_rule};
+use crate::request::subject::Request;
+use crate::rules::rule::{Context, Findings, JudgedOn, ObjectRule, Scope, declare_rule};
 use crate::terms::environment::Membership;
 
 declare_rule! {
@@ -76,7 +76,7 @@ declare_rule! {
     pub struct ProdAutoSync {
         id: "prod-auto-sync",
         summary: "no automated sync on production",
-        judges: ["Application", "ApplicationSet"],
+        judges: [Application],
         judged_on: JudgedOn::Writing,
         scope: Scope::Production,
     }
@@ -95,16 +95,15 @@ fn extent(policy: &SyncPolicy<'_>) -> impl Iterator<Item = &'static str> {
     .flatten()
 }
 
-impl Rule for ProdAutoSync {
-    fn metadata(&self) -> &'static RuleMetadata {
-        &Self::METADATA
-    }
-
-    fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        if let ObjectRef::Application(application) = context.subject.object() {
-            check_automated(application, context, findings);
-            check_rolling_sync(application, context, findings);
-        }
+impl ObjectRule<Application<'_>> for ProdAutoSync {
+    fn check(
+        &self,
+        request: Request<&Application<'_>>,
+        context: &Context<'_>,
+        findings: &mut Findings,
+    ) {
+        check_automated(request.object(), context, findings);
+        check_rolling_sync(request.object(), context, findings);
     }
 }
 
@@ -116,7 +115,7 @@ fn place_of(context: &Context<'_>) -> String {
 }
 
 /// Where an ApplicationSet says in which steps its Applications are synced.
-pub(crate) const ROLLING_SYNC: &str = "/spec/strategy/rollingSync";
+const ROLLING_SYNC: &str = "/spec/strategy/rollingSync";
 
 /// What the ApplicationSet controller syncs by itself.
 fn check_rolling_sync(
@@ -125,7 +124,7 @@ fn check_rolling_sync(
     findings: &mut Findings,
 ) {
     let labels = &application.metadata.labels;
-    let set = context.subject.generated_by;
+    let set = context.generated_by;
     let step = set.map(|set| set.spec.rolling_sync_step(labels));
     let (step, is_certain) = match step {
         None | Some(RollingSyncStep::None) => return,
@@ -157,7 +156,7 @@ fn check_rolling_sync(
             fix,
         ),
     };
-    finding.extend_to(["a step that syncs"]);
+    finding.extend_to(["a step that syncs"]).is_of_set = true;
 }
 
 fn check_automated(application: &Application<'_>, context: &Context<'_>, findings: &mut Findings) {

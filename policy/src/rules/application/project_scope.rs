@@ -12,8 +12,8 @@ use crate::finding::missing::MissingFact;
 use crate::finding::{Finding, shorten, shorten_middle, without_user_info};
 use crate::request::environment::target_of;
 use crate::request::inventory::{Absence, Inventory};
-use crate::request::object::ObjectRef;
-use crate::rules::rule::{Context, Findings, JudgedOn, Rule, RuleMetadata, Scope, declare_rule};
+use crate::request::subject::Request;
+use crate::rules::rule::{Context, Findings, JudgedOn, ObjectRule, Scope, declare_rule};
 
 declare_rule! {
     /// ## What it does
@@ -128,33 +128,27 @@ declare_rule! {
     pub struct ProjectScope {
         id: "project-scope",
         summary: "source, destination and namespace that the AppProject permits",
-        judges: ["Application", "ApplicationSet", "AppProject"],
+        judges: [Application, AppProject],
         judged_on: JudgedOn::Writing,
         scope: Scope::Everywhere,
     }
 }
 
-impl Rule for ProjectScope {
-    fn metadata(&self) -> &'static RuleMetadata {
-        &Self::METADATA
-    }
-
-    fn check(&self, context: &Context<'_>, findings: &mut Findings) {
+impl ObjectRule<Application<'_>> for ProjectScope {
+    fn check(
+        &self,
+        request: Request<&Application<'_>>,
+        context: &Context<'_>,
+        findings: &mut Findings,
+    ) {
         let inventory = context.inventory;
-        let application = match context.subject.object() {
-            ObjectRef::Application(application) => application,
-            ObjectRef::AppProject(project) => {
-                warn_of_project(project, inventory, findings);
-                return;
-            }
-            _ => return,
-        };
+        let application = *request.object();
         let fleet = &inventory.fleet;
         let target = target_of(application, inventory);
         for condition in conditions(application, fleet) {
             report(&condition, target, application, inventory, findings);
         }
-        if context.resumes_what_others_wrote(application) {
+        if context.resumes_what_others_wrote(request) {
             findings.deny(
                 "/status/operationState",
                 "Argo CD would go on with this operation, whatever the project permits",
@@ -177,6 +171,12 @@ impl Rule for ProjectScope {
                 "commit them, then sync the Application as it is",
             );
         }
+    }
+}
+
+impl ObjectRule<AppProject> for ProjectScope {
+    fn check(&self, request: Request<&AppProject>, context: &Context<'_>, findings: &mut Findings) {
+        warn_of_project(request.object(), context.inventory, findings);
     }
 }
 

@@ -7,10 +7,8 @@ use golang::work::Work;
 use serde_json::{Value, json};
 
 use crate::finding::shorten;
-use crate::request::object::ObjectRef;
-use crate::rules::rule::{
-    Context, Findings, JudgedOn, Reads, Rule, RuleMetadata, Scope, declare_rule,
-};
+use crate::request::subject::Request;
+use crate::rules::rule::{Context, Findings, JudgedOn, ObjectRule, Reads, Scope, declare_rule};
 use crate::terms::gitops_policy::Require;
 
 declare_rule! {
@@ -108,7 +106,7 @@ declare_rule! {
     pub struct ReplicasIgnored {
         id: "replicas-ignored",
         summary: "replicas left to the autoscaler on production",
-        judges: ["Application", "ApplicationSet"],
+        judges: [Application],
         judged_on: JudgedOn::Writing,
         scope: Scope::Production,
         reads: [Reads::Annotation(AUTOSCALED)],
@@ -154,15 +152,14 @@ const AUTOSCALERS: [(&str, &str); 2] = [
 /// How many names of objects, given in `ignoreDifferences`, are tried.
 const NAME_LIMIT: usize = 16;
 
-impl Rule for ReplicasIgnored {
-    fn metadata(&self) -> &'static RuleMetadata {
-        &Self::METADATA
-    }
-
-    fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let ObjectRef::Application(application) = context.subject.object() else {
-            return;
-        };
+impl ObjectRule<Application<'_>> for ReplicasIgnored {
+    fn check(
+        &self,
+        request: Request<&Application<'_>>,
+        context: &Context<'_>,
+        findings: &mut Findings,
+    ) {
+        let application = *request.object();
         if application.metadata.annotations.get(AUTOSCALED) == Some("false") {
             return;
         }

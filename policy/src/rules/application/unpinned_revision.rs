@@ -3,8 +3,8 @@ use argocd::application::revision::{RepositoryKind, Revision};
 use argocd::application::{ApplicationSource, Sources};
 
 use crate::finding::shorten;
-use crate::request::object::ObjectRef;
-use crate::rules::rule::{Context, Findings, JudgedOn, Rule, RuleMetadata, Scope, declare_rule};
+use crate::request::subject::Request;
+use crate::rules::rule::{Context, Findings, JudgedOn, ObjectRule, Scope, declare_rule};
 use crate::terms::environment::Membership;
 
 declare_rule! {
@@ -82,7 +82,7 @@ declare_rule! {
     pub struct UnpinnedRevision {
         id: "unpinned-revision",
         summary: "no moving revision on production",
-        judges: ["Application", "ApplicationSet"],
+        judges: [Application],
         judged_on: JudgedOn::Writing,
         scope: Scope::Production,
     }
@@ -100,15 +100,14 @@ const BRANCHES: [&str; 8] = [
     "default",
 ];
 
-impl Rule for UnpinnedRevision {
-    fn metadata(&self) -> &'static RuleMetadata {
-        &Self::METADATA
-    }
-
-    fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let ObjectRef::Application(application) = context.subject.object() else {
-            return;
-        };
+impl ObjectRule<Application<'_>> for UnpinnedRevision {
+    fn check(
+        &self,
+        request: Request<&Application<'_>>,
+        context: &Context<'_>,
+        findings: &mut Findings,
+    ) {
+        let application = *request.object();
         // That something may be a branch, on what may be production, helps nobody.
         let place_is_known = !matches!(context.membership, Membership::Unknown { .. });
         for Followed {

@@ -1,19 +1,17 @@
-use argocd::Cluster;
 use argocd::cluster::config::{
     ARGOCD_K8S_AUTH, ClusterConfig, ExecProviderConfig, Irregularity, has_user_info,
 };
 use argocd::cluster::{ClusterSecretError, UnknownValues};
+use argocd::{Cluster, ClusterSecret};
 use zeroize::Zeroizing;
 
 use super::possible_credential::{
     Doubt, Suspect, among_arguments, has_form_of_credential, in_json,
 };
 use crate::finding::missing::MissingFact;
-use crate::finding::shorten;
-use crate::request::object::ObjectRef;
-use crate::rules::rule::{
-    Context, Findings, JudgedOn, Reads, Rule, RuleMetadata, Scope, declare_rule,
-};
+use crate::finding::{and_more, shorten};
+use crate::request::subject::Request;
+use crate::rules::rule::{Context, Findings, JudgedOn, ObjectRule, Reads, Scope, declare_rule};
 
 declare_rule! {
     /// ## What it does
@@ -167,7 +165,7 @@ declare_rule! {
     pub struct ClusterCredentials {
         id: "cluster-credentials",
         summary: "no long-lived credentials in cluster Secrets",
-        judges: ["Secret"],
+        judges: [ClusterSecret],
         judged_on: JudgedOn::Writing,
         scope: Scope::Everywhere,
         reads: [Reads::ClusterSecretData],
@@ -267,15 +265,14 @@ const HARMLESS_VARIABLES: [&str; 17] = [
     "GOOGLE_CLOUD_PROJECT",
 ];
 
-impl Rule for ClusterCredentials {
-    fn metadata(&self) -> &'static RuleMetadata {
-        &Self::METADATA
-    }
-
-    fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let ObjectRef::ClusterSecret(secret) = context.subject.object() else {
-            return;
-        };
+impl ObjectRule<ClusterSecret<'_>> for ClusterCredentials {
+    fn check(
+        &self,
+        request: Request<&ClusterSecret<'_>>,
+        context: &Context<'_>,
+        findings: &mut Findings,
+    ) {
+        let secret = request.object();
         let cluster = match secret.cluster() {
             Ok(cluster) => cluster,
             Err(error) => return unreadable(error, findings),
@@ -472,10 +469,7 @@ fn check_exec(
         .map(|(name, _)| name)
         .collect();
     if let Some(first) = suspects.first() {
-        let more = match suspects.len() - 1 {
-            0 => String::new(),
-            others => format!(" and {others} more"),
-        };
+        let more = and_more(suspects.len() - 1);
         findings
             .deny(
                 CONFIG,
@@ -495,10 +489,7 @@ fn report(place: &str, suspects: &[Suspect], unnamed: &str, findings: &mut Findi
         return;
     };
     let name = first.name.as_deref().unwrap_or(unnamed);
-    let more = match suspects.len() - 1 {
-        0 => String::new(),
-        others => format!(" and {others} more"),
-    };
+    let more = and_more(suspects.len() - 1);
     // A credential may be replaced by another one, and not joined by one.
     let all = suspects.iter().enumerate().map(|(index, suspect)| {
         let name = suspect.name.clone();

@@ -1,9 +1,11 @@
+use argocd::{Application, ClusterSecret};
+
 use crate::finding::shorten;
 use crate::request::environment::{
     InEnvironment, InEnvironments, environments_of_application, environments_of_cluster, target_of,
 };
-use crate::request::object::ObjectRef;
-use crate::rules::rule::{Context, Findings, JudgedOn, Rule, RuleMetadata, Scope, declare_rule};
+use crate::request::subject::Request;
+use crate::rules::rule::{Context, Findings, JudgedOn, ObjectRule, Scope, declare_rule};
 use crate::terms::environment::{Evidence, Holds, has_placeholder};
 
 declare_rule! {
@@ -106,56 +108,63 @@ declare_rule! {
     pub struct EngineIsolation {
         id: "engine-isolation",
         summary: "no target of another environment than the engine's",
-        judges: ["Application", "ApplicationSet", "Secret"],
+        judges: [Application, ClusterSecret],
         judged_on: JudgedOn::Writing,
         scope: Scope::Everywhere,
     }
 }
 
-impl Rule for EngineIsolation {
-    fn metadata(&self) -> &'static RuleMetadata {
-        &Self::METADATA
-    }
-
-    fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let inventory = context.inventory;
+impl ObjectRule<Application<'_>> for EngineIsolation {
+    fn check(
+        &self,
+        request: Request<&Application<'_>>,
+        context: &Context<'_>,
+        findings: &mut Findings,
+    ) {
+        let (application, inventory) = (request.object(), context.inventory);
         let Some(own) = &inventory.policy().engine.environment else {
             return;
         };
-        match context.subject.object() {
-            ObjectRef::Application(application) => {
-                let place = environments_of_application(application, inventory);
-                let target = target_of(application, inventory);
-                if let (None, Some(destination)) = (others(&place, own).next(), &place.unresolved) {
-                    let absence = inventory.absence(destination);
-                    let finding = findings.undecided(
-                        "/spec/destination",
-                        format!("{}, it may belong elsewhere", absence.message),
-                        absence.fix,
-                    );
-                    if !has_placeholder(destination) {
-                        finding.lack(absence.fact);
-                    }
-                }
-                let namespace = &*application.spec.destination.namespace;
-                // On a cluster that environments share, another namespace is another place.
-                let apart = |environment: &str| {
-                    let holds = Holds::In(vec![environment.to_owned()]);
-                    let is_evidence = inventory.environments.know_namespace(namespace, &holds);
-                    is_evidence.then(|| format!("namespace {namespace}"))
-                };
-                report(&place, own, target, apart, field_of_application, findings);
+        let place = environments_of_application(application, inventory);
+        let target = target_of(application, inventory);
+        if let (None, Some(destination)) = (others(&place, own).next(), &place.unresolved) {
+            let absence = inventory.absence(destination);
+            let finding = findings.undecided(
+                "/spec/destination",
+                format!("{}, it may belong elsewhere", absence.message),
+                absence.fix,
+            );
+            if !has_placeholder(destination) {
+                finding.lack(absence.fact);
             }
-            ObjectRef::ClusterSecret(secret) => {
-                // What cannot be read is not a cluster to Argo CD.
-                if let Ok(cluster) = secret.cluster() {
-                    let place = environments_of_cluster(&cluster, inventory);
-                    let server = &cluster.server;
-                    let field = |evidence: &Evidence| field_of_secret(evidence, server);
-                    report(&place, own, server, |_| None, field, findings);
-                }
-            }
-            ObjectRef::AppProject(_) | ObjectRef::ApplicationSet(_) => {}
+        }
+        let namespace = &*application.spec.destination.namespace;
+        // On a cluster that environments share, another namespace is another place.
+        let apart = |environment: &str| {
+            let holds = Holds::In(vec![environment.to_owned()]);
+            let is_evidence = inventory.environments.know_namespace(namespace, &holds);
+            is_evidence.then(|| format!("namespace {namespace}"))
+        };
+        report(&place, own, target, apart, field_of_application, findings);
+    }
+}
+
+impl ObjectRule<ClusterSecret<'_>> for EngineIsolation {
+    fn check(
+        &self,
+        request: Request<&ClusterSecret<'_>>,
+        context: &Context<'_>,
+        findings: &mut Findings,
+    ) {
+        let Some(own) = &context.inventory.policy().engine.environment else {
+            return;
+        };
+        // What cannot be read is not a cluster to Argo CD.
+        if let Ok(cluster) = request.object().cluster() {
+            let place = environments_of_cluster(&cluster, context.inventory);
+            let server = &cluster.server;
+            let field = |evidence: &Evidence| field_of_secret(evidence, server);
+            report(&place, own, server, |_| None, field, findings);
         }
     }
 }

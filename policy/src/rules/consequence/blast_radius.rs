@@ -1,11 +1,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use argocd::application_set::ExpansionError;
+use argocd::{ApplicationSet, ClusterSecret};
 
 use crate::finding::{Level, shorten};
 use crate::request::fan_out::{Affected, Change, FanOut, NotExpanded, Uncounted, UncountedReason};
-use crate::request::object::ObjectRef;
-use crate::rules::rule::{Context, Findings, JudgedOn, Rule, RuleMetadata, Scope, declare_rule};
+use crate::request::subject::Request;
+use crate::rules::rule::{ConsequenceRule, Context, Findings, JudgedOn, Scope, declare_rule};
 
 declare_rule! {
     /// ## What it does
@@ -121,41 +122,59 @@ declare_rule! {
     pub struct BlastRadius {
         id: "blast-radius",
         summary: "no change that deletes more Applications than allowed",
-        judges: ["ApplicationSet", "Secret"],
+        judges: [ApplicationSetConsequence, ClusterConsequence],
         judged_on: JudgedOn::Either,
         scope: Scope::Everywhere,
     }
 }
 
-impl Rule for BlastRadius {
-    fn metadata(&self) -> &'static RuleMetadata {
-        &Self::METADATA
+impl ConsequenceRule<ApplicationSet<'_>> for BlastRadius {
+    fn check(
+        &self,
+        _: Request<&ApplicationSet<'_>>,
+        fan_out: &FanOut,
+        context: &Context<'_>,
+        findings: &mut Findings,
+    ) {
+        check(fan_out, "/spec/generators", context, findings);
     }
+}
 
-    fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let Some(fan_out) = context.fan_out else {
-            return;
-        };
-        let field = match context.subject.object() {
-            ObjectRef::ClusterSecret(_) => "/metadata/labels",
-            _ => "/spec/generators",
-        };
-        let ceilings = &context.inventory.policy().rules.blast_radius.max_deletions;
-        check_ceilings(fan_out, ceilings, field, findings);
-        report_uncounted(fan_out, !ceilings.is_empty(), field, findings);
+impl ConsequenceRule<ClusterSecret<'_>> for BlastRadius {
+    fn check(
+        &self,
+        _: Request<&ClusterSecret<'_>>,
+        fan_out: &FanOut,
+        context: &Context<'_>,
+        findings: &mut Findings,
+    ) {
+        let field = "/metadata/labels";
+        check(fan_out, field, context, findings);
         // In files what is new to them may be there already.
-        if !context.inventory.completeness.has_all_projects() {
-            return;
-        }
-        if let Some(message) = summary(fan_out) {
-            findings.warn(field, message, "see kubectl gitops preview");
-        }
-        if let ObjectRef::ClusterSecret(_) = context.subject.object() {
+        if context.inventory.completeness.has_all_projects() {
             warn_of_denials(fan_out, field, findings);
+            report_not_expanded(fan_out, has_ceiling(context), field, findings);
         }
-        if let ObjectRef::ClusterSecret(_) = context.subject.object() {
-            report_not_expanded(fan_out, !ceilings.is_empty(), field, findings);
-        }
+    }
+}
+
+fn has_ceiling(context: &Context<'_>) -> bool {
+    !max_deletions(context).is_empty()
+}
+
+fn max_deletions<'c>(context: &Context<'c>) -> &'c BTreeMap<String, u32> {
+    &context.inventory.policy().rules.blast_radius.max_deletions
+}
+
+fn check(fan_out: &FanOut, field: &'static str, context: &Context<'_>, findings: &mut Findings) {
+    check_ceilings(fan_out, max_deletions(context), field, findings);
+    report_uncounted(fan_out, has_ceiling(context), field, findings);
+    // In files what is new to them may be there already.
+    if !context.inventory.completeness.has_all_projects() {
+        return;
+    }
+    if let Some(message) = summary(fan_out) {
+        findings.warn(field, message, "see kubectl gitops preview");
     }
 }
 
@@ -300,7 +319,7 @@ fn warn_of_denials(fan_out: &FanOut, field: &'static str, findings: &mut Finding
         affected
             .findings
             .iter()
-            .any(|finding| finding.level == Level::Deny)
+            .any(|finding| finding.level() == Level::Deny)
     };
     let denied: Vec<&Affected> = fan_out.affected.iter().filter(is_denied).collect();
     let Some(first) = denied.first() else {
@@ -309,7 +328,7 @@ fn warn_of_denials(fan_out: &FanOut, field: &'static str, findings: &mut Finding
     let rules: BTreeSet<&str> = denied
         .iter()
         .flat_map(|affected| &affected.findings)
-        .filter(|finding| finding.level == Level::Deny)
+        .filter(|finding| finding.level() == Level::Deny)
         .map(|finding| finding.rule.as_str())
         .collect();
     let rules: Vec<&str> = rules.into_iter().collect();

@@ -1,10 +1,11 @@
 use argocd::{Application, ApplicationSet};
 
 use crate::finding::shorten;
-use crate::request::fan_out::{Affected, Change};
-use crate::request::object::ObjectRef;
-use crate::request::subject::Propagation;
-use crate::rules::rule::{Context, Findings, JudgedOn, Rule, RuleMetadata, Scope, declare_rule};
+use crate::request::fan_out::{Affected, Change, FanOut};
+use crate::request::subject::{Propagation, Request};
+use crate::rules::rule::{
+    ConsequenceRule, Context, Findings, JudgedOn, ObjectRule, Scope, declare_rule,
+};
 use crate::terms::environment::Membership;
 
 declare_rule! {
@@ -133,89 +134,88 @@ declare_rule! {
     pub struct CascadeDelete {
         id: "cascade-delete",
         summary: "no deletion that takes the Applications of production along",
-        judges: ["Application", "ApplicationSet"],
+        judges: [WrittenApplication, ApplicationSetConsequence],
         judged_on: JudgedOn::Deletion,
         scope: Scope::Production,
     }
 }
 
-impl Rule for CascadeDelete {
-    fn metadata(&self) -> &'static RuleMetadata {
-        &Self::METADATA
-    }
-
-    fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let subject = context.subject;
-        // That was decided where the owner or the namespace was deleted.
-        if subject.requester.is_collector() {
-            return;
-        }
-        match subject.object() {
-            ObjectRef::Application(application) => {
-                check_application(application, context, findings);
-            }
-            ObjectRef::ApplicationSet(set) => check_application_set(set, context, findings),
-            ObjectRef::AppProject(_) | ObjectRef::ClusterSecret(_) => {}
-        }
-    }
+/// Whether it was decided where the owner or the namespace was deleted.
+fn is_decided(context: &Context<'_>) -> bool {
+    context.requester.is_collector()
 }
 
-fn check_application(
-    application: &Application<'_>,
-    context: &Context<'_>,
-    findings: &mut Findings,
-) {
-    let is_going = !application.metadata.deletion_timestamp.is_empty();
-    if is_going || !application.cascades_deletion() || !application.manages_applications() {
-        return;
+impl ObjectRule<Application<'_>> for CascadeDelete {
+    fn check(
+        &self,
+        request: Request<&Application<'_>>,
+        context: &Context<'_>,
+        findings: &mut Findings,
+    ) {
+        let application = request.object();
+        let is_going = !application.metadata.deletion_timestamp.is_empty();
+        let takes_along = application.cascades_deletion() && application.manages_applications();
+        if is_decided(context) || is_going || !takes_along {
+            return;
+        }
+        let place = match context.membership {
+            Membership::In { evidence, .. } => format!(" ({evidence})"),
+            _ => String::new(),
+        };
+        let in_spite = match request.propagation() {
+            Some(Propagation::Orphan) => ", whatever --cascade says",
+            _ => "",
+        };
+        findings.deny(
+            "/metadata/finalizers",
+            format!("deletes its Applications and all they deploy{in_spite}{place}"),
+            "argocd app delete --cascade=false, or first remove the finalizer",
+        );
     }
-    let place = match context.membership {
-        Membership::In { evidence, .. } => format!(" ({evidence})"),
-        _ => String::new(),
-    };
-    let in_spite = match context.subject.request.propagation() {
-        Some(Propagation::Orphan) => ", whatever --cascade says",
-        _ => "",
-    };
-    findings.deny(
-        "/metadata/finalizers",
-        format!("deletes its Applications and all they deploy{in_spite}{place}"),
-        "argocd app delete --cascade=false, or first remove the finalizer",
-    );
 }
 
 /// Where an ApplicationSet says what becomes of resources.
 const FIELD: &str = "/spec/syncPolicy/preserveResourcesOnDeletion";
 const FIX: &str = "kubectl delete --cascade=orphan, or first set it to true";
 
-fn check_application_set(set: &ApplicationSet<'_>, context: &Context<'_>, findings: &mut Findings) {
-    let Some(fan_out) = context.fan_out else {
-        return;
-    };
-    if context.subject.request.propagation() == Some(Propagation::Orphan) {
-        return;
-    }
-    // Nothing that is known is in production, and not everything is known.
-    if fan_out.is_anything_unknown() && *context.membership == Membership::Everywhere {
-        let keeps_resources = set.spec.preserves_resources_on_deletion()
-            && fan_out.uncounted.is_empty()
-            && fan_out.affected.iter().all(|affected| !affected.cascades);
-        if !keeps_resources {
-            let message = "may delete Applications that are not known here, and all they deploy";
-            findings.undecided(FIELD, message, FIX);
+impl ConsequenceRule<ApplicationSet<'_>> for CascadeDelete {
+    fn check(
+        &self,
+        request: Request<&ApplicationSet<'_>>,
+        fan_out: &FanOut,
+        context: &Context<'_>,
+        findings: &mut Findings,
+    ) {
+        if is_decided(context) || request.propagation() == Some(Propagation::Orphan) {
+            return;
         }
-        return;
+        let may_be_anywhere = matches!(
+            context.membership,
+            Membership::Everywhere | Membership::MayBeAnywhere
+        );
+        // Nothing that is known is in production, and not everything is known.
+        if fan_out.is_anything_unknown() && may_be_anywhere {
+            let keeps_resources = request.object().spec.preserves_resources_on_deletion()
+                && fan_out.uncounted.is_empty()
+                && fan_out.affected.iter().all(|affected| !affected.cascades);
+            if !keeps_resources {
+                let message =
+                    "may delete Applications that are not known here, and all they deploy";
+                findings.undecided(FIELD, message, FIX);
+            }
+            return;
+        }
+        // Applications without the finalizer leave behind what they have deployed.
+        let cascading = |affected: &&Affected| affected.cascades;
+        let count = fan_out.of(Change::Delete).filter(cascading).count();
+        if count == 0 {
+            return;
+        }
+        let place = match context.membership {
+            Membership::In { environment, .. } => format!(" ({})", shorten(environment, 30)),
+            _ => String::new(),
+        };
+        let message = format!("deletes {count} Applications and all they deploy{place}");
+        findings.deny(FIELD, message, FIX);
     }
-    // Applications without the finalizer leave behind what they have deployed.
-    let cascading = |affected: &&Affected| affected.cascades;
-    let count = fan_out.of(Change::Delete).filter(cascading).count();
-    if count == 0 {
-        return;
-    }
-    let place = match context.membership {
-        Membership::In { environment, .. } => format!(" ({})", shorten(environment, 30)),
-        _ => String::new(),
-    };
-    let message = format!("deletes {count} Applications and all they deploy{place}");
-    findings.deny(FIELD, message, FIX);
 }

@@ -2,12 +2,15 @@ use argocd::application_set::{Dialect, ExpansionError, ForeignPlaceholder};
 use argocd::kubernetes::names::{
     Refused, check_annotation_key, check_key, check_label_value, check_name,
 };
+use argocd::{Application, ApplicationSet};
 
 use crate::finding::missing::MissingFact;
-use crate::finding::shorten;
-use crate::request::fan_out::{FanOut, NotExpanded, NotKnown};
-use crate::request::object::ObjectRef;
-use crate::rules::rule::{Context, Findings, JudgedOn, Rule, RuleMetadata, Scope, declare_rule};
+use crate::finding::{and_more, shorten};
+use crate::request::fan_out::{Affected, FanOut, NotExpanded, NotKnown};
+use crate::request::subject::Request;
+use crate::rules::rule::{
+    ConsequenceRule, Context, Findings, JudgedOn, ObjectRule, Scope, declare_rule,
+};
 
 declare_rule! {
     /// ## What it does
@@ -106,23 +109,21 @@ declare_rule! {
     pub struct GeneratedApplications {
         id: "generated-applications",
         summary: "an ApplicationSet that Argo CD can expand",
-        judges: ["ApplicationSet"],
+        judges: [ApplicationSetConsequence, GeneratedApplication],
         judged_on: JudgedOn::Writing,
         scope: Scope::Everywhere,
     }
 }
 
-impl Rule for GeneratedApplications {
-    fn metadata(&self) -> &'static RuleMetadata {
-        &Self::METADATA
-    }
-
-    fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let (ObjectRef::ApplicationSet(set), Some(fan_out)) =
-            (context.subject.object(), context.fan_out)
-        else {
-            return;
-        };
+impl ConsequenceRule<ApplicationSet<'_>> for GeneratedApplications {
+    fn check(
+        &self,
+        request: Request<&ApplicationSet<'_>>,
+        fan_out: &FanOut,
+        _: &Context<'_>,
+        findings: &mut Findings,
+    ) {
+        let set = request.object();
         for entry in set.spec.entries_without_generator() {
             findings.warn(
                 format!("/spec/generators/{entry}"),
@@ -178,25 +179,10 @@ fn report_not_known(part: &NotKnown, findings: &mut Findings) {
     }
 }
 
-/// The same rule, asked about one of the Applications that are generated: whether the API server takes it, as Argo CD
-/// finds out one by one.
-#[derive(Debug)]
-pub(crate) struct GeneratedMetadata;
-
-impl Rule for GeneratedMetadata {
-    fn metadata(&self) -> &'static RuleMetadata {
-        static METADATA: RuleMetadata = RuleMetadata {
-            judges: &["Application"],
-            ..GeneratedApplications::METADATA
-        };
-        &METADATA
-    }
-
-    fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let ObjectRef::Application(application) = context.subject.object() else {
-            return;
-        };
-        let metadata = &application.metadata;
+/// Asked about one of the Applications that are generated: whether the API server takes it, as Argo CD finds out one by one.
+impl ObjectRule<Application<'_>> for GeneratedApplications {
+    fn check(&self, request: Request<&Application<'_>>, _: &Context<'_>, findings: &mut Findings) {
+        let metadata = &request.object().metadata;
         let mut left = REFUSED_LIMIT;
         let mut refuse = |field: String, what: &str, text: &str, refused: Refused| {
             if left == 0 {
@@ -258,10 +244,7 @@ fn below(field: &str, key: &str) -> String {
 fn report_without_spec(fan_out: &FanOut, findings: &mut Findings) {
     let names = &fan_out.without_spec;
     if let Some(first) = names.first() {
-        let and_more = match names.len() {
-            1 => String::new(),
-            count => format!(" and {} more", count - 1),
-        };
+        let and_more = and_more(names.len() - 1);
         findings
             .deny(
                 "/spec/templatePatch",
@@ -347,4 +330,17 @@ fn report(error: &ExpansionError, foreign: &[ForeignPlaceholder], findings: &mut
             finding.lack(MissingFact::Generated(lacks.clone()))
         }
     };
+}
+
+impl Affected {
+    /// Says that others make an Application of its name as well, so that nobody knows which of them there will be.
+    pub fn is_made_by(&mut self, others: &str) {
+        let mut findings = GeneratedApplications::METADATA.findings();
+        findings.undecided(
+            "/metadata/name",
+            format!("{others} as well: one of them owns it, and Argo CD fails on it in the others"),
+            "give each of them a name of its own",
+        );
+        self.findings.extend(findings.into_inner());
+    }
 }

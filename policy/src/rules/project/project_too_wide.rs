@@ -8,9 +8,8 @@ use crate::finding::{Level, shorten};
 use crate::request::environment::{
     InEnvironment, environments_of_cluster, membership_of_effective,
 };
-use crate::request::object::ObjectRef;
-use crate::request::subject::{Request, RequestRef};
-use crate::rules::rule::{Context, Findings, JudgedOn, Rule, RuleMetadata, Scope, declare_rule};
+use crate::request::subject::Request;
+use crate::rules::rule::{Context, Findings, JudgedOn, ObjectRule, Scope, declare_rule};
 use crate::terms::environment::Membership;
 
 declare_rule! {
@@ -141,7 +140,7 @@ declare_rule! {
     pub struct ProjectTooWide {
         id: "project-too-wide",
         summary: "no AppProject on production that permits everything",
-        judges: ["AppProject"],
+        judges: [AppProject],
         judged_on: JudgedOn::Writing,
         scope: Scope::Production,
     }
@@ -150,24 +149,15 @@ declare_rule! {
 /// How many entries of one list are told.
 const TOLD: usize = 8;
 
-impl Rule for ProjectTooWide {
-    fn metadata(&self) -> &'static RuleMetadata {
-        &Self::METADATA
-    }
-
-    fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let ObjectRef::AppProject(project) = context.subject.object() else {
-            return;
-        };
-        let level = if is_made_by_argo_cd(project, context) {
+impl ObjectRule<AppProject> for ProjectTooWide {
+    fn check(&self, request: Request<&AppProject>, context: &Context<'_>, findings: &mut Findings) {
+        let project = *request.object();
+        let level = if is_made_by_argo_cd(request, context) {
             Level::Warn
         } else {
             Level::Deny
         };
-        let old = match context.subject.request.old() {
-            Some(ObjectRef::AppProject(old)) => Some(old),
-            _ => None,
-        };
+        let old = request.old().copied();
         let fleet = &context.inventory.fleet;
         let own = Judged {
             project: fleet.effective(project),
@@ -239,11 +229,10 @@ impl Judged<'_> {
     /// project than what is written.
     fn place(&self, context: &Context<'_>) -> Option<String> {
         let inventory = context.inventory;
-        let policy = inventory.rules.of(ProjectTooWide::METADATA.id)?;
-        let membership = membership_of_effective(&self.project, &policy.holds, inventory);
+        let membership = membership_of_effective(&self.project, context.holds, inventory);
         match membership {
             Membership::In { evidence, .. } => Some(format!(" ({evidence})")),
-            Membership::Everywhere => Some(String::new()),
+            Membership::Everywhere | Membership::MayBeAnywhere => Some(String::new()),
             Membership::Unknown { .. } => {
                 let is_asked = matches!(context.membership, Membership::Unknown { .. });
                 is_asked.then(String::new)
@@ -352,12 +341,12 @@ impl Judged<'_> {
 
 /// Whether it is the project `default` as argocd-server makes it at its start, and exits if it is
 /// refused.
-fn is_made_by_argo_cd(project: &AppProject, context: &Context<'_>) -> bool {
+fn is_made_by_argo_cd(request: Request<&AppProject>, context: &Context<'_>) -> bool {
+    let Request::Create(project) = request else {
+        return false;
+    };
     let inventory = context.inventory;
-    matches!(
-        context.subject.request,
-        RequestRef::AppProject(Request::Create(_))
-    ) && inventory.is_argo_cd_server(context.subject.requester)
+    inventory.is_argo_cd_server(context.requester)
         && project.metadata.name == DEFAULT_PROJECT
         && project.metadata.namespace == inventory.fleet.control_plane_namespace
         && project.spec == AppProjectSpec::of_default_project()

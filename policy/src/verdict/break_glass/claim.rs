@@ -508,7 +508,7 @@ impl<'s> Overrides<'s> {
         };
         let is_found = |rule: RuleId, level: Level| {
             let mut judged = judged.iter();
-            judged.any(|finding| finding.rule == rule && finding.level == level)
+            judged.any(|finding| finding.rule == rule && finding.level() == level)
         };
         let found = self.dropped().into_iter().find_map(|rule| {
             let levels = [(Level::Deny, "is"), (Level::Undecided, "may be")];
@@ -635,7 +635,7 @@ const END_ELSEWHERE: &str =
 fn needed_among(findings: &[Finding], written: &Override, is_unknown: bool) -> Vec<RuleId> {
     let needs = |rule: &RuleId| {
         let mut of_rule = findings.iter().filter(|finding| finding.rule == *rule);
-        is_unknown || of_rule.any(|finding| finding.level == Level::Deny || finding.extent.is_new)
+        is_unknown || of_rule.any(|finding| finding.level() == Level::Deny || finding.extent.is_new)
     };
     written.rules.iter().copied().filter(needs).collect()
 }
@@ -645,7 +645,7 @@ fn denied_among(findings: &[Finding], written: &Override) -> Vec<RuleId> {
     let denies = |rule: &RuleId| {
         let mut denials = findings
             .iter()
-            .filter(|finding| finding.level == Level::Deny);
+            .filter(|finding| finding.level() == Level::Deny);
         denials.any(|finding| finding.rule == *rule)
     };
     written.rules.iter().copied().filter(denies).collect()
@@ -662,7 +662,7 @@ fn let_pass(
     let until = format!("overruled until {}", written.expires);
     let mut used = false;
     for finding in findings.iter_mut() {
-        if finding.level == Level::Deny && rules.contains(&finding.rule) {
+        if finding.level() == Level::Deny && rules.contains(&finding.rule) {
             finding.waive(Waiver::BreakGlass, &until);
             used = true;
         }

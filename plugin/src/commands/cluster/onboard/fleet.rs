@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use argocd::application_set::Checkouts;
 use argocd::names::{LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER};
-use policy::{Completeness, Level};
-use serde_json::value::RawValue;
+use policy::{Completeness, Kind, Level};
 
 use super::OnboardArgs;
 use crate::check::{Located, Place, judge};
@@ -18,7 +17,7 @@ use crate::onboarding::registered::Registered;
 use crate::onboarding::secret::SecretManifest;
 use crate::preview::{Intent, Preview};
 use crate::repository::exclusions::Exclusions;
-use crate::repository::manifest::{Kind, Manifest};
+use crate::repository::manifest::Manifest;
 use crate::repository::work_trees::WorkTrees;
 use crate::repository::{Reader, Repository, manifests_of};
 
@@ -106,7 +105,8 @@ impl FleetFacts {
         let manifests = manifests_of("the Secret", &secret.yaml(), context.namespaces.of_files());
         let mut findings = Vec::new();
         for manifest in &manifests {
-            findings.extend(judge(manifest, &inventory, context.now()).map_err(CommandError::new)?);
+            let judged = judge(manifest, &inventory, context.now());
+            findings.extend(judged.map_err(CommandError::new)?.0);
         }
         // It is in no file yet.
         for located in &mut findings {
@@ -139,7 +139,7 @@ impl FleetFacts {
 pub(super) fn denials(findings: &[Located]) -> Vec<String> {
     let denied = findings
         .iter()
-        .filter(|located| located.finding.level == Level::Deny);
+        .filter(|located| located.finding.level() == Level::Deny);
     denied
         .map(|located| {
             let finding = &located.finding;
@@ -157,8 +157,7 @@ fn refuse_unread(files: &Repository) -> Result<(), CommandError> {
 }
 
 fn registered_of(manifest: &Manifest) -> Option<Registered> {
-    let json: &RawValue = manifest.decode().ok()?;
-    Registered::read(json.get())
+    Registered::read(manifest.json())
 }
 
 fn live(context: &Context, namespace: &str) -> Result<(Facts, Vec<Registered>), CommandError> {
