@@ -29,7 +29,7 @@ pub struct ServiceAccount {
 }
 
 /// The claims as Kubernetes writes them: flat ones in tokens of Secrets, a nested one in those of
-/// the TokenRequest API (Kubernetes 1.36, `pkg/serviceaccount`).
+/// the `TokenRequest` API (Kubernetes 1.36, `pkg/serviceaccount`).
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Claims {
@@ -95,7 +95,7 @@ impl Claims {
     }
 }
 
-/// Whole seconds of a NumericDate, which may have a fraction.
+/// Whole seconds of a `NumericDate`, which may have a fraction.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "what is beyond all dates stays there: `as` saturates"

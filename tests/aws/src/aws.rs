@@ -236,7 +236,7 @@ impl Aws {
             Err(error)
                 if error
                     .as_service_error()
-                    .is_some_and(|error| error.is_entity_already_exists_exception()) => {}
+                    .is_some_and(aws_sdk_iam::operation::create_role::CreateRoleError::is_entity_already_exists_exception) => {}
             created => {
                 created.context("IAM creates no role")?;
             }

@@ -457,7 +457,7 @@ pub(super) mod tests {
     /// A loaded machine may take its time.
     pub(in super::super) const PATIENT: Patience = Patience {
         silence: Duration::from_secs(20),
-        whole: Duration::from_secs(60),
+        whole: Duration::from_mins(1),
     };
     /// For what never comes.
     const IMPATIENT: Patience = Patience {
