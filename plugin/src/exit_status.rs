@@ -9,6 +9,8 @@ pub(crate) enum ExitStatus {
     Clean,
     /// 1: something is denied, or you may not.
     Denied,
+    /// 1: something is broken.
+    Broken,
     /// 1: something changes.
     Changes,
     /// 2: it failed, at least in part.
@@ -23,7 +25,7 @@ impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> Self {
         ExitCode::from(match status {
             ExitStatus::Clean => 0,
-            ExitStatus::Denied | ExitStatus::Changes => 1,
+            ExitStatus::Denied | ExitStatus::Broken | ExitStatus::Changes => 1,
             ExitStatus::Failed => 2,
             ExitStatus::NothingToJudge | ExitStatus::ChangesDenied => 3,
         })

@@ -19,6 +19,8 @@
 
 mod args;
 mod audit;
+#[allow(dead_code, reason = "what is changed is for `cluster onboard --apply`")]
+mod aws;
 mod break_glass;
 mod check;
 mod cli;
@@ -29,6 +31,7 @@ mod error;
 mod exit_status;
 mod fleet;
 mod kubernetes;
+mod login;
 mod namespaces;
 mod onboarding;
 mod parallel;

@@ -8,6 +8,7 @@ mod age;
 pub(crate) mod break_glass;
 pub(crate) mod check;
 pub(crate) mod cluster_plan;
+pub(crate) mod cluster_verification;
 pub(crate) mod clusters;
 pub(crate) mod plan;
 pub(crate) mod preview;

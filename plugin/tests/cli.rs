@@ -81,12 +81,13 @@ data: {{name: {}, server: {server}, config: {config}}}
     )
 }
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "",
     "check",
     "audit",
     "preview",
     "cluster onboard",
+    "cluster verify",
     "explain",
     "break-glass grant",
     "break-glass list",
@@ -354,6 +355,8 @@ fn the_examples_in_the_help_work() {
             let expected: &[i32] = match *command {
                 "preview" => &[0, 1, 3],
                 "cluster onboard" => &[1],
+                // There is no AWS here, so that nobody can tell.
+                "cluster verify" => &[2],
                 _ => &[0],
             };
             run_example(line, folder.path(), &bin, expected);

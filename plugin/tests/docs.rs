@@ -15,7 +15,7 @@ use support::{Folder, Ran, fixtures};
 
 const UPDATE: &str = "UPDATE_DOCS";
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "",
     "check",
     "audit",
@@ -24,6 +24,7 @@ const COMMANDS: [&str; 16] = [
     "cluster list",
     "cluster onboard",
     "cluster offboard",
+    "cluster verify",
     "explain",
     "break-glass",
     "break-glass grant",
@@ -182,7 +183,7 @@ fn the_transcripts_in_the_pages_are_what_is_printed() {
     assert!(transcripts >= 5, "only {transcripts} were found");
 }
 
-/// Those that need a cluster are run in `tests/system`.
+/// Those that need a cluster are run in `tests/pages`.
 #[test]
 fn the_commands_in_the_pages_that_need_no_cluster_work() {
     let folder = Folder::with(&[]);
@@ -228,7 +229,7 @@ fn the_rule_reference_is_what_explain_says() {
 fn the_command_reference_has_every_command() {
     let folder = Folder::with(&[]);
     let mut listed = subcommands(&folder, &[]);
-    for group in ["break-glass", "cluster"] {
+    for group in ["cluster", "break-glass"] {
         let within = subcommands(&folder, &[group]);
         let place = listed.iter().position(|command| command == group);
         let place = place.expect("it is listed") + 1;

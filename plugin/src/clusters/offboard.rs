@@ -62,6 +62,10 @@ pub(crate) enum Refusal {
         "{names} would generate Applications for cluster {cluster} also without its labels, and their resources would stay"
     )]
     StillGenerated { cluster: String, names: String },
+    #[error(
+        "{names} on cluster {cluster} are deployed by other Applications, which would deploy them again"
+    )]
+    StillDeployed { cluster: String, names: String },
     #[error("cluster {0} is the one that Argo CD runs in, and has no Secret that could be deleted")]
     BuiltIn(String),
 }
@@ -142,13 +146,21 @@ struct Leaving<'l> {
 
 impl Leaving<'_> {
     fn orphan(&self) -> Vec<Step<Action>> {
-        let (by_set, by_hand): (Vec<_>, Vec<_>) = self
-            .applications
-            .iter()
-            .partition(|one| one.goes_with_its_set());
-        let released = by_hand.into_iter().map(OnCluster::released);
-        let awaited = by_set.into_iter().map(OnCluster::left_behind);
-        released.chain([self.secret()]).chain(awaited).collect()
+        let mut before = Vec::new();
+        let mut after = Vec::new();
+        for one in self.applications {
+            match (one.goes_with_its_set(), &one.parent) {
+                (true, _) => after.push(one.left_behind()),
+                // Pruned while the cluster is registered, it would take its resources along.
+                (false, Some(parent)) if one.generator.is_none() => {
+                    after.push(one.left_to(parent));
+                }
+                (false, _) => before.push(one.released()),
+            }
+        }
+        before.push(self.secret());
+        before.extend(after);
+        before
     }
 
     fn delete(&self) -> Result<Vec<Step<Action>>, Refusal> {
@@ -166,6 +178,17 @@ impl Leaving<'_> {
             return Err(Refusal::StillGenerated {
                 cluster: self.cluster.name.clone(),
                 names: format!("applicationset {}", listed(&still, 3)),
+            });
+        }
+        let deployed = self.applications.iter();
+        let deployed: Vec<String> = deployed
+            .filter(|one| one.generator.is_none() && one.parent.is_some())
+            .map(OnCluster::short)
+            .collect();
+        if !deployed.is_empty() {
+            return Err(Refusal::StillDeployed {
+                cluster: self.cluster.name.clone(),
+                names: listed(&deployed, 3),
             });
         }
         let (by_set, by_hand): (Vec<_>, Vec<_>) = self
@@ -275,19 +298,11 @@ impl OnCluster {
         how: Vec<String>,
         action: impl FnOnce(Named) -> Action,
     ) -> Step<Action> {
-        // Who deploys it would deploy it again.
-        let again = self.parent.as_ref().filter(|_| self.generator.is_none());
-        let should_be = match again {
-            Some(parent) => {
-                format!("{should_be}; take it out of what application/{parent} deploys")
-            }
-            None => should_be.to_owned(),
-        };
         Step {
             what: format!("{} in {}", self.short(), self.namespace),
             is: self.is(),
             change: Change::Make {
-                should_be,
+                should_be: should_be.to_owned(),
                 how,
                 undo: Vec::new(),
                 action: action(self.named()),
@@ -309,6 +324,19 @@ impl OnCluster {
     fn left_behind(&self) -> Step<Action> {
         let should_be = "gone by its ApplicationSet, its resources stay";
         self.step(should_be, self.wait(), Action::AwaitDeletion)
+    }
+
+    fn left_to(&self, parent: &str) -> Step<Action> {
+        Step {
+            what: format!("{} in {}", self.short(), self.namespace),
+            is: self.is(),
+            change: Change::ByHand {
+                should_be: "gone, its resources stay".to_owned(),
+                how: format!(
+                    "take it out of what application/{parent} deploys, once the Secret is gone: its resources then stay"
+                ),
+            },
+        }
     }
 
     fn deleted_by_its_set(&self) -> Step<Action> {
@@ -441,6 +469,22 @@ mod tests {
             steps(&applications[1..], Some(Workloads::Delete)).unwrap(),
             ["delete orders", "delete the Secret"]
         );
+    }
+
+    #[test]
+    fn what_another_application_deploys_is_not_deleted_before_it_is_taken_out_there() {
+        let child = OnCluster {
+            parent: Some("root".to_owned()),
+            ..application("orders", None, 3)
+        };
+        let refusal = steps(&[child.clone()], Some(Workloads::Delete)).unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            "application/orders on cluster staging are deployed by other Applications, which would deploy them again"
+        );
+        // Once the cluster is not registered, pruning leaves what is there.
+        let order = steps(&[child], Some(Workloads::Orphan)).unwrap();
+        assert_eq!(order, ["delete the Secret", "nothing"]);
     }
 
     #[test]

@@ -3,12 +3,14 @@
 mod list;
 mod offboard;
 mod onboard;
+mod verify;
 
 use clap::Subcommand;
 
 use self::list::ListArgs;
 use self::offboard::OffboardArgs;
 use self::onboard::OnboardArgs;
+use self::verify::VerifyArgs;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
@@ -28,7 +30,10 @@ Examples:
   kubectl gitops cluster list
 
   # Those that still have a bearer token
-  kubectl gitops cluster list --login token"
+  kubectl gitops cluster list --login token
+
+  # Prove that Argo CD can log in to one
+  kubectl gitops cluster verify orders-production"
 )]
 pub(crate) struct ClusterCommandArgs {
     #[command(subcommand)]
@@ -40,6 +45,7 @@ enum ClusterCommand {
     List(ListArgs),
     Onboard(Box<OnboardArgs>),
     Offboard(OffboardArgs),
+    Verify(Box<VerifyArgs>),
 }
 
 /// Does what the subcommand says.
@@ -51,5 +57,6 @@ pub(crate) fn run(
         ClusterCommand::List(args) => list::run(args, context),
         ClusterCommand::Onboard(args) => onboard::run(args, context),
         ClusterCommand::Offboard(args) => offboard::run(args, context),
+        ClusterCommand::Verify(args) => verify::run(args, context),
     }
 }

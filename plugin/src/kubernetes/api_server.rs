@@ -247,7 +247,8 @@ struct ListMetadata {
 }
 
 impl ApiServer {
-    pub(super) fn new(
+    /// One that a client is for; an answer comes within the time, if there is one.
+    pub(crate) fn new(
         client: Client,
         address: String,
         timeout: Option<Duration>,

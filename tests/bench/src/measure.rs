@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use control_plane::{ControlPlane, argo_cd_crds};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gitops_bench::corpus::{Review, Updates, corpus, stored_applications};
 use gitops_bench::fleet::{ARGOCD_NAMESPACE, Project, WorkloadCluster};
+use harness::{ControlPlane, argo_cd_crds};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, PostParams};
 use kube::{Api, Client as KubeClient, CustomResourceExt as _};

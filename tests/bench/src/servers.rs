@@ -8,8 +8,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::ValueEnum;
-use control_plane::GoPrograms;
 use gitops_bench::fleet;
+use harness::GoPrograms;
 use rcgen::generate_simple_self_signed;
 use rustls_pki_types::CertificateDer;
 use serde::Serialize;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
+use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
 use crate::pages::Page;
 
@@ -29,9 +29,9 @@ pub struct Command {
 pub enum RunBy {
     /// `plugin/tests/docs.rs`: what needs no cluster.
     Plugin,
-    /// `tests/system`, on a real API server.
+    /// `tests/pages`, on a real API server.
     ApiServer,
-    /// `tests/system`, which installs the plugin.
+    /// `tests/pages`, which installs the plugin.
     Installation,
     /// `tests/xtask`, which asks whether there is such a command; CI runs them.
     Xtask,
@@ -64,6 +64,21 @@ impl Page {
             }
         }
         blocks
+    }
+
+    /// What is code in its prose and in its comments, such as `cargo xtask test`.
+    pub fn inline_code(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for event in Parser::new_ext(&self.text, Options::ENABLE_TABLES) {
+            match event {
+                Event::Code(code) => found.push(code.into_string()),
+                Event::Html(html) | Event::InlineHtml(html) => {
+                    found.extend(html.split('`').skip(1).step_by(2).map(str::to_owned));
+                }
+                _ => {}
+            }
+        }
+        found
     }
 
     /// The commands in its blocks of the language `sh`, without comments, and the steps of a pipeline of
@@ -139,6 +154,15 @@ mod tests {
     fn lines(text: &str) -> Vec<String> {
         let commands = page(text).commands().into_iter();
         commands.map(|command| command.line).collect()
+    }
+
+    #[test]
+    fn code_is_found_in_prose_tables_and_comments() {
+        let page = page(
+            "<!-- written by `a b` -->\n# About `c`\n\n| d |\n|---|\n| `e --f` |\n\n```sh\ng `h`\n```\n",
+        );
+
+        assert_eq!(page.inline_code(), ["a b", "c", "e --f"]);
     }
 
     #[test]

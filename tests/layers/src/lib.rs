@@ -14,7 +14,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use layers::{CRATES, Crate};
+pub use layers::{CRATES, Crate, HARNESS};
 use modules::{Import, Modules};
 use source::Source;
 
@@ -108,7 +108,12 @@ pub enum Violation {
 /// # Errors
 /// Its sources cannot be read.
 pub fn check(root: &Path, of: &Crate) -> Result<Vec<Violation>, Error> {
-    let folder = root.join(of.folder).join("src");
+    let sources = root.join(of.folder).join("src");
+    let folder = if sources.is_dir() {
+        sources
+    } else {
+        root.join(of.folder)
+    };
     let mut files = Vec::new();
     rust_files(&folder, &mut files)?;
     let mut sources = Vec::new();
@@ -117,9 +122,8 @@ pub fn check(root: &Path, of: &Crate) -> Result<Vec<Violation>, Error> {
             path: path.clone(),
             source,
         })?;
-        let inner = path.strip_prefix(&folder).unwrap_or(&path);
-        let file = format!("{}/src/{}", of.folder, inner.display());
-        sources.push((file, text));
+        let file = path.strip_prefix(root).unwrap_or(&path);
+        sources.push((file.display().to_string(), text));
     }
     check_sources(of, &sources)
 }
@@ -136,9 +140,9 @@ pub fn check_sources(of: &Crate, files: &[(String, String)]) -> Result<Vec<Viola
             file: file.clone(),
             source,
         })?;
-        let inner = file
-            .split_once("/src/")
-            .map_or(file.as_str(), |(_, inner)| inner);
+        let inner = file.strip_prefix(of.folder).unwrap_or(file);
+        let inner = inner.trim_start_matches('/');
+        let inner = inner.strip_prefix("src/").unwrap_or(inner);
         sources.push((module_of(inner), file.clone(), source));
     }
     let modules = Modules::new(sources);

@@ -15,15 +15,18 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::background::Background;
-use crate::preflight::{BASH, GIT, GO};
+use crate::preflight::{BASH, GIT, GO, PYTHON};
 use crate::run::{cargo, program, run, succeeds, target_folder};
 use crate::summary::{Summary, run_tests};
 
-/// Where the system tests look for programs that are known to be current.
+/// Makes what the harness starts, and shows how that gets on.
+const PREPARE: &str = "gitops-prepare";
+/// Where the tests look for programs that are known to be current.
 const PROGRAMS: &str = "GITOPS_TEST_PROGRAMS";
 /// Where the tests with Argo CD look for the release that they are to run.
 const ARGO_CD_RELEASE: &str = "GITOPS_TEST_ARGO_CD";
-const ARGO_CD_PACKAGE: &str = "gitops-argo-cd-tests";
+/// The package of the harness, and of the tests and programs that use it.
+const TESTS: &str = "gitops-tests";
 /// What tells cargo to run the tests with Argo CD, which it leaves out otherwise.
 const ARGO_CD_TESTS: [&str; 2] = ["--test", "argo_cd"];
 
@@ -43,8 +46,8 @@ struct Cli {
 enum Task {
     /// Run all tests
     ///
-    /// The first time on a machine this builds etcd, kube-apiserver and kubectl from their Go modules, which takes some
-    /// minutes. Argo CD is built while other tests run.
+    /// The first time on a machine this downloads etcd, kube-apiserver and kubectl, or builds them from their Go modules,
+    /// which takes some minutes. Argo CD is built while other tests run.
     Test {
         /// Only these
         only: Option<Part>,
@@ -58,8 +61,8 @@ enum Task {
     Docs,
     /// Watch a real API server turn bad objects away
     ///
-    /// The first time on a machine this builds etcd, kube-apiserver and kubectl from their Go modules, which takes some
-    /// minutes.
+    /// The first time on a machine this downloads etcd, kube-apiserver and kubectl, or builds them from their Go modules,
+    /// which takes some minutes.
     Demo {
         /// Watch the real Argo CD be turned away, which is built the first time
         #[arg(long)]
@@ -68,7 +71,8 @@ enum Task {
     /// Measure the webhook, by its parts and beside a bare server and Open Policy Agent
     ///
     /// All that was measured is also written to bench.json, beside the release build's programs. The first time on a
-    /// machine this builds etcd, kube-apiserver and Open Policy Agent from their Go modules, which takes some minutes.
+    /// machine this downloads etcd and kube-apiserver, or builds them from their Go modules as it does Open Policy Agent,
+    /// which takes some minutes.
     Bench {
         /// A short run, without Open Policy Agent
         #[arg(long)]
@@ -101,7 +105,7 @@ fn main() -> ExitCode {
 }
 
 fn test(only: Option<Part>, argo_cd: Option<&str>) -> Result<()> {
-    preflight::check(&[GO, GIT, BASH])?;
+    preflight::check(&[GO, GIT, BASH, PYTHON])?;
     let summary = match only {
         None => all_tests()?,
         Some(Part::ArgoCd) => argo_cd_tests(argo_cd)?,
@@ -116,9 +120,10 @@ fn all_tests() -> Result<Summary> {
     let what = "building the tests with Argo CD";
     run(what, tests(&ARGO_CD_TESTS)?.arg("--no-run"))?;
     prepare_control_plane()?;
+    prepare_aws()?;
     // It shares much with the API server, which is there now, and yields to the tests.
     let mut prepare = Command::new("nice");
-    prepare.arg(program("prepare-argo-cd")?);
+    prepare.arg(program(PREPARE)?).arg("argo-cd");
     let argo_cd = Background::start("making sure that Argo CD is there", prepare)?;
     run::say("running the tests");
     let mut summary = run_tests(&mut tests(&["--no-fail-fast"])?)?;
@@ -129,10 +134,10 @@ fn all_tests() -> Result<Summary> {
 }
 
 fn argo_cd_tests(release: Option<&str>) -> Result<Summary> {
-    build_programs("the harness", ARGO_CD_PACKAGE)?;
+    build_programs()?;
     prepare_control_plane()?;
     prepare_argo_cd(release)?;
-    let mut tests = tests(&["--package", ARGO_CD_PACKAGE], &ARGO_CD_TESTS)?;
+    let mut tests = tests(&["--package", TESTS], &ARGO_CD_TESTS)?;
     run_tests(with_release(&mut tests, release))
 }
 
@@ -152,21 +157,15 @@ fn tests(packages: &[&str], arguments: &[&str]) -> Result<Command> {
     Ok(tests)
 }
 
-/// Those of our system, and those of a package.
-fn build_programs(what: &str, package: &str) -> Result<()> {
+/// Our own, and those that prepare and tell demos.
+fn build_programs() -> Result<()> {
     let mut build = cargo();
     build.args(["build", "--bins"]);
-    let ours = [
-        "gitops-webhook",
-        "kubectl-gitops",
-        "control-plane",
-        "gitops-system-tests",
-    ];
-    for package in ours.into_iter().chain([package]) {
+    for package in ["gitops-webhook", "kubectl-gitops", TESTS] {
         build.args(["--package", package]);
     }
-    let what = format!("building the webhook, the plugin and {what}");
-    run(&what, &mut build)
+    let what = "building the webhook, the plugin and what runs them";
+    run(what, &mut build)
 }
 
 fn lint() -> Result<()> {
@@ -205,21 +204,17 @@ fn lint() -> Result<()> {
 
 fn demo(with_argo_cd: bool) -> Result<()> {
     preflight::check(&[GO, GIT])?;
-    let (package, demo) = if with_argo_cd {
-        (ARGO_CD_PACKAGE, "gitops-demo-with-argo-cd")
-    } else {
-        ("gitops-system-tests", "gitops-demo")
-    };
-    build_programs("the demo", package)?;
+    build_programs()?;
     prepare_control_plane()?;
+    let mut demo = Command::new(program("gitops-demo")?);
     if with_argo_cd {
         prepare_argo_cd(None)?;
+        demo.arg("--with-argo-cd");
     }
-    let demo = program(demo)?;
-    let status = Command::new(&demo)
+    let status = demo
         .env(PROGRAMS, target_folder()?)
         .status()
-        .with_context(|| format!("cannot run {}", demo.display()))?;
+        .with_context(|| format!("cannot run {demo:?}"))?;
     anyhow::ensure!(
         status.success(),
         "the demo did not go as it should ({status})"
@@ -264,15 +259,20 @@ fn bench(quick: bool) -> Result<()> {
 }
 
 fn prepare_control_plane() -> Result<()> {
-    let prepare = program("prepare-control-plane")?;
     let what = "making sure that etcd, kube-apiserver, kubectl and Argo CD's API are there";
-    run(what, &mut Command::new(prepare))
+    let mut prepare = Command::new(program(PREPARE)?);
+    run(what, prepare.arg("control-plane"))
+}
+
+fn prepare_aws() -> Result<()> {
+    let what = "making sure that what stands for AWS in tests is there";
+    run(what, &mut Command::new(program("prepare-aws")?))
 }
 
 fn prepare_argo_cd(release: Option<&str>) -> Result<()> {
     let what = "making sure that Argo CD and all that it needs is there";
-    let mut prepare = Command::new(program("prepare-argo-cd")?);
-    run(what, with_release(&mut prepare, release))
+    let mut prepare = Command::new(program(PREPARE)?);
+    run(what, with_release(prepare.arg("argo-cd"), release))
 }
 
 #[cfg(test)]
@@ -296,5 +296,64 @@ mod tests {
             }
         }
         assert!(shown >= 2, "only {shown} commands were found");
+    }
+
+    /// The words of all commands in the prose of the pages that begin with these, with where they are.
+    fn in_prose(begin: &[&str]) -> Vec<(String, Vec<String>)> {
+        let mut commands = Vec::new();
+        for page in pages(&root()).expect("the pages are there") {
+            for code in page.inline_code() {
+                let is_setting = |word: &&str| word.contains('=');
+                let words = code.split_whitespace().skip_while(is_setting);
+                let words: Vec<_> = words.map(str::to_owned).collect();
+                if words.len() > begin.len() && words.iter().zip(begin).all(|(a, b)| a == b) {
+                    commands.push((format!("{}: {code}", page.path.display()), words));
+                }
+            }
+        }
+        commands
+    }
+
+    #[test]
+    fn the_prose_names_commands_that_there_are() {
+        let commands = in_prose(&["cargo", "xtask"]);
+        for (place, words) in &commands {
+            let parsed = Cli::try_parse_from(&words[1..]);
+            assert!(parsed.is_ok(), "{place}: {parsed:?}");
+        }
+        assert!(commands.len() >= 8, "only {} were found", commands.len());
+    }
+
+    #[test]
+    fn the_prose_names_packages_and_test_programs_that_there_are() {
+        let metadata = cargo()
+            .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
+            .output()
+            .expect("cargo runs");
+        let metadata: serde_json::Value =
+            serde_json::from_slice(&metadata.stdout).expect("cargo tells what there is");
+        let packages = metadata["packages"].as_array().expect("packages");
+        let commands = in_prose(&["cargo", "test"]);
+        for (place, words) in &commands {
+            let after = |flag: &'static str| {
+                let pairs = words.iter().zip(words.iter().skip(1));
+                pairs
+                    .filter(move |(word, _)| *word == flag)
+                    .map(|(_, value)| value)
+            };
+            for name in after("-p") {
+                let package = packages.iter().find(|package| package["name"] == **name);
+                let package = package.unwrap_or_else(|| panic!("{place}: no package {name}"));
+                let targets = package["targets"].as_array().expect("targets");
+                let is = |target: &serde_json::Value, name: &str| {
+                    target["name"] == name && target["kind"][0] == "test"
+                };
+                for name in after("--test") {
+                    let there = targets.iter().any(|target| is(target, name));
+                    assert!(there, "{place}: no test program {name}");
+                }
+            }
+        }
+        assert!(commands.len() >= 8, "only {} were found", commands.len());
     }
 }

@@ -26,6 +26,12 @@ pub(crate) const BASH: Needed = Needed {
     remedy: "on Debian: apt-get install bash",
 };
 
+/// For what stands for AWS in tests.
+pub(crate) const PYTHON: Needed = Needed {
+    name: "python3",
+    remedy: "Python 3.10 or newer with its module venv; on Debian: apt-get install python3-venv",
+};
+
 /// Fails with the names of all programs that are not there, if one is not.
 pub(crate) fn check(needed: &[Needed]) -> Result<()> {
     let path = env::var_os("PATH").unwrap_or_default();

@@ -23,7 +23,9 @@ use crate::report::plan::PlanReport;
 /// takes its resources along as long as the cluster is registered; once it is not, they stay. With
 /// --orphan the Secret goes before such Applications; with --delete-applications the labels go first
 /// by which ApplicationSets select the cluster, and the Secret goes last. An ApplicationSet that
-/// would select the cluster without any label has to be changed by hand before.
+/// would select the cluster without any label has to be changed by hand before. What another
+/// Application deploys comes back as long as it is in Git: with --orphan it is to be taken out
+/// there afterwards, with --delete-applications before.
 ///
 /// Run again after it was cut off, it goes on with what is left.
 #[derive(Debug, clap::Args)]
@@ -43,7 +45,8 @@ Exit status:
   2  it is still, at least in part")]
 pub(super) struct OffboardArgs {
     /// The cluster, by its name in Argo CD, its server, or the name of its Secret
-    #[arg(value_name = "NAME")]
+    // kubectl's flag of the cluster is called `cluster`.
+    #[arg(value_name = "NAME", id = "offboarded")]
     cluster: String,
 
     /// Leave what its Applications deploy, and delete only the Applications
@@ -184,6 +187,9 @@ fn explained(refusal: Refusal) -> CommandError {
         Refusal::StillGenerated { .. } => Some(
             "exclude the cluster there first, by a selector that it does not match; or use --orphan",
         ),
+        Refusal::StillDeployed { .. } => {
+            Some("take them out there first, and let it prune; or use --orphan")
+        }
         Refusal::BuiltIn(_) => None,
     };
     let error = CommandError::new(refusal);

@@ -1,0 +1,208 @@
+//! `cluster verify`: whether Argo CD can log in to clusters.
+
+use argocd::AppProject;
+use argocd::ClusterSecret;
+use argocd::names::{LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER};
+
+use crate::args::{Format, OUTPUT, SCOPE, formats};
+use crate::aws::{Account, Login, Side};
+use crate::context::Context;
+use crate::error::{CommandError, chain};
+use crate::exit_status::ExitStatus;
+use crate::kubernetes::{ApiServer, Objects, block_on, resource_of};
+use crate::login::{Identity, Target, Verdict, needs, verify};
+use crate::report::cluster_verification::ClusterVerifications;
+use crate::repository::manifest::Kind;
+
+/// Under which flags are shown that say as whom AWS is asked.
+const AWS: &str = "AWS";
+
+/// Prove that Argo CD can log in to a cluster
+///
+/// Does what Argo CD does with a cluster Secret that has an awsAuthConfig: takes on its role, signs
+/// a request to STS that is the token, asks the API server for its version by the Secret's
+/// certificate authority, and asks it for what the AppProjects that permit the cluster need. The
+/// link that does not hold is named, with what puts it right. The token is kept in memory only.
+///
+/// AWS is asked with your credentials, as the `aws` command has them. Whether you may take on the
+/// role says nothing of Argo CD: `--engine-role-arn` names the role of its pods, which is taken on
+/// first, where you may.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  # One cluster
+  kubectl gitops cluster verify orders-production
+
+  # All that there are, by the way that Argo CD goes
+  kubectl gitops cluster verify --all --engine-role-arn arn:aws:iam::111122223333:role/argocd
+
+  # For a script
+  kubectl gitops cluster verify --all -o json
+
+Exit status:
+  0  all logins are proven
+  1  one is broken
+  2  of one nobody could tell, or it failed")]
+pub(super) struct VerifyArgs {
+    /// Name of the cluster in Argo CD
+    #[arg(value_name = "NAME", required_unless_present = "all")]
+    name: Option<String>,
+
+    /// All clusters
+    #[arg(long, conflicts_with = "name", help_heading = SCOPE)]
+    all: bool,
+
+    /// Profile of ~/.aws/config to ask AWS with
+    #[arg(long, value_name = "NAME", help_heading = AWS)]
+    profile: Option<String>,
+
+    /// Region of the STS to ask, instead of the profile's or AWS_REGION
+    #[arg(long, value_name = "REGION", help_heading = AWS)]
+    region: Option<String>,
+
+    /// Role of Argo CD's pods, to go on from
+    #[arg(long, value_name = "ARN", help_heading = AWS)]
+    engine_role_arn: Option<String>,
+
+    /// Format
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = formats(FORMATS), help_heading = OUTPUT)]
+    output: Format,
+}
+
+const FORMATS: &[(Format, &str)] = &[
+    (Format::Table, "A row for each cluster"),
+    (Format::Wide, "A row for each link of each cluster"),
+    (Format::Json, "All that was found, in JSON"),
+    (Format::Yaml, "All that was found, in YAML"),
+];
+
+/// There is no such cluster.
+#[derive(Debug, thiserror::Error)]
+enum NoCluster {
+    #[error("there is no cluster {name} in namespace {namespace}")]
+    Named { name: String, namespace: String },
+    #[error("there is no cluster Secret in namespace {0}")]
+    Any(String),
+}
+
+/// Reads, logs in, prints.
+pub(super) fn run(args: &VerifyArgs, context: &Context) -> Result<ExitStatus, CommandError> {
+    let found = block_on(verified(args, context))?;
+    let verdicts = || found.all.iter().map(|verification| verification.verdict());
+    let status = if verdicts().any(|verdict| verdict == Verdict::Broken) {
+        ExitStatus::Broken
+    } else if verdicts().any(|verdict| verdict == Verdict::Unknown) || found.is_partial {
+        ExitStatus::Failed
+    } else {
+        ExitStatus::Clean
+    };
+    context.print(&found, args.output)?;
+    Ok(status)
+}
+
+async fn verified(
+    args: &VerifyArgs,
+    context: &Context,
+) -> Result<ClusterVerifications, CommandError> {
+    let server = context.connect().await?;
+    let namespace = context.argocd_namespace();
+    let (targets, unread) = targets(&server, namespace).await?;
+    let is_meant = |target: &Target| match &args.name {
+        Some(name) => target.cluster.name == *name,
+        None => true,
+    };
+    let targets: Vec<Target> = targets.into_iter().filter(is_meant).collect();
+    if targets.is_empty() {
+        let namespace = namespace.to_owned();
+        return Err(CommandError::new(match args.name.clone() {
+            Some(name) => NoCluster::Named { name, namespace },
+            None => NoCluster::Any(namespace),
+        }));
+    }
+    let unread = if args.all { unread } else { Vec::new() };
+    for reason in &unread {
+        context.streams.error(reason);
+    }
+    let projects = projects(&server, namespace).await?;
+    // Who has no cluster that logs in by AWS needs no credentials for it.
+    let identity = match targets.iter().any(Target::is_by_aws) {
+        true => Some(identity(args, context).await?),
+        false => None,
+    };
+    let progress = context
+        .progress
+        .begin("logging in to clusters", Some(targets.len()));
+    let mut all = Vec::new();
+    for target in &targets {
+        let specs = projects.iter().map(|project| &project.spec);
+        let needs = needs(specs, &target.cluster);
+        all.push(verify(target, identity.as_ref(), &needs).await);
+        progress.reached(all.len());
+    }
+    Ok(ClusterVerifications {
+        all,
+        is_partial: !unread.is_empty(),
+    })
+}
+
+async fn identity(args: &VerifyArgs, context: &Context) -> Result<Identity, CommandError> {
+    let login = Login {
+        profile: args.profile.clone(),
+        region: args.region.clone(),
+        role_arn: None,
+        timeout: context
+            .cluster
+            .request_timeout
+            .and_then(|timeout| timeout.0),
+    };
+    let account = Account::connect(Side::Cluster, &login).await?;
+    Ok(match &args.engine_role_arn {
+        Some(role) => Identity {
+            account: account.as_role(role).await?,
+            is_engine: true,
+        },
+        None => Identity {
+            account,
+            is_engine: false,
+        },
+    })
+}
+
+/// The clusters, and those of which nobody can say which they are.
+async fn targets(
+    server: &ApiServer,
+    namespace: &str,
+) -> Result<(Vec<Target>, Vec<String>), CommandError> {
+    let secrets = Objects {
+        resource: resource_of(Kind::ClusterSecret),
+        namespace: Some(namespace.to_owned()),
+    };
+    let label = format!("{LABEL_SECRET_TYPE}={SECRET_TYPE_CLUSTER}");
+    let read = |json: &str| {
+        // serde's message can quote a value.
+        let secret: ClusterSecret<'_> =
+            serde_json::from_str(json).map_err(|_| "a cluster Secret cannot be read".to_owned())?;
+        let name = secret.metadata.name.to_string();
+        Target::of(&secret).map_err(|error| format!("secrets/{name}: {}", chain(&error)))
+    };
+    let read: Vec<Result<Target, String>> = server.list(&secrets, Some(&label), read).await?;
+    let (mut targets, mut unread) = (Vec::new(), Vec::new());
+    for target in read {
+        match target {
+            Ok(target) => targets.push(target),
+            Err(reason) => unread.push(reason),
+        }
+    }
+    targets.sort_by(|one, other| one.cluster.name.cmp(&other.cluster.name));
+    Ok((targets, unread))
+}
+
+async fn projects(server: &ApiServer, namespace: &str) -> Result<Vec<AppProject>, CommandError> {
+    let projects = Objects {
+        resource: resource_of(Kind::AppProject),
+        namespace: Some(namespace.to_owned()),
+    };
+    let read = |json: &str| serde_json::from_str::<AppProject>(json).ok();
+    let projects = server.list(&projects, None, read).await?;
+    Ok(projects.into_iter().flatten().collect())
+}

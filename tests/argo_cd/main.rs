@@ -1,0 +1,23 @@
+//! What holds of the whole with the real Argo CD.
+
+mod agreement;
+mod command_line;
+mod demo;
+mod ending;
+mod generated;
+mod incident;
+mod known_fields;
+mod kubectl;
+mod names;
+mod offboarding;
+mod old_violations;
+mod operations;
+mod outage;
+mod redis;
+mod refusals;
+mod resumed;
+mod server_side_diff;
+mod support;
+mod unguarded;
+mod user_interface;
+mod writes;

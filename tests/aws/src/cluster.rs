@@ -1,0 +1,130 @@
+//! A cluster that one logs in to as to one of EKS.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use harness::ControlPlane;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::authenticator::{Authenticator, MappedRole};
+use crate::aws::Aws;
+
+/// The access policy that lets somebody do everything.
+const CLUSTER_ADMIN: &str = "AmazonEKSClusterAdminPolicy";
+/// The group by which it is had here.
+const CLUSTER_ADMINS: &str = "access-policy:cluster-admin";
+
+/// A real API server with the real authenticator, and the cluster of EKS that it is.
+pub struct EksCluster {
+    control_plane: ControlPlane,
+    authenticator: Authenticator,
+    account: String,
+    region: String,
+    name: String,
+    _folder: TempDir,
+}
+
+impl EksCluster {
+    /// Starts it, and creates it in EKS. Nobody of AWS may log in yet.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn start(aws: &Aws, account: &str, region: &str, name: &str) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("eks-").tempdir()?;
+        let authenticator = Authenticator::start(aws, name, region, folder.path()).await?;
+        let webhook = authenticator.webhook();
+        let control_plane = ControlPlane::start_with_token_webhook(&webhook).await?;
+        let bind = [
+            "create",
+            "clusterrolebinding",
+            "access-policy-cluster-admin",
+        ];
+        let to = [
+            "--clusterrole=cluster-admin".to_owned(),
+            format!("--group={CLUSTER_ADMINS}"),
+        ];
+        let bound = control_plane
+            .admin()
+            .kubectl(bind)
+            .arguments(&to)
+            .run()
+            .await?;
+        anyhow::ensure!(bound.status.success(), "cannot bind cluster-admin");
+        aws.create_cluster(account, region, name, "API").await?;
+        let fields = json!({
+            "endpoint": control_plane.url(),
+            "certificateAuthority": {"data": certificate_authority(&control_plane)?},
+        });
+        aws.describe(account, region, name, &fields)?;
+        Ok(Self {
+            control_plane,
+            authenticator,
+            account: account.to_owned(),
+            region: region.to_owned(),
+            name: name.to_owned(),
+            _folder: folder,
+        })
+    }
+
+    /// Its API server.
+    pub fn control_plane(&self) -> &ControlPlane {
+        &self.control_plane
+    }
+
+    /// Base64 of the certificate of its authority, as EKS tells it.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn certificate_authority(&self) -> Result<String> {
+        certificate_authority(&self.control_plane)
+    }
+
+    /// Lets those in who have an access entry in EKS, and no others.
+    ///
+    /// # Errors
+    /// EKS does not answer.
+    pub async fn follow(&self, aws: &Aws) -> Result<()> {
+        let eks = aws_sdk_eks::Client::new(&aws.config(&self.account, &self.region));
+        let list = eks
+            .list_access_entries()
+            .cluster_name(&self.name)
+            .send()
+            .await?;
+        let mut roles = Vec::new();
+        for principal in list.access_entries.unwrap_or_default() {
+            let ask = eks.describe_access_entry().cluster_name(&self.name);
+            let entry = ask.principal_arn(&principal).send().await?.access_entry;
+            let entry = entry.context("an access entry is gone")?;
+            let mut groups = entry.kubernetes_groups.unwrap_or_default();
+            let ask = eks
+                .list_associated_access_policies()
+                .cluster_name(&self.name);
+            let policies = ask.principal_arn(&principal).send().await?;
+            let policies = policies.associated_access_policies.unwrap_or_default();
+            if policies.iter().any(|policy| {
+                policy
+                    .policy_arn()
+                    .is_some_and(|arn| arn.ends_with(CLUSTER_ADMIN))
+            }) {
+                groups.push(CLUSTER_ADMINS.to_owned());
+            }
+            roles.push(MappedRole {
+                username: entry.username.unwrap_or_else(|| principal.clone()),
+                arn: principal,
+                groups,
+            });
+        }
+        self.authenticator.map(&roles)
+    }
+}
+
+fn certificate_authority(control_plane: &ControlPlane) -> Result<String> {
+    let text = std::fs::read_to_string(control_plane.admin().kubeconfig())?;
+    let kubeconfig: BTreeMap<String, serde_json::Value> = serde_json::from_str(&text)?;
+    let cluster = &kubeconfig["clusters"][0]["cluster"];
+    let authority = cluster["certificate-authority-data"].as_str();
+    Ok(authority
+        .context("the kubeconfig has no certificate authority")?
+        .to_owned())
+}

@@ -1,0 +1,6 @@
+//! The plugin's commands on a real API server.
+
+mod audit;
+mod clusters;
+mod facts;
+mod preview;
