@@ -23,7 +23,7 @@ pub(crate) use self::facts::FactsArgs;
 pub(crate) use self::findings::FindingsArgs;
 pub(crate) use self::format::{Format, formats};
 pub(crate) use self::namespaces::NamespaceArgs;
-pub(crate) use self::plan::PlanArgs;
+pub(crate) use self::plan::{PLAN, PlanArgs};
 pub(crate) use self::position::{behind_the_command, flags_among};
 pub(crate) use self::repository::RepositoryArgs;
 pub(crate) use self::rule::{rule_names, rule_of, rule_parser};

@@ -10,17 +10,17 @@ mod change;
 mod connection;
 mod error;
 mod patience;
+mod place;
 mod read;
 #[cfg(test)]
 mod tests;
 
-#[allow(unused_imports)]
-pub(crate) use self::account::{Account, Login, Side};
-#[allow(unused_imports)]
-pub(crate) use self::change::{Change, ClusterChange, Outcome, RoleChange};
-#[allow(unused_imports)]
+pub(crate) use self::account::{Account, Login};
 pub(crate) use self::error::AwsError;
-#[allow(unused_imports)]
-pub(crate) use self::patience::Patience;
-#[allow(unused_imports)]
-pub(crate) use self::read::{Engine, Wanted, read};
+pub(crate) use self::place::Side;
+#[allow(unused_imports, reason = "they are for `cluster onboard`")]
+pub(crate) use self::{
+    change::{Change, ClusterChange, Outcome, RoleChange},
+    patience::Patience,
+    read::{Engine, Wanted, read},
+};

@@ -10,6 +10,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 
 use crate::args::{ClusterArgs, NamespaceArgs, behind_the_command};
 use crate::commands::audit::{self, AuditArgs};
+use crate::commands::bootstrap::{self, BootstrapArgs};
 use crate::commands::break_glass::{self, BreakGlassArgs};
 use crate::commands::check::{self, CheckArgs};
 use crate::commands::cluster::{self, ClusterCommandArgs};
@@ -56,6 +57,7 @@ enum Command {
     Cluster(ClusterCommandArgs),
     Explain(ExplainArgs),
     BreakGlass(BreakGlassArgs),
+    Bootstrap(Box<BootstrapArgs>),
     Completion(CompletionArgs),
     Version(Box<VersionArgs>),
 }
@@ -144,6 +146,7 @@ fn dispatch(command: Command, host: Host, context: &Context) -> Result<ExitStatu
         Command::Cluster(args) => cluster::run(&args, context),
         Command::Explain(args) => explain::run(&args, context),
         Command::BreakGlass(args) => break_glass::run(&args, context),
+        Command::Bootstrap(args) => bootstrap::run(&args, context),
         Command::Version(args) => version::run(&args, context),
         Command::Completion(args) => {
             let command = self::command(host);

@@ -1,6 +1,7 @@
 //! One module a command: its arguments, and what it does.
 
 pub(crate) mod audit;
+pub(crate) mod bootstrap;
 pub(crate) mod break_glass;
 pub(crate) mod check;
 pub(crate) mod cluster;

@@ -19,7 +19,7 @@ pub(crate) use self::resource::{
     objects_of, of_all_namespaces, reference_of, resource, resource_of,
 };
 pub(crate) use self::selection::{LeftOut, Listed, Selection};
-pub(crate) use self::workload::{WorkloadError, connect_by_token};
+pub(crate) use self::workload::{WorkloadError, client_by_token, connect_by_token};
 
 /// Does what waits for a cluster.
 ///

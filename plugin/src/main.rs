@@ -7,6 +7,7 @@
 //!                                 ├─> check, audit, preview, break_glass, versions ──┘
 //!                                 │      │
 //!                                 ├─> fleet (facts) ──> policy
+//!                                 ├─> bootstrap (a repository to begin with)
 //!                                 ├─> kubernetes (a cluster)
 //!                                 └─> repository (files)
 //! ```
@@ -21,6 +22,7 @@ mod args;
 mod audit;
 #[allow(dead_code, reason = "what is changed is for `cluster onboard --apply`")]
 mod aws;
+mod bootstrap;
 mod break_glass;
 mod check;
 mod cli;

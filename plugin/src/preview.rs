@@ -10,7 +10,7 @@ use policy::evaluate::judge_fan_out;
 use policy::fan_out::{Affected, Change, NotExpanded, NotKnown, Uncounted};
 use policy::rules::{BlastRadius, GeneratedApplications};
 use policy::{
-    FanOut, Finding, Inventory, Level, Object, Operation, Propagation, Subject, generated_names,
+    AnyRequest, FanOut, Finding, Inventory, Level, Object, Propagation, Subject, generated_names,
 };
 
 use crate::error::CommandError;
@@ -272,13 +272,11 @@ impl Gathering {
         } else {
             Object::ClusterSecret(Box::new(manifest.cluster_secret()?))
         };
-        let subject = Subject {
-            operation: match intent {
-                Intent::Apply => Operation::Update,
-                Intent::Delete => Operation::Delete(Propagation::Background),
-            },
-            ..Subject::new(object)
-        };
+        let subject = Subject::of(match intent {
+            // What there is now has gone into the fan-out.
+            Intent::Apply => AnyRequest::update_of_unknown(object),
+            Intent::Delete => AnyRequest::delete(object, Propagation::Background),
+        });
         let fails = |finding: &Finding| {
             let mut errors = fan_out.not_expanded.iter().map(|failing| &failing.error);
             finding.rule == GeneratedApplications::METADATA.id

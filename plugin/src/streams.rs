@@ -112,6 +112,19 @@ impl Streams {
         is_read && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
     }
 
+    /// Whether there is somebody who can be asked.
+    pub(crate) fn has_somebody() -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Asks for a text; None where there is no answer, and none will come.
+    pub(crate) fn ask_for(&self, question: &str) -> Option<String> {
+        self.tell(&printable(question));
+        let mut answer = String::new();
+        let length = io::stdin().read_line(&mut answer).ok()?;
+        (length > 0).then(|| answer.trim().to_owned())
+    }
+
     fn say(&self, label: &str, style: Style, text: &str) {
         let text = printable(text);
         self.tell(&format!("{style}{label}:{style:#} {text}\n"));

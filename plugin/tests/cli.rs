@@ -81,7 +81,7 @@ data: {{name: {}, server: {server}, config: {config}}}
     )
 }
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "",
     "check",
     "audit",
@@ -93,6 +93,7 @@ const COMMANDS: [&str; 13] = [
     "break-glass list",
     "break-glass revoke",
     "break-glass why",
+    "bootstrap",
     "completion",
     "version",
 ];
@@ -309,6 +310,16 @@ fn takes_overrides(server: &ApiServer, application: &Value, application_set: &Va
     );
 }
 
+/// The root of an app-of-apps may be written, and is synced at once.
+fn is_synced(server: &ApiServer) {
+    let objects = "/apis/argoproj.io/v1alpha1/namespaces/argocd";
+    for kind in ["appprojects", "applications"] {
+        server.accepts(&format!("PATCH {objects}/{kind}/root"), 200, json!({}));
+    }
+    let synced = json!({"status": {"sync": {"status": "Synced"}}});
+    server.answers(&format!("{objects}/applications/root"), 200, synced);
+}
+
 #[test]
 fn the_examples_in_the_help_work() {
     use std::os::unix::fs::PermissionsExt;
@@ -321,6 +332,7 @@ fn the_examples_in_the_help_work() {
     let projects = "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects";
     server.lists(projects, &[object(PLATFORM), object(PROJECT)]);
     takes_overrides(&server, &object(APPLICATION), &object(APPLICATION_SET));
+    is_synced(&server);
     let folder = Folder::with(&[
         ("applications/cart.yaml", APPLICATION),
         ("bootstrap/project.yaml", PROJECT),

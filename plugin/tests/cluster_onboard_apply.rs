@@ -6,7 +6,7 @@ mod support;
 
 use std::process::{Command, Stdio};
 
-use gitops_aws_tests::Aws;
+use gitops_aws::Aws;
 use serde_json::{Value, json};
 
 use support::api_server::{ApiServer, CLUSTERS};

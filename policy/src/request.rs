@@ -4,4 +4,5 @@ pub(crate) mod changes;
 pub mod environment;
 pub mod fan_out;
 pub mod inventory;
+pub mod object;
 pub mod subject;

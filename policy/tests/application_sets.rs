@@ -11,8 +11,8 @@ use argocd::{AppProject, ApplicationSet, Cluster, Fleet};
 use base64::Engine as _;
 use policy::fan_out::{Change, FanOut};
 use policy::{
-    Completeness, Finding, GitOpsPolicySpec, Inventory, Level, Object, Operation, Outcome,
-    Propagation, Subject, Verdict, evaluate,
+    Completeness, Finding, GitOpsPolicySpec, Inventory, Level, Object, Outcome, Propagation,
+    Subject, Verdict, evaluate,
 };
 use serde_json::{Value, json};
 
@@ -96,22 +96,14 @@ impl World {
         let (old, new) = (old.to_string(), new.to_string());
         let object =
             |json| Object::ApplicationSet(Box::new(ApplicationSet::from_json(json).unwrap()));
-        let subject = Subject {
-            old: Some(object(&old)),
-            operation: Operation::Update,
-            ..Subject::new(object(&new))
-        };
+        let subject = Subject::update(object(&new), object(&old));
         evaluate(&subject, &self.inventory())
     }
 
     fn update_secret(&self, old: &Value, new: &Value) -> Verdict {
         let (old, new) = (old.to_string(), new.to_string());
         let object = |json| Object::ClusterSecret(serde_json::from_str(json).unwrap());
-        let subject = Subject {
-            old: Some(object(&old)),
-            operation: Operation::Update,
-            ..Subject::new(object(&new))
-        };
+        let subject = Subject::update(object(&new), object(&old));
         evaluate(&subject, &self.inventory())
     }
 }
@@ -749,10 +741,10 @@ fn a_ceiling_limited_to_environments_is_about_where_applications_were() {
 fn delete(world: &World, set: &Value) -> Verdict {
     let json = set.to_string();
     let set = ApplicationSet::from_json(&json).unwrap();
-    let subject = Subject {
-        operation: Operation::Delete(Propagation::Background),
-        ..Subject::new(Object::ApplicationSet(Box::new(set)))
-    };
+    let subject = Subject::delete(
+        Object::ApplicationSet(Box::new(set)),
+        Propagation::Background,
+    );
     evaluate(&subject, &world.inventory())
 }
 
@@ -1046,14 +1038,9 @@ fn judged(inventory: &Inventory, old: Option<&Value>, new: &Value) -> Verdict {
     let [old_set, new_set] = [0, 1].map(|index: usize| {
         Object::ApplicationSet(Box::new(ApplicationSet::from_json(&texts[index]).unwrap()))
     });
-    let subject = Subject {
-        operation: if old.is_some() {
-            Operation::Update
-        } else {
-            Operation::Create
-        },
-        old: old.map(|_| old_set),
-        ..Subject::new(new_set)
+    let subject = match old {
+        Some(_) => Subject::update(new_set, old_set),
+        None => Subject::new(new_set),
     };
     evaluate(&subject, inventory)
 }

@@ -1,6 +1,7 @@
 //! What holds of the whole with the real Argo CD.
 
 mod agreement;
+mod bootstrap;
 mod command_line;
 mod demo;
 mod ending;

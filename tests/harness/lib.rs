@@ -2,7 +2,7 @@
 //!
 //! [`ControlPlane`] is a real kube-apiserver with its etcd. [`Installation`] is that with `manifests/` applied as they are,
 //! and the real `gitops-webhook` behind the Service that they contain. [`argo_cd::Fleet`] is all of it under the real Argo
-//! CD.
+//! CD. [`eks::EksCluster`] is a control plane that one logs in to by AWS.
 //!
 //! The webhook runs as the Deployment would run it: with its arguments, as its ServiceAccount, with no more rights than the
 //! manifests give it, and with the certificate that it issues for itself. The API server finds it by the Service in the
@@ -15,6 +15,7 @@ mod clock;
 pub mod control_plane;
 mod definitions;
 pub mod demo;
+pub mod eks;
 mod go;
 mod go_programs;
 mod http;

@@ -20,12 +20,15 @@ enum Part {
     ControlPlane,
     /// Argo CD and all that it runs
     ArgoCd,
+    /// What stands for AWS, and the authenticator of EKS
+    Aws,
 }
 
 fn main() -> ExitCode {
     let prepared = match Args::parse().what {
         Part::ControlPlane => control_plane(),
         Part::ArgoCd => Programs::locate().map(drop),
+        Part::Aws => aws(),
     };
     match prepared {
         Ok(()) => ExitCode::SUCCESS,
@@ -41,6 +44,12 @@ fn control_plane() -> Result<()> {
         Binaries::locate()?;
     }
     argo_cd_crds()?;
+    Ok(())
+}
+
+fn aws() -> Result<()> {
+    gitops_aws::ministack()?;
+    harness::eks::authenticator()?;
     Ok(())
 }
 

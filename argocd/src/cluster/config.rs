@@ -399,55 +399,6 @@ impl ClusterConfig {
     }
 }
 
-/// What the certificate of the server is held to. None of it is secret.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct ServerTrust {
-    /// `caData`, decoded: certificates in PEM; empty for those of the system.
-    pub certificate_authority: Vec<u8>,
-    /// `serverName`, where it is not the host of the server's URL.
-    pub server_name: String,
-}
-
-impl ServerTrust {
-    /// Reads that of a `config`, as [`ClusterConfig::parse`] reads the rest.
-    ///
-    /// # Errors
-    /// Argo CD could not read it either.
-    pub fn parse(json: &str) -> Result<Self, ConfigError> {
-        let mut trust = ServerTrust::default();
-        if json.is_empty() {
-            return Ok(trust);
-        }
-        let members: Members<'_> = serde_json::from_str(json)
-            .map_err(|error| ConfigError::Syntax(SyntaxError::new(json, &error)))?;
-        for (name, value) in members.0.into_iter().flatten() {
-            if fold(&name, &CONFIG_FIELDS).is_some_and(|(field, _)| field == "tlsClientConfig") {
-                trust.merge(value, &mut Noted::default())?;
-            }
-        }
-        Ok(trust)
-    }
-}
-
-impl Merge for ServerTrust {
-    fn merge(&mut self, value: &RawValue, noted: &mut Noted) -> Result<(), ConfigError> {
-        merge_members(
-            "tlsClientConfig",
-            &TLS_FIELDS,
-            value,
-            noted,
-            |field, value| {
-                match field {
-                    "caData" => self.certificate_authority = bytes(field, value)?.to_vec(),
-                    "serverName" => set(&mut self.server_name, read(field, value)?),
-                    _ => {}
-                }
-                Ok(())
-            },
-        )
-    }
-}
-
 /// The scheme of a proxy, empty if Argo CD takes none such. It is never another part of the URL.
 fn scheme(url: &str) -> String {
     let (scheme, _) = url.split_once("://").unwrap_or_default();
@@ -727,20 +678,6 @@ mod tests {
         assert!(config.tls.insecure);
         assert_eq!(config.irregular_names.len(), 3);
         assert_eq!(config.irregular_names[2].field, "tlsClientConfig.insecure");
-    }
-
-    #[test]
-    fn the_servers_certificate_is_held_to_what_go_reads() {
-        let json = r#"{"tlsClientConfig":{"caData":"b25l","serverName":"a"},"bearerToken":"t",
-            "TLSClientConfig":{"CADATA":"dHdv","serverName":null}}"#;
-
-        let trust = ServerTrust::parse(json).unwrap();
-
-        assert_eq!(trust.certificate_authority, b"two");
-        assert_eq!(trust.server_name, "a");
-        assert_eq!(ServerTrust::parse(""), Ok(ServerTrust::default()));
-        let wrong = r#"{"tlsClientConfig":{"caData":"?"}}"#;
-        assert_eq!(ServerTrust::parse(wrong), Err(ConfigError::Type("caData")));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::de::{Deserializer, Error as _};
 use zeroize::Zeroizing;
 
 use super::accounts::accounts;
-use super::config::{AwsAuthConfig, ClusterConfig, ConfigError, ServerTrust};
+use super::config::{AwsAuthConfig, ClusterConfig, ConfigError};
 use super::rewrite::{Connection, RewriteError, connection, with_aws_login};
 use super::secret_string::SecretString;
 use super::{Cluster, UnknownValues};
@@ -191,15 +191,6 @@ impl ClusterSecret<'_> {
     /// Its `config`, with all that is secret in it: to be written back, and not to be printed.
     pub fn expose_config(&self) -> Option<Zeroizing<String>> {
         decode(&self.data.config)
-    }
-
-    /// What the certificate of its server is held to.
-    ///
-    /// # Errors
-    /// `config` is not base64, or not what Argo CD can read.
-    pub fn trust(&self) -> Result<ServerTrust, ClusterSecretError> {
-        let config = decode(&self.data.config).ok_or(ClusterSecretError::Encoding("config"))?;
-        ServerTrust::parse(&config).map_err(ClusterSecretError::Config)
     }
 
     /// Whether it describes the cluster that Argo CD runs in.

@@ -3,7 +3,7 @@
 use super::DryRun;
 
 /// Under which flags are shown that say what becomes of a plan.
-const PLAN: &str = "Plan";
+pub(crate) const PLAN: &str = "Plan";
 
 /// Whether a plan is carried out, and whether anybody is asked.
 #[derive(Debug, clap::Args)]

@@ -1,7 +1,6 @@
 //! An account of AWS that somebody is logged in to.
 
 use std::error::Error;
-use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use aws_config::sts::AssumeRoleProvider;
@@ -13,49 +12,14 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::connection::http_client;
-use super::error::{AwsError, LOG_IN, Place, Reason, reason_of};
+use super::error::{AwsError, LOG_IN, Reason, reason_of};
+use super::place::{Place, Side};
 use crate::onboarding::facts::CallerIdentity;
 
 /// How long one answer may take, where nobody says otherwise.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// What the audit log of AWS calls us.
 const SESSION: &str = "kubectl-gitops";
-
-/// Whose account it is. Both may be one.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Side {
-    /// Of the cluster that is onboarded.
-    Cluster,
-    /// Of the cluster that Argo CD runs on.
-    Engine,
-}
-
-impl Side {
-    /// The flag by which its profile is named.
-    pub(super) fn profile_flag(self) -> &'static str {
-        match self {
-            Side::Cluster => "--profile",
-            Side::Engine => "--engine-profile",
-        }
-    }
-
-    /// The flag by which its region is named.
-    pub(super) fn region_flag(self) -> &'static str {
-        match self {
-            Side::Cluster => "--region",
-            Side::Engine => "--engine-region",
-        }
-    }
-}
-
-impl fmt::Display for Side {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Side::Cluster => "the cluster's account",
-            Side::Engine => "the account of Argo CD's cluster",
-        })
-    }
-}
 
 /// How somebody logs in. What is not said comes from the environment and the files of the `aws` command.
 #[derive(Clone, Debug, Default)]

@@ -1,15 +1,14 @@
 //! What went wrong with AWS: at which step, by which call, in which account and region, and what may help.
 
 use std::error::Error;
-use std::fmt;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use super::account::Side;
 use super::connection::CaBundleError;
+use super::place::Place;
 use crate::error::{CommandError, chain};
 
 /// Of a message of AWS no more is repeated; it may quote a whole policy.
@@ -28,30 +27,6 @@ pub(crate) struct AwsError {
     place: Box<Place>,
     #[source]
     reason: Reason,
-}
-
-/// Where something was asked.
-#[derive(Clone, Debug)]
-pub(crate) struct Place {
-    pub(super) side: Side,
-    /// None until AWS has said which one it is.
-    pub(super) account: Option<String>,
-    pub(super) region: String,
-    pub(super) profile: Option<String>,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.account, &self.profile) {
-            (Some(account), _) => write!(formatter, "account {account}")?,
-            (None, Some(profile)) => write!(formatter, "the account of the profile {profile}")?,
-            (None, None) => write!(formatter, "{}", self.side)?,
-        }
-        match &*self.region {
-            "" => Ok(()),
-            region => write!(formatter, ", region {region}"),
-        }
-    }
 }
 
 /// Why. Nothing that AWS quotes of a signed request is in it.

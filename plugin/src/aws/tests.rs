@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use gitops_aws_tests::{Aws, Fault};
+use gitops_aws::{Aws, Fault};
 use serde_json::{Value, json};
 
-use super::account::{Account, Side};
+use super::account::Account;
 use super::change::{Change, ClusterChange, Outcome, RoleChange};
-use super::error::{AwsError, Place};
+use super::error::AwsError;
 use super::patience::Patience;
+use super::place::{Place, Side};
 use super::read::{Engine, Wanted, read};
 use crate::error::chain;
 use crate::onboarding::facts::{AccessScope, AwsFacts, Lookup};

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use policy::break_glass::annotations::{ALL, OVERRULED};
 use policy::break_glass::{self, InvalidOverride};
 use policy::{
-    Finding, Inventory, Level, Object, Operation, Propagation, Requester, RuleId, Subject, Verdict,
-    evaluate,
+    AnyRequest, Finding, Inventory, Level, Object, Propagation, Requester, RuleId, Subject,
+    Verdict, evaluate,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -208,12 +208,10 @@ impl Judgement {
         inventory: &Inventory,
         now: Timestamp,
     ) -> Result<Self, String> {
-        let judge = |operation| {
-            let verdict = judge(object(kind, json)?, operation, ANYBODY, now, inventory);
-            Ok::<_, String>(verdict.findings)
-        };
-        let of_state = judge(Operation::Create)?;
-        let of_deletion = judge(Operation::Delete(Propagation::Background))?;
+        let judge = |request| judge(request, ANYBODY, now, inventory).findings;
+        let of_state = judge(AnyRequest::create(object(kind, json)?));
+        let propagation = Propagation::Background;
+        let of_deletion = judge(AnyRequest::delete(object(kind, json)?, propagation));
         let mut judgement = Judgement::default();
         for finding in of_state
             .into_iter()
@@ -283,17 +281,15 @@ pub(crate) const ANYBODY: Requester<'static> = Requester {
 
 /// What the rules say of an object that somebody writes or deletes now.
 pub(crate) fn judge(
-    object: Object<'_>,
-    operation: Operation,
+    request: AnyRequest<'_>,
     requester: Requester<'_>,
     now: Timestamp,
     inventory: &Inventory,
 ) -> Verdict {
     let subject = Subject {
-        operation,
         requester,
         now,
-        ..Subject::new(object)
+        ..Subject::of(request)
     };
     evaluate(&subject, inventory)
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use policy::break_glass::terms::Unacceptable;
 use policy::break_glass::{BREAK_GLASS, Override, Permission};
-use policy::{Finding, Inventory, Level, Object, Operation, Requester, Waiver};
+use policy::{AnyRequest, Finding, Inventory, Level, Object, Requester, Waiver};
 
 use super::live::{ANYBODY, judge, object};
 use crate::error::CommandError;
@@ -65,10 +65,10 @@ impl Judge {
             Kind::ClusterSecret => &self.of_clusters,
             _ => &self.inventory,
         };
-        let written = Override::on(&object);
-        let is_going = object.is_being_deleted();
+        let written = Override::on(object.as_ref());
+        let is_going = object.as_ref().is_being_deleted();
         let writer = self.writer(&object);
-        let mut verdict = judge(object, Operation::Create, writer, self.now, inventory);
+        let mut verdict = judge(AnyRequest::create(object), writer, self.now, inventory);
         verdict.settle(|_| Permission::Given);
         let mut findings = verdict.findings;
         findings.retain(|finding| !finding.is_about_action());

@@ -1,6 +1,8 @@
 //! `cluster`: the clusters of a fleet, and how Argo CD logs in to them.
 
+mod identity;
 mod list;
+mod migrate;
 mod offboard;
 mod onboard;
 mod verify;
@@ -8,6 +10,7 @@ mod verify;
 use clap::Subcommand;
 
 use self::list::ListArgs;
+use self::migrate::MigrateArgs;
 use self::offboard::OffboardArgs;
 use self::onboard::OnboardArgs;
 use self::verify::VerifyArgs;
@@ -29,11 +32,11 @@ Examples:
   # Which clusters there are, and how Argo CD logs in to each
   kubectl gitops cluster list
 
-  # Those that still have a bearer token
-  kubectl gitops cluster list --login token
+  # What is missing so that Argo CD can log in to a cluster of EKS
+  kubectl gitops cluster onboard prod-eu --describe described.json
 
   # Prove that Argo CD can log in to one
-  kubectl gitops cluster verify orders-production"
+  kubectl gitops cluster verify prod-eu"
 )]
 pub(crate) struct ClusterCommandArgs {
     #[command(subcommand)]
@@ -44,8 +47,9 @@ pub(crate) struct ClusterCommandArgs {
 enum ClusterCommand {
     List(ListArgs),
     Onboard(Box<OnboardArgs>),
-    Offboard(OffboardArgs),
     Verify(Box<VerifyArgs>),
+    Migrate(Box<MigrateArgs>),
+    Offboard(OffboardArgs),
 }
 
 /// Does what the subcommand says.
@@ -58,5 +62,6 @@ pub(crate) fn run(
         ClusterCommand::Onboard(args) => onboard::run(args, context),
         ClusterCommand::Offboard(args) => offboard::run(args, context),
         ClusterCommand::Verify(args) => verify::run(args, context),
+        ClusterCommand::Migrate(args) => migrate::run(args, context),
     }
 }

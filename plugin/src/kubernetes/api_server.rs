@@ -42,6 +42,12 @@ impl FieldManager {
             FieldManager::Login => "kubectl-gitops-login",
         }
     }
+
+    /// Whether what others manage becomes ours where we name it. How Argo CD logs in was somebody's
+    /// before.
+    fn takes_over(self) -> bool {
+        self == FieldManager::Login
+    }
 }
 
 /// A request, or why it cannot be made.
@@ -432,7 +438,7 @@ impl ApiServer {
     /// admitted. Fields of others stay as they are, and those that we had and do not name go.
     ///
     /// # Errors
-    /// It is not applied.
+    /// It is not applied: somebody else may manage a field that we name.
     pub(crate) async fn apply(
         &self,
         objects: &Objects,
@@ -443,7 +449,8 @@ impl ApiServer {
     ) -> Result<(), AccessError> {
         let parameters = PatchParams {
             dry_run: only_ask,
-            ..PatchParams::apply(manager.as_str()).force()
+            force: manager.takes_over(),
+            ..PatchParams::apply(manager.as_str())
         };
         // Of a Secret no more than this need travel back.
         let request = objects

@@ -42,6 +42,19 @@ pub(crate) fn connect_by_token(
     connection: &Connection,
     token: SecretString,
 ) -> Result<ApiServer, WorkloadError> {
+    let client = client_by_token(connection, token)?;
+    let address = connection.server.clone();
+    Ok(ApiServer::new(client, address, Some(TIMEOUT), None, None))
+}
+
+/// The client of such a connection.
+///
+/// # Errors
+/// What the Secret says makes no connection. Nothing is sent yet.
+pub(crate) fn client_by_token(
+    connection: &Connection,
+    token: SecretString,
+) -> Result<Client, WorkloadError> {
     let url = connection.server.parse::<Uri>().ok();
     // Anything else would send the token in clear.
     let url = url.filter(|url| url.scheme_str() == Some("https"));
@@ -63,12 +76,11 @@ pub(crate) fn connect_by_token(
         token: Some(token),
         ..AuthInfo::default()
     };
-    let client = Client::try_from(config).map_err(|source| WorkloadError::Client {
+    config.read_timeout = Some(TIMEOUT);
+    Client::try_from(config).map_err(|source| WorkloadError::Client {
         server: connection.server.clone(),
         source,
-    })?;
-    let address = connection.server.clone();
-    Ok(ApiServer::new(client, address, Some(TIMEOUT), None, None))
+    })
 }
 
 /// The certificates of a text in PEM, of which there is at least one.

@@ -1,21 +1,21 @@
 //! What a cluster Secret says of the login.
 
-use argocd::cluster::ClusterSecretError;
-use argocd::cluster::config::{AwsAuthConfig, Login, LoginError, ServerTrust};
+use argocd::cluster::config::{AwsAuthConfig, Login, LoginError};
+use argocd::cluster::{ClusterSecretError, Connection, RewriteError};
 use argocd::{Cluster, ClusterSecret};
 
 /// A cluster, and how Argo CD logs in to it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) cluster: Cluster,
     pub(super) login: Result<AwsLogin, Flaw>,
 }
 
 /// A login by AWS.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct AwsLogin {
     pub(super) aws: AwsAuthConfig,
-    pub(super) trust: ServerTrust,
+    pub(super) connection: Connection,
 }
 
 /// Why there is none.
@@ -23,6 +23,8 @@ pub(super) struct AwsLogin {
 pub(super) enum Flaw {
     #[error(transparent)]
     Unreadable(#[from] ClusterSecretError),
+    #[error("it is not clear what its config means")]
+    NotClear(#[from] RewriteError),
     #[error("no client can be made of its config")]
     Unusable(#[from] LoginError),
     #[error("its config names no cluster of EKS (awsAuthConfig.clusterName)")]
@@ -54,14 +56,11 @@ impl Target {
 
 fn aws_login(secret: &ClusterSecret<'_>) -> Result<AwsLogin, Flaw> {
     let config = secret.config()?;
-    if config.proxy_scheme.is_some() {
-        return Err(Flaw::Other("a proxy"));
-    }
     match config.login(secret.is_in_cluster())? {
         Login::Aws(aws) if aws.cluster_name.is_empty() => Err(Flaw::NoName),
         Login::Aws(aws) => Ok(AwsLogin {
             aws: aws.clone(),
-            trust: secret.trust()?,
+            connection: secret.connection()?,
         }),
         Login::InCluster => Err(Flaw::Other("the service account of Argo CD's own pods")),
         Login::Exec(_) => Err(Flaw::Other("a command")),

@@ -4,20 +4,21 @@ use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use argocd::Cluster;
+use argocd::cluster::Connection;
 use aws_credential_types::Credentials;
 use futures::stream::{self, StreamExt as _};
 use kube::Client;
 use kube::api::ApiResource;
 use secrecy::SecretString;
 
-use super::connection::{AnswerError, client, version};
+use super::connection::{AnswerError, version};
 use super::needs::{Need, VERBS};
 use super::proof::{Link, State, Verification};
 use super::target::{AwsLogin, Flaw, Target};
 use super::token::token;
 use crate::aws::{Account, AwsError};
 use crate::error::chain;
-use crate::kubernetes::{ApiServer, Objects, may_i};
+use crate::kubernetes::{ApiServer, Objects, client_by_token, may_i};
 
 /// How many questions are asked of an API server at a time.
 const AT_A_TIME: usize = 16;
@@ -33,19 +34,29 @@ pub(crate) struct Identity {
     pub(crate) is_engine: bool,
 }
 
-/// Proves the login to a cluster, as far as the identity can; without one, as far as the Secret tells.
+/// Proves the login to a cluster, as far as the identity can; without one, as far as the Secret
+/// tells.
 pub(crate) async fn verify(
     target: &Target,
     identity: Option<&Identity>,
     needs: &BTreeSet<Need>,
 ) -> Verification {
+    log_in(target, identity, needs).await.0
+}
+
+/// The same, with the API server that the login leads to, if it does.
+pub(crate) async fn log_in(
+    target: &Target,
+    identity: Option<&Identity>,
+    needs: &BTreeSet<Need>,
+) -> (Verification, Option<ApiServer>) {
     let Cluster { name, server, .. } = &target.cluster;
     let mut found = Verification::new(name, server);
     let login = match &target.login {
         Ok(login) => login,
         Err(flaw) => {
             found.of_secret(flaw);
-            return found.ended();
+            return (found.ended(), None);
         }
     };
     found.add(
@@ -54,28 +65,29 @@ pub(crate) async fn verify(
         format!("it logs in to {} by AWS", login.aws.cluster_name),
     );
     let Some(identity) = identity else {
-        return found.ended();
+        return (found.ended(), None);
     };
-    let Some(token) = log_in(login, identity, &mut found).await else {
-        return found.ended();
+    let Some(token) = token_of(login, identity, &mut found).await else {
+        return (found.ended(), None);
     };
-    let client = match client(server, &login.trust, token) {
+    let client = match client_by_token(&login.connection, token) {
         Ok(client) => client,
         Err(error) => {
-            found.add(Link::Endpoint, State::Wrong, error.to_string());
-            return found.ended();
+            found.add(Link::Endpoint, State::Wrong, chain(&error));
+            return (found.ended(), None);
         }
     };
     if let Err(error) = connect(&client, login, &mut found).await {
         found.of_answer(&error, login);
-        return found.ended();
+        return (found.ended(), None);
     }
-    rights(client, server, needs, &mut found).await;
-    found
+    let server = ApiServer::new(client, server.to_owned(), None, None, None);
+    rights(&server, needs, &mut found).await;
+    (found, Some(server))
 }
 
 /// Takes on the role, and makes a token of it.
-async fn log_in(
+async fn token_of(
     login: &AwsLogin,
     identity: &Identity,
     found: &mut Verification,
@@ -132,15 +144,15 @@ async fn connect(
         State::Ok,
         format!("it answers, with Kubernetes {version}"),
     );
-    let held_to = match login.trust.certificate_authority.as_slice() {
-        [] => "the authorities of this machine",
-        _ => "the authority in the Secret",
+    let Connection {
+        insecure, ca_data, ..
+    } = &login.connection;
+    let held_to = match ca_data {
+        _ if *insecure => "the Secret has it verified by nobody",
+        Some(_) => "its certificate is from the authority in the Secret",
+        None => "its certificate is from an authority of this machine",
     };
-    found.add(
-        Link::CertificateAuthority,
-        State::Ok,
-        format!("its certificate is from {held_to}"),
-    );
+    found.add(Link::CertificateAuthority, State::Ok, held_to);
     found.add(
         Link::AccessEntry,
         State::Ok,
@@ -150,14 +162,12 @@ async fn connect(
 }
 
 /// Asks the API server whether the role may do what the projects need.
-async fn rights(client: Client, server: &str, needs: &BTreeSet<Need>, found: &mut Verification) {
+async fn rights(server: &ApiServer, needs: &BTreeSet<Need>, found: &mut Verification) {
     if needs.is_empty() {
         let detail = "no AppProject permits this cluster, so that nothing is needed there";
         return found.add(Link::AccessPolicy, State::Ok, detail);
     }
-    let server = ApiServer::new(client, server.to_owned(), None, None, None);
     let questions = needs.iter().flat_map(|need| VERBS.map(|verb| (need, verb)));
-    let server = &server;
     let ask = |(need, verb)| async move {
         let answer = may_i(server, verb, &objects(need), "").await;
         (need, verb, answer)
@@ -210,11 +220,11 @@ impl Verification {
     fn of_secret(&mut self, flaw: &Flaw) {
         let state = match flaw {
             Flaw::Unreadable(_) | Flaw::Unusable(_) | Flaw::NoName => State::Wrong,
-            Flaw::Other(_) => State::Unknown,
+            Flaw::Other(_) | Flaw::NotClear(_) => State::Unknown,
         };
         self.add(Link::ClusterSecret, state, chain(flaw));
         match flaw {
-            Flaw::Unreadable(_) | Flaw::Unusable(_) => {
+            Flaw::Unreadable(_) | Flaw::Unusable(_) | Flaw::NotClear(_) => {
                 self.mended_by("put the config of the Secret right");
             }
             Flaw::NoName => self.mended_by("write the name of the cluster in EKS into the Secret"),
@@ -252,9 +262,6 @@ impl Verification {
                 self.mended_by(
                     "if the endpoint is private, this machine may not reach it where Argo CD does",
                 );
-            }
-            AnswerError::Server | AnswerError::Client => {
-                self.add(Link::Endpoint, State::Wrong, error.to_string());
             }
             AnswerError::Certificate(_) => {
                 self.add(Link::Endpoint, State::Ok, "something answers there");

@@ -200,16 +200,12 @@ impl Api {
         if written.len() > QUOTE_LIMIT {
             return false;
         }
-        match written.split_once('/') {
-            Some((group, version)) => {
-                let differing = if version == VERSION { 3 } else { 2 };
-                osa_distance(group, self.group) <= differing
-            }
-            None => {
-                let whole = format!("{}/{VERSION}", self.group);
-                written == self.group || written == VERSION || osa_distance(&written, &whole) <= 2
-            }
+        if let Some((group, version)) = written.split_once('/') {
+            let differing = if version == VERSION { 3 } else { 2 };
+            return osa_distance(group, self.group) <= differing;
         }
+        let whole = format!("{}/{VERSION}", self.group);
+        written == self.group || written == VERSION || osa_distance(&written, &whole) <= 2
     }
 }
 
@@ -287,7 +283,8 @@ impl ObjectReference {
                 return None;
             }
             let reason = check(text).err()?;
-            let (short, written) = (self.short(), shorten(text, QUOTE_LIMIT));
+            let short = shorten(&self.short(), QUOTE_LIMIT);
+            let written = shorten(text, QUOTE_LIMIT);
             let field_name = dotted(field);
             let text =
                 format!("{short}: the API server refuses {field_name} {written:?}: {reason}");

@@ -285,6 +285,24 @@ fn remotes_of(top: &Path) -> Result<Vec<RepositoryUrl>, RemotesError> {
     }
 }
 
+/// The URL of the remote `origin` of the work tree that a folder is in, or would be in once it is
+/// made. None where that is not known.
+pub(crate) fn origin_of(folder: &Path) -> Option<String> {
+    let folder = std::path::absolute(folder).ok()?;
+    let there = folder.ancestors().find(|folder| folder.is_dir())?;
+    let config = git_folder(&top_of(there)?)?.join("config");
+    let output = Command::new("git")
+        .args(["config", "--file"])
+        .arg(config)
+        .args(["--get", "remote.origin.url"])
+        .stdin(Stdio::null())
+        .output()
+        .ok()?;
+    let url = String::from_utf8(output.stdout).ok()?;
+    let url = url.trim();
+    (output.status.success() && !url.is_empty()).then(|| url.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use tempfile::TempDir;

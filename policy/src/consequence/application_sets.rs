@@ -24,7 +24,8 @@ use crate::finding::{Finding, Level, shorten, without_user_info};
 use crate::request::environment::environments_of_application;
 use crate::request::fan_out::AffectedEnvironment;
 use crate::request::inventory::Inventory;
-use crate::request::subject::{Object, Subject, SubjectRef};
+use crate::request::object::ObjectRef;
+use crate::request::subject::{Request, RequestRef, Requester, SubjectRef};
 use crate::rules::application::prod_auto_sync::ROLLING_SYNC;
 use crate::rules::inherited_override::inherited;
 use crate::rules::run::{apply, ask_all};
@@ -238,7 +239,7 @@ impl Children {
                                 message: error.to_string(),
                             })?;
                     let child =
-                        Child::new(application, &generated, set, ask, inventory, &limits.work);
+                        Child::new(&application, &generated, set, ask, inventory, &limits.work);
                     children.known.push(child);
                 }
             }
@@ -369,7 +370,7 @@ type Groups<'c> = BTreeMap<(usize, Level, &'c str, &'c str), Vec<(&'c Child, &'c
 
 impl Child {
     fn new(
-        application: Application<'_>,
+        application: &Application<'_>,
         generated: &GeneratedApplication,
         set: &ApplicationSet<'_>,
         ask: Ask<'_>,
@@ -379,7 +380,7 @@ impl Child {
         let mut hasher = DefaultHasher::new();
         generated.json().hash(&mut hasher);
         let fingerprint = hasher.finish();
-        let found_in = environments_of_application(&application, inventory);
+        let found_in = environments_of_application(application, inventory);
         let environments = found_in
             .environments
             .iter()
@@ -389,7 +390,7 @@ impl Child {
             });
         let mut child = Child {
             name: application.metadata.name.to_string(),
-            cluster: shown_cluster(&application, inventory),
+            cluster: shown_cluster(application, inventory),
             project: application.spec.project().to_owned(),
             environments: environments.collect(),
             fingerprint,
@@ -397,7 +398,7 @@ impl Child {
             findings: Vec::new(),
             fields: Vec::new(),
             denials: Vec::new(),
-            lacks_spec: generated.loses_its_spec(&application),
+            lacks_spec: generated.loses_its_spec(application),
         };
         if ask.includes(&child.name, fingerprint) && !child.lacks_spec {
             let mut found = limited(judge_application(application, set, inventory, work));
@@ -460,19 +461,20 @@ fn field_in_set(field: &str, entry: usize, set: &ApplicationSet<'_>) -> String {
 }
 
 fn judge_application(
-    application: Application<'_>,
+    application: &Application<'_>,
     set: &ApplicationSet<'_>,
     inventory: &Inventory,
     work: &Work,
 ) -> Vec<Finding> {
-    let subject = Subject::new(Object::Application(Box::new(application)));
     let generated = SubjectRef {
+        request: RequestRef::Application(Request::Create(application)),
+        requester: Requester::default(),
         generated_by: Some(set),
-        ..subject.as_ref()
+        unknown_fields: &[],
     };
     let mut findings = ask_all(generated, None, inventory, work);
     findings.extend(apply(&GeneratedMetadata, generated, None, inventory, work));
-    findings.extend(inherited(&subject.object));
+    findings.extend(inherited(ObjectRef::Application(application)));
     findings
 }
 
@@ -539,7 +541,7 @@ fn judge_template(
         field => is_open(field),
     };
     let work = Work::new(IgnoreRules::WORK);
-    let mut findings = judge_application(application, set, inventory, &work);
+    let mut findings = judge_application(&application, set, inventory, &work);
     // A project or cluster whose name is not known yet cannot be missed, and what the API server refuses in a
     // placeholder says nothing.
     let is_missed = |finding: &Finding| {

@@ -4,7 +4,7 @@ use argocd::cluster::ClusterSecret;
 use argocd::{Application, Cluster};
 
 use super::inventory::Inventory;
-use super::subject::{Object, Operation, SubjectRef};
+use super::subject::{Request, RequestRef, SubjectRef};
 
 /// The parts of an object that rules read, and whether an update changes them.
 ///
@@ -43,18 +43,18 @@ impl Changes {
     };
 
     pub(crate) fn of(subject: SubjectRef<'_>, inventory: &Inventory) -> Self {
-        match (subject.operation, subject.object, subject.old) {
-            (Operation::Delete(_), Object::ClusterSecret(_), _) => Changes {
+        match subject.request {
+            RequestRef::ClusterSecret(Request::Delete(..)) => Changes {
                 fan_out: inventory.generates_by_clusters(),
                 ..Changes::NOTHING
             },
-            (Operation::Delete(_), ..) => Changes::EVERYTHING,
             // What was a cluster until now takes along what is generated for it.
-            (_, Object::ClusterSecret(secret), old) if !secret.is_cluster() => Changes {
-                fan_out: was_cluster(old) && inventory.generates_by_clusters(),
+            RequestRef::ClusterSecret(request) if !request.object().is_cluster() => Changes {
+                fan_out: request.old().is_some_and(|old| old.is_cluster())
+                    && inventory.generates_by_clusters(),
                 ..Changes::NOTHING
             },
-            (Operation::Update, Object::Application(new), Some(Object::Application(old))) => {
+            RequestRef::Application(Request::Update { new, old }) => {
                 let by_argo_cd = inventory.is_argo_cd(subject.requester);
                 let annotations = inventory.rules.annotations();
                 let changes = Changes::of_application(new, old, by_argo_cd, annotations);
@@ -63,7 +63,7 @@ impl Changes {
                     ..changes
                 }
             }
-            (Operation::Update, Object::AppProject(new), Some(Object::AppProject(old))) => {
+            RequestRef::AppProject(Request::Update { new, old }) => {
                 let place = new.metadata.labels != old.metadata.labels;
                 Changes {
                     place,
@@ -71,10 +71,10 @@ impl Changes {
                     ..Changes::NOTHING
                 }
             }
-            (Operation::Update, Object::ClusterSecret(new), Some(Object::ClusterSecret(old))) => {
+            RequestRef::ClusterSecret(Request::Update { new, old }) => {
                 Changes::of_secret(new, old, inventory)
             }
-            (Operation::Update, Object::ApplicationSet(new), Some(Object::ApplicationSet(old)))
+            RequestRef::ApplicationSet(Request::Update { new, old })
                 if new.spec.same_meaning(&old.spec) =>
             {
                 Changes::NOTHING
@@ -139,8 +139,7 @@ impl Changes {
 /// Whether an Application is taken from the ApplicationSet that generates it, by somebody else than the garbage collector,
 /// which does so where its ApplicationSet is deleted alone.
 pub(crate) fn is_detached(subject: SubjectRef<'_>) -> bool {
-    let (Object::Application(new), Some(Object::Application(old))) = (subject.object, subject.old)
-    else {
+    let RequestRef::Application(Request::Update { new, old }) = subject.request else {
         return false;
     };
     let generator = |application: &Application<'_>| {
@@ -149,10 +148,6 @@ pub(crate) fn is_detached(subject: SubjectRef<'_>) -> bool {
     };
     let before = generator(old);
     before.is_some() && before != generator(new) && !subject.requester.is_collector()
-}
-
-fn was_cluster(old: Option<&Object<'_>>) -> bool {
-    matches!(old, Some(Object::ClusterSecret(old)) if old.is_cluster())
 }
 
 /// The cluster that a Secret declares, if it does.

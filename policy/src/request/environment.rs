@@ -8,7 +8,7 @@ use argocd::project::{EffectiveProject, Permissions, ProjectDestination};
 use argocd::{AppProject, Application, Cluster, Fleet};
 
 use super::inventory::{Completeness, Inventory};
-use super::subject::{Object, Operation, SubjectRef};
+use super::subject::{RequestRef, SubjectRef};
 use crate::terms::environment::{Attributes, Holds, Unresolved, has_placeholder, has_word};
 pub use crate::terms::environment::{Evidence, InEnvironment, InEnvironments, Membership};
 
@@ -122,10 +122,11 @@ pub(crate) fn membership(
     if matches!(holds, Holds::Everywhere) {
         return Membership::Everywhere;
     }
-    match subject.object {
-        Object::Application(application) => {
+    match subject.request {
+        RequestRef::Application(request) => {
+            let application = *request.object();
             let mut attributes = Attributes::of_application(application, inventory);
-            if matches!(subject.operation, Operation::Delete(_)) {
+            if request.is_deletion() {
                 attributes.add_children(application, inventory);
                 // Argo CD takes nothing along with an Application whose destination is not a cluster.
                 if !matches!(attributes.unresolved, Unresolved::Elsewhere(_)) {
@@ -134,16 +135,18 @@ pub(crate) fn membership(
             }
             inventory.environments.find(holds, &attributes)
         }
-        Object::ClusterSecret(secret) => match secret.cluster() {
+        RequestRef::ClusterSecret(request) => match request.object().cluster() {
             Ok(cluster) => inventory
                 .environments
                 .find(holds, &Attributes::of_cluster(&cluster)),
             // What cannot be read may be anything, so the rule is asked.
             Err(_) => Membership::Everywhere,
         },
-        Object::AppProject(project) => membership_of_project(project, holds, inventory),
+        RequestRef::AppProject(request) => {
+            membership_of_project(request.object(), holds, inventory)
+        }
         // Where an ApplicationSet belongs depends on what it generates; see `FanOut::membership`.
-        Object::ApplicationSet(_) => Membership::NotIn,
+        RequestRef::ApplicationSet(_) => Membership::NotIn,
     }
 }
 

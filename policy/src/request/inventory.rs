@@ -8,7 +8,8 @@ use argocd::application::EnabledField;
 use argocd::application_set::{Checkouts, ControllerParameters, NoCheckouts};
 use argocd::{Application, ApplicationSet, Cluster, Fleet, Namespaces};
 
-use super::subject::{Object, Requester, SubjectRef};
+use super::object::ObjectRef;
+use super::subject::Requester;
 use crate::finding::missing::MissingFact;
 use crate::finding::{shorten, without_user_info};
 use crate::terms::break_glass::{Terms, Writer};
@@ -252,10 +253,10 @@ impl Inventory {
         self.application_sets.iter().find(is_owner).map(Arc::as_ref)
     }
 
-    /// The names of a subject that the policy may exempt it by.
-    pub(crate) fn names_of(&self, subject: SubjectRef<'_>) -> SubjectNames {
-        match subject.object {
-            Object::Application(application) => {
+    /// The names of an object that the policy may exempt it by.
+    pub(crate) fn names_of(&self, object: ObjectRef<'_>) -> SubjectNames {
+        match object {
+            ObjectRef::Application(application) => {
                 let destination = &application.spec.destination;
                 let candidates = self.fleet.clusters.candidates(destination);
                 let namespace = match application.metadata.namespace.as_str() {
@@ -268,7 +269,7 @@ impl Inventory {
                     clusters: candidates.map(|cluster| cluster.name.clone()).collect(),
                 }
             }
-            Object::ClusterSecret(secret) => SubjectNames {
+            ObjectRef::ClusterSecret(secret) => SubjectNames {
                 project: None,
                 application: None,
                 clusters: secret
@@ -277,7 +278,7 @@ impl Inventory {
                     .into_iter()
                     .collect(),
             },
-            Object::ApplicationSet(set) => {
+            ObjectRef::ApplicationSet(set) => {
                 let namespace = match set.metadata.namespace.as_str() {
                     "" => &self.fleet.control_plane_namespace,
                     namespace => namespace,
@@ -288,7 +289,7 @@ impl Inventory {
                     clusters: Vec::new(),
                 }
             }
-            Object::AppProject(project) => SubjectNames {
+            ObjectRef::AppProject(project) => SubjectNames {
                 project: Some(project.metadata.name.clone()),
                 application: None,
                 clusters: Vec::new(),

@@ -1,102 +1,252 @@
-//! What is judged: an object, its old self, who asks for what.
+//! What is judged: a request, and who makes it.
+
+use std::ops::Deref;
 
 use argocd::cluster::ClusterSecret;
 use argocd::known_fields::UnknownField;
 use argocd::{AppProject, Application, ApplicationSet};
 use jiff::Timestamp;
 
-use crate::terms::annotations::{Override, Written};
+use super::object::{Object, ObjectRef};
 
-/// An object of a kind that is judged.
-#[derive(Debug)]
-pub enum Object<'a> {
-    /// Application.
-    Application(Box<Application<'a>>),
-    /// AppProject.
-    AppProject(Box<AppProject>),
-    /// ApplicationSet.
-    ApplicationSet(Box<ApplicationSet<'a>>),
-    /// A Secret that Argo CD reads as a cluster.
-    ClusterSecret(Box<ClusterSecret<'a>>),
-}
-
-impl Object<'_> {
-    /// The kind, as rules name what they judge.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Object::Application(_) => "Application",
-            Object::AppProject(_) => "AppProject",
-            Object::ApplicationSet(_) => "ApplicationSet",
-            Object::ClusterSecret(_) => "Secret",
-        }
-    }
-
-    /// The value of an annotation.
-    pub fn annotation(&self, key: &str) -> Option<&str> {
-        match self {
-            Object::Application(application) => application.metadata.annotations.get(key),
-            Object::AppProject(project) => {
-                project.metadata.annotations.get(key).map(String::as_str)
-            }
-            Object::ApplicationSet(set) => set.metadata.annotations.get(key),
-            Object::ClusterSecret(secret) => secret.metadata.annotations.get(key),
-        }
-    }
-
-    /// Whether it is anything to Argo CD: of Secrets only a cluster is.
-    pub(crate) fn counts(&self) -> bool {
-        match self {
-            Object::ClusterSecret(secret) => secret.is_cluster(),
-            Object::Application(_) | Object::AppProject(_) | Object::ApplicationSet(_) => true,
-        }
-    }
-
-    /// Whether it has been asked to go, and is only still there because of a finalizer.
-    pub fn is_being_deleted(&self) -> bool {
-        !match self {
-            Object::Application(application) => application.metadata.deletion_timestamp.as_str(),
-            Object::AppProject(project) => project.metadata.deletion_timestamp.as_str(),
-            Object::ApplicationSet(set) => set.metadata.deletion_timestamp.as_str(),
-            Object::ClusterSecret(secret) => secret.metadata.deletion_timestamp.as_str(),
-        }
-        .is_empty()
-    }
-
-    /// `metadata.uid`; empty in a file.
-    pub fn uid(&self) -> &str {
-        match self {
-            Object::Application(application) => &application.metadata.uid,
-            Object::AppProject(project) => &project.metadata.uid,
-            Object::ApplicationSet(set) => &set.metadata.uid,
-            Object::ClusterSecret(secret) => &secret.metadata.uid,
-        }
-    }
-}
-
-impl Override {
-    /// The override on an object, if there is a valid one. It counts for nothing while the object is
-    /// [being deleted](Object::is_being_deleted).
-    pub fn on(object: &Object<'_>) -> Option<Self> {
-        Written::on(object).read().ok()
-    }
-}
-
-impl<'w> Written<'w> {
-    pub(crate) fn on(object: &'w Object<'_>) -> Self {
-        Written::among(|key| object.annotation(key))
-    }
-}
-
-/// What is being done to the object.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Operation {
+/// What is to be done with an object of one kind.
+#[derive(Clone, Copy, Debug)]
+pub enum Request<T> {
     /// It is new, or it lies in a file.
-    #[default]
-    Create,
-    /// It replaces the old object.
-    Update,
+    Create(T),
+    /// It replaces the one that is there.
+    Update {
+        /// The object as it would be.
+        new: T,
+        /// The object as it is.
+        old: T,
+    },
+    /// It replaces one that cannot be read, or that nobody has looked at. It has to stand by itself, as a new one does.
+    UpdateOfUnknown(T),
+    /// It is to go.
+    Delete(T, Propagation),
+}
+
+impl<T> Request<T> {
+    /// The object as it would be; on a deletion, as it is.
+    pub fn object(&self) -> &T {
+        match self {
+            Request::Create(object)
+            | Request::Update { new: object, .. }
+            | Request::UpdateOfUnknown(object)
+            | Request::Delete(object, _) => object,
+        }
+    }
+
+    /// The object that is replaced, where it is known.
+    pub fn old(&self) -> Option<&T> {
+        match self {
+            Request::Update { old, .. } => Some(old),
+            Request::Create(_) | Request::UpdateOfUnknown(_) | Request::Delete(..) => None,
+        }
+    }
+
+    /// Whether the object replaces one that is there.
+    pub fn is_update(&self) -> bool {
+        matches!(self, Request::Update { .. } | Request::UpdateOfUnknown(_))
+    }
+
+    /// Whether the object is to go.
+    pub fn is_deletion(&self) -> bool {
+        matches!(self, Request::Delete(..))
+    }
+
+    /// What becomes of what the object owns, if it is to go.
+    pub fn propagation(&self) -> Option<Propagation> {
+        match self {
+            Request::Delete(_, propagation) => Some(*propagation),
+            Request::Create(_) | Request::Update { .. } | Request::UpdateOfUnknown(_) => None,
+        }
+    }
+
+    /// The same of what is made of the objects.
+    pub(crate) fn map<'s, U>(&'s self, make: impl Fn(&'s T) -> U) -> Request<U> {
+        match self {
+            Request::Create(object) => Request::Create(make(object)),
+            Request::Update { new, old } => Request::Update {
+                new: make(new),
+                old: make(old),
+            },
+            Request::UpdateOfUnknown(object) => Request::UpdateOfUnknown(make(object)),
+            Request::Delete(object, propagation) => Request::Delete(make(object), *propagation),
+        }
+    }
+}
+
+impl<T: Deref> Request<T> {
+    fn as_deref(&self) -> Request<&T::Target> {
+        self.map(T::deref)
+    }
+}
+
+impl<T> Request<&T> {
+    /// As if what is there were to be written: an ApplicationSet that goes alone leaves its Applications as they are.
+    pub(crate) fn as_written(self) -> Self {
+        match self {
+            Request::Delete(object, _) => Request::Create(object),
+            request => request,
+        }
+    }
+}
+
+/// What is to be done with an object of any kind that is judged.
+#[derive(Debug)]
+pub enum AnyRequest<'a> {
+    /// With an Application.
+    Application(Request<Box<Application<'a>>>),
+    /// With an AppProject.
+    AppProject(Request<Box<AppProject>>),
+    /// With an ApplicationSet.
+    ApplicationSet(Request<Box<ApplicationSet<'a>>>),
+    /// With a Secret that Argo CD reads, or has read, as a cluster.
+    ClusterSecret(Request<Box<ClusterSecret<'a>>>),
+}
+
+impl<'a> AnyRequest<'a> {
+    /// The object is new, or it lies in a file.
+    pub fn create(object: Object<'a>) -> Self {
+        match object {
+            Object::Application(object) => AnyRequest::Application(Request::Create(object)),
+            Object::AppProject(object) => AnyRequest::AppProject(Request::Create(object)),
+            Object::ApplicationSet(object) => AnyRequest::ApplicationSet(Request::Create(object)),
+            Object::ClusterSecret(object) => AnyRequest::ClusterSecret(Request::Create(object)),
+        }
+    }
+
+    /// The object replaces another one. An object of another kind cannot be what it replaces, so that nothing is known of that.
+    pub fn update(new: Object<'a>, old: Object<'a>) -> Self {
+        match (new, old) {
+            (Object::Application(new), Object::Application(old)) => {
+                AnyRequest::Application(Request::Update { new, old })
+            }
+            (Object::AppProject(new), Object::AppProject(old)) => {
+                AnyRequest::AppProject(Request::Update { new, old })
+            }
+            (Object::ApplicationSet(new), Object::ApplicationSet(old)) => {
+                AnyRequest::ApplicationSet(Request::Update { new, old })
+            }
+            (Object::ClusterSecret(new), Object::ClusterSecret(old)) => {
+                AnyRequest::ClusterSecret(Request::Update { new, old })
+            }
+            (new, _) => AnyRequest::update_of_unknown(new),
+        }
+    }
+
+    /// The object replaces one of which nothing is known.
+    pub fn update_of_unknown(new: Object<'a>) -> Self {
+        match new {
+            Object::Application(new) => AnyRequest::Application(Request::UpdateOfUnknown(new)),
+            Object::AppProject(new) => AnyRequest::AppProject(Request::UpdateOfUnknown(new)),
+            Object::ApplicationSet(new) => {
+                AnyRequest::ApplicationSet(Request::UpdateOfUnknown(new))
+            }
+            Object::ClusterSecret(new) => AnyRequest::ClusterSecret(Request::UpdateOfUnknown(new)),
+        }
+    }
+
     /// The object is to go.
-    Delete(Propagation),
+    pub fn delete(object: Object<'a>, propagation: Propagation) -> Self {
+        match object {
+            Object::Application(object) => {
+                AnyRequest::Application(Request::Delete(object, propagation))
+            }
+            Object::AppProject(object) => {
+                AnyRequest::AppProject(Request::Delete(object, propagation))
+            }
+            Object::ApplicationSet(object) => {
+                AnyRequest::ApplicationSet(Request::Delete(object, propagation))
+            }
+            Object::ClusterSecret(object) => {
+                AnyRequest::ClusterSecret(Request::Delete(object, propagation))
+            }
+        }
+    }
+
+    /// The object as it would be; on a deletion, as it is.
+    pub fn object(&self) -> ObjectRef<'_> {
+        self.as_ref().object()
+    }
+
+    /// The object that is replaced, where it is known.
+    pub fn old(&self) -> Option<ObjectRef<'_>> {
+        self.as_ref().old()
+    }
+
+    pub(crate) fn as_ref(&self) -> RequestRef<'_> {
+        match self {
+            AnyRequest::Application(request) => RequestRef::Application(request.as_deref()),
+            AnyRequest::AppProject(request) => RequestRef::AppProject(request.as_deref()),
+            AnyRequest::ApplicationSet(request) => RequestRef::ApplicationSet(request.as_deref()),
+            AnyRequest::ClusterSecret(request) => RequestRef::ClusterSecret(request.as_deref()),
+        }
+    }
+}
+
+/// The same, lent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum RequestRef<'s> {
+    Application(Request<&'s Application<'s>>),
+    AppProject(Request<&'s AppProject>),
+    ApplicationSet(Request<&'s ApplicationSet<'s>>),
+    ClusterSecret(Request<&'s ClusterSecret<'s>>),
+}
+
+impl<'s> RequestRef<'s> {
+    pub(crate) fn object(self) -> ObjectRef<'s> {
+        match self {
+            RequestRef::Application(request) => ObjectRef::Application(request.object()),
+            RequestRef::AppProject(request) => ObjectRef::AppProject(request.object()),
+            RequestRef::ApplicationSet(request) => ObjectRef::ApplicationSet(request.object()),
+            RequestRef::ClusterSecret(request) => ObjectRef::ClusterSecret(request.object()),
+        }
+    }
+
+    pub(crate) fn old(self) -> Option<ObjectRef<'s>> {
+        Some(match self {
+            RequestRef::Application(request) => ObjectRef::Application(request.old()?),
+            RequestRef::AppProject(request) => ObjectRef::AppProject(request.old()?),
+            RequestRef::ApplicationSet(request) => ObjectRef::ApplicationSet(request.old()?),
+            RequestRef::ClusterSecret(request) => ObjectRef::ClusterSecret(request.old()?),
+        })
+    }
+
+    pub(crate) fn is_deletion(self) -> bool {
+        self.propagation().is_some()
+    }
+
+    pub(crate) fn propagation(self) -> Option<Propagation> {
+        match self {
+            RequestRef::Application(request) => request.propagation(),
+            RequestRef::AppProject(request) => request.propagation(),
+            RequestRef::ApplicationSet(request) => request.propagation(),
+            RequestRef::ClusterSecret(request) => request.propagation(),
+        }
+    }
+
+    /// The old object in the new one's place, as it would be judged now. A Secret that was no cluster was
+    /// nothing to Argo CD.
+    pub(crate) fn before(self) -> Option<Self> {
+        Some(match self {
+            RequestRef::Application(request) => {
+                RequestRef::Application(Request::UpdateOfUnknown(request.old()?))
+            }
+            RequestRef::AppProject(request) => {
+                RequestRef::AppProject(Request::UpdateOfUnknown(request.old()?))
+            }
+            RequestRef::ApplicationSet(request) => {
+                RequestRef::ApplicationSet(Request::UpdateOfUnknown(request.old()?))
+            }
+            RequestRef::ClusterSecret(request) => {
+                let old = request.old().filter(|old| old.is_cluster())?;
+                RequestRef::ClusterSecret(Request::UpdateOfUnknown(old))
+            }
+        })
+    }
 }
 
 /// What becomes of what an object owns when it is deleted, as Kubernetes' garbage collector is
@@ -134,15 +284,11 @@ impl Requester<'_> {
     }
 }
 
-/// An object to judge.
+/// A request to judge.
 #[derive(Debug)]
 pub struct Subject<'a> {
-    /// The object as it would be; on a deletion, as it is.
-    pub object: Object<'a>,
-    /// The object as it is, on an update, if it is of a kind that is judged.
-    pub old: Option<Object<'a>>,
-    /// What is being done.
-    pub operation: Operation,
+    /// What is to be done with which object.
+    pub request: AnyRequest<'a>,
     /// Who asks.
     pub requester: Requester<'a>,
     /// Whether nothing will be stored.
@@ -155,29 +301,38 @@ pub struct Subject<'a> {
 
 /// The same, lent to rules, of which some are also asked about the old object.
 #[derive(Clone, Copy, Debug)]
-pub struct SubjectRef<'s> {
-    /// The object that is judged.
-    pub object: &'s Object<'s>,
-    /// Its old self.
-    pub old: Option<&'s Object<'s>>,
-    /// What is being done.
-    pub operation: Operation,
+pub(crate) struct SubjectRef<'s> {
+    /// What is to be done with which object.
+    pub(crate) request: RequestRef<'s>,
     /// Who asks.
-    pub requester: Requester<'s>,
+    pub(crate) requester: Requester<'s>,
     /// The ApplicationSet that generates it, where that is being judged.
-    pub generated_by: Option<&'s ApplicationSet<'s>>,
+    pub(crate) generated_by: Option<&'s ApplicationSet<'s>>,
     /// Fields that it has in a file and loses when it is stored.
-    pub unknown_fields: &'s [UnknownField],
+    pub(crate) unknown_fields: &'s [UnknownField],
 }
 
 impl<'a> Subject<'a> {
     /// An object of a file, or a new one, at the end of all time: until `now` is set, every override has
     /// expired.
     pub fn new(object: Object<'a>) -> Self {
+        Subject::of(AnyRequest::create(object))
+    }
+
+    /// An object that replaces another one, at the end of all time.
+    pub fn update(new: Object<'a>, old: Object<'a>) -> Self {
+        Subject::of(AnyRequest::update(new, old))
+    }
+
+    /// An object that is to go, at the end of all time.
+    pub fn delete(object: Object<'a>, propagation: Propagation) -> Self {
+        Subject::of(AnyRequest::delete(object, propagation))
+    }
+
+    /// Any request, at the end of all time.
+    pub fn of(request: AnyRequest<'a>) -> Self {
         Subject {
-            object,
-            old: None,
-            operation: Operation::Create,
+            request,
             requester: Requester::default(),
             dry_run: false,
             now: Timestamp::MAX,
@@ -187,9 +342,7 @@ impl<'a> Subject<'a> {
 
     pub(crate) fn as_ref(&self) -> SubjectRef<'_> {
         SubjectRef {
-            object: &self.object,
-            old: self.old.as_ref(),
-            operation: self.operation,
+            request: self.request.as_ref(),
             requester: self.requester,
             generated_by: None,
             unknown_fields: self.unknown_fields,
@@ -197,13 +350,16 @@ impl<'a> Subject<'a> {
     }
 }
 
-impl SubjectRef<'_> {
-    /// The old object in the new one's place, as it would be judged now. A Secret that was not a cluster was
-    /// nothing to Argo CD.
+impl<'s> SubjectRef<'s> {
+    /// The object as it would be; on a deletion, as it is.
+    pub(crate) fn object(self) -> ObjectRef<'s> {
+        self.request.object()
+    }
+
+    /// The [old object](RequestRef::before) in the new one's place.
     pub(crate) fn before(self) -> Option<Self> {
-        self.old.filter(|old| old.counts()).map(|old| SubjectRef {
-            object: old,
-            old: None,
+        Some(SubjectRef {
+            request: self.request.before()?,
             unknown_fields: &[],
             ..self
         })

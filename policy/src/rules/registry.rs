@@ -66,7 +66,8 @@ mod tests {
 
     use super::*;
     use crate::finding::{Finding, Level};
-    use crate::request::subject::{Object, Operation, Propagation, Subject};
+    use crate::request::object::Object;
+    use crate::request::subject::{Propagation, Subject};
     use crate::verdict::evaluate::evaluate;
 
     const HEADINGS: [&str; 5] = ["What it does", "Why", "How to fix", "Denied", "Admitted"];
@@ -140,13 +141,14 @@ mod tests {
             let Some(object) = decode(&objects[index], &texts[index]) else {
                 return Vec::new();
             };
-            let mut subject = Subject::new(object);
-            if example.starts_with(DELETED) {
-                subject.operation = Operation::Delete(Propagation::Background);
-            } else if let Some(before) = before {
-                subject.operation = Operation::Update;
-                subject.old = decode(&objects[before], &texts[before]);
-            }
+            let old = before.and_then(|before| decode(&objects[before], &texts[before]));
+            let subject = match old {
+                _ if example.starts_with(DELETED) => {
+                    Subject::delete(object, Propagation::Background)
+                }
+                Some(old) => Subject::update(object, old),
+                None => Subject::new(object),
+            };
             let mut found = evaluate(&subject, &inventory).findings;
             found.retain(|finding| finding.rule == rule.metadata().id);
             found

@@ -6,7 +6,7 @@ use golang::work::Work;
 pub use crate::finding::{Findings, RuleId};
 use crate::request::fan_out::FanOut;
 use crate::request::inventory::Inventory;
-use crate::request::subject::{Operation, SubjectRef};
+use crate::request::subject::{RequestRef, SubjectRef};
 use crate::terms::environment::Membership;
 pub(crate) use crate::terms::rule_metadata::Reads;
 pub use crate::terms::rule_metadata::{JudgedOn, RuleMetadata, Scope};
@@ -24,8 +24,8 @@ pub trait Rule: Sync {
 /// What a rule sees.
 #[derive(Debug)]
 pub struct Context<'c> {
-    /// The subject.
-    pub subject: SubjectRef<'c>,
+    /// What is asked, and by whom.
+    pub(crate) subject: SubjectRef<'c>,
     /// What is known beyond it.
     pub inventory: &'c Inventory,
     /// What it does to Applications, where that is known: of ApplicationSets, and of cluster Secrets.
@@ -41,8 +41,11 @@ impl Context<'_> {
     /// running. On an update it is Argo CD's own parts that write it there. They create no Application with
     /// one, so that it comes from Git or from a person, whoever hands it on.
     pub(crate) fn resumes_what_others_wrote(&self, application: &Application<'_>) -> bool {
-        let by_argo_cd = self.subject.operation == Operation::Update
-            && self.inventory.is_argo_cd(self.subject.requester);
+        let is_update = match self.subject.request {
+            RequestRef::Application(request) => request.is_update(),
+            _ => false,
+        };
+        let by_argo_cd = is_update && self.inventory.is_argo_cd(self.subject.requester);
         !by_argo_cd && application.running_operation().is_some()
     }
 }

@@ -12,18 +12,20 @@ use crate::finding::{About, Finding, Level, Waiver, shorten, without_user_info};
 use crate::request::environment::membership;
 use crate::request::fan_out::FanOut;
 use crate::request::inventory::Inventory;
-use crate::request::subject::{Object, Operation, SubjectRef};
+use crate::request::object::ObjectRef;
+use crate::request::subject::{RequestRef, SubjectRef};
 use crate::terms::environment::{Holds, Membership, has_placeholder};
 use crate::terms::gitops_policy::Action;
 
 /// Whether a rule has anything to say about a subject of this kind, and what is done to it.
 pub(crate) fn is_asked(rule: &dyn Rule, subject: SubjectRef<'_>) -> bool {
     let metadata = rule.metadata();
-    let is_judged_on = match subject.operation {
-        Operation::Create | Operation::Update => metadata.judged_on != JudgedOn::Deletion,
-        Operation::Delete(_) => metadata.judged_on != JudgedOn::Writing,
+    let is_judged_on = if subject.request.is_deletion() {
+        metadata.judged_on != JudgedOn::Writing
+    } else {
+        metadata.judged_on != JudgedOn::Deletion
     };
-    is_judged_on && metadata.judges.contains(&subject.object.kind())
+    is_judged_on && metadata.judges.contains(&subject.object().kind())
 }
 
 /// Asks all rules.
@@ -100,10 +102,12 @@ pub(crate) fn apply(
     if policy.action == Action::Off || !is_asked(rule, subject) {
         return Vec::new();
     }
-    let in_environments = match (subject.object, fan_out) {
-        (Object::ApplicationSet(_), Some(fan_out)) => fan_out.membership(&policy.holds),
+    let in_environments = match (subject.request, fan_out) {
+        (RequestRef::ApplicationSet(_), Some(fan_out)) => fan_out.membership(&policy.holds),
         // It is about the Applications that go, wherever the cluster is counted from now on.
-        (Object::ClusterSecret(_), Some(fan_out)) if rule.metadata().about() == About::Action => {
+        (RequestRef::ClusterSecret(_), Some(fan_out))
+            if rule.metadata().about() == About::Action =>
+        {
             fan_out.membership(&policy.holds)
         }
         _ => membership(subject, &policy.holds, inventory),
@@ -124,8 +128,8 @@ pub(crate) fn apply(
     if findings.is_empty() {
         return findings;
     }
-    let location = location_of(subject.object, &policy.holds, inventory);
-    let exemption = policy.exemption(|| inventory.names_of(subject));
+    let location = location_of(subject.object(), &policy.holds, inventory);
+    let exemption = policy.exemption(|| inventory.names_of(subject.object()));
     for finding in &mut findings {
         finding.extent.settle(&finding.message, location);
         if let Some(name) = in_environments.missing_cluster() {
@@ -143,9 +147,9 @@ pub(crate) fn apply(
 }
 
 /// Where what violates a rule is, which is part of it: nothing bad may be moved elsewhere as it is.
-fn location_of(object: &Object<'_>, holds: &Holds, inventory: &Inventory) -> Location {
+fn location_of(object: ObjectRef<'_>, holds: &Holds, inventory: &Inventory) -> Location {
     match object {
-        Object::Application(application) => {
+        ObjectRef::Application(application) => {
             let destination = &application.spec.destination;
             let Ok(cluster) = inventory.fleet.clusters.resolve(destination) else {
                 return Location::Gone;
@@ -158,11 +162,11 @@ fn location_of(object: &Object<'_>, holds: &Holds, inventory: &Inventory) -> Loc
                 Some(project).filter(|name| environments.know_project(name, holds)),
             ))
         }
-        Object::ClusterSecret(secret) => match secret.cluster() {
+        ObjectRef::ClusterSecret(secret) => match secret.cluster() {
             Ok(cluster) => Location::Target(Target::new(&cluster.server, None, None)),
             Err(_) => Location::Object,
         },
-        Object::ApplicationSet(_) | Object::AppProject(_) => Location::Object,
+        ObjectRef::ApplicationSet(_) | ObjectRef::AppProject(_) => Location::Object,
     }
 }
 

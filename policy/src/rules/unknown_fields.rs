@@ -5,7 +5,7 @@ use argocd::sync_options::{SYNC_OPTIONS, SetOn, Unknown, unknown};
 
 use crate::finding::shorten;
 use crate::request::environment::environments_of_application;
-use crate::request::subject::Object;
+use crate::request::object::ObjectRef;
 use crate::rules::rule::{
     Context, Findings, JudgedOn, Reads, Rule, RuleMetadata, Scope, declare_rule,
 };
@@ -91,12 +91,12 @@ impl Rule for UnknownFields {
     }
 
     fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let object = context.subject.object;
+        let object = context.subject.object();
         for unknown in context.subject.unknown_fields {
             report_field(unknown, findings);
         }
         let mut told = 0;
-        if let Object::Application(application) = object {
+        if let ObjectRef::Application(application) = object {
             let options = &application.spec.sync_policy().sync_options;
             let is_told = |option: &str| {
                 is_told_by_replicas_ignored(option) && is_on_production(application, context)

@@ -14,7 +14,7 @@ use crate::finding::{About, Finding, Findings, GITOPS_POLICY, Level, RuleId, Wai
 use crate::request::changes::{Changes, declared_cluster};
 use crate::request::fan_out::FanOut;
 use crate::request::inventory::Inventory;
-use crate::request::subject::{Object, Operation, Propagation, Subject, SubjectRef};
+use crate::request::subject::{Propagation, Request, RequestRef, Subject, SubjectRef};
 use crate::rules::registry::{CONSEQUENCES, RULES};
 use crate::rules::run::{apply, ask_all, compare_with_before, is_asked};
 
@@ -139,34 +139,35 @@ fn judge_by_policy(subject: &Subject<'_>, inventory: &Inventory) -> Verdict {
     let subject = subject.as_ref();
     let overrides = Overrides::of(subject, inventory, now);
     let mut changes = Changes::of(subject, inventory);
-    changes.rest |= overrides.differ() && subject.object.counts();
+    changes.rest |= overrides.differ() && subject.object().counts();
     if changes == Changes::NOTHING || !RULES.iter().any(|rule| is_asked(*rule, subject)) {
         return Verdict::unchanged();
     }
     let mut generated = Generated::default();
     if overrides.asks_what_is_left()
-        && let Object::ApplicationSet(set) = subject.object
+        && let RequestRef::ApplicationSet(request) = subject.request
     {
-        let left = judge_what_is_generated(set, subject, &Ratchet::PLAIN, inventory);
+        let request = request.as_written();
+        let left = judge_what_is_generated(request, subject, &Ratchet::PLAIN, inventory);
         generated.left = left.findings;
     }
-    let mut findings = match subject.object {
-        Object::ApplicationSet(set) => {
-            let judged = judge_application_set(set, subject, &overrides.ratchet(), inventory);
+    let mut findings = match subject.request {
+        RequestRef::ApplicationSet(request) => {
+            let judged = judge_application_set(request, subject, &overrides.ratchet(), inventory);
             generated.is_unknown = judged.is_unknown;
             judged.findings
         }
-        Object::ClusterSecret(secret) => {
+        RequestRef::ClusterSecret(request) => {
             let fan_out = changes
                 .fan_out
-                .then(|| fan_out_of_secret(secret, subject, inventory));
+                .then(|| fan_out_of_secret(request, inventory));
             judge(subject, fan_out.as_ref(), inventory)
         }
-        Object::Application(_) | Object::AppProject(_) => judge(subject, None, inventory),
+        RequestRef::Application(_) | RequestRef::AppProject(_) => judge(subject, None, inventory),
     };
     findings.retain(|finding| finding.about == About::Action || changes.touch(&finding.field));
     // What an ApplicationSet was generating is compared one by one, where it is generated.
-    if !matches!(subject.object, Object::ApplicationSet(_)) {
+    if !matches!(subject.request, RequestRef::ApplicationSet(_)) {
         let ratchet = overrides.ratchet();
         compare_with_before(&mut findings, subject, None, &ratchet, inventory);
     }
@@ -206,12 +207,12 @@ pub fn judge_fan_out(
 
 /// Asks the rules about all that an ApplicationSet generates, and then about the ApplicationSet.
 fn judge_application_set(
-    set: &ApplicationSet<'_>,
+    request: Request<&ApplicationSet<'_>>,
     subject: SubjectRef<'_>,
     ratchet: &Ratchet<'_>,
     inventory: &Inventory,
 ) -> JudgedSet {
-    if let Operation::Delete(propagation) = subject.operation {
+    if let Request::Delete(set, propagation) = request {
         // Where its Applications stay, or go for another reason, nothing is deleted by this.
         let takes_along = propagation != Propagation::Orphan && !subject.requester.is_collector();
         let old = takes_along.then_some(set);
@@ -221,7 +222,7 @@ fn judge_application_set(
             is_unknown: false,
         };
     }
-    judge_what_is_generated(set, subject, ratchet, inventory)
+    judge_what_is_generated(request, subject, ratchet, inventory)
 }
 
 /// What rules find in an ApplicationSet.
@@ -233,22 +234,16 @@ struct JudgedSet {
 
 /// Asks the rules about all that an ApplicationSet generates as it is written, and then about the ApplicationSet.
 fn judge_what_is_generated(
-    set: &ApplicationSet<'_>,
+    request: Request<&ApplicationSet<'_>>,
     subject: SubjectRef<'_>,
     ratchet: &Ratchet<'_>,
     inventory: &Inventory,
 ) -> JudgedSet {
     let subject = SubjectRef {
-        operation: match subject.old {
-            Some(_) => Operation::Update,
-            None => Operation::Create,
-        },
+        request: RequestRef::ApplicationSet(request),
         ..subject
     };
-    let old = match subject.old {
-        Some(Object::ApplicationSet(old)) => Some(&**old),
-        _ => None,
-    };
+    let (set, old) = (*request.object(), request.old().copied());
     let side = |set| Side { set, inventory };
     let limits = Limits::default();
     let generate = |old, new| Generations::of(old, new, Judged::All, ratchet, &limits);
@@ -271,17 +266,11 @@ fn judge_what_is_generated(
 }
 
 /// What becomes of Applications with the cluster as it would be.
-fn fan_out_of_secret(
-    secret: &ClusterSecret<'_>,
-    subject: SubjectRef<'_>,
-    inventory: &Inventory,
-) -> FanOut {
-    if let Operation::Delete(_) = subject.operation {
-        return FanOut::of_cluster(declared_cluster(secret).as_ref(), None, inventory);
-    }
-    let old = match subject.old {
-        Some(Object::ClusterSecret(old)) => declared_cluster(old),
-        _ => None,
+fn fan_out_of_secret(request: Request<&ClusterSecret<'_>>, inventory: &Inventory) -> FanOut {
+    let (old, new) = match request {
+        Request::Delete(old, _) => (declared_cluster(old), None),
+        Request::Update { new, old } => (declared_cluster(old), declared_cluster(new)),
+        Request::Create(new) | Request::UpdateOfUnknown(new) => (None, declared_cluster(new)),
     };
-    FanOut::of_cluster(old.as_ref(), declared_cluster(secret), inventory)
+    FanOut::of_cluster(old.as_ref(), new, inventory)
 }

@@ -66,11 +66,7 @@ impl Request<'_> {
 
     fn update(&self, old: &Value, new: &Value) -> Verdict {
         let (old, new) = (old.to_string(), new.to_string());
-        self.judge(Subject {
-            old: Some(application(&old)),
-            operation: Operation::Update,
-            ..Subject::new(application(&new))
-        })
+        self.judge(Subject::update(application(&new), application(&old)))
     }
 
     fn judge(&self, subject: Subject<'_>) -> Verdict {
@@ -142,11 +138,9 @@ fn what_is_asked_is_who_may_overrule_the_rules_that_count() {
     let claim = |old: &Value, new: &Value| {
         let (old, new) = (old.to_string(), new.to_string());
         let subject = Subject {
-            old: Some(application(&old)),
-            operation: Operation::Update,
             requester: Requester { username: PERSON },
             now: now(),
-            ..Subject::new(application(&new))
+            ..Subject::update(application(&new), application(&old))
         };
         let verdict = evaluate(&subject, &World::default().inventory());
         verdict.claim.map(|claim| {
@@ -319,11 +313,9 @@ fn who_cannot_be_asked_about_may_not() {
     );
     let (old, new) = (old.to_string(), new.to_string());
     let subject = Subject {
-        old: Some(application(&old)),
-        operation: Operation::Update,
         requester: Requester { username: PERSON },
         now: now(),
-        ..Subject::new(application(&new))
+        ..Subject::update(application(&new), application(&old))
     };
     let mut verdict = evaluate(&subject, &World::default().inventory());
     verdict.settle(|_| Permission::Unknown("it took longer than 2 s".to_owned()));
@@ -547,10 +539,7 @@ fn a_deletion_is_overruled_by_who_deletes() {
     let granted = with(&root, &annotations(&json!({RULES: "cascade-delete"})));
     let deleted = |object: &Value, may: &[&str]| {
         let json = object.to_string();
-        let subject = Subject {
-            operation: Operation::Delete(Propagation::Background),
-            ..Subject::new(application(&json))
-        };
+        let subject = Subject::delete(application(&json), Propagation::Background);
         Request {
             may,
             ..Request::default()
@@ -642,11 +631,7 @@ fn who_changes_a_generated_application_is_told_where_the_override_is() {
         generated(&app(&json!({}))).to_string(),
         generated(&automated()).to_string(),
     );
-    let subject = Subject {
-        old: Some(application(&old)),
-        operation: Operation::Update,
-        ..Subject::new(application(&new))
-    };
+    let subject = Subject::update(application(&new), application(&old));
     let verdict = Request::default().judge_in(subject, &inventory);
     assert_eq!(verdict.outcome, Outcome::Denied);
     let told = lines(&verdict);
@@ -716,11 +701,7 @@ fn it_stays_on_an_application_set_as_long_as_nobody_can_tell_what_that_generates
         let object = |json| {
             Object::ApplicationSet(Box::new(argocd::ApplicationSet::from_json(json).unwrap()))
         };
-        let subject = Subject {
-            old: Some(object(old)),
-            operation: Operation::Update,
-            ..Subject::new(object(new))
-        };
+        let subject = Subject::update(object(new), object(old));
         Request::default().judge(subject)
     };
     let granted = set(&annotations(&json!({})), json!({}));
@@ -743,11 +724,7 @@ fn it_stays_on_an_application_set_as_long_as_nobody_can_tell_what_that_generates
     let (old, new) = (granted.clone(), set(&other, json!({})));
     let object =
         |json| Object::ApplicationSet(Box::new(argocd::ApplicationSet::from_json(json).unwrap()));
-    let verdict = may.judge(Subject {
-        old: Some(object(&old)),
-        operation: Operation::Update,
-        ..Subject::new(object(&new))
-    });
+    let verdict = may.judge(Subject::update(object(&new), object(&old)));
     assert_eq!(verdict.outcome, Outcome::Denied, "{:#?}", lines(&verdict));
     // Without what could violate the rule it may go.
     let verdict = update(&granted, &set(&json!({}), json!(null)));
@@ -802,28 +779,20 @@ fn world_with(set: &Value) -> Inventory {
 impl Request<'_> {
     fn update_set(&self, old: &Value, new: &Value) -> Verdict {
         let (old, new) = (old.to_string(), new.to_string());
-        self.judge(Subject {
-            old: Some(application_set(&old)),
-            operation: Operation::Update,
-            ..Subject::new(application_set(&new))
-        })
+        self.judge(Subject::update(
+            application_set(&new),
+            application_set(&old),
+        ))
     }
 
     fn delete_set(&self, set: &Value, propagation: Propagation) -> Verdict {
         let set = set.to_string();
-        self.judge(Subject {
-            operation: Operation::Delete(propagation),
-            ..Subject::new(application_set(&set))
-        })
+        self.judge(Subject::delete(application_set(&set), propagation))
     }
 
     fn update_in(&self, old: &Value, new: &Value, inventory: &Inventory) -> Verdict {
         let (old, new) = (old.to_string(), new.to_string());
-        let subject = Subject {
-            old: Some(application(&old)),
-            operation: Operation::Update,
-            ..Subject::new(application(&new))
-        };
+        let subject = Subject::update(application(&new), application(&old));
         self.judge_in(subject, inventory)
     }
 }
@@ -914,11 +883,7 @@ fn nothing_is_overruled_on_an_object_that_is_being_deleted() {
     let outcome = |old: &Value, new: &Value| {
         let (old, new) = (old.to_string(), new.to_string());
         let object = |json| Object::ClusterSecret(Box::new(serde_json::from_str(json).unwrap()));
-        let subject = Subject {
-            old: Some(object(&old)),
-            operation: Operation::Update,
-            ..Subject::new(object(&new))
-        };
+        let subject = Subject::update(object(&new), object(&old));
         let request = Request {
             may: &["cluster-credentials"],
             ..Request::default()
@@ -941,11 +906,7 @@ fn nothing_is_overruled_on_an_object_that_is_being_deleted() {
     let outcome = |old: &Value, new: &Value| {
         let (old, new) = (old.to_string(), new.to_string());
         let object = |json| Object::AppProject(Box::new(serde_json::from_str(json).unwrap()));
-        let subject = Subject {
-            old: Some(object(&old)),
-            operation: Operation::Update,
-            ..Subject::new(object(&new))
-        };
+        let subject = Subject::update(object(&new), object(&old));
         let request = Request {
             may: &["project-too-wide"],
             ..Request::default()
@@ -977,11 +938,7 @@ fn a_secret_that_becomes_a_cluster_is_put_to_the_webhook_with_the_override_on_it
         secret(&json!({"argocd.argoproj.io/secret-type": "cluster"})),
     );
     let object = |json| Object::ClusterSecret(Box::new(serde_json::from_str(json).unwrap()));
-    let subject = || Subject {
-        old: Some(object(&old)),
-        operation: Operation::Update,
-        ..Subject::new(object(&new))
-    };
+    let subject = || Subject::update(object(&new), object(&old));
     assert_eq!(
         refusal(&nobody().judge(subject())),
         "its writer may not overrule cluster-credentials"
@@ -1414,11 +1371,9 @@ fn where_nobody_can_be_asked_trying_again_is_no_help() {
     );
     let fix = |permission: Permission| {
         let subject = Subject {
-            old: Some(application(&old)),
-            operation: Operation::Update,
             requester: Requester { username: PERSON },
             now: now(),
-            ..Subject::new(application(&new))
+            ..Subject::update(application(&new), application(&old))
         };
         let mut verdict = evaluate(&subject, &World::default().inventory());
         verdict.settle(|_| permission.clone());

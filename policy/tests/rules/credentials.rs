@@ -139,11 +139,7 @@ fn another_argument_that_may_be_a_credential_is_worse() {
         let read = |json| -> Object<'_> {
             Object::ClusterSecret(serde_json::from_str::<Box<ClusterSecret<'_>>>(json).unwrap())
         };
-        let subject = Subject {
-            old: Some(read(&old)),
-            operation: policy::Operation::Update,
-            ..Subject::new(read(&new))
-        };
+        let subject = Subject::update(read(&new), read(&old));
         evaluate(&subject, &World::default().inventory()).outcome == policy::Outcome::Denied
     };
     assert!(!denied(&["--token", "a1b2"], &["--token", "c3d4"]));

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use argocd::ClusterSecret;
-use policy::{Object, Operation, Outcome, Requester, Subject, Verdict, evaluate};
+use policy::{Object, Outcome, Requester, Subject, Verdict, evaluate};
 use serde_json::{Value, json};
 
 use super::{World, app, application, lines, nothing, project, secret};
@@ -47,10 +47,8 @@ fn on_staging(patch: &Value) -> Value {
 
 fn update(old: &str, new: &str) -> Verdict {
     let subject = Subject {
-        old: Some(application(old)),
-        operation: Operation::Update,
         requester: Requester { username: PERSON },
-        ..Subject::new(application(new))
+        ..Subject::update(application(new), application(old))
     };
     evaluate(&subject, &World::default().inventory())
 }
@@ -130,10 +128,8 @@ fn names_that_come_twice_in_a_cluster_secret_are_counted_once_each() {
         Object::ClusterSecret(Box::new(secret))
     };
     let subject = Subject {
-        old: Some(read(&old)),
-        operation: Operation::Update,
         requester: Requester { username: PERSON },
-        ..Subject::new(read(&new))
+        ..Subject::update(read(&new), read(&old))
     };
     let verdict = evaluate(&subject, &World::default().inventory());
     assert_eq!(verdict.outcome, Outcome::Admitted);

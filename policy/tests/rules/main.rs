@@ -16,8 +16,8 @@ use argocd::project::ProjectReading;
 use argocd::settings::Settings;
 use argocd::{Application, Cluster, Fleet};
 use policy::{
-    Completeness, GitOpsPolicySpec, Inventory, Level, Object, Operation, Outcome, Propagation,
-    Requester, Subject, Verdict, evaluate,
+    Completeness, GitOpsPolicySpec, Inventory, Level, Object, Outcome, Propagation, Requester,
+    Subject, Verdict, evaluate,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -112,15 +112,10 @@ impl World {
     fn judge_update(&self, old: &Value, new: &Value, requester: &str) -> Verdict {
         let (old, new) = (old.to_string(), new.to_string());
         let subject = Subject {
-            object: application(&new),
-            old: Some(application(&old)),
-            operation: Operation::Update,
             requester: Requester {
                 username: requester,
             },
-            dry_run: false,
-            now: jiff::Timestamp::MAX,
-            unknown_fields: &[],
+            ..Subject::update(application(&new), application(&old))
         };
         evaluate(&subject, &self.inventory())
     }
@@ -1221,11 +1216,7 @@ fn a_cluster_secret_of_another_environments_account_is_kept_from_the_engine() {
         secret(&role("444455556666")).to_string(),
     );
     let object = |json| Object::ClusterSecret(serde_json::from_str(json).unwrap());
-    let subject = Subject {
-        old: Some(object(&old)),
-        operation: Operation::Update,
-        ..Subject::new(object(&new))
-    };
+    let subject = Subject::update(object(&new), object(&old));
     let verdict = evaluate(&subject, &World::with_policy(policy).inventory());
     assert_eq!(verdict.outcome, Outcome::Denied);
 }
@@ -1242,11 +1233,7 @@ fn a_label_on_a_cluster_secret_is_judged_for_the_environment_alone() {
     let judged = |new: &Value, policy: Value| {
         let (new, old) = (new.to_string(), old.to_string());
         let secret = |json| Object::ClusterSecret(serde_json::from_str(json).unwrap());
-        let subject = Subject {
-            old: Some(secret(&old)),
-            operation: Operation::Update,
-            ..Subject::new(secret(&new))
-        };
+        let subject = Subject::update(secret(&new), secret(&old));
         let verdict = evaluate(&subject, &World::with_policy(policy).inventory());
         (verdict.outcome, lines(&verdict).join("\n"))
     };
@@ -1451,12 +1438,10 @@ fn an_update_of_a_project_is_judged_where_it_changes_what_the_rule_reads() {
     let judged = |old: &Value, new: &Value| {
         let (old, new) = (old.to_string(), new.to_string());
         let subject = Subject {
-            old: Some(project(&old)),
-            operation: Operation::Update,
             requester: Requester {
                 username: "system:serviceaccount:argocd:argocd-server",
             },
-            ..Subject::new(project(&new))
+            ..Subject::update(project(&new), project(&old))
         };
         evaluate(&subject, &World::default().inventory()).outcome
     };
@@ -1514,9 +1499,8 @@ fn judge_deletion(
 ) -> Verdict {
     let json = object.to_string();
     let subject = Subject {
-        operation: Operation::Delete(propagation),
         requester: Requester { username },
-        ..Subject::new(application(&json))
+        ..Subject::delete(application(&json), propagation)
     };
     evaluate(&subject, &world.inventory())
 }
@@ -1631,10 +1615,7 @@ fn no_other_rule_is_asked_about_a_deletion() {
     let wide = default_project().to_string();
     let secret: Object<'_> = Object::ClusterSecret(serde_json::from_str(&json).unwrap());
     for object in [secret, project(&wide)] {
-        let subject = Subject {
-            operation: Operation::Delete(Propagation::Background),
-            ..Subject::new(object)
-        };
+        let subject = Subject::delete(object, Propagation::Background);
         let verdict = evaluate(&subject, &World::default().inventory());
         assert_eq!(verdict.outcome, Outcome::Unchanged);
     }

@@ -2,7 +2,7 @@
 //! why they refuse something.
 
 use argocd::project::ProjectReading;
-use policy::{Operation, Outcome, Subject, evaluate};
+use policy::{Outcome, Subject, evaluate};
 use serde_json::{Value, json};
 
 use super::{World, app, app_project, judge_project, lines, nothing, project};
@@ -16,11 +16,7 @@ fn named(name: &str, labels: Value, spec: Value) -> Value {
 
 fn judge_update(world: &World, old: &Value, new: &Value) -> (Outcome, Vec<String>) {
     let (old, new) = (old.to_string(), new.to_string());
-    let subject = Subject {
-        old: Some(project(&old)),
-        operation: Operation::Update,
-        ..Subject::new(project(&new))
-    };
+    let subject = Subject::update(project(&new), project(&old));
     let verdict = evaluate(&subject, &world.inventory());
     (verdict.outcome, lines(&verdict))
 }

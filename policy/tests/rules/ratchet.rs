@@ -270,11 +270,7 @@ fn a_destination_may_be_narrowed_while_it_is_still_too_wide() {
     };
     let (old, new) = (wide("*").to_string(), wide("shop-*").to_string());
     let project = |json| Object::AppProject(Box::new(serde_json::from_str(json).unwrap()));
-    let subject = Subject {
-        old: Some(project(&old)),
-        operation: Operation::Update,
-        ..Subject::new(project(&new))
-    };
+    let subject = Subject::update(project(&new), project(&old));
     assert_eq!(
         evaluate(&subject, &World::default().inventory()).outcome,
         Outcome::Admitted
@@ -293,11 +289,7 @@ fn a_project_may_become_narrower_in_steps_and_not_wider() {
     let judged = |old: &Value, new: &Value| {
         let (old, new) = (old.to_string(), new.to_string());
         let project = |json| Object::AppProject(Box::new(serde_json::from_str(json).unwrap()));
-        let subject = Subject {
-            old: Some(project(&old)),
-            operation: Operation::Update,
-            ..Subject::new(project(&new))
-        };
+        let subject = Subject::update(project(&new), project(&old));
         evaluate(&subject, &World::default().inventory()).outcome
     };
     let both = wide(json!(["*"]), everywhere.clone());
@@ -365,11 +357,7 @@ fn a_cluster_may_keep_its_old_token_and_get_no_other_way_in() {
         };
         let (old, new) = (secret(&old, "eu"), secret(&new, "us"));
         let object = |json| Object::ClusterSecret(serde_json::from_str(json).unwrap());
-        let subject = Subject {
-            old: Some(object(&old)),
-            operation: Operation::Update,
-            ..Subject::new(object(&new))
-        };
+        let subject = Subject::update(object(&new), object(&old));
         evaluate(&subject, &World::default().inventory()).outcome
     };
     let exec = |command: &str, env: Value| json!({"execProviderConfig": {"command": command, "env": env, "apiVersion": "client.authentication.k8s.io/v1beta1"}});
@@ -438,10 +426,8 @@ fn update_set(world: &World, old: &Value, new: &Value) -> Verdict {
     let (old, new) = (old.to_string(), new.to_string());
     let object = |json| Object::ApplicationSet(Box::new(ApplicationSet::from_json(json).unwrap()));
     let subject = Subject {
-        old: Some(object(&old)),
-        operation: Operation::Update,
         requester: Requester { username: PERSON },
-        ..Subject::new(object(&new))
+        ..Subject::update(object(&new), object(&old))
     };
     evaluate(&subject, &world.inventory())
 }

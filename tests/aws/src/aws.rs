@@ -13,10 +13,10 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_eks::types::{AuthenticationMode, CreateAccessConfigRequest, VpcConfigRequest};
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
-use harness::eventually;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 use crate::front::Front;
 use crate::process::Process;
@@ -30,6 +30,7 @@ const REGIONS: [&str; 2] = ["eu-west-1", "us-east-1"];
 const SECRET: &str = "test";
 /// It takes 2 seconds, and more while others compile.
 const READY_WITHIN: Duration = Duration::from_mins(2);
+const BETWEEN_PROBES: Duration = Duration::from_millis(50);
 
 /// AWS, until it is dropped.
 pub struct Aws {
@@ -70,8 +71,8 @@ impl Aws {
             front,
             folder,
         };
-        let ready = eventually(READY_WITHIN, "ministack is ready", async || {
-            ask(&http(aws.folder.path()), "GET", "/_ministack/health", "")
+        let ready = eventually(async || {
+            ask(&http(aws.folder.path()), "GET", "/_ministack/health", "").map(drop)
         });
         ready.await.with_context(|| aws.process.state())?;
         Ok(aws)
@@ -210,17 +211,14 @@ impl Aws {
         let create = eks.create_cluster().name(name).role_arn(role);
         let create = create.resources_vpc_config(vpc).access_config(access);
         create.send().await.context("EKS creates no cluster")?;
-        eventually(READY_WITHIN, "the cluster is active", async || {
-            let cluster = eks.describe_cluster().name(name).send().await;
-            let cluster = cluster.map_err(|error| error.to_string())?.cluster;
+        eventually(async || {
+            let cluster = eks.describe_cluster().name(name).send().await?.cluster;
             let status = cluster.and_then(|cluster| cluster.status);
-            match status {
-                Some(status) if status.as_str() == "ACTIVE" => Ok(()),
-                status => Err(format!("{status:?}")),
-            }
+            let status = status.context("the cluster has no status")?;
+            ensure!(status.as_str() == "ACTIVE", "the cluster is {status}");
+            Ok(())
         })
-        .await?;
-        Ok(())
+        .await
     }
 
     /// Creates a role with a trust policy, unless there is one of this name, and returns its ARN.
@@ -267,6 +265,17 @@ impl Aws {
     fn tell(&self, path: &str, wanted: &Value) -> Result<()> {
         ask(&http(self.folder.path()), "POST", path, &wanted.to_string())?;
         Ok(())
+    }
+}
+
+/// Asks again and again, until it is so or [`READY_WITHIN`] is over.
+async fn eventually(mut probe: impl AsyncFnMut() -> Result<()>) -> Result<()> {
+    let end = Instant::now() + READY_WITHIN;
+    loop {
+        match probe().await {
+            Err(_) if Instant::now() < end => tokio::time::sleep(BETWEEN_PROBES).await,
+            probed => return probed,
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! What stands for AWS answers as AWS does.
 
 use aws_sdk_eks::error::ProvideErrorMetadata as _;
-use gitops_aws_tests::{Aws, Fault};
+use gitops_aws::{Aws, Fault};
 use serde_json::json;
 
 const ACCOUNT: &str = "111122223333";
 const REGION: &str = "eu-west-1";
 
+#[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]
 async fn with_cluster(mode: &str) -> (Aws, aws_sdk_eks::Client) {
     let aws = Aws::start().await.unwrap();
     let created = aws.create_cluster(ACCOUNT, REGION, "orders", mode).await;

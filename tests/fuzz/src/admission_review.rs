@@ -8,7 +8,7 @@ use gitops_webhook::admission_review::response;
 use gitops_webhook::labels::Verdict;
 use jiff::Timestamp;
 use policy::finding::LINE_LIMIT;
-use policy::{Inventory, Object};
+use policy::{AnyRequest, Inventory};
 use serde_json::{Map, Value, json};
 
 use crate::world::{INVENTORIES, parts};
@@ -26,12 +26,8 @@ pub fn admission_review(body: &[u8]) {
         let Ok(mut review) = Review::from_json(body) else {
             return;
         };
-        if let Content::Judged {
-            object: Object::AppProject(project),
-            ..
-        } = &review.content
-        {
-            puts_in_force(project);
+        if let Content::Judged(AnyRequest::AppProject(request)) = &review.content {
+            puts_in_force(request.object());
         }
         let decision = decide(&mut review, inventory, now()).unanswered();
         assert_eq!(decided(body, inventory).as_ref(), Some(&decision));

@@ -266,7 +266,7 @@ fn prepare_control_plane() -> Result<()> {
 
 fn prepare_aws() -> Result<()> {
     let what = "making sure that what stands for AWS in tests is there";
-    run(what, &mut Command::new(program("prepare-aws")?))
+    run(what, Command::new(program(PREPARE)?).arg("aws"))
 }
 
 fn prepare_argo_cd(release: Option<&str>) -> Result<()> {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use policy::break_glass::{Permission, Record};
 use policy::{Finding, Inventory, Outcome, Requester, Subject, evaluate};
 
-use super::request::{Content, Operation, Review};
+use super::request::{Content, Review};
 use crate::labels::Verdict;
 
 /// A [`Verdict`] and what it rests on.
@@ -96,7 +96,7 @@ pub fn decide(review: &mut Review<'_>, inventory: &Inventory, now: Timestamp) ->
         username: &review.username,
     };
     review.for_others = inventory.writes_for_others(requester);
-    let (object, old) = match std::mem::replace(&mut review.content, Content::NotJudged) {
+    let request = match std::mem::replace(&mut review.content, Content::NotJudged) {
         Content::NotJudged => return decided(Verdict::NotJudged),
         // It is another Argo CD's.
         _ if !inventory.concerns(review.kind.as_str(), &review.namespace) => {
@@ -108,18 +108,10 @@ pub fn decide(review: &mut Review<'_>, inventory: &Inventory, now: Timestamp) ->
                 ..Decision::without_findings(Verdict::Unreadable)
             });
         }
-        Content::Judged { object, old } => (object, old),
-    };
-    let operation = match review.operation {
-        Operation::Create => policy::Operation::Create,
-        Operation::Update => policy::Operation::Update,
-        Operation::Delete => policy::Operation::Delete(review.propagation),
-        Operation::Connect => return decided(Verdict::NotJudged),
+        Content::Judged(request) => request,
     };
     let subject = Subject {
-        object,
-        old,
-        operation,
+        request,
         requester: Requester {
             username: &review.username,
         },

@@ -16,7 +16,7 @@ use argocd::{AppProject, Application, ApplicationSet};
 use golang::json::Text;
 use golang::work::Work;
 use policy::finding::shorten;
-use policy::{Object, Propagation};
+use policy::{AnyRequest, Object, ObjectRef, Propagation};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -147,8 +147,6 @@ pub struct Review<'a> {
     pub for_others: bool,
     /// Whether nothing will be stored.
     pub dry_run: bool,
-    /// On DELETE, what becomes of what the object owns.
-    pub propagation: Propagation,
     /// What there is to judge.
     pub content: Content<'a>,
 }
@@ -156,13 +154,9 @@ pub struct Review<'a> {
 /// What a [`Review`] brings to judge.
 #[derive(Debug)]
 pub enum Content<'a> {
-    /// An object of a kind that rules judge.
-    Judged {
-        /// The new object; on DELETE the one that is to go.
-        object: Object<'a>,
-        /// On UPDATE the old object, if it can be read and is of a kind that is judged.
-        old: Option<Object<'a>>,
-    },
+    /// What is to be done with an object of a kind that rules judge. On UPDATE nothing is known of an old object that
+    /// cannot be read.
+    Judged(AnyRequest<'a>),
     /// An object that no rule judges.
     NotJudged,
     /// An object of a judged kind that cannot be read. The text says where and why, and quotes
@@ -365,23 +359,29 @@ impl<'a> Request<'a> {
         let object = self.object.unwrap_or(Held::Nothing);
         let old_object = self.old_object.unwrap_or(Held::Nothing);
         // A subresource is another type under the object's name.
-        let content =
-            if self.sub_resource.is_some_and(|name| !name.is_empty()) {
-                Content::NotJudged
-            } else {
-                match operation {
-                    Operation::Connect => Content::NotJudged,
-                    Operation::Delete => match content(kind, old_object, Held::Nothing) {
-                        // Whatever is wrong with it, that is not a reason to keep it.
-                        Some(Content::Unreadable(_)) => Content::NotJudged,
-                        content => content.ok_or(ReviewError::Incomplete("oldObject"))?,
-                    },
-                    Operation::Create => content(kind, object, Held::Nothing)
-                        .ok_or(ReviewError::Incomplete("object"))?,
-                    Operation::Update => content(kind, object, old_object)
-                        .ok_or(ReviewError::Incomplete("object"))?,
+        let content = if self.sub_resource.is_some_and(|name| !name.is_empty()) {
+            Content::NotJudged
+        } else {
+            let propagation = self.options.unwrap_or_default().propagation();
+            let delete = |object| AnyRequest::delete(object, propagation);
+            match operation {
+                Operation::Connect => Content::NotJudged,
+                Operation::Delete => match content(kind, old_object, delete) {
+                    // Whatever is wrong with it, that is not a reason to keep it.
+                    Some(Content::Unreadable(_)) => Content::NotJudged,
+                    content => content.ok_or(ReviewError::Incomplete("oldObject"))?,
+                },
+                Operation::Create => content(kind, object, AnyRequest::create)
+                    .ok_or(ReviewError::Incomplete("object"))?,
+                Operation::Update => {
+                    let update = |object| match replaced(kind, old_object) {
+                        Some(old) => AnyRequest::update(object, old),
+                        None => AnyRequest::update_of_unknown(object),
+                    };
+                    content(kind, object, update).ok_or(ReviewError::Incomplete("object"))?
                 }
-            };
+            }
+        };
         // The name is empty on a CREATE with `generateName`, while the object has one already.
         let name = self.name.filter(|name| !name.is_empty());
         let name = name.unwrap_or_else(|| content.name());
@@ -396,7 +396,6 @@ impl<'a> Request<'a> {
             user_info: self.user_info,
             for_others: false,
             dry_run: self.dry_run.unwrap_or_default(),
-            propagation: self.options.unwrap_or_default().propagation(),
             content,
         })
     }
@@ -406,18 +405,20 @@ impl<'a> Content<'a> {
     /// Whether judging it can take much longer than reading it: ApplicationSets are expanded, programs are run, or what a
     /// project permits is compared with the whole fleet. Only an Application without programs is sure to be done at once.
     pub(crate) fn takes_long(&self) -> bool {
-        let takes_long = |object: &Object<'_>| match object {
-            Object::Application(application) => {
+        let takes_long = |object: ObjectRef<'_>| match object {
+            ObjectRef::Application(application) => {
                 let ignored = &application.spec.ignore_differences;
                 ignored
                     .iter()
                     .any(|entry| !entry.jq_path_expressions.is_empty())
             }
-            Object::AppProject(_) | Object::ApplicationSet(_) | Object::ClusterSecret(_) => true,
+            ObjectRef::AppProject(_)
+            | ObjectRef::ApplicationSet(_)
+            | ObjectRef::ClusterSecret(_) => true,
         };
         match self {
-            Content::Judged { object, old } => {
-                takes_long(object) || old.as_ref().is_some_and(takes_long)
+            Content::Judged(request) => {
+                takes_long(request.object()) || request.old().is_some_and(takes_long)
             }
             Content::NotJudged | Content::Unreadable(_) => false,
         }
@@ -425,11 +426,13 @@ impl<'a> Content<'a> {
 
     fn uid(&self) -> Text<'a> {
         match self {
-            Content::Judged { object, .. } => match object {
-                Object::Application(application) => application.metadata.uid.clone(),
-                Object::AppProject(project) => Text::from(project.metadata.uid.clone()),
-                Object::ApplicationSet(set) => set.metadata.uid.clone(),
-                Object::ClusterSecret(secret) => secret.metadata.uid.clone(),
+            Content::Judged(request) => match request {
+                AnyRequest::Application(request) => request.object().metadata.uid.clone(),
+                AnyRequest::AppProject(request) => {
+                    Text::from(request.object().metadata.uid.clone())
+                }
+                AnyRequest::ApplicationSet(request) => request.object().metadata.uid.clone(),
+                AnyRequest::ClusterSecret(request) => request.object().metadata.uid.clone(),
             },
             Content::NotJudged | Content::Unreadable(_) => Text::default(),
         }
@@ -437,11 +440,13 @@ impl<'a> Content<'a> {
 
     fn name(&self) -> Text<'a> {
         match self {
-            Content::Judged { object, .. } => match object {
-                Object::Application(application) => application.metadata.name.clone(),
-                Object::AppProject(project) => Text::from(project.metadata.name.clone()),
-                Object::ApplicationSet(set) => set.metadata.name.clone(),
-                Object::ClusterSecret(secret) => secret.metadata.name.clone(),
+            Content::Judged(request) => match request {
+                AnyRequest::Application(request) => request.object().metadata.name.clone(),
+                AnyRequest::AppProject(request) => {
+                    Text::from(request.object().metadata.name.clone())
+                }
+                AnyRequest::ApplicationSet(request) => request.object().metadata.name.clone(),
+                AnyRequest::ClusterSecret(request) => request.object().metadata.name.clone(),
             },
             Content::NotJudged | Content::Unreadable(_) => Text::default(),
         }
@@ -458,8 +463,12 @@ fn username(user: Option<&RawValue>) -> Result<Text<'_>, ReviewError> {
     Ok(user.username)
 }
 
-/// `None` if there is no object.
-fn content<'a>(kind: Kind, object: Held<'a>, old: Held<'a>) -> Option<Content<'a>> {
+/// What is to be done with an object; `None` if there is none.
+fn content<'a>(
+    kind: Kind,
+    object: Held<'a>,
+    request: impl FnOnce(Object<'a>) -> AnyRequest<'a>,
+) -> Option<Content<'a>> {
     let object = match object {
         Held::Text(text) => match decode_slowly(kind, text) {
             Ok(object) => object,
@@ -469,31 +478,39 @@ fn content<'a>(kind: Kind, object: Held<'a>, old: Held<'a>) -> Option<Content<'a
         },
         object => object,
     };
+    let object = match object {
+        Held::Nothing | Held::Text(_) => return None,
+        Held::NotJudged => return Some(Content::NotJudged),
+        Held::Object(object) => object,
+    };
+    let request = request(object);
+    Some(if concerns_argo_cd(&request) {
+        Content::Judged(request)
+    } else {
+        Content::NotJudged
+    })
+}
+
+/// The object that is replaced, if it can be read. Of one that cannot nothing is known: the new one has to stand by itself.
+fn replaced(kind: Kind, old: Held<'_>) -> Option<Object<'_>> {
     let old = match old {
-        // An old object that cannot be read is as good as none: the new one has to stand by itself.
-        Held::Text(text) => decode_slowly(kind, text).unwrap_or(Held::Nothing),
+        Held::Text(text) => decode_slowly(kind, text).ok()?,
         old => old,
     };
-    let old = match old {
+    match old {
         Held::Object(old) => Some(old),
         Held::Nothing | Held::NotJudged | Held::Text(_) => None,
-    };
-    match object {
-        Held::Nothing | Held::Text(_) => None,
-        Held::Object(object) if concerns_argo_cd(&object, old.as_ref()) => {
-            Some(Content::Judged { object, old })
-        }
-        Held::NotJudged | Held::Object(_) => Some(Content::NotJudged),
     }
 }
 
 /// A Secret concerns Argo CD if it is a cluster, or was one until now.
-fn concerns_argo_cd(object: &Object<'_>, old: Option<&Object<'_>>) -> bool {
-    let is_cluster = |object: &Object<'_>| match object {
-        Object::ClusterSecret(secret) => secret.is_cluster(),
+fn concerns_argo_cd(request: &AnyRequest<'_>) -> bool {
+    match request {
+        AnyRequest::ClusterSecret(request) => {
+            request.object().is_cluster() || request.old().is_some_and(|old| old.is_cluster())
+        }
         _ => true,
-    };
-    is_cluster(object) || old.is_some_and(is_cluster)
+    }
 }
 
 fn is_being_deleted(object: &RawValue) -> bool {

@@ -1,21 +1,17 @@
 //! `cluster verify`: whether Argo CD can log in to clusters.
 
-use argocd::AppProject;
 use argocd::ClusterSecret;
 use argocd::names::{LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER};
 
+use super::identity::{IdentityArgs, Projects};
 use crate::args::{Format, OUTPUT, SCOPE, formats};
-use crate::aws::{Account, Login, Side};
 use crate::context::Context;
 use crate::error::{CommandError, chain};
 use crate::exit_status::ExitStatus;
 use crate::kubernetes::{ApiServer, Objects, block_on, resource_of};
-use crate::login::{Identity, Target, Verdict, needs, verify};
+use crate::login::{Target, Verdict, verify};
 use crate::report::cluster_verification::ClusterVerifications;
 use crate::repository::manifest::Kind;
-
-/// Under which flags are shown that say as whom AWS is asked.
-const AWS: &str = "AWS";
 
 /// Prove that Argo CD can log in to a cluster
 ///
@@ -31,7 +27,7 @@ const AWS: &str = "AWS";
 #[command(after_long_help = "\
 Examples:
   # One cluster
-  kubectl gitops cluster verify orders-production
+  kubectl gitops cluster verify prod-eu
 
   # All that there are, by the way that Argo CD goes
   kubectl gitops cluster verify --all --engine-role-arn arn:aws:iam::111122223333:role/argocd
@@ -52,17 +48,8 @@ pub(super) struct VerifyArgs {
     #[arg(long, conflicts_with = "name", help_heading = SCOPE)]
     all: bool,
 
-    /// Profile of ~/.aws/config to ask AWS with
-    #[arg(long, value_name = "NAME", help_heading = AWS)]
-    profile: Option<String>,
-
-    /// Region of the STS to ask, instead of the profile's or AWS_REGION
-    #[arg(long, value_name = "REGION", help_heading = AWS)]
-    region: Option<String>,
-
-    /// Role of Argo CD's pods, to go on from
-    #[arg(long, value_name = "ARN", help_heading = AWS)]
-    engine_role_arn: Option<String>,
+    #[command(flatten)]
+    identity: IdentityArgs,
 
     /// Format
     #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = formats(FORMATS), help_heading = OUTPUT)]
@@ -107,10 +94,8 @@ async fn verified(
     let server = context.connect().await?;
     let namespace = context.argocd_namespace();
     let (targets, unread) = targets(&server, namespace).await?;
-    let is_meant = |target: &Target| match &args.name {
-        Some(name) => target.cluster.name == *name,
-        None => true,
-    };
+    let named = args.name.as_ref();
+    let is_meant = |target: &Target| named.is_none_or(|name| target.cluster.name == *name);
     let targets: Vec<Target> = targets.into_iter().filter(is_meant).collect();
     if targets.is_empty() {
         let namespace = namespace.to_owned();
@@ -123,48 +108,25 @@ async fn verified(
     for reason in &unread {
         context.streams.error(reason);
     }
-    let projects = projects(&server, namespace).await?;
+    let projects = Projects::read(&server, namespace).await?;
     // Who has no cluster that logs in by AWS needs no credentials for it.
-    let identity = match targets.iter().any(Target::is_by_aws) {
-        true => Some(identity(args, context).await?),
-        false => None,
+    let identity = if targets.iter().any(Target::is_by_aws) {
+        Some(args.identity.log_in(context).await?)
+    } else {
+        None
     };
     let progress = context
         .progress
         .begin("logging in to clusters", Some(targets.len()));
     let mut all = Vec::new();
     for target in &targets {
-        let specs = projects.iter().map(|project| &project.spec);
-        let needs = needs(specs, &target.cluster);
+        let needs = projects.needs(&target.cluster);
         all.push(verify(target, identity.as_ref(), &needs).await);
         progress.reached(all.len());
     }
     Ok(ClusterVerifications {
         all,
         is_partial: !unread.is_empty(),
-    })
-}
-
-async fn identity(args: &VerifyArgs, context: &Context) -> Result<Identity, CommandError> {
-    let login = Login {
-        profile: args.profile.clone(),
-        region: args.region.clone(),
-        role_arn: None,
-        timeout: context
-            .cluster
-            .request_timeout
-            .and_then(|timeout| timeout.0),
-    };
-    let account = Account::connect(Side::Cluster, &login).await?;
-    Ok(match &args.engine_role_arn {
-        Some(role) => Identity {
-            account: account.as_role(role).await?,
-            is_engine: true,
-        },
-        None => Identity {
-            account,
-            is_engine: false,
-        },
     })
 }
 
@@ -195,14 +157,4 @@ async fn targets(
     }
     targets.sort_by(|one, other| one.cluster.name.cmp(&other.cluster.name));
     Ok((targets, unread))
-}
-
-async fn projects(server: &ApiServer, namespace: &str) -> Result<Vec<AppProject>, CommandError> {
-    let projects = Objects {
-        resource: resource_of(Kind::AppProject),
-        namespace: Some(namespace.to_owned()),
-    };
-    let read = |json: &str| serde_json::from_str::<AppProject>(json).ok();
-    let projects = server.list(&projects, None, read).await?;
-    Ok(projects.into_iter().flatten().collect())
 }

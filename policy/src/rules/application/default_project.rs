@@ -2,7 +2,7 @@ use argocd::application::{ApplicationSource, ApplicationSpec, Sources};
 use argocd::names::DEFAULT_PROJECT;
 
 use crate::finding::missing::MissingFact;
-use crate::request::subject::Object;
+use crate::request::object::ObjectRef;
 use crate::rules::rule::{Context, Findings, JudgedOn, Rule, RuleMetadata, Scope, declare_rule};
 
 declare_rule! {
@@ -70,7 +70,7 @@ impl Rule for DefaultProject {
     }
 
     fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let Object::Application(application) = context.subject.object else {
+        let ObjectRef::Application(application) = context.subject.object() else {
             return;
         };
         let spec = &application.spec;

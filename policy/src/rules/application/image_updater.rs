@@ -1,7 +1,7 @@
 use argocd::names::{IMAGE_UPDATER_IMAGE_LIST, IMAGE_UPDATER_WRITE_BACK_METHOD};
 use serde_json::json;
 
-use crate::request::subject::Object;
+use crate::request::object::ObjectRef;
 use crate::rules::rule::{
     Context, Findings, JudgedOn, Reads, Rule, RuleMetadata, Scope, declare_rule,
 };
@@ -82,7 +82,7 @@ impl Rule for ImageUpdater {
     }
 
     fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let Object::Application(application) = context.subject.object else {
+        let ObjectRef::Application(application) = context.subject.object() else {
             return;
         };
         let annotation = |key| application.metadata.annotations.get(key).unwrap_or("");

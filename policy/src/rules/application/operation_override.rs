@@ -5,7 +5,7 @@ use argocd::application::revision::is_commit;
 use argocd::application::{Sources, SyncOperation};
 
 use crate::finding::shorten;
-use crate::request::subject::Object;
+use crate::request::object::ObjectRef;
 use crate::rules::rule::{Context, Findings, JudgedOn, Rule, RuleMetadata, Scope, declare_rule};
 
 declare_rule! {
@@ -96,7 +96,7 @@ impl Rule for OperationOverride {
     }
 
     fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let Object::Application(application) = context.subject.object else {
+        let ObjectRef::Application(application) = context.subject.object() else {
             return;
         };
         if context.resumes_what_others_wrote(application) {
@@ -155,7 +155,7 @@ enum Resolved<'s> {
 
 impl<'s> Resolved<'s> {
     fn of(context: &Context<'s>) -> Self {
-        let Some(Object::Application(old)) = context.subject.old else {
+        let Some(ObjectRef::Application(old)) = context.subject.request.old() else {
             return Resolved::Nothing;
         };
         if context.inventory.is_argo_cd(context.subject.requester) {

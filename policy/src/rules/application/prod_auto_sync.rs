@@ -5,7 +5,7 @@ use argocd::names::PARAMETERS_CONFIG_MAP;
 use serde_json::json;
 
 use crate::finding::missing::MissingFact;
-use crate::request::subject::Object;
+use crate::request::object::ObjectRef;
 use crate::rules::rule::{Context, Findings, JudgedOn, Rule, RuleMetadata, Scope, declare_rule};
 use crate::terms::environment::Membership;
 
@@ -101,7 +101,7 @@ impl Rule for ProdAutoSync {
     }
 
     fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        if let Object::Application(application) = context.subject.object {
+        if let ObjectRef::Application(application) = context.subject.object() {
             check_automated(application, context, findings);
             check_rolling_sync(application, context, findings);
         }

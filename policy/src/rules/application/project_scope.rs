@@ -12,7 +12,7 @@ use crate::finding::missing::MissingFact;
 use crate::finding::{Finding, shorten, shorten_middle, without_user_info};
 use crate::request::environment::target_of;
 use crate::request::inventory::{Absence, Inventory};
-use crate::request::subject::Object;
+use crate::request::object::ObjectRef;
 use crate::rules::rule::{Context, Findings, JudgedOn, Rule, RuleMetadata, Scope, declare_rule};
 
 declare_rule! {
@@ -141,9 +141,9 @@ impl Rule for ProjectScope {
 
     fn check(&self, context: &Context<'_>, findings: &mut Findings) {
         let inventory = context.inventory;
-        let application = match context.subject.object {
-            Object::Application(application) => application,
-            Object::AppProject(project) => {
+        let application = match context.subject.object() {
+            ObjectRef::Application(application) => application,
+            ObjectRef::AppProject(project) => {
                 warn_of_project(project, inventory, findings);
                 return;
             }

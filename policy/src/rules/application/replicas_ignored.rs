@@ -7,7 +7,7 @@ use golang::work::Work;
 use serde_json::{Value, json};
 
 use crate::finding::shorten;
-use crate::request::subject::Object;
+use crate::request::object::ObjectRef;
 use crate::rules::rule::{
     Context, Findings, JudgedOn, Reads, Rule, RuleMetadata, Scope, declare_rule,
 };
@@ -160,7 +160,7 @@ impl Rule for ReplicasIgnored {
     }
 
     fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let Object::Application(application) = context.subject.object else {
+        let ObjectRef::Application(application) = context.subject.object() else {
             return;
         };
         if application.metadata.annotations.get(AUTOSCALED) == Some("false") {

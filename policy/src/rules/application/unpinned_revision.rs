@@ -3,7 +3,7 @@ use argocd::application::revision::{RepositoryKind, Revision};
 use argocd::application::{ApplicationSource, Sources};
 
 use crate::finding::shorten;
-use crate::request::subject::Object;
+use crate::request::object::ObjectRef;
 use crate::rules::rule::{Context, Findings, JudgedOn, Rule, RuleMetadata, Scope, declare_rule};
 use crate::terms::environment::Membership;
 
@@ -106,7 +106,7 @@ impl Rule for UnpinnedRevision {
     }
 
     fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let Object::Application(application) = context.subject.object else {
+        let ObjectRef::Application(application) = context.subject.object() else {
             return;
         };
         // That something may be a branch, on what may be production, helps nobody.

@@ -10,7 +10,7 @@ use super::possible_credential::{
 };
 use crate::finding::missing::MissingFact;
 use crate::finding::shorten;
-use crate::request::subject::Object;
+use crate::request::object::ObjectRef;
 use crate::rules::rule::{
     Context, Findings, JudgedOn, Reads, Rule, RuleMetadata, Scope, declare_rule,
 };
@@ -273,7 +273,7 @@ impl Rule for ClusterCredentials {
     }
 
     fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let Object::ClusterSecret(secret) = context.subject.object else {
+        let ObjectRef::ClusterSecret(secret) = context.subject.object() else {
             return;
         };
         let cluster = match secret.cluster() {

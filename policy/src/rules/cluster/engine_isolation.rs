@@ -2,7 +2,7 @@ use crate::finding::shorten;
 use crate::request::environment::{
     InEnvironment, InEnvironments, environments_of_application, environments_of_cluster, target_of,
 };
-use crate::request::subject::Object;
+use crate::request::object::ObjectRef;
 use crate::rules::rule::{Context, Findings, JudgedOn, Rule, RuleMetadata, Scope, declare_rule};
 use crate::terms::environment::{Evidence, Holds, has_placeholder};
 
@@ -122,8 +122,8 @@ impl Rule for EngineIsolation {
         let Some(own) = &inventory.policy().engine.environment else {
             return;
         };
-        match context.subject.object {
-            Object::Application(application) => {
+        match context.subject.object() {
+            ObjectRef::Application(application) => {
                 let place = environments_of_application(application, inventory);
                 let target = target_of(application, inventory);
                 if let (None, Some(destination)) = (others(&place, own).next(), &place.unresolved) {
@@ -146,7 +146,7 @@ impl Rule for EngineIsolation {
                 };
                 report(&place, own, target, apart, field_of_application, findings);
             }
-            Object::ClusterSecret(secret) => {
+            ObjectRef::ClusterSecret(secret) => {
                 // What cannot be read is not a cluster to Argo CD.
                 if let Ok(cluster) = secret.cluster() {
                     let place = environments_of_cluster(&cluster, inventory);
@@ -155,7 +155,7 @@ impl Rule for EngineIsolation {
                     report(&place, own, server, |_| None, field, findings);
                 }
             }
-            Object::AppProject(_) | Object::ApplicationSet(_) => {}
+            ObjectRef::AppProject(_) | ObjectRef::ApplicationSet(_) => {}
         }
     }
 }

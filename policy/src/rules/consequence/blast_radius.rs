@@ -4,7 +4,7 @@ use argocd::application_set::ExpansionError;
 
 use crate::finding::{Level, shorten};
 use crate::request::fan_out::{Affected, Change, FanOut, NotExpanded, Uncounted, UncountedReason};
-use crate::request::subject::Object;
+use crate::request::object::ObjectRef;
 use crate::rules::rule::{Context, Findings, JudgedOn, Rule, RuleMetadata, Scope, declare_rule};
 
 declare_rule! {
@@ -136,8 +136,8 @@ impl Rule for BlastRadius {
         let Some(fan_out) = context.fan_out else {
             return;
         };
-        let field = match context.subject.object {
-            Object::ClusterSecret(_) => "/metadata/labels",
+        let field = match context.subject.object() {
+            ObjectRef::ClusterSecret(_) => "/metadata/labels",
             _ => "/spec/generators",
         };
         let ceilings = &context.inventory.policy().rules.blast_radius.max_deletions;
@@ -150,10 +150,10 @@ impl Rule for BlastRadius {
         if let Some(message) = summary(fan_out) {
             findings.warn(field, message, "see kubectl gitops preview");
         }
-        if let Object::ClusterSecret(_) = context.subject.object {
+        if let ObjectRef::ClusterSecret(_) = context.subject.object() {
             warn_of_denials(fan_out, field, findings);
         }
-        if let Object::ClusterSecret(_) = context.subject.object {
+        if let ObjectRef::ClusterSecret(_) = context.subject.object() {
             report_not_expanded(fan_out, !ceilings.is_empty(), field, findings);
         }
     }

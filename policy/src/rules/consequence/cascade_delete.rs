@@ -2,7 +2,8 @@ use argocd::{Application, ApplicationSet};
 
 use crate::finding::shorten;
 use crate::request::fan_out::{Affected, Change};
-use crate::request::subject::{Object, Operation, Propagation};
+use crate::request::object::ObjectRef;
+use crate::request::subject::Propagation;
 use crate::rules::rule::{Context, Findings, JudgedOn, Rule, RuleMetadata, Scope, declare_rule};
 use crate::terms::environment::Membership;
 
@@ -149,10 +150,12 @@ impl Rule for CascadeDelete {
         if subject.requester.is_collector() {
             return;
         }
-        match subject.object {
-            Object::Application(application) => check_application(application, context, findings),
-            Object::ApplicationSet(set) => check_application_set(set, context, findings),
-            Object::AppProject(_) | Object::ClusterSecret(_) => {}
+        match subject.object() {
+            ObjectRef::Application(application) => {
+                check_application(application, context, findings);
+            }
+            ObjectRef::ApplicationSet(set) => check_application_set(set, context, findings),
+            ObjectRef::AppProject(_) | ObjectRef::ClusterSecret(_) => {}
         }
     }
 }
@@ -170,8 +173,8 @@ fn check_application(
         Membership::In { evidence, .. } => format!(" ({evidence})"),
         _ => String::new(),
     };
-    let in_spite = match context.subject.operation {
-        Operation::Delete(Propagation::Orphan) => ", whatever --cascade says",
+    let in_spite = match context.subject.request.propagation() {
+        Some(Propagation::Orphan) => ", whatever --cascade says",
         _ => "",
     };
     findings.deny(
@@ -189,7 +192,7 @@ fn check_application_set(set: &ApplicationSet<'_>, context: &Context<'_>, findin
     let Some(fan_out) = context.fan_out else {
         return;
     };
-    if context.subject.operation == Operation::Delete(Propagation::Orphan) {
+    if context.subject.request.propagation() == Some(Propagation::Orphan) {
         return;
     }
     // Nothing that is known is in production, and not everything is known.

@@ -6,7 +6,7 @@ use argocd::kubernetes::names::{
 use crate::finding::missing::MissingFact;
 use crate::finding::shorten;
 use crate::request::fan_out::{FanOut, NotExpanded, NotKnown};
-use crate::request::subject::Object;
+use crate::request::object::ObjectRef;
 use crate::rules::rule::{Context, Findings, JudgedOn, Rule, RuleMetadata, Scope, declare_rule};
 
 declare_rule! {
@@ -118,8 +118,8 @@ impl Rule for GeneratedApplications {
     }
 
     fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let (Object::ApplicationSet(set), Some(fan_out)) =
-            (context.subject.object, context.fan_out)
+        let (ObjectRef::ApplicationSet(set), Some(fan_out)) =
+            (context.subject.object(), context.fan_out)
         else {
             return;
         };
@@ -193,7 +193,7 @@ impl Rule for GeneratedMetadata {
     }
 
     fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let Object::Application(application) = context.subject.object else {
+        let ObjectRef::Application(application) = context.subject.object() else {
             return;
         };
         let metadata = &application.metadata;

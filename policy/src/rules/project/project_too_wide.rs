@@ -8,7 +8,8 @@ use crate::finding::{Level, shorten};
 use crate::request::environment::{
     InEnvironment, environments_of_cluster, membership_of_effective,
 };
-use crate::request::subject::{Object, Operation};
+use crate::request::object::ObjectRef;
+use crate::request::subject::{Request, RequestRef};
 use crate::rules::rule::{Context, Findings, JudgedOn, Rule, RuleMetadata, Scope, declare_rule};
 use crate::terms::environment::Membership;
 
@@ -155,7 +156,7 @@ impl Rule for ProjectTooWide {
     }
 
     fn check(&self, context: &Context<'_>, findings: &mut Findings) {
-        let Object::AppProject(project) = context.subject.object else {
+        let ObjectRef::AppProject(project) = context.subject.object() else {
             return;
         };
         let level = if is_made_by_argo_cd(project, context) {
@@ -163,8 +164,8 @@ impl Rule for ProjectTooWide {
         } else {
             Level::Deny
         };
-        let old = match context.subject.old {
-            Some(Object::AppProject(old)) => Some(&**old),
+        let old = match context.subject.request.old() {
+            Some(ObjectRef::AppProject(old)) => Some(old),
             _ => None,
         };
         let fleet = &context.inventory.fleet;
@@ -353,8 +354,10 @@ impl Judged<'_> {
 /// refused.
 fn is_made_by_argo_cd(project: &AppProject, context: &Context<'_>) -> bool {
     let inventory = context.inventory;
-    context.subject.operation == Operation::Create
-        && inventory.is_argo_cd_server(context.subject.requester)
+    matches!(
+        context.subject.request,
+        RequestRef::AppProject(Request::Create(_))
+    ) && inventory.is_argo_cd_server(context.subject.requester)
         && project.metadata.name == DEFAULT_PROJECT
         && project.metadata.namespace == inventory.fleet.control_plane_namespace
         && project.spec == AppProjectSpec::of_default_project()

@@ -6,7 +6,7 @@ use crate::finding::ratchet::{Kept, Ratchet};
 use crate::finding::{About, BREAK_GLASS, Finding, Findings, Level, RuleId, Waiver, shorten};
 use crate::request::changes::is_detached;
 use crate::request::inventory::Inventory;
-use crate::request::subject::{Object, Operation, Propagation, SubjectRef};
+use crate::request::subject::{Propagation, Request, RequestRef, SubjectRef};
 use crate::terms::annotations::{OVERRULED, Override, REASON_LIMIT, Written, field};
 use crate::terms::break_glass::{Unacceptable, VERB, Writer};
 
@@ -142,18 +142,17 @@ pub(crate) struct Generated {
 
 impl<'s> Overrides<'s> {
     pub(crate) fn of(subject: SubjectRef<'s>, inventory: &Inventory, now: Timestamp) -> Self {
-        let new = Written::on(subject.object);
-        let old = match subject.operation {
+        let new = Written::on(subject.object());
+        let old = if subject.request.is_deletion() {
             // What is deleted has what it has.
-            Operation::Delete(_) => new,
+            new
+        } else {
             // A Secret that was not a cluster was put to nobody.
-            Operation::Create | Operation::Update => {
-                let old = subject.old.filter(|old| old.counts());
-                old.map(Written::on).unwrap_or_default()
-            }
+            let old = subject.request.old().filter(|old| old.counts());
+            old.map(Written::on).unwrap_or_default()
         };
-        let owner = match subject.object {
-            Object::Application(application) => inventory.application_set_of(application),
+        let owner = match subject.request {
+            RequestRef::Application(request) => inventory.application_set_of(request.object()),
             _ => None,
         };
         let of_owner = owner.and_then(|set| {
@@ -167,7 +166,7 @@ impl<'s> Overrides<'s> {
             old,
             new,
             of_owner,
-            is_void: subject.object.is_being_deleted(),
+            is_void: subject.object().is_being_deleted(),
             is_detached: is_detached(subject),
             is_left_behind: is_left_behind(subject),
             now,
@@ -267,7 +266,7 @@ impl<'s> Overrides<'s> {
                 (None, None) => Assessment::default(),
             }
         };
-        if !is_refused && matches!(subject.object, Object::ApplicationSet(_)) {
+        if !is_refused && matches!(subject.request, RequestRef::ApplicationSet(_)) {
             self.assess_removal(&mut assessment, subject, findings, inventory);
         }
         if assessment.claim.is_none() && assessment.record.is_none() {
@@ -381,8 +380,8 @@ impl<'s> Overrides<'s> {
         if self.is_void {
             return refused(findings, Refusal::of_what_goes());
         }
-        if let Object::Application(application) = subject.object
-            && let Some(owner) = application.metadata.application_set()
+        if let RequestRef::Application(request) = subject.request
+            && let Some(owner) = request.object().metadata.application_set()
         {
             let refusal = Refusal::new(
                 OVERRULED,
@@ -548,8 +547,8 @@ fn rules_of(written: Option<&Override>) -> &[RuleId] {
 /// Whether an ApplicationSet is deleted and its Applications stay: as asked, or, where the API server was asked for nothing
 /// else, because of the finalizer that says so.
 fn is_left_behind(subject: SubjectRef<'_>) -> bool {
-    match (subject.operation, subject.object) {
-        (Operation::Delete(propagation), Object::ApplicationSet(set))
+    match subject.request {
+        RequestRef::ApplicationSet(Request::Delete(set, propagation))
             if !subject.requester.is_collector() =>
         {
             let says_so = || set.metadata.finalizers.iter().any(|own| own == "orphan");

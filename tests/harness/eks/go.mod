@@ -1,4 +1,4 @@
-module kubectl-gitops.io/tests/aws/binaries/authenticator
+module kubectl-gitops.io/tests/harness/eks
 
 go 1.26.0
 

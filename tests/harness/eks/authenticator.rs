@@ -1,20 +1,20 @@
 //! The real authenticator of EKS: it asks STS whose token it is, by the request that is the token.
 
-use std::fs;
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use harness::{GoPrograms, GoProgramsError, eventually};
+use gitops_aws::Aws;
 use serde_json::json;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::spawn_blocking;
 
-use crate::aws::Aws;
+use crate::go_programs::{GoPrograms, GoProgramsError};
+use crate::port::ReservedPort;
 use crate::process::Process;
+use crate::wait::eventually;
 
 const READY_WITHIN: Duration = Duration::from_mins(1);
 /// Where the API server reads how to ask it.
@@ -23,7 +23,7 @@ const ROLES: &str = "roles.json";
 
 /// It ends when this is dropped.
 pub(crate) struct Authenticator {
-    process: Process,
+    _process: Process,
     folder: PathBuf,
 }
 
@@ -36,12 +36,12 @@ pub(crate) struct MappedRole {
 }
 
 /// Finds it, or builds it, some minutes the first time; this blocks.
-pub(crate) fn program() -> Result<PathBuf, GoProgramsError> {
+pub fn authenticator() -> Result<PathBuf, GoProgramsError> {
     let name = "aws-iam-authenticator";
     let programs = GoPrograms {
         cache: "aws-iam-authenticator",
-        go_mod: include_str!("../authenticator/go.mod"),
-        go_sum: include_str!("../authenticator/go.sum"),
+        go_mod: include_str!("go.mod"),
+        go_sum: include_str!("go.sum"),
         sources: &[],
         linker_flags: "-s -w".to_owned(),
         packages: &[(
@@ -61,12 +61,9 @@ impl Authenticator {
         region: &str,
         folder: &Path,
     ) -> Result<Self> {
-        let program = spawn_blocking(program).await??;
-        let (_reserved, address) = reserve_port()?;
-        let authenticator = |process| Self {
-            process,
-            folder: folder.to_owned(),
-        };
+        let program = spawn_blocking(authenticator).await??;
+        let port = ReservedPort::reserve()?;
+        let address = port.address();
         write_roles(folder, &[])?;
         // It has no flag for the file of roles.
         let config =
@@ -74,38 +71,34 @@ impl Authenticator {
         fs::write(folder.join("config.json"), config.to_string())?;
         let mut server = Command::new(program);
         server
-            .current_dir(folder)
             .arg("server")
-            .args([
-                "--config",
-                "config.json",
-                "--backend-mode",
-                "DynamicFile",
-                "--partition",
-                "aws",
-            ])
-            .args(["--state-dir", ".", "--generate-kubeconfig", WEBHOOK])
-            .args([
-                "--address",
-                "127.0.0.1",
-                "--port",
-                &address.port().to_string(),
-            ])
+            .arg("--config")
+            .arg(folder.join("config.json"))
+            .args(["--backend-mode", "DynamicFile", "--partition", "aws"])
+            .arg("--state-dir")
+            .arg(folder)
+            .arg("--generate-kubeconfig")
+            .arg(folder.join(WEBHOOK))
+            .args(["--address", "127.0.0.1", "--port"])
+            .arg(address.port().to_string())
             .env("AWS_REGION", region)
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("HOME", folder)
             .env("HTTPS_PROXY", aws.proxy())
             .env("SSL_CERT_FILE", aws.certificate_authority());
-        let process = Process::start("aws-iam-authenticator", &server, folder)?;
-        let authenticator = authenticator(process);
+        let log = folder.join("aws-iam-authenticator.log");
+        let process = Process::spawn(&server, File::create(&log)?)?;
         let ready = eventually(READY_WITHIN, "the authenticator listens", async || {
-            TcpStream::connect(address)
-                .await
-                .map_err(|error| error.to_string())?;
+            let connected = TcpStream::connect(address).await;
+            connected.map_err(|error| error.to_string())?;
             fs::metadata(folder.join(WEBHOOK)).map_err(|error| error.to_string())
         });
-        ready.await.with_context(|| authenticator.process.state())?;
-        Ok(authenticator)
+        let told = || fs::read_to_string(&log).unwrap_or_default();
+        ready.await.with_context(told)?;
+        Ok(Self {
+            _process: process,
+            folder: folder.to_owned(),
+        })
     }
 
     /// The file that tells an API server how to ask it.
@@ -127,14 +120,4 @@ fn write_roles(folder: &Path, roles: &[MappedRole]) -> Result<()> {
     let written = json!({"mapRoles": roles.collect::<Vec<_>>()});
     fs::write(folder.join(ROLES), written.to_string())?;
     Ok(())
-}
-
-/// A port that nobody else is given while the socket is kept. It does not listen, and allows sharing with servers that
-/// allow it as well, as those of Go do.
-fn reserve_port() -> io::Result<(TcpSocket, SocketAddr)> {
-    let socket = TcpSocket::new_v4()?;
-    socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
-    socket.set_reuseaddr(true)?;
-    let address = socket.local_addr()?;
-    Ok((socket, address))
 }

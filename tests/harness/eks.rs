@@ -1,14 +1,21 @@
 //! A cluster that one logs in to as to one of EKS.
+//!
+//! A real kube-apiserver asks the real `aws-iam-authenticator` who somebody is, which asks STS of [`Aws`]: a token is
+//! accepted there if it would be by EKS. What is not real: which role is which user comes from a file, where EKS goes
+//! by access entries ([`EksCluster::follow`] writes that file from the access entries of [`Aws`]), and rights are
+//! RBAC's, as access policies are known to EKS alone.
 
-use std::collections::BTreeMap;
+mod authenticator;
 
 use anyhow::{Context, Result};
-use harness::ControlPlane;
+use gitops_aws::Aws;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::authenticator::{Authenticator, MappedRole};
-use crate::aws::Aws;
+pub use self::authenticator::authenticator;
+use self::authenticator::{Authenticator, MappedRole};
+use crate::control_plane::ControlPlane;
+use crate::installation::succeed;
 
 /// The access policy that lets somebody do everything.
 const CLUSTER_ADMIN: &str = "AmazonEKSClusterAdminPolicy";
@@ -44,13 +51,7 @@ impl EksCluster {
             "--clusterrole=cluster-admin".to_owned(),
             format!("--group={CLUSTER_ADMINS}"),
         ];
-        let bound = control_plane
-            .admin()
-            .kubectl(bind)
-            .arguments(&to)
-            .run()
-            .await?;
-        anyhow::ensure!(bound.status.success(), "cannot bind cluster-admin");
+        succeed(control_plane.admin().kubectl(bind).arguments(&to)).await?;
         aws.create_cluster(account, region, name, "API").await?;
         let fields = json!({
             "endpoint": control_plane.url(),
@@ -121,7 +122,7 @@ impl EksCluster {
 
 fn certificate_authority(control_plane: &ControlPlane) -> Result<String> {
     let text = std::fs::read_to_string(control_plane.admin().kubeconfig())?;
-    let kubeconfig: BTreeMap<String, serde_json::Value> = serde_json::from_str(&text)?;
+    let kubeconfig: serde_json::Value = serde_json::from_str(&text)?;
     let cluster = &kubeconfig["clusters"][0]["cluster"];
     let authority = cluster["certificate-authority-data"].as_str();
     Ok(authority

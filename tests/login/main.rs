@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use anyhow::{Context as _, Result, ensure};
-use gitops_aws_tests::{Aws, EksCluster};
+use gitops_aws::Aws;
+use harness::eks::EksCluster;
 use harness::programs::Programs;
 use harness::{ControlPlane, argo_cd_crds, eventually};
 use serde_json::{Value, json};
