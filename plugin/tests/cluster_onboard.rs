@@ -1,5 +1,7 @@
 //! `kubectl gitops cluster onboard`, going by a description of the cluster.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot start has failed")]
+
 mod support;
 
 use insta::assert_snapshot;

@@ -15,7 +15,7 @@ use support::{Folder, Ran, fixtures};
 
 const UPDATE: &str = "UPDATE_DOCS";
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "",
     "check",
     "audit",
@@ -24,6 +24,7 @@ const COMMANDS: [&str; 18] = [
     "cluster list",
     "cluster onboard",
     "cluster verify",
+    "cluster migrate",
     "cluster offboard",
     "explain",
     "break-glass",

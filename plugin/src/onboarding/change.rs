@@ -58,6 +58,9 @@ pub(crate) enum Change {
         path: String,
         trust_policy: String,
     },
+    DeleteRole {
+        role: String,
+    },
     UpdateTrustPolicy {
         role: String,
         trust_policy: String,
@@ -66,6 +69,10 @@ pub(crate) enum Change {
         role: String,
         name: String,
         document: String,
+    },
+    DeleteRolePolicy {
+        role: String,
+        name: String,
     },
     CreateAddon {
         cluster: String,
@@ -80,6 +87,11 @@ pub(crate) enum Change {
         namespace: String,
         service_account: String,
         role: String,
+    },
+    DissociatePodIdentity {
+        cluster: String,
+        namespace: String,
+        service_account: String,
     },
     /// The association that there is has another role, and no target role.
     UpdatePodIdentity {
@@ -98,6 +110,20 @@ pub(crate) struct Login {
     pub(crate) profile: Option<String>,
 }
 
+impl Login {
+    fn flags(&self, has_region: bool) -> String {
+        let mut flags = String::new();
+        let region = self.region.iter().filter(|_| has_region);
+        for (flag, value) in region
+            .map(|region| ("--region", region))
+            .chain(self.profile.iter().map(|profile| ("--profile", profile)))
+        {
+            let _ = write!(flags, " {flag} {}", quoted(value));
+        }
+        flags
+    }
+}
+
 impl Change {
     pub(crate) fn in_cluster_account(self) -> AwsChange {
         AwsChange {
@@ -111,6 +137,48 @@ impl Change {
             side: Side::Engine,
             change: self,
         }
+    }
+
+    /// What takes it back; None where nothing does, or where it needs what was there before.
+    pub(crate) fn reverse(&self) -> Option<Change> {
+        Some(match self.clone() {
+            Change::CreateAccessEntry {
+                cluster, principal, ..
+            } => Change::DeleteAccessEntry { cluster, principal },
+            Change::AssociateAccessPolicy {
+                cluster,
+                principal,
+                policy,
+                ..
+            } => Change::DisassociateAccessPolicy {
+                cluster,
+                principal,
+                policy,
+            },
+            Change::CreateRole { role, .. } => Change::DeleteRole { role },
+            Change::PutRolePolicy { role, name, .. } => Change::DeleteRolePolicy { role, name },
+            Change::CreateAddon { cluster, name } => Change::DeleteAddon { cluster, name },
+            Change::AssociatePodIdentity {
+                cluster,
+                namespace,
+                service_account,
+                ..
+            } => Change::DissociatePodIdentity {
+                cluster,
+                namespace,
+                service_account,
+            },
+            Change::AllowAccessEntries { .. }
+            | Change::UpdateAccessEntry { .. }
+            | Change::DeleteAccessEntry { .. }
+            | Change::DisassociateAccessPolicy { .. }
+            | Change::DeleteRole { .. }
+            | Change::UpdateTrustPolicy { .. }
+            | Change::DeleteRolePolicy { .. }
+            | Change::DeleteAddon { .. }
+            | Change::DissociatePodIdentity { .. }
+            | Change::UpdatePodIdentity { .. } => return None,
+        })
     }
 
     /// The words of the command of AWS that does it.
@@ -244,6 +312,27 @@ impl Change {
                     document,
                 ],
             ),
+            Change::DeleteRole { role } => words("iam delete-role", &["--role-name", role]),
+            Change::DeleteRolePolicy { role, name } => words(
+                "iam delete-role-policy",
+                &["--role-name", role, "--policy-name", name],
+            ),
+            // By the id, which EKS gives it.
+            Change::DissociatePodIdentity {
+                cluster,
+                namespace,
+                service_account,
+            } => words(
+                "eks list-pod-identity-associations",
+                &[
+                    "--cluster-name",
+                    cluster,
+                    "--namespace",
+                    namespace,
+                    "--service-account",
+                    service_account,
+                ],
+            ),
             Change::CreateAddon { cluster, name } => words(
                 "eks create-addon",
                 &["--cluster-name", cluster, "--addon-name", name],
@@ -295,18 +384,30 @@ impl Change {
 impl AwsChange {
     /// The command that does it, as a shell reads it.
     pub(crate) fn command(&self, login: &Login) -> String {
+        if let Change::DissociatePodIdentity { cluster, .. } = &self.change {
+            return self.dissociate(cluster, login);
+        }
+        self.plain(login)
+    }
+
+    /// An association is deleted by the id that EKS gave it.
+    fn dissociate(&self, cluster: &str, login: &Login) -> String {
+        let delete = "aws eks delete-pod-identity-association";
+        format!(
+            "{delete} --cluster-name {} --association-id \"$({} --query 'associations[0].associationId' --output text)\"{}",
+            quoted(cluster),
+            self.plain(login),
+            login.flags(true)
+        )
+    }
+
+    fn plain(&self, login: &Login) -> String {
         let mut command = "aws".to_owned();
         for word in self.change.words() {
             let _ = write!(command, " {}", quoted(&word));
         }
         // IAM is the same in all regions.
-        let region = login.region.iter().filter(|_| !self.is_of_iam());
-        for (flag, value) in region
-            .map(|region| ("--region", region))
-            .chain(login.profile.iter().map(|profile| ("--profile", profile)))
-        {
-            let _ = write!(command, " {flag} {}", quoted(value));
-        }
+        command.push_str(&login.flags(!self.is_of_iam()));
         command
     }
 
@@ -314,8 +415,10 @@ impl AwsChange {
         matches!(
             self.change,
             Change::CreateRole { .. }
+                | Change::DeleteRole { .. }
                 | Change::UpdateTrustPolicy { .. }
                 | Change::PutRolePolicy { .. }
+                | Change::DeleteRolePolicy { .. }
         )
     }
 }

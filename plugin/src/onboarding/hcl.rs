@@ -1,6 +1,8 @@
 //! Text of HCL, formatted as `tofu fmt` does it: two blanks a level, and the equals signs of lines
 //! that follow one another below each other.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 const INDENT: &str = "  ";
@@ -225,7 +227,7 @@ impl Lines {
         for (level, name, value) in std::mem::take(&mut self.pending) {
             let width = width.unwrap_or_default();
             self.text.push_str(&INDENT.repeat(level));
-            self.text.push_str(&format!("{name:width$} = {value}\n"));
+            let _ = writeln!(self.text, "{name:width$} = {value}");
         }
     }
 
@@ -251,7 +253,7 @@ pub(super) fn quoted(text: &str) -> String {
                 quoted.push(character);
             }
             control if control.is_control() => {
-                quoted.push_str(&format!("\\u{:04x}", u32::from(control)));
+                let _ = write!(quoted, "\\u{:04x}", u32::from(control));
             }
             other => quoted.push(other),
         }

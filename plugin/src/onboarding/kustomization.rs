@@ -1,5 +1,7 @@
 //! A line more under `resources` of a kustomization, and everything else as it is.
 
+use std::fmt::Write as _;
+
 use golang::yaml;
 use serde_json::{Value, json};
 
@@ -85,7 +87,7 @@ fn added(text: &str, entry: &str) -> Option<String> {
         if !text.is_empty() && !text.ends_with('\n') {
             text.push_str(end);
         }
-        text.push_str(&format!("resources:{end}  - {entry}{end}"));
+        let _ = write!(text, "resources:{end}  - {entry}{end}");
         return Some(text);
     };
     let mut lines: Vec<String> = lines.into_iter().map(str::to_owned).collect();

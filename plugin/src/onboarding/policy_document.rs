@@ -369,9 +369,11 @@ impl Statement {
             return Match::Yes;
         }
         let all: Vec<&str> = actions.map(String::as_str).collect();
-        Match::No(match self.actions.is_others {
-            false => format!("{action} is not among its actions ({})", all.join(", ")),
-            true => format!("{action} is left out by NotAction ({})", all.join(", ")),
+        let all = all.join(", ");
+        Match::No(if self.actions.is_others {
+            format!("{action} is left out by NotAction ({all})")
+        } else {
+            format!("{action} is not among its actions ({all})")
         })
     }
 

@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 
 use super::assumption::ACTIONS;
 use super::change::Login;
-use super::facts::*;
+use super::facts::{
+    AccessConfig, AccessEntry, Addon, AssociatedAccessPolicy, AwsFacts, CertificateAuthority,
+    EksCluster, Lookup, NamedPolicy, PodIdentityAssociation, Role, VpcConfig,
+};
 use super::link::{Link, Mend};
 use super::registration::{
     Access, CLUSTER_ADMIN, Engine, Evidence, Registration, SERVICE_ACCOUNTS,

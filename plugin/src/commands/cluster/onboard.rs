@@ -1,66 +1,93 @@
 //! `cluster onboard`: how a cluster comes into the fleet, link by link.
 
+mod accounts;
+mod apply;
 mod args;
 mod description;
 mod files;
 mod fleet;
 
+use self::accounts::Accounts;
+use self::apply::Worker;
 pub(super) use self::args::OnboardArgs;
 use self::description::Described;
 use self::fleet::FleetFacts;
+use crate::commands::plan::carry_out;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
+use crate::kubernetes::block_on;
 use crate::onboarding::Onboarding;
-use crate::onboarding::facts::{AwsFacts, Lookup};
-use crate::onboarding::link::State;
+use crate::onboarding::facts::{AwsFacts, EksCluster, Lookup};
+use crate::onboarding::link::{LinkName, State};
 use crate::onboarding::links::{self, Fleet};
 use crate::onboarding::registration::{Evidence, Registration};
 use crate::onboarding::script::Script;
 use crate::onboarding::secret::{SecretManifest, lacking};
 use crate::onboarding::terraform;
+use crate::plan::StepResult;
 use crate::report::cluster_plan::ClusterPlan;
 use crate::text::counted;
 
-/// Reads, judges, prints, and writes what is asked for.
+/// Reads, judges, prints, and does and writes what is asked for.
 pub(super) fn run(args: &OnboardArgs, context: &Context) -> Result<ExitStatus, CommandError> {
     args.refuse_contradictions(context)?;
-    let described = args.describe.as_deref().map(Described::read).transpose()?;
-    let aws = read_aws(described)?;
-    let registration = args.registration(&aws, context)?;
-    let mut fleet = FleetFacts::read(args, context)?;
-    let onboarding = onboard(registration, aws, &mut fleet, context)?;
+    block_on(onboarded(args, context))
+}
 
+async fn onboarded(args: &OnboardArgs, context: &Context) -> Result<ExitStatus, CommandError> {
+    let source = Source::of(args).await?;
+    let onboarding = source.onboarding(args, context).await?;
     let written = args.written(&onboarding)?;
-    if args.aws_cli {
-        let script = Script {
-            registration: &onboarding.registration,
-            secret: &onboarding.secret,
-        };
-        context.streams.print(&script.all(&onboarding.links))?;
-    } else {
-        let report = ClusterPlan {
-            onboarding: &onboarding,
-            applied: &[],
-        };
-        context.print(&report, args.output)?;
-    }
+    let status = match &source {
+        Source::Accounts(accounts) if args.apply => {
+            apply(args, &onboarding, accounts, &source, context).await?
+        }
+        _ => {
+            args.print(&onboarding, context)?;
+            status(&onboarding)
+        }
+    };
     for file in written.write()? {
         context.streams.status(&file);
     }
-    context.streams.status(&summary(&onboarding));
-    Ok(status(&onboarding))
+    Ok(status)
 }
 
-/// What is known of AWS: what a description tells, and nothing else.
-fn read_aws(described: Option<Described>) -> Result<AwsFacts, CommandError> {
-    let Some(described) = described else {
-        return Err(CommandError::new(NotDescribed)
-            .hinted("aws eks describe-cluster --name NAME | kubectl gitops cluster onboard NAME --describe -"));
-    };
+/// Where what is known of AWS comes from.
+enum Source {
+    Description(Box<Described>),
+    Accounts(Box<Accounts>),
+}
+
+impl Source {
+    async fn of(args: &OnboardArgs) -> Result<Self, CommandError> {
+        match &args.describe {
+            Some(path) => Ok(Source::Description(Box::new(Described::read(path)?))),
+            None => Ok(Source::Accounts(Box::new(Accounts::connect(args).await?))),
+        }
+    }
+
+    async fn onboarding(
+        &self,
+        args: &OnboardArgs,
+        context: &Context,
+    ) -> Result<Onboarding, CommandError> {
+        let aws = match self {
+            Source::Description(described) => of_description(&described.cluster),
+            Source::Accounts(accounts) => accounts.read(args, context.argocd_namespace()).await,
+        };
+        let registration = args.registration(&aws, context)?;
+        let mut fleet = FleetFacts::read(args, context).await?;
+        onboard(registration, aws, &mut fleet, context)
+    }
+}
+
+/// What is known of AWS where it is not asked: what a description tells.
+fn of_description(cluster: &EksCluster) -> AwsFacts {
     let not_asked = || "AWS is not asked where --describe tells of the cluster".to_owned();
-    Ok(AwsFacts {
-        cluster: Lookup::Known(described.cluster),
+    AwsFacts {
+        cluster: Lookup::Known(cluster.clone()),
         access_entry_principals: Lookup::Unknown(not_asked()),
         access_entry: Lookup::Unknown(not_asked()),
         access_policies: Lookup::Unknown(not_asked()),
@@ -72,12 +99,71 @@ fn read_aws(described: Option<Described>) -> Result<AwsFacts, CommandError> {
         caller: Lookup::Unknown(not_asked()),
         engine_caller: Lookup::Unknown(not_asked()),
         reachability: Lookup::Unknown(not_asked()),
-    })
+    }
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("--describe: it is not told what the cluster is like")]
-struct NotDescribed;
+/// Carries out what mends the links, and looks at them again.
+async fn apply(
+    args: &OnboardArgs,
+    onboarding: &Onboarding,
+    accounts: &Accounts,
+    source: &Source,
+    context: &Context,
+) -> Result<ExitStatus, CommandError> {
+    let (plan, links) = match apply::plan(onboarding) {
+        Ok(planned) => planned,
+        Err(error) => {
+            args.print(onboarding, context)?;
+            return Err(CommandError::new(error)
+                .hinted("nothing is done as long as a link is not known, or for others to mend"));
+        }
+    };
+    let server = context.connect().await?;
+    let worker = Worker {
+        account: &accounts.cluster,
+        engine: accounts.engine.as_ref(),
+        server: &server,
+        secret: &onboarding.secret,
+    };
+    let shown = ClusterPlan {
+        onboarding,
+        applied: &[],
+    };
+    let carried_out = carry_out(
+        &plan,
+        &shown,
+        &args.plan(),
+        args.output,
+        &args.again(),
+        context,
+        async |action, only_ask| worker.act(action, only_ask).await,
+    )
+    .await?;
+    let applied: Vec<(LinkName, String)> = links
+        .into_iter()
+        .zip(&carried_out.results)
+        .map(|(link, result)| (link, result.to_string()))
+        .collect();
+    let is_changed = carried_out.results.contains(&StepResult::Done);
+    let again = if is_changed {
+        Some(source.onboarding(args, context).await?)
+    } else {
+        None
+    };
+    let now = again.as_ref().unwrap_or(onboarding);
+    if !args.output.is_for_people() {
+        let report = ClusterPlan {
+            onboarding: now,
+            applied: &applied,
+        };
+        context.print(&report, args.output)?;
+    }
+    context.streams.status(&summary(now));
+    Ok(match carried_out.failure {
+        Some(_) => ExitStatus::Failed,
+        None => status(now),
+    })
+}
 
 /// Judges the Secret and what it sets off, and then each link.
 fn onboard(
@@ -114,6 +200,25 @@ fn onboard(
 }
 
 impl OnboardArgs {
+    /// Prints the plan, or the commands that carry it out.
+    fn print(&self, onboarding: &Onboarding, context: &Context) -> Result<(), CommandError> {
+        if self.aws_cli {
+            let script = Script {
+                registration: &onboarding.registration,
+                secret: &onboarding.secret,
+            };
+            context.streams.print(&script.all(&onboarding.links))?;
+        } else {
+            let report = ClusterPlan {
+                onboarding,
+                applied: &[],
+            };
+            context.print(&report, self.output)?;
+        }
+        context.streams.status(&summary(onboarding));
+        Ok(())
+    }
+
     /// The files that are asked for, none of which is written yet.
     fn written(&self, onboarding: &Onboarding) -> Result<files::Files, CommandError> {
         let mut files = files::Files::default();

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use argocd::names::LABEL_SECRET_TYPE;
 use clap::ValueHint;
 
-use crate::args::{FACTS, FactsArgs, Format, formats};
+use crate::args::{DryRun, FACTS, FactsArgs, Format, PlanArgs, formats};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::onboarding::arn::{Arn, RoleArn};
-use crate::onboarding::change::Login;
+use crate::onboarding::change::{Login, quoted};
 use crate::onboarding::facts::AwsFacts;
 use crate::onboarding::registration::{Access, CLUSTER_ADMIN, Engine, Evidence, Registration};
 
@@ -23,13 +23,16 @@ use crate::onboarding::registration::{Access, CLUSTER_ADMIN, Engine, Evidence, R
 /// that would be written, what the rules say of it, and which Applications ApplicationSets would
 /// generate on the cluster.
 ///
-/// --describe reads the cluster from the output of `aws eks describe-cluster`, so that nobody needs
-/// credentials for a plan; the rest of AWS is then unknown. The fleet is that of --facts.
+/// AWS is asked with the credentials of its CLI, and the fleet is that of the current context's
+/// cluster. --describe reads the cluster from the output of `aws eks describe-cluster` instead, so
+/// that nobody needs credentials for a plan; the rest of AWS is then unknown, and the fleet is that
+/// of --facts.
 ///
-/// Nothing is changed. --aws-cli prints the commands that mend all links, in an order in which
-/// nothing that is half done grants anything: the Secret comes last. --terraform writes the AWS side
-/// for Terraform or OpenTofu, --write the Secret for Git: there is no credential in it. Neither
-/// replaces a file that says something else.
+/// Nothing is changed without --apply. That does one step after the other, waits until AWS has it,
+/// and can be run again. --aws-cli prints the same as commands. Either way nothing that is half done
+/// grants anything: the Secret comes last. --terraform writes the AWS side for Terraform or
+/// OpenTofu, --write the Secret for Git: there is no credential in it. Neither replaces a file that
+/// says something else.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -46,10 +49,11 @@ Exit status:
   0  every link is ok
   1  something is to be done, is wrong or is not known
   2  something could not be read or written, or the command line is wrong")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct OnboardArgs {
     /// Name of the cluster for Argo CD
     #[arg(value_name = "NAME", value_parser = parse_cluster_name)]
-    name: String,
+    pub(super) name: String,
 
     /// Output of `aws eks describe-cluster` to go by; `-` is standard input
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -57,43 +61,43 @@ pub(crate) struct OnboardArgs {
 
     /// Name of the cluster in EKS [default: the description's or NAME]
     #[arg(long, value_name = "NAME", hide_short_help = true)]
-    eks_cluster: Option<String>,
+    pub(super) eks_cluster: Option<String>,
 
     /// Region of the cluster [default: the description's]
     #[arg(long, value_name = "REGION", hide_short_help = true)]
-    region: Option<String>,
+    pub(super) region: Option<String>,
 
     /// Role in the cluster's account that Argo CD assumes
     #[arg(long, value_name = "ARN", conflicts_with = "create_role")]
-    role_arn: Option<RoleArn>,
+    pub(super) role_arn: Option<RoleArn>,
 
     /// The same, as the name of a role that is made for it
     #[arg(long, value_name = "NAME", value_parser = parse_role_name)]
-    create_role: Option<String>,
+    pub(super) create_role: Option<String>,
 
     /// Profile of AWS for the cluster's account
     #[arg(long, value_name = "PROFILE", hide_short_help = true)]
-    profile: Option<String>,
+    pub(super) profile: Option<String>,
 
     /// Name in EKS of the cluster that Argo CD runs on
     #[arg(long, value_name = "NAME")]
-    engine_cluster: Option<String>,
+    pub(super) engine_cluster: Option<String>,
 
     /// Role of Argo CD's pods
     #[arg(long, value_name = "ARN")]
-    engine_role_arn: Option<RoleArn>,
+    pub(super) engine_role_arn: Option<RoleArn>,
 
     /// Region of that cluster [default: --region]
     #[arg(long, value_name = "REGION", hide_short_help = true)]
-    engine_region: Option<String>,
+    pub(super) engine_region: Option<String>,
 
     /// Profile of AWS for the account of that cluster
     #[arg(long, value_name = "PROFILE", hide_short_help = true)]
-    engine_profile: Option<String>,
+    pub(super) engine_profile: Option<String>,
 
     /// Argo CD is the one that AWS manages: `server` is the cluster's ARN, and there is no `config`
     #[arg(long, hide_short_help = true)]
-    capability: bool,
+    pub(super) capability: bool,
 
     /// What Argo CD may do: the name or ARN of an access policy of EKS
     #[arg(long, value_name = "POLICY", default_value = CLUSTER_ADMIN, value_parser = parse_policy, help_heading = ACCESS, hide_short_help = true)]
@@ -135,12 +139,26 @@ pub(crate) struct OnboardArgs {
     #[arg(long = "server", id = "secret_server", value_name = "URL", value_parser = parse_server, help_heading = SECRET, hide_short_help = true)]
     secret_server: Option<String>,
 
-    #[command(flatten)]
-    pub(super) facts: FactsArgs,
+    /// Make it so, after the plan was shown and agreed to
+    #[arg(long, conflicts_with_all = ["describe", "aws_cli"])]
+    pub(super) apply: bool,
 
-    /// The facts have every cluster: one that is not there does not exist
-    #[arg(long, requires = "facts", help_heading = FACTS, hide_short_help = true)]
-    pub(super) all_clusters_known: bool,
+    /// Do it without asking
+    #[arg(short, long, requires = "apply", hide_short_help = true)]
+    yes: bool,
+
+    /// Whether anything is written
+    ///
+    /// AWS cannot be asked what it would do: with `server` only the Secret is.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHERE",
+        default_value_t,
+        requires = "apply",
+        hide_short_help = true
+    )]
+    dry_run: DryRun,
 
     /// Write the Secret to a folder, and name it in the kustomization there
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
@@ -157,6 +175,13 @@ pub(crate) struct OnboardArgs {
     /// Format
     #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = formats(FORMATS))]
     pub(super) output: Format,
+
+    #[command(flatten)]
+    pub(super) facts: FactsArgs,
+
+    /// The facts have every cluster: one that is not there does not exist
+    #[arg(long, requires = "facts", help_heading = FACTS, hide_short_help = true)]
+    pub(super) all_clusters_known: bool,
 }
 
 const ACCESS: &str = "Access";
@@ -178,7 +203,7 @@ enum Contradiction {
         given: String,
         found: String,
     },
-    #[error("{0}: no cluster is asked without --facts live")]
+    #[error("{0}: with --describe, no cluster is asked without --facts live")]
     NoClusterAsked(&'static str),
     #[error("--create-role: the account of the cluster is not known, in which the role would be")]
     NoAccount,
@@ -197,6 +222,7 @@ impl OnboardArgs {
         let refused = |contradiction| Err(CommandError::new(contradiction));
         if let Some(flag) = context.cluster.given()
             && !self.asks_cluster()
+            && !self.apply
         {
             return refused(Contradiction::NoClusterAsked(flag));
         }
@@ -209,9 +235,25 @@ impl OnboardArgs {
         Ok(())
     }
 
-    /// Whether a cluster is asked about the fleet.
+    /// Whether a cluster is asked about the fleet: where it is told to, and where nothing else is said.
     pub(super) fn asks_cluster(&self) -> bool {
-        self.facts.are_live()
+        self.facts.are_live() || self.describe.is_none() && self.facts.paths().is_empty()
+    }
+
+    /// What becomes of the plan.
+    pub(super) fn plan(&self) -> PlanArgs {
+        PlanArgs {
+            yes: self.yes,
+            dry_run: self.dry_run,
+        }
+    }
+
+    /// The command that goes on where this one stopped.
+    pub(super) fn again(&self) -> String {
+        format!(
+            "kubectl gitops cluster onboard {} --apply …",
+            quoted(&self.name)
+        )
     }
 
     /// What is asked for, as far as the facts are needed to say it.

@@ -11,7 +11,7 @@ use crate::check::{Located, Place, judge};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::fleet::{Facts, Source};
-use crate::kubernetes::{Objects, block_on, resource_of};
+use crate::kubernetes::{Objects, resource_of};
 use crate::onboarding::facts::Lookup;
 use crate::onboarding::registered::Registered;
 use crate::onboarding::secret::SecretManifest;
@@ -43,7 +43,7 @@ impl FleetFacts {
     ///
     /// # Errors
     /// Something cannot be read.
-    pub(super) fn read(args: &OnboardArgs, context: &Context) -> Result<Self, CommandError> {
+    pub(super) async fn read(args: &OnboardArgs, context: &Context) -> Result<Self, CommandError> {
         let paths = args.facts.paths();
         let exclusions = Arc::new(Exclusions::of(&[]));
         let reader = Reader {
@@ -56,7 +56,7 @@ impl FleetFacts {
         let namespace = context.argocd_namespace();
         let mut registered = Vec::new();
         let mut facts = if args.asks_cluster() {
-            let (facts, of_cluster) = live(context, namespace)?;
+            let (facts, of_cluster) = live(context, namespace).await?;
             registered.extend(of_cluster);
             facts
         } else {
@@ -160,20 +160,20 @@ fn registered_of(manifest: &Manifest) -> Option<Registered> {
     Registered::read(manifest.json())
 }
 
-fn live(context: &Context, namespace: &str) -> Result<(Facts, Vec<Registered>), CommandError> {
-    let (mut facts, lacking, registered) = block_on(async {
-        let server = context.connect().await?;
-        let (facts, lacking) = Facts::of_cluster(&server, namespace).await?;
-        let secrets = Objects {
-            resource: resource_of(Kind::ClusterSecret),
-            namespace: Some(namespace.to_owned()),
-        };
-        let labels = format!("{LABEL_SECRET_TYPE}={SECRET_TYPE_CLUSTER}");
-        let registered = server
-            .list(&secrets, Some(&labels), Registered::read)
-            .await?;
-        Ok((facts, lacking, registered))
-    })?;
+async fn live(
+    context: &Context,
+    namespace: &str,
+) -> Result<(Facts, Vec<Registered>), CommandError> {
+    let server = context.connect().await?;
+    let (mut facts, lacking) = Facts::of_cluster(&server, namespace).await?;
+    let secrets = Objects {
+        resource: resource_of(Kind::ClusterSecret),
+        namespace: Some(namespace.to_owned()),
+    };
+    let labels = format!("{LABEL_SECRET_TYPE}={SECRET_TYPE_CLUSTER}");
+    let registered = server
+        .list(&secrets, Some(&labels), Registered::read)
+        .await?;
     context.warn(facts.what_lacks(lacking));
     Ok((facts, registered.into_iter().flatten().collect()))
 }
