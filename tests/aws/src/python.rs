@@ -50,9 +50,8 @@ fn key() -> Result<String> {
         "-c",
         "import sys, venv, ensurepip; print(sys.executable, sys.version)",
     ]);
-    let version = match run(&mut version) {
-        Ok(output) => output,
-        Err(_) => bail!("the tests with AWS need {PYTHON}, which is not installed ({REMEDY})"),
+    let Ok(version) = run(&mut version) else {
+        bail!("the tests with AWS need {PYTHON}, which is not installed ({REMEDY})");
     };
     let mut hash = Sha256::new();
     hash.update(version.stdout);

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::error::{CommandError, chain};
 use crate::exit_status::ExitStatus;
 use crate::kubernetes::{ApiServer, Objects, block_on, resource_of};
-use crate::login::{Identity, Target, Verdict, needs, verify};
+use crate::login::{Identity, Target, Verdict, Verification, needs, verify};
 use crate::report::cluster_verification::ClusterVerifications;
 use crate::repository::manifest::Kind;
 
@@ -56,7 +56,7 @@ pub(super) struct VerifyArgs {
     #[arg(long, value_name = "NAME", help_heading = AWS)]
     profile: Option<String>,
 
-    /// Region of the STS to ask, instead of the profile's or AWS_REGION
+    /// Region of the STS to ask, instead of the profile's
     #[arg(long, value_name = "REGION", help_heading = AWS)]
     region: Option<String>,
 
@@ -88,7 +88,7 @@ enum NoCluster {
 /// Reads, logs in, prints.
 pub(super) fn run(args: &VerifyArgs, context: &Context) -> Result<ExitStatus, CommandError> {
     let found = block_on(verified(args, context))?;
-    let verdicts = || found.all.iter().map(|verification| verification.verdict());
+    let verdicts = || found.all.iter().map(Verification::verdict);
     let status = if verdicts().any(|verdict| verdict == Verdict::Broken) {
         ExitStatus::Broken
     } else if verdicts().any(|verdict| verdict == Verdict::Unknown) || found.is_partial {
