@@ -8,6 +8,8 @@ pub(crate) mod offboard;
 pub(crate) mod revoke;
 
 use argocd::Cluster;
+use argocd::cluster::ServiceAccount;
+use argocd::cluster::config::AwsAuthConfig;
 use jiff::Timestamp;
 
 use self::login::{Credential, Login};
@@ -15,6 +17,9 @@ use self::login::{Credential, Login};
 /// The annotation of a cluster Secret that says when somebody last proved that its login works
 /// (RFC 3339).
 pub(crate) const VERIFIED: &str = "kubectl-gitops.io/verified";
+
+/// The annotation that says whose token is still to be revoked: `NAMESPACE/NAME`.
+pub(crate) const TOKEN_OF: &str = "kubectl-gitops.io/token-of";
 
 /// A cluster as Argo CD knows it.
 #[derive(Debug)]
@@ -25,6 +30,8 @@ pub(crate) struct Registration {
     /// The environments that it is part of.
     pub(crate) environments: Vec<String>,
     pub(crate) login: Login,
+    /// What it logs in with by AWS, if it does.
+    pub(crate) aws: Option<AwsAuthConfig>,
     /// What is written in the Secret that lasts.
     pub(crate) credentials: Vec<Credential>,
     /// How many Applications are on it; None where they cannot be listed.
@@ -45,6 +52,16 @@ impl Registration {
     /// When somebody last proved that the login works, where that is on record.
     pub(crate) fn verified(&self) -> Option<Timestamp> {
         self.cluster.annotations.get(VERIFIED)?.parse().ok()
+    }
+
+    /// The service account whose token is still to be revoked, after a migration.
+    pub(crate) fn token_of(&self) -> Option<ServiceAccount> {
+        let (namespace, name) = self.cluster.annotations.get(TOKEN_OF)?.split_once('/')?;
+        Some(ServiceAccount {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            secret: None,
+        })
     }
 
     /// Whether something is written in its Secret that lets anybody in who reads it.

@@ -10,7 +10,7 @@ mod target;
 mod token;
 mod verify;
 
-pub(crate) use self::needs::needs;
+pub(crate) use self::needs::{Need, needs};
 pub(crate) use self::proof::{Proof, State, Verdict, Verification};
 pub(crate) use self::target::Target;
-pub(crate) use self::verify::{Identity, verify};
+pub(crate) use self::verify::{Identity, log_in, verify};

@@ -111,12 +111,6 @@ impl<Action> Plan<Action> {
         self.steps.iter().filter(is_to_do).count()
     }
 
-    /// How many there are that somebody else has to do.
-    pub(crate) fn by_hand(&self) -> usize {
-        let is_by_hand = |step: &&Step<Action>| matches!(step.change, Change::ByHand { .. });
-        self.steps.iter().filter(is_by_hand).count()
-    }
-
     /// What becomes of the steps where nothing is tried.
     pub(crate) fn untried(&self) -> Vec<StepResult> {
         self.steps.iter().map(Step::untried).collect()
@@ -230,7 +224,7 @@ mod tests {
     #[tokio::test]
     async fn what_has_to_be_done_is_done_in_order_and_the_rest_left_alone() {
         let plan = plan();
-        assert_eq!((plan.to_do(), plan.by_hand()), (3, 1));
+        assert_eq!(plan.to_do(), 3);
         let mut done = Vec::new();
         let applied = plan
             .apply(async |_, action| {

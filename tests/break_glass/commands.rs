@@ -70,7 +70,7 @@ async fn start() -> Result<ControlPlane> {
     cluster.install_crds(&crds).await?;
     cluster.service_account("argocd", "argocd-server").await?;
     let admin = cluster.admin();
-    let files = ["fleet", "access.yaml"].map(|file| ["--filename".into(), path(file)]);
+    let files = ["demo/fleet", "demo/access.yaml"].map(|file| ["--filename".into(), path(file)]);
     succeed(admin.kubectl(["apply"]).arguments(files.as_flattened())).await?;
     let crds = path("../manifests/crds");
     succeed(admin.kubectl(["apply", "-k"]).arguments([crds])).await?;

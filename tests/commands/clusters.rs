@@ -105,8 +105,8 @@ async fn how_argo_cd_logs_in_is_told_and_with_what_is_not() -> Result<()> {
             json!(["in-cluster", "in-cluster", [], 0, [], null, null]),
             json!(["left-over", "aws", [], 0, [], "2023-11-14T23:13:20Z", false]),
             json!(["legacy", "token", [], 0, [], null, true]),
-            json!(["prod", "aws", ["production"], 1, [], null, null]),
-            json!(["staging", "aws", ["staging"], 0, ["addons"], null, null]),
+            json!(["prod", "aws", ["prod"], 1, [], null, null]),
+            json!(["staging", "aws", [], 0, ["addons"], null, null]),
             json!(["unreadable", "broken", [], 0, [], null, null]),
         ],
     );

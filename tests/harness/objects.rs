@@ -123,7 +123,10 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// The message, of which there must be one.
+    /// The message.
+    ///
+    /// # Panics
+    /// The write was admitted.
     pub fn refusal(self) -> String {
         match self {
             Answer::Refused(message) => message,
@@ -132,6 +135,9 @@ impl Answer {
     }
 
     /// Passes if the write was admitted.
+    ///
+    /// # Panics
+    /// It was refused.
     pub fn admitted(self) {
         assert_eq!(self, Answer::Admitted);
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use argocd::cluster::config::AwsAuthConfig;
 use argocd::names::{LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER};
 use argocd::{Application, ApplicationSet, Cluster, ClusterSecret};
 use jiff::Timestamp;
@@ -21,6 +22,7 @@ use crate::repository::manifest::Kind;
 struct Registered {
     created: Option<Timestamp>,
     login: Login,
+    aws: Option<AwsAuthConfig>,
     credentials: Vec<Credential>,
 }
 
@@ -93,6 +95,7 @@ fn registered(json: &str) -> Option<(String, Registered)> {
     let registered = Registered {
         created: created.and_then(|created| created.metadata.creation_timestamp),
         login,
+        aws: secret.config().ok().and_then(|config| config.aws),
         credentials,
     };
     Some((cluster.secret_name, registered))
@@ -147,20 +150,26 @@ fn registrations(
     let built_in = clusters.iter().filter(|cluster| is_built_in(cluster));
     let all = clusters.secrets().chain(built_in).map(|cluster| {
         let registered = secrets.remove(&cluster.secret_name);
-        let (created, login, credentials) = match registered {
-            Some(registered) => (registered.created, registered.login, registered.credentials),
-            None if is_built_in(cluster) => (None, Login::InCluster, Vec::new()),
-            None => (None, Login::Unknown, Vec::new()),
-        };
+        let registered = registered.unwrap_or_else(|| Registered {
+            created: None,
+            login: if is_built_in(cluster) {
+                Login::InCluster
+            } else {
+                Login::Unknown
+            },
+            aws: None,
+            credentials: Vec::new(),
+        });
         let environments = environments_of_cluster(cluster, inventory).environments;
         Registration {
-            created,
+            created: registered.created,
             environments: environments
                 .iter()
                 .map(|environment| environment.environment.to_owned())
                 .collect(),
-            login,
-            credentials,
+            login: registered.login,
+            aws: registered.aws,
+            credentials: registered.credentials,
             applications: destinations.map(|destinations| {
                 let count = destinations.by_server.get(&cluster.server);
                 count.copied().unwrap_or_default()

@@ -15,9 +15,6 @@ use super::{Registration, revoke};
 use crate::clusters::login::Login;
 use crate::plan::{Change, Step};
 
-/// The annotation that says whose token is still to be revoked: `NAMESPACE/NAME`.
-pub(crate) const TOKEN_OF: &str = "kubectl-gitops.io/token-of";
-
 /// One thing that is done.
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
@@ -68,7 +65,7 @@ impl Progress {
             Login::Unknown => Err(Refusal::Unknown),
             Login::Exec => Err(Refusal::Exec),
             Login::Aws | Login::Capability if !registration.has_credentials() => {
-                Ok(match pending(registration) {
+                Ok(match registration.token_of() {
                     Some(account) => Progress::Switched { account },
                     None => Progress::Done,
                 })
@@ -81,17 +78,6 @@ impl Progress {
             | Login::Anonymous => Ok(Progress::Registered { account }),
         }
     }
-}
-
-/// The service account whose token is still to be revoked.
-fn pending(registration: &Registration) -> Option<ServiceAccount> {
-    let annotations = &registration.cluster.annotations;
-    let (namespace, name) = annotations.get(TOKEN_OF)?.split_once('/')?;
-    Some(ServiceAccount {
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
-        secret: None,
-    })
 }
 
 /// The steps of one cluster, whose new login is proven. `left` is what its service account leaves

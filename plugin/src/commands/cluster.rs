@@ -1,6 +1,8 @@
 //! `cluster`: the clusters of a fleet, and how Argo CD logs in to them.
 
+mod identity;
 mod list;
+mod migrate;
 mod offboard;
 mod onboard;
 mod verify;
@@ -8,6 +10,7 @@ mod verify;
 use clap::Subcommand;
 
 use self::list::ListArgs;
+use self::migrate::MigrateArgs;
 use self::offboard::OffboardArgs;
 use self::onboard::OnboardArgs;
 use self::verify::VerifyArgs;
@@ -45,6 +48,7 @@ enum ClusterCommand {
     List(ListArgs),
     Onboard(Box<OnboardArgs>),
     Verify(Box<VerifyArgs>),
+    Migrate(Box<MigrateArgs>),
     Offboard(OffboardArgs),
 }
 
@@ -58,5 +62,6 @@ pub(crate) fn run(
         ClusterCommand::Onboard(args) => onboard::run(args, context),
         ClusterCommand::Offboard(args) => offboard::run(args, context),
         ClusterCommand::Verify(args) => verify::run(args, context),
+        ClusterCommand::Migrate(args) => migrate::run(args, context),
     }
 }

@@ -34,19 +34,29 @@ pub(crate) struct Identity {
     pub(crate) is_engine: bool,
 }
 
-/// Proves the login to a cluster, as far as the identity can; without one, as far as the Secret tells.
+/// Proves the login to a cluster, as far as the identity can; without one, as far as the Secret
+/// tells.
 pub(crate) async fn verify(
     target: &Target,
     identity: Option<&Identity>,
     needs: &BTreeSet<Need>,
 ) -> Verification {
+    log_in(target, identity, needs).await.0
+}
+
+/// The same, with the API server that the login leads to, if it does.
+pub(crate) async fn log_in(
+    target: &Target,
+    identity: Option<&Identity>,
+    needs: &BTreeSet<Need>,
+) -> (Verification, Option<ApiServer>) {
     let Cluster { name, server, .. } = &target.cluster;
     let mut found = Verification::new(name, server);
     let login = match &target.login {
         Ok(login) => login,
         Err(flaw) => {
             found.of_secret(flaw);
-            return found.ended();
+            return (found.ended(), None);
         }
     };
     found.add(
@@ -55,28 +65,29 @@ pub(crate) async fn verify(
         format!("it logs in to {} by AWS", login.aws.cluster_name),
     );
     let Some(identity) = identity else {
-        return found.ended();
+        return (found.ended(), None);
     };
-    let Some(token) = log_in(login, identity, &mut found).await else {
-        return found.ended();
+    let Some(token) = token_of(login, identity, &mut found).await else {
+        return (found.ended(), None);
     };
     let client = match client_by_token(&login.connection, token) {
         Ok(client) => client,
         Err(error) => {
             found.add(Link::Endpoint, State::Wrong, chain(&error));
-            return found.ended();
+            return (found.ended(), None);
         }
     };
     if let Err(error) = connect(&client, login, &mut found).await {
         found.of_answer(&error, login);
-        return found.ended();
+        return (found.ended(), None);
     }
-    rights(client, server, needs, &mut found).await;
-    found
+    let server = ApiServer::new(client, server.to_owned(), None, None, None);
+    rights(&server, needs, &mut found).await;
+    (found, Some(server))
 }
 
 /// Takes on the role, and makes a token of it.
-async fn log_in(
+async fn token_of(
     login: &AwsLogin,
     identity: &Identity,
     found: &mut Verification,
@@ -151,14 +162,12 @@ async fn connect(
 }
 
 /// Asks the API server whether the role may do what the projects need.
-async fn rights(client: Client, server: &str, needs: &BTreeSet<Need>, found: &mut Verification) {
+async fn rights(server: &ApiServer, needs: &BTreeSet<Need>, found: &mut Verification) {
     if needs.is_empty() {
         let detail = "no AppProject permits this cluster, so that nothing is needed there";
         return found.add(Link::AccessPolicy, State::Ok, detail);
     }
-    let server = ApiServer::new(client, server.to_owned(), None, None, None);
     let questions = needs.iter().flat_map(|need| VERBS.map(|verb| (need, verb)));
-    let server = &server;
     let ask = |(need, verb)| async move {
         let answer = may_i(server, verb, &objects(need), "").await;
         (need, verb, answer)

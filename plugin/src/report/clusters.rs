@@ -89,6 +89,7 @@ fn cells(registration: &Registration, detail: Detail, now: Timestamp) -> Vec<Cel
         credentials,
         applications,
         application_sets,
+        aws: _,
     } = registration;
     let age = created.map(|created| rough(now.duration_since(created)));
     let applications = applications.map(|count| count.to_string());

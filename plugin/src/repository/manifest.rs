@@ -283,7 +283,8 @@ impl ObjectReference {
                 return None;
             }
             let reason = check(text).err()?;
-            let (short, written) = (self.short(), shorten(text, QUOTE_LIMIT));
+            let short = shorten(&self.short(), QUOTE_LIMIT);
+            let written = shorten(text, QUOTE_LIMIT);
             let field_name = dotted(field);
             let text =
                 format!("{short}: the API server refuses {field_name} {written:?}: {reason}");

@@ -1,5 +1,6 @@
 //! Migrating one cluster of a live Argo CD.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use argocd::ClusterSecret;
@@ -9,16 +10,18 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
-use super::{Action, TOKEN_OF};
-use crate::clusters::{VERIFIED, revoke};
+use super::Action;
+use crate::clusters::{TOKEN_OF, VERIFIED, revoke};
 use crate::kubernetes::{
     AccessError, ApiServer, FieldManager, WorkloadError, connect_by_token, objects_of, whoami,
 };
+use crate::login::{Identity, Need, Target, Verdict, Verification, log_in};
 use crate::plan::Outcome;
 use crate::repository::manifest::Kind;
 
@@ -53,10 +56,25 @@ pub(crate) enum Failure {
     StillAlive,
 }
 
-/// How one logs in to a cluster by AWS, as Argo CD would.
-pub(crate) trait LogIn {
-    /// Logs in and asks something, or says why that does not work.
-    async fn prove(&self, connection: &Connection, aws: &AwsAuthConfig) -> Result<Proven, String>;
+/// What a cluster Secret has at some moment. What is secret in it is wiped when this is dropped.
+pub(crate) struct Stored {
+    /// How Argo CD logs in by it.
+    target: Target,
+    /// How it would with the new `config`.
+    new_target: Target,
+    connection: Connection,
+    config: Zeroizing<String>,
+    new_config: Zeroizing<String>,
+    resource_version: String,
+    /// The service account that its token is of.
+    pub(crate) account: Option<ServiceAccount>,
+}
+
+/// Proves logins, as somebody who may take on the roles of clusters.
+pub(crate) struct Prover<'p> {
+    pub(crate) identity: &'p Identity,
+    /// What Argo CD has to be able to do on the cluster.
+    pub(crate) needs: BTreeSet<Need>,
 }
 
 /// A login that works.
@@ -66,26 +84,15 @@ pub(crate) struct Proven {
     pub(crate) user: String,
 }
 
-/// What a cluster Secret has at some moment. What is secret in it is wiped when this is dropped.
-pub(crate) struct Stored {
-    pub(crate) connection: Connection,
-    /// The service account that its token is of.
-    pub(crate) account: Option<ServiceAccount>,
-    config: Zeroizing<String>,
-    resource_version: String,
-}
-
 /// A cluster whose new login is proven.
-pub(crate) struct Migration<'m, L> {
+pub(crate) struct Migration<'m> {
     /// The API server of Argo CD's own cluster.
     pub(crate) server: &'m ApiServer,
     pub(crate) argocd_namespace: &'m str,
-    pub(crate) secret: &'m str,
+    pub(crate) secret: String,
     pub(crate) aws: AwsAuthConfig,
     pub(crate) stored: Stored,
-    /// The `config` with the new login.
-    pub(crate) rewritten: Zeroizing<String>,
-    pub(crate) login: &'m L,
+    pub(crate) prover: Prover<'m>,
     pub(crate) proven: Proven,
     pub(crate) now: Timestamp,
 }
@@ -99,18 +106,14 @@ pub(crate) async fn read(
     argocd_namespace: &str,
     secret: &str,
     aws: &AwsAuthConfig,
-) -> Result<(Stored, Zeroizing<String>), Failure> {
+) -> Result<Stored, Failure> {
     let secrets = objects_of(Kind::ClusterSecret, argocd_namespace);
-    let read = server.get(&secrets, secret, |json| taken_apart(json, secret, aws));
-    read.await?
-        .ok_or_else(|| Failure::NoSecret(secret.to_owned()))?
+    let read = |json: &str| taken_apart(json, secret, aws);
+    let read = server.get(&secrets, secret, read).await?;
+    read.ok_or_else(|| Failure::NoSecret(secret.to_owned()))?
 }
 
-fn taken_apart(
-    json: &str,
-    secret: &str,
-    aws: &AwsAuthConfig,
-) -> Result<(Stored, Zeroizing<String>), Failure> {
+fn taken_apart(json: &str, secret: &str, aws: &AwsAuthConfig) -> Result<Stored, Failure> {
     #[derive(Deserialize)]
     struct Versioned {
         metadata: Version,
@@ -128,16 +131,76 @@ fn taken_apart(
         .config()
         .ok()
         .and_then(|config| config.bearer_token_claims);
-    let stored = Stored {
+    let new_config = read.config_with_aws_login(aws)?;
+    let new_json = with_config(json, &new_config).ok_or_else(unreadable)?;
+    let new: ClusterSecret<'_> = serde_json::from_str(&new_json).map_err(|_| unreadable())?;
+    Ok(Stored {
+        target: Target::of(&read).map_err(|_| unreadable())?,
+        new_target: Target::of(&new).map_err(|_| unreadable())?,
         connection: read.connection()?,
-        account: claims.and_then(|claims| claims.service_account),
         config: read.expose_config().ok_or_else(unreadable)?,
+        new_config,
         resource_version: versioned.metadata.resource_version,
-    };
-    Ok((stored, read.config_with_aws_login(aws)?))
+        account: claims.and_then(|claims| claims.service_account),
+    })
 }
 
-impl<L: LogIn> Migration<'_, L> {
+/// A Secret with another `config`. What is secret in it is wiped.
+fn with_config(json: &str, config: &str) -> Option<Zeroizing<String>> {
+    #[derive(Deserialize, Serialize)]
+    struct Secret<'s> {
+        #[serde(borrow)]
+        metadata: &'s RawValue,
+        data: BTreeMap<String, Zeroizing<String>>,
+    }
+    let mut secret: Secret<'_> = serde_json::from_str(json).ok()?;
+    let config = Zeroizing::new(BASE64_STANDARD.encode(config));
+    secret.data.insert("config".to_owned(), config);
+    serde_json::to_string(&secret).ok().map(Zeroizing::new)
+}
+
+impl Prover<'_> {
+    /// Logs in as Argo CD would, and asks whether it may do there what its projects need.
+    ///
+    /// # Errors
+    /// The link that does not hold, and what puts it right.
+    pub(crate) async fn prove(&self, target: &Target) -> Result<Proven, String> {
+        let (found, server) = log_in(target, Some(self.identity), &self.needs).await;
+        match (found.verdict(), server) {
+            (Verdict::Proven, Some(server)) => Ok(Proven {
+                user: whoami(&server)
+                    .await
+                    .map(|user| user.username)
+                    .unwrap_or_default(),
+                server,
+            }),
+            _ => Err(flaw(&found)),
+        }
+    }
+}
+
+fn flaw(found: &Verification) -> String {
+    match found.first_flaw() {
+        Some(flaw) => {
+            let mend = flaw.mend.as_ref().map(|mend| format!(": {mend}"));
+            let link = flaw.link.name();
+            format!("{link}: {}{}", flaw.detail, mend.unwrap_or_default())
+        }
+        None => "nobody could log in".to_owned(),
+    }
+}
+
+impl Stored {
+    /// Proves the login that the Secret would have.
+    ///
+    /// # Errors
+    /// It does not work.
+    pub(crate) async fn prove_new(&self, prover: &Prover<'_>) -> Result<Proven, String> {
+        prover.prove(&self.new_target).await
+    }
+}
+
+impl Migration<'_> {
     /// Does one step, or only asks.
     ///
     /// # Errors
@@ -157,7 +220,7 @@ impl<L: LogIn> Migration<'_, L> {
         let annotations = token_of.map(|account| (TOKEN_OF, account));
         let annotations: Vec<_> = annotations.into_iter().chain([self.verified()]).collect();
         let version = Some(&*self.stored.resource_version);
-        self.apply(&self.rewritten, &annotations, version, only_ask)
+        self.apply(&self.stored.new_config, &annotations, version, only_ask)
             .await?;
         if only_ask {
             return Ok(Outcome::WouldBeDone);
@@ -175,12 +238,9 @@ impl<L: LogIn> Migration<'_, L> {
     }
 
     async fn prove_what_is_stored(&self) -> Result<(), String> {
-        let stored = read(self.server, self.argocd_namespace, self.secret, &self.aws).await;
-        let (stored, _) = stored.map_err(|error| crate::error::chain(&error))?;
-        self.login
-            .prove(&stored.connection, &self.aws)
-            .await
-            .map(drop)
+        let stored = read(self.server, self.argocd_namespace, &self.secret, &self.aws).await;
+        let stored = stored.map_err(|error| crate::error::chain(&error))?;
+        self.prover.prove(&stored.target).await.map(drop)
     }
 
     fn verified(&self) -> (&'static str, String) {
@@ -214,7 +274,7 @@ impl<L: LogIn> Migration<'_, L> {
         let secrets = objects_of(Kind::ClusterSecret, self.argocd_namespace);
         let manager = FieldManager::Login;
         self.server
-            .apply(&secrets, self.secret, &object, manager, only_ask)
+            .apply(&secrets, &self.secret, &object, manager, only_ask)
             .await
     }
 
@@ -224,7 +284,7 @@ impl<L: LogIn> Migration<'_, L> {
             let token = SecretString::from(token.expose());
             self.await_death(token).await?;
         }
-        self.apply(&self.rewritten, &[self.verified()], None, false)
+        self.apply(&self.stored.new_config, &[self.verified()], None, false)
             .await?;
         Ok(Outcome::Done)
     }

@@ -45,9 +45,8 @@ Exit status:
   2  it is still, at least in part")]
 pub(super) struct OffboardArgs {
     /// The cluster, by its name in Argo CD, its server, or the name of its Secret
-    // kubectl's flag has the name of the field.
-    #[arg(id = "name", value_name = "NAME")]
-    cluster: String,
+    #[arg(value_name = "NAME")]
+    name: String,
 
     /// Leave what its Applications deploy, and delete only the Applications
     #[arg(long, conflicts_with = "delete_applications")]
@@ -102,7 +101,7 @@ async fn offboard(args: &OffboardArgs, context: &Context) -> Result<bool, Comman
     let (mut facts, lacking) = Facts::of_cluster(&server, namespace).await?;
     context.warn(facts.what_lacks(lacking));
     let inventory = facts.inventory()?;
-    let cluster = find(&args.cluster, inventory.fleet.clusters.secrets())?;
+    let cluster = find(&args.name, inventory.fleet.clusters.secrets())?;
     let applications = applications_on(&server, cluster, &inventory).await?;
     let plan = plan(cluster, namespace, &applications, args.workloads()).map_err(explained)?;
     let mut report = PlanReport {
@@ -151,7 +150,7 @@ impl OffboardArgs {
             Some(Workloads::Delete) => " --delete-applications",
             None => "",
         };
-        format!("kubectl gitops cluster offboard {}{flag}", self.cluster)
+        format!("kubectl gitops cluster offboard {}{flag}", self.name)
     }
 }
 

@@ -1,21 +1,17 @@
 //! `cluster verify`: whether Argo CD can log in to clusters.
 
-use argocd::AppProject;
 use argocd::ClusterSecret;
 use argocd::names::{LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER};
 
+use super::identity::{IdentityArgs, Projects};
 use crate::args::{Format, OUTPUT, SCOPE, formats};
-use crate::aws::{Account, Login, Side};
 use crate::context::Context;
 use crate::error::{CommandError, chain};
 use crate::exit_status::ExitStatus;
 use crate::kubernetes::{ApiServer, Objects, block_on, resource_of};
-use crate::login::{Identity, Target, Verdict, Verification, needs, verify};
+use crate::login::{Target, Verdict, Verification, verify};
 use crate::report::cluster_verification::ClusterVerifications;
 use crate::repository::manifest::Kind;
-
-/// Under which flags are shown that say as whom AWS is asked.
-const AWS: &str = "AWS";
 
 /// Prove that Argo CD can log in to a cluster
 ///
@@ -52,17 +48,8 @@ pub(super) struct VerifyArgs {
     #[arg(long, conflicts_with = "name", help_heading = SCOPE)]
     all: bool,
 
-    /// Profile of ~/.aws/config to ask AWS with
-    #[arg(long, value_name = "NAME", help_heading = AWS)]
-    profile: Option<String>,
-
-    /// Region of the STS to ask, instead of the profile's
-    #[arg(long, value_name = "REGION", help_heading = AWS)]
-    region: Option<String>,
-
-    /// Role of Argo CD's pods, to go on from
-    #[arg(long, value_name = "ARN", help_heading = AWS)]
-    engine_role_arn: Option<String>,
+    #[command(flatten)]
+    identity: IdentityArgs,
 
     /// Format
     #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = formats(FORMATS), help_heading = OUTPUT)]
@@ -121,10 +108,10 @@ async fn verified(
     for reason in &unread {
         context.streams.error(reason);
     }
-    let projects = projects(&server, namespace).await?;
+    let projects = Projects::read(&server, namespace).await?;
     // Who has no cluster that logs in by AWS needs no credentials for it.
     let identity = if targets.iter().any(Target::is_by_aws) {
-        Some(identity(args, context).await?)
+        Some(args.identity.log_in(context).await?)
     } else {
         None
     };
@@ -133,37 +120,13 @@ async fn verified(
         .begin("logging in to clusters", Some(targets.len()));
     let mut all = Vec::new();
     for target in &targets {
-        let specs = projects.iter().map(|project| &project.spec);
-        let needs = needs(specs, &target.cluster);
+        let needs = projects.needs(&target.cluster);
         all.push(verify(target, identity.as_ref(), &needs).await);
         progress.reached(all.len());
     }
     Ok(ClusterVerifications {
         all,
         is_partial: !unread.is_empty(),
-    })
-}
-
-async fn identity(args: &VerifyArgs, context: &Context) -> Result<Identity, CommandError> {
-    let login = Login {
-        profile: args.profile.clone(),
-        region: args.region.clone(),
-        role_arn: None,
-        timeout: context
-            .cluster
-            .request_timeout
-            .and_then(|timeout| timeout.0),
-    };
-    let account = Account::connect(Side::Cluster, &login).await?;
-    Ok(match &args.engine_role_arn {
-        Some(role) => Identity {
-            account: account.as_role(role).await?,
-            is_engine: true,
-        },
-        None => Identity {
-            account,
-            is_engine: false,
-        },
     })
 }
 
@@ -194,14 +157,4 @@ async fn targets(
     }
     targets.sort_by(|one, other| one.cluster.name.cmp(&other.cluster.name));
     Ok((targets, unread))
-}
-
-async fn projects(server: &ApiServer, namespace: &str) -> Result<Vec<AppProject>, CommandError> {
-    let projects = Objects {
-        resource: resource_of(Kind::AppProject),
-        namespace: Some(namespace.to_owned()),
-    };
-    let read = |json: &str| serde_json::from_str::<AppProject>(json).ok();
-    let projects = server.list(&projects, None, read).await?;
-    Ok(projects.into_iter().flatten().collect())
 }
