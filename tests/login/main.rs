@@ -296,12 +296,34 @@ async fn each_link_of_the_login_is_proven_or_named() {
     world.register(|_| {}).await.unwrap();
     world.verify_as_engine().await.unwrap().is_proven();
 
+    each_access_is_proven_or_named(&world).await;
+
+    let iam = aws_sdk_iam::Client::new(&world.aws.config(WORKLOAD, REGION));
+    let nobody = trust(&json!({"AWS": "arn:aws:iam::999999999999:role/other"}));
+    let update = iam.update_assume_role_policy().role_name("argocd");
+    update
+        .policy_document(nobody.to_string())
+        .send()
+        .await
+        .unwrap();
+    world
+        .verify_as_engine()
+        .await
+        .unwrap()
+        .is_broken("cluster-role-trust");
+
+    world.aws.agrees_with_the_model().unwrap();
+}
+
+/// What EKS says of the role.
+#[expect(clippy::unwrap_used, reason = "a part of a test")]
+async fn each_access_is_proven_or_named(world: &World) {
     let eks = aws_sdk_eks::Client::new(&world.aws.config(WORKLOAD, REGION));
     let disassociate = eks.disassociate_access_policy().cluster_name(CLUSTER);
     let disassociate = disassociate.principal_arn(CLUSTER_ROLE).policy_arn(ADMIN);
     disassociate.send().await.unwrap();
     world.cluster.follow(&world.aws).await.unwrap();
-    eventually_verified(&world, Some(1))
+    eventually_verified(world, Some(1))
         .await
         .unwrap()
         .is_broken("access-policy");
@@ -324,26 +346,10 @@ async fn each_link_of_the_login_is_proven_or_named() {
     .unwrap();
 
     world.create_access_entry().await.unwrap();
-    eventually_verified(&world, Some(0))
+    eventually_verified(world, Some(0))
         .await
         .unwrap()
         .is_proven();
-
-    let iam = aws_sdk_iam::Client::new(&world.aws.config(WORKLOAD, REGION));
-    let nobody = trust(&json!({"AWS": "arn:aws:iam::999999999999:role/other"}));
-    let update = iam.update_assume_role_policy().role_name("argocd");
-    update
-        .policy_document(nobody.to_string())
-        .send()
-        .await
-        .unwrap();
-    world
-        .verify_as_engine()
-        .await
-        .unwrap()
-        .is_broken("cluster-role-trust");
-
-    world.aws.agrees_with_the_model().unwrap();
 }
 
 /// The certificate authority of the first cluster that a kubeconfig has.

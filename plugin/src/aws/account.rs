@@ -66,13 +66,11 @@ impl Account {
             loader = loader.region(Region::new(region.clone()));
         }
         let mut config = loader.load().await;
-        match config.region() {
-            Some(region) => place.region = region.to_string(),
-            None => {
-                let step = format!("log in to {side}");
-                return Err(AwsError::new(step, LOG_IN, place, Reason::NoRegion));
-            }
-        }
+        let Some(region) = config.region() else {
+            let step = format!("log in to {side}");
+            return Err(AwsError::new(step, LOG_IN, place, Reason::NoRegion));
+        };
+        place.region = region.to_string();
         if let Some(role) = &login.role_arn {
             config = assuming(config, role).await;
         }

@@ -45,16 +45,17 @@ pub(crate) struct Engine<'a> {
 
 /// Reads all of it at once. What cannot be read is unknown, and says why.
 pub(crate) async fn read(account: &Account, wanted: &Wanted<'_>) -> AwsFacts {
+    // Each call of the SDK is kilobytes of a future, so that they are kept apart.
     let of_engine = async {
         match &wanted.engine {
-            Some(engine) => read_engine(engine).await,
+            Some(engine) => Box::pin(read_engine(engine)).await,
             None => AwsFacts::default(),
         }
     };
     let (cluster, access_entry_principals, of_role, of_engine) = join!(
-        lookup(account.cluster(wanted.cluster)),
-        entries(account.access_entry_principals(wanted.cluster)),
-        read_cluster_role(account, wanted),
+        Box::pin(lookup(account.cluster(wanted.cluster))),
+        Box::pin(entries(account.access_entry_principals(wanted.cluster))),
+        Box::pin(read_cluster_role(account, wanted)),
         of_engine,
     );
     AwsFacts {
@@ -90,7 +91,7 @@ async fn read_engine(engine: &Engine<'_>) -> AwsFacts {
     let (engine_cluster, pod_identity_agent, (pod_identity_associations, engine_role)) = join!(
         lookup(account.cluster(engine.cluster)),
         lookup(account.addon(engine.cluster, POD_IDENTITY_AGENT)),
-        read_pod_identity(engine),
+        Box::pin(read_pod_identity(engine)),
     );
     AwsFacts {
         engine_cluster,
@@ -109,7 +110,10 @@ async fn read_pod_identity(
     let account = engine.account;
     let associations = lookup(account.associations(engine.cluster, engine.namespace));
     if let Some(role) = engine.role {
-        return join!(associations, lookup(account.role_with_policies(role)));
+        return join!(
+            associations,
+            Box::pin(lookup(account.role_with_policies(role)))
+        );
     }
     let associations = associations.await;
     let known = associations.known().into_iter().flatten();
@@ -117,7 +121,9 @@ async fn read_pod_identity(
         association.service_account == APPLICATION_CONTROLLER
     };
     let role = match known.into_iter().find(of_controller) {
-        Some(association) => lookup(account.role_with_policies(&association.role_arn)).await,
+        Some(association) => {
+            Box::pin(lookup(account.role_with_policies(&association.role_arn))).await
+        }
         None => Lookup::Unknown(format!(
             "{APPLICATION_CONTROLLER} has no Pod Identity association that names one"
         )),

@@ -27,7 +27,7 @@ impl Need {
     /// `deployments.apps`, or `*` where it is any.
     pub(super) fn qualified(&self) -> String {
         match (&*self.group, &*self.resource) {
-            ("", resource) | ("*", resource) => resource.to_owned(),
+            ("" | "*", resource) => resource.to_owned(),
             (group, resource) => format!("{resource}.{group}"),
         }
     }

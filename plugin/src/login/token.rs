@@ -18,7 +18,7 @@ const PREFIX: &str = "k8s-aws-v1.";
 const CLUSTER_HEADER: &str = "x-k8s-aws-id";
 const QUESTION: &str = "Action=GetCallerIdentity&Version=2011-06-15";
 /// STS takes no notice of it; old authenticators want no more.
-const EXPIRES_IN: Duration = Duration::from_secs(60);
+const EXPIRES_IN: Duration = Duration::from_mins(1);
 
 /// There is no token. What it was made from is not in it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

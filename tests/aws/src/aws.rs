@@ -12,6 +12,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_eks::types::{AuthenticationMode, CreateAccessConfigRequest, VpcConfigRequest};
+use aws_sdk_iam::operation::create_role::CreateRoleError;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -236,7 +237,7 @@ impl Aws {
             Err(error)
                 if error
                     .as_service_error()
-                    .is_some_and(aws_sdk_iam::operation::create_role::CreateRoleError::is_entity_already_exists_exception) => {}
+                    .is_some_and(CreateRoleError::is_entity_already_exists_exception) => {}
             created => {
                 created.context("IAM creates no role")?;
             }

@@ -22,7 +22,7 @@ pub(super) struct IdentityArgs {
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
 
-    /// Region of the STS to ask, instead of the profile's or AWS_REGION
+    /// Region of the STS to ask, instead of the profile's
     #[arg(long, value_name = "REGION")]
     region: Option<String>,
 

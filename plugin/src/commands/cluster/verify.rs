@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::error::{CommandError, chain};
 use crate::exit_status::ExitStatus;
 use crate::kubernetes::{ApiServer, Objects, block_on, resource_of};
-use crate::login::{Target, Verdict, verify};
+use crate::login::{Target, Verdict, Verification, verify};
 use crate::report::cluster_verification::ClusterVerifications;
 
 /// Prove that Argo CD can log in to a cluster
@@ -75,7 +75,7 @@ enum NoCluster {
 /// Reads, logs in, prints.
 pub(super) fn run(args: &VerifyArgs, context: &Context) -> Result<ExitStatus, CommandError> {
     let found = block_on(verified(args, context))?;
-    let verdicts = || found.all.iter().map(|verification| verification.verdict());
+    let verdicts = || found.all.iter().map(Verification::verdict);
     let status = if verdicts().any(|verdict| verdict == Verdict::Broken) {
         ExitStatus::Broken
     } else if verdicts().any(|verdict| verdict == Verdict::Unknown) || found.is_partial {
