@@ -42,9 +42,8 @@ fn roles_of<'a>(arguments: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 /// The account of an ARN.
 fn account_of(arn: &str) -> Option<&str> {
     let mut parts = arn.splitn(6, ':');
-    let account = match (parts.next(), parts.nth(3), parts.next()) {
-        (Some("arn"), Some(account), Some(_)) => account,
-        _ => return None,
+    let (Some("arn"), Some(account), Some(_)) = (parts.next(), parts.nth(3), parts.next()) else {
+        return None;
     };
     let is_number = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then_some(account)
