@@ -417,8 +417,8 @@ fn policy_of(policy: aws_sdk_eks::types::AssociatedAccessPolicy) -> AssociatedAc
 
 fn addon_of(addon: aws_sdk_eks::types::Addon) -> Addon {
     Addon {
-        addon_name: addon.addon_name.unwrap_or_default(),
-        addon_version: addon.addon_version,
+        name: addon.addon_name.unwrap_or_default(),
+        version: addon.addon_version,
         status: addon.status.map(|status| status.as_str().to_owned()),
     }
 }

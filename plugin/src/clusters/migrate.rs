@@ -21,7 +21,7 @@ pub(crate) enum Action {
     /// Switches the Secret, and proves the login by what is stored.
     Switch,
     /// Takes away what the service account leaves on the cluster.
-    Revoke(revoke::Action),
+    Revoke(Box<revoke::Action>),
     /// Proves that the token is dead, and takes the annotation off.
     Conclude,
 }
@@ -144,7 +144,7 @@ fn revoked(change: Change<revoke::Action>) -> Change<Action> {
             undo,
         } => Change::Make {
             should_be,
-            action: Action::Revoke(action),
+            action: Action::Revoke(Box::new(action)),
             how,
             undo,
         },

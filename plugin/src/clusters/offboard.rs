@@ -389,12 +389,12 @@ mod tests {
         }
     }
 
-    fn generator(selects_any: bool, deletes: bool) -> Option<Generator> {
-        Some(Generator {
+    fn generator(selects_any: bool, deletes: bool) -> Generator {
+        Generator {
             name: "addons".to_owned(),
             deletes,
             selects_any,
-        })
+        }
     }
 
     fn steps(
@@ -435,9 +435,9 @@ mod tests {
     #[test]
     fn workloads_stay_where_the_secret_goes_before_what_is_generated() {
         let applications = [
-            application("addons", generator(true, true), 1),
+            application("addons", Some(generator(true, true)), 1),
             application("orders", None, 3),
-            application("kept", generator(false, false), 1),
+            application("kept", Some(generator(false, false)), 1),
         ];
         assert_eq!(
             steps(&applications, Some(Workloads::Orphan)).unwrap(),
@@ -453,7 +453,7 @@ mod tests {
     #[test]
     fn workloads_go_where_the_secret_goes_last() {
         let applications = [
-            application("addons", generator(false, true), 1),
+            application("addons", Some(generator(false, true)), 1),
             application("orders", None, 3),
         ];
         assert_eq!(
@@ -477,7 +477,7 @@ mod tests {
             parent: Some("root".to_owned()),
             ..application("orders", None, 3)
         };
-        let refusal = steps(&[child.clone()], Some(Workloads::Delete)).unwrap_err();
+        let refusal = steps(std::slice::from_ref(&child), Some(Workloads::Delete)).unwrap_err();
         assert_eq!(
             refusal.to_string(),
             "application/orders on cluster staging are deployed by other Applications, which would deploy them again"
@@ -489,7 +489,7 @@ mod tests {
 
     #[test]
     fn what_would_be_generated_all_the_same_is_not_waited_for() {
-        let applications = [application("addons", generator(true, true), 1)];
+        let applications = [application("addons", Some(generator(true, true)), 1)];
         let refusal = steps(&applications, Some(Workloads::Delete)).unwrap_err();
         assert!(
             matches!(refusal, Refusal::StillGenerated { .. }),

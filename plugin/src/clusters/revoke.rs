@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::kubernetes::{AccessError, ApiServer, Objects, of_all_namespaces, resource};
 use crate::plan::{Change, Outcome, Step};
 
-/// The ClusterRole that `argocd cluster add` makes.
+/// The `ClusterRole` that `argocd cluster add` makes.
 const ROLE: &str = "argocd-manager-role";
 
 /// The type of a Secret that holds a token which never expires.

@@ -167,8 +167,10 @@ pub(crate) struct NamedPolicy {
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Addon {
-    pub(crate) addon_name: String,
-    pub(crate) addon_version: Option<String>,
+    #[serde(rename = "addonName")]
+    pub(crate) name: String,
+    #[serde(rename = "addonVersion")]
+    pub(crate) version: Option<String>,
     /// `ACTIVE`, `DEGRADED`, `CREATE_FAILED`, …
     pub(crate) status: Option<String>,
 }

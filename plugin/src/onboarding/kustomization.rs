@@ -95,7 +95,7 @@ fn added(text: &str, entry: &str) -> Option<String> {
     if value == "[]" || value.is_empty() || value.starts_with('#') {
         let (last, indent) = last_item(&lines, key).unwrap_or((key, "  ".to_owned()));
         if value == "[]" {
-            lines[key] = "resources:".to_owned();
+            "resources:".clone_into(&mut lines[key]);
         }
         lines.insert(last + 1, format!("{indent}- {entry}"));
     } else {

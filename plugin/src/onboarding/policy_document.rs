@@ -8,6 +8,7 @@ pub(crate) mod condition;
 pub(crate) mod pattern;
 pub(crate) mod principal;
 
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use self::condition::{Condition, RequestContext};
@@ -263,7 +264,7 @@ impl Grant {
 
     /// Whether it lets everybody pass.
     pub(crate) fn is_open(&self) -> bool {
-        self.meant == Some(Meant::ByStar) && !self.is_conditional
+        self.meant == Some(Meant::WithEverybody) && !self.is_conditional
     }
 }
 
@@ -348,14 +349,14 @@ impl Statement {
         };
         match (principals.named.mean(caller), principals.is_others) {
             (Ok(meant), false) => (Match::Yes, Some(meant)),
-            (Ok(Meant::ByStar), true) => (Match::No(NOT_NAMED.to_owned()), None),
+            (Ok(Meant::WithEverybody), true) => (Match::No(NOT_NAMED.to_owned()), None),
             // Whether the session of a role is left out with it takes more than its name.
             (Ok(_), true) => {
                 let reason =
                     "NotPrincipal names the role, which may not be enough for its sessions";
                 (Match::Unknown(reason.to_owned()), None)
             }
-            (Err(Match::No(_)), true) => (Match::Yes, Some(Meant::ByStar)),
+            (Err(Match::No(_)), true) => (Match::Yes, Some(Meant::WithEverybody)),
             (Err(why), _) => (why, None),
         }
     }
@@ -453,26 +454,7 @@ fn decoded(text: &str) -> String {
     if !text.starts_with('%') {
         return text.to_owned();
     }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, behind)) = rest.split_first() {
-        let digit = |index: usize| {
-            behind
-                .get(index)
-                .and_then(|byte| char::from(*byte).to_digit(16))
-        };
-        match (first, digit(0), digit(1)) {
-            (b'%', Some(high), Some(low)) => {
-                bytes.extend(u8::try_from(high * 16 + low));
-                rest = &behind[2..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = behind;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]

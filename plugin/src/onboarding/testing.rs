@@ -194,8 +194,8 @@ fn facts() -> AwsFacts {
             ..EksCluster::default()
         }),
         pod_identity_agent: Lookup::Known(Addon {
-            addon_name: "eks-pod-identity-agent".to_owned(),
-            addon_version: None,
+            name: "eks-pod-identity-agent".to_owned(),
+            version: None,
             status: Some("ACTIVE".to_owned()),
         }),
         pod_identity_associations: Lookup::Known(

@@ -83,11 +83,11 @@ impl ClusterPlan<'_> {
             paragraphs.extend(link.mends.iter().map(|mend| {
                 let (kind, command) = self.script().command(mend);
                 // The Secret is shown below.
-                let line = command.lines().next().unwrap_or_default();
+                let first = command.lines().next().unwrap_or_default();
                 match kind {
-                    Kind::Manual => format!("fix: {line}"),
+                    Kind::Manual => format!("fix: {first}"),
                     Kind::Aws | Kind::Kubernetes => {
-                        format!("fix: {}", line.trim_end_matches(" <<'EOF'"))
+                        format!("fix: {}", first.trim_end_matches(" <<'EOF'"))
                     }
                 }
             }));
@@ -187,7 +187,8 @@ struct Cluster<'p> {
     name: &'p str,
     /// Null where it is not known, as what follows.
     server: Option<&'p str>,
-    eks_cluster: &'p str,
+    #[serde(rename = "eksCluster")]
+    name_in_eks: &'p str,
     region: Option<&'p str>,
     account: Option<String>,
 }
@@ -245,7 +246,7 @@ impl<'p> Document<'p> {
             cluster: Cluster {
                 name: &onboarding.registration.name,
                 server: non_empty(onboarding.secret.server()),
-                eks_cluster: &onboarding.registration.eks_cluster,
+                name_in_eks: &onboarding.registration.eks_cluster,
                 region: onboarding.login().region.as_deref(),
                 account: onboarding.evidence().account(),
             },

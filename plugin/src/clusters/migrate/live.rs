@@ -27,7 +27,7 @@ use crate::plan::Outcome;
 
 /// How long an API server may go on taking a token that was revoked: it keeps answers for ten
 /// seconds, and there may be several API servers.
-const DEATH: Duration = Duration::from_secs(60);
+const DEATH: Duration = Duration::from_mins(1);
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -260,7 +260,7 @@ impl Migration<'_> {
         let mut metadata = json!({
             "name": self.secret,
             "namespace": self.argocd_namespace,
-            "annotations": Map::from_iter(annotations),
+            "annotations": annotations.collect::<Map<_, _>>(),
         });
         if let Some(version) = version {
             metadata["resourceVersion"] = Value::from(version);

@@ -178,10 +178,6 @@ impl Offboarding<'_> {
         })
     }
 
-    fn applications(&self, one: &Named) -> Objects {
-        objects_of(Kind::Application, &one.namespace)
-    }
-
     fn secrets(&self) -> Objects {
         objects_of(Kind::ClusterSecret, self.argocd_namespace)
     }
@@ -193,7 +189,8 @@ impl Offboarding<'_> {
         only_ask: bool,
     ) -> Result<(), AccessError> {
         let labels = keys.iter().map(|key| (key.clone(), Value::Null));
-        let change = json!({"metadata": {"labels": Map::from_iter(labels)}});
+        let labels: Map<_, _> = labels.collect();
+        let change = json!({"metadata": {"labels": labels}});
         let secrets = self.secrets();
         self.server
             .patch(&secrets, secret, &change, only_ask, |_| ())
@@ -210,24 +207,24 @@ impl Offboarding<'_> {
             return Ok(());
         }
         let change = json!({"metadata": {"uid": one.uid, "finalizers": finalizers}});
-        let applications = self.applications(one);
+        let objects = applications(one);
         self.server
-            .patch(&applications, &one.name, &change, only_ask, |_| ())
+            .patch(&objects, &one.name, &change, only_ask, |_| ())
             .await
     }
 
     async fn delete_application(&self, one: &Named, only_ask: bool) -> Result<(), AccessError> {
         self.server
-            .delete(&self.applications(one), &one.name, &one.uid, only_ask)
+            .delete(&applications(one), &one.name, &one.uid, only_ask)
             .await
     }
 
     /// Waits until an Application is gone, or another one has its name.
     async fn gone(&self, one: &Named) -> Result<(), Failure> {
         let deadline = Instant::now() + DELETION;
-        let applications = self.applications(one);
+        let objects = applications(one);
         loop {
-            let uid = self.server.get(&applications, &one.name, uid_of).await?;
+            let uid = self.server.get(&objects, &one.name, uid_of).await?;
             if uid.is_none_or(|uid| uid != one.uid) {
                 return Ok(());
             }
@@ -247,6 +244,10 @@ impl Offboarding<'_> {
         let uid = uid.ok_or_else(|| Failure::NoSecret(secret.to_owned()))?;
         Ok(self.server.delete(&secrets, secret, &uid, only_ask).await?)
     }
+}
+
+fn applications(one: &Named) -> Objects {
+    objects_of(Kind::Application, &one.namespace)
 }
 
 fn uid_of(json: &str) -> String {

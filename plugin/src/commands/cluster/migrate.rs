@@ -287,11 +287,11 @@ impl<'p> Preparing<'p> {
             self.context.streams.status(&done);
             return Ok(None);
         }
-        let prover = Prover {
+        let logins = Prover {
             identity: self.identity,
             needs: self.projects.needs(&registration.cluster),
         };
-        let proven = stored.prove_new(&prover).await.map_err(|reason| {
+        let proven = stored.prove_new(&logins).await.map_err(|reason| {
             let name = name.clone();
             CommandError::new(MigrateError::NotProven { name, reason })
         })?;
@@ -304,7 +304,7 @@ impl<'p> Preparing<'p> {
                 secret,
                 aws,
                 stored,
-                prover,
+                prover: logins,
                 proven,
                 now: self.context.now(),
             },

@@ -199,7 +199,8 @@ mod tests {
     fn one_of_another_account_is_wrong() {
         let link = Case::with(
             |case| {
-                case.registration.engine.role = "arn:aws:iam::999999999999:role/argocd".parse().ok()
+                case.registration.engine.role =
+                    "arn:aws:iam::999999999999:role/argocd".parse().ok();
             },
             judge,
         );

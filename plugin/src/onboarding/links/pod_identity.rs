@@ -239,7 +239,7 @@ mod tests {
     fn an_agent_that_failed_is_made_anew() {
         let link = judged(|case| {
             case.aws.pod_identity_agent = Lookup::Known(Addon {
-                addon_name: AGENT.to_owned(),
+                name: AGENT.to_owned(),
                 status: Some("CREATE_FAILED".to_owned()),
                 ..Addon::default()
             });

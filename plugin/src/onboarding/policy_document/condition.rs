@@ -33,11 +33,21 @@ impl RequestContext {
         self
     }
 
-    /// The value of a key; None where it is not known, `Some(None)` where the request has none.
-    fn get(&self, key: &str) -> Option<Option<&str>> {
+    /// What the request has under a key; None where that is not known.
+    fn get(&self, key: &str) -> Option<RequestValue<'_>> {
         let value = self.0.get(&key.to_lowercase())?;
-        Some(value.as_deref())
+        Some(match value {
+            Some(value) => RequestValue::Is(value),
+            None => RequestValue::Absent,
+        })
     }
+}
+
+/// What a request has under a key.
+#[derive(Clone, Copy)]
+enum RequestValue<'v> {
+    Absent,
+    Is(&'v str),
 }
 
 /// How a value of a request is compared with one of a policy.
@@ -119,7 +129,7 @@ impl Condition {
             return unknown("a condition on what is not known of the request");
         };
         if operator == "null" {
-            let is_null = value.is_none();
+            let is_null = matches!(value, RequestValue::Absent);
             let is_met = self.values.iter().any(|written| match written.as_str() {
                 "true" => is_null,
                 "false" => !is_null,
@@ -130,7 +140,7 @@ impl Condition {
         let Some(comparison) = Comparison::of(operator) else {
             return unknown("a condition by an operator that is not known here");
         };
-        let Some(present) = value else {
+        let RequestValue::Is(present) = value else {
             let is_met = is_if_exists
                 || match set.as_deref() {
                     Some("forallvalues") => true,
@@ -147,13 +157,13 @@ impl Condition {
         self.met(is_any != comparison.is_negated, value)
     }
 
-    fn met(&self, is_met: bool, value: Option<&str>) -> Match {
+    fn met(&self, is_met: bool, value: RequestValue<'_>) -> Match {
         if is_met {
             return Match::Yes;
         }
         let has = match value {
-            Some(value) => format!("it is {value:?}"),
-            None => "the request has none".to_owned(),
+            RequestValue::Is(value) => format!("it is {value}"),
+            RequestValue::Absent => "the request has none".to_owned(),
         };
         Match::No(format!("its condition is not met: {self}, and {has}"))
     }
@@ -166,7 +176,7 @@ impl std::fmt::Display for Condition {
             key,
             values,
         } = self;
-        write!(formatter, "{operator} {key} {values:?}")
+        write!(formatter, "{operator} {key} [{}]", values.join(", "))
     }
 }
 

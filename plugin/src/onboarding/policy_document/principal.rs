@@ -17,11 +17,11 @@ pub(crate) enum Caller<'c> {
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Meant {
     /// Alone.
-    ByName,
+    Alone,
     /// With everybody of their account whom that lets.
-    ByAccount,
+    WithAccount,
     /// With everybody.
-    ByStar,
+    WithEverybody,
 }
 
 /// Those who are meant.
@@ -93,7 +93,7 @@ pub(super) const NOT_NAMED: &str = "it names others";
 
 fn everybody(caller: Caller<'_>) -> Result<Meant, Match> {
     match caller {
-        Caller::Role(_) => Ok(Meant::ByStar),
+        Caller::Role(_) => Ok(Meant::WithEverybody),
         Caller::Service(name) => Err(Match::Unknown(format!(
             "\"*\" may mean the service {name} or not"
         ))),
@@ -106,7 +106,7 @@ impl Principal {
         match (kind, caller) {
             (Kind::Aws, _) if text == "*" => everybody(caller),
             (Kind::Aws, Caller::Role(role)) => means_role(text, role),
-            (Kind::Service, Caller::Service(name)) if text == name => Ok(Meant::ByName),
+            (Kind::Service, Caller::Service(name)) if text == name => Ok(Meant::Alone),
             _ => Err(Match::No(NOT_NAMED.to_owned())),
         }
     }
@@ -124,7 +124,7 @@ fn means_role(text: &str, role: &RoleArn) -> Result<Meant, Match> {
         return by_account(text, role);
     }
     if text == role.to_string() {
-        return Ok(Meant::ByName);
+        return Ok(Meant::Alone);
     }
     let Ok(arn) = text.parse::<Arn>() else {
         return no(NOT_NAMED.to_owned());
@@ -154,7 +154,7 @@ fn means_role(text: &str, role: &RoleArn) -> Result<Meant, Match> {
 
 fn by_account(account: &str, role: &RoleArn) -> Result<Meant, Match> {
     if account == role.account() {
-        Ok(Meant::ByAccount)
+        Ok(Meant::WithAccount)
     } else {
         Err(Match::No(NOT_NAMED.to_owned()))
     }
@@ -184,19 +184,19 @@ mod tests {
         for (written, how) in [
             (
                 json!({"AWS": "arn:aws:iam::111122223333:role/argocd"}),
-                Meant::ByName,
+                Meant::Alone,
             ),
             (
                 json!({"AWS": ["x", "arn:aws:iam::111122223333:role/argocd"]}),
-                Meant::ByName,
+                Meant::Alone,
             ),
-            (json!({"AWS": "111122223333"}), Meant::ByAccount),
+            (json!({"AWS": "111122223333"}), Meant::WithAccount),
             (
                 json!({"AWS": "arn:aws:iam::111122223333:root"}),
-                Meant::ByAccount,
+                Meant::WithAccount,
             ),
-            (json!({"AWS": "*"}), Meant::ByStar),
-            (json!("*"), Meant::ByStar),
+            (json!({"AWS": "*"}), Meant::WithEverybody),
+            (json!("*"), Meant::WithEverybody),
         ] {
             assert_eq!(meant(&written), Ok(how), "{written}");
         }
@@ -241,7 +241,7 @@ mod tests {
         };
         assert_eq!(
             of(json!({"Service": ["a", "pods.eks.amazonaws.com"]})),
-            Ok(Meant::ByName)
+            Ok(Meant::Alone)
         );
         assert!(matches!(
             of(json!({"Service": "eks.amazonaws.com"})),

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use policy::Kind;
 use serde_json::{Map, Value};
 
 use crate::aws::{self, Account, AwsError, ClusterChange, Patience, RoleChange};
@@ -13,7 +14,6 @@ use crate::onboarding::link::{Link, LinkName, Mend, State};
 use crate::onboarding::script::Script;
 use crate::onboarding::secret::SecretManifest;
 use crate::plan::{Change, Outcome, Plan, Step};
-use crate::repository::manifest::Kind;
 
 /// One thing that is done.
 #[derive(Clone, Debug)]
@@ -219,16 +219,22 @@ fn stored(secret: &SecretManifest) -> Value {
     object
 }
 
+fn in_cluster(cluster: &str, change: ClusterChange) -> aws::Change {
+    aws::Change::Cluster {
+        cluster: cluster.to_owned(),
+        change,
+    }
+}
+
+fn of_role(role: &str, change: RoleChange) -> aws::Change {
+    aws::Change::Role {
+        role: role.to_owned(),
+        change,
+    }
+}
+
 /// The change as it is asked of the SDK.
 fn of_sdk(wanted: &Wanted) -> aws::Change {
-    let in_cluster = |cluster: &String, change| aws::Change::Cluster {
-        cluster: cluster.clone(),
-        change,
-    };
-    let of_role = |role: &String, change| aws::Change::Role {
-        role: role.clone(),
-        change,
-    };
     match wanted.clone() {
         Wanted::AllowAccessEntries { cluster } => {
             in_cluster(&cluster, ClusterChange::AllowAccessEntries)
