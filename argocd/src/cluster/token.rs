@@ -68,6 +68,10 @@ impl TokenClaims {
             return None;
         }
         let payload = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?);
+        // serde would read a list as the fields in their order.
+        if !payload.trim_ascii_start().starts_with(b"{") {
+            return None;
+        }
         let claims: Claims = serde_json::from_slice(&payload).ok()?;
         Some(TokenClaims {
             issued: claims.iat.map(seconds),
