@@ -40,6 +40,8 @@ pub(crate) enum Failure {
     Rewrite(#[from] RewriteError),
     #[error(transparent)]
     Workload(#[from] WorkloadError),
+    #[error("nobody can log in any more: {0}")]
+    NotLoggedIn(String),
     #[error("secret/{0} is gone")]
     NoSecret(String),
     #[error("secret/{0} cannot be read")]
@@ -93,7 +95,6 @@ pub(crate) struct Migration<'m> {
     pub(crate) aws: AwsAuthConfig,
     pub(crate) stored: Stored,
     pub(crate) prover: Prover<'m>,
-    pub(crate) proven: Proven,
     pub(crate) now: Timestamp,
 }
 
@@ -208,10 +209,21 @@ impl Migration<'_> {
     pub(crate) async fn act(&self, action: &Action, only_ask: bool) -> Result<Outcome, Failure> {
         match action {
             Action::Switch => self.switch(only_ask).await,
-            Action::Revoke(action) => Ok(revoke::act(&self.proven.server, action, only_ask).await?),
+            Action::Revoke(action) => {
+                Ok(revoke::act(&self.log_in().await?, action, only_ask).await?)
+            }
             Action::Conclude if only_ask => Ok(Outcome::NotAsked),
             Action::Conclude => self.conclude().await,
         }
+    }
+
+    /// Logs in once more: a token lasts for minutes, and somebody may have thought about the plan
+    /// for longer.
+    async fn log_in(&self) -> Result<ApiServer, Failure> {
+        let identity = Some(self.prover.identity);
+        let nothing = BTreeSet::new();
+        let (found, server) = log_in(&self.stored.new_target, identity, &nothing).await;
+        server.ok_or_else(|| Failure::NotLoggedIn(flaw(&found)))
     }
 
     async fn switch(&self, only_ask: bool) -> Result<Outcome, Failure> {

@@ -305,7 +305,6 @@ impl<'p> Preparing<'p> {
                 aws,
                 stored,
                 prover: logins,
-                proven,
                 now: self.context.now(),
             },
             steps,
