@@ -18,9 +18,8 @@ mod tests;
 pub(crate) use self::account::{Account, Login};
 pub(crate) use self::error::AwsError;
 pub(crate) use self::place::Side;
-#[allow(unused_imports, reason = "they are for `cluster onboard`")]
 pub(crate) use self::{
-    change::{Change, ClusterChange, Outcome, RoleChange},
+    change::{Change, ClusterChange, RoleChange},
     patience::Patience,
     read::{Engine, Wanted, read},
 };

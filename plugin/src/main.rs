@@ -8,6 +8,7 @@
 //!                                 │      │
 //!                                 ├─> fleet (facts) ──> policy
 //!                                 ├─> bootstrap (a repository to begin with)
+//!                                 ├─> onboarding, clusters ──> login ──> aws
 //!                                 ├─> kubernetes (a cluster)
 //!                                 └─> repository (files)
 //! ```
@@ -20,7 +21,6 @@
 
 mod args;
 mod audit;
-#[allow(dead_code, reason = "what is changed is for `cluster onboard --apply`")]
 mod aws;
 mod bootstrap;
 mod break_glass;

@@ -6,7 +6,6 @@
 pub(crate) mod arn;
 pub(crate) mod assumption;
 pub(crate) mod change;
-#[allow(dead_code, reason = "what AWS is asked fills the rest")]
 pub(crate) mod facts;
 mod hcl;
 pub(crate) mod kustomization;

@@ -144,17 +144,17 @@ async fn how_argo_cd_logs_in_is_told_and_with_what_is_not() -> Result<()> {
         }
     }
 
-    who_may_not_read_secrets_is_told(&installation).await
+    what_may_not_be_read_is_told(&installation).await
 }
 
 /// Nothing is taken for known that is not.
-async fn who_may_not_read_secrets_is_told(installation: &Installation) -> Result<()> {
+async fn what_may_not_be_read_is_told(installation: &Installation) -> Result<()> {
     let developer = Writer::Developer.log_in(installation).await?;
     let output = list(&developer, &[]).await?;
     assert_eq!(output.status.code(), Some(2), "{}", all(&output));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        text.contains("cannot list secrets in namespace argocd"),
+        text.contains("only those in namespace argocd are counted"),
         "{text}"
     );
     Ok(())

@@ -104,11 +104,6 @@ impl Account {
         &self.place.region
     }
 
-    /// How its clients are set up.
-    pub(crate) fn config(&self) -> &SdkConfig {
-        &self.config
-    }
-
     /// Takes on a role, for as long as a login takes.
     ///
     /// # Errors

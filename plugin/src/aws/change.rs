@@ -69,6 +69,13 @@ impl fmt::Display for Change {
 
 impl Change {
     /// What takes it back; None where nothing does, or where it needs what was there before.
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "for `cluster offboard` to take back what `onboard` made"
+        )
+    )]
     pub(crate) fn reverse(&self) -> Option<Change> {
         Some(match self {
             Change::Cluster { cluster, change } => Change::Cluster {

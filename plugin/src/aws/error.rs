@@ -104,11 +104,6 @@ impl AwsError {
         matches!(self.reason, Reason::NotFound(_))
     }
 
-    /// Whether there is one already, or it is changed by somebody else at this time.
-    pub(crate) fn is_conflict(&self) -> bool {
-        matches!(self.reason, Reason::Conflict(_))
-    }
-
     /// Whether whoever asks may not.
     pub(crate) fn is_denied(&self) -> bool {
         matches!(self.reason, Reason::Denied(_))
