@@ -81,13 +81,16 @@ data: {{name: {}, server: {server}, config: {config}}}
     )
 }
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 17] = [
     "",
     "check",
     "audit",
     "preview",
+    "cluster list",
     "cluster onboard",
     "cluster verify",
+    "cluster migrate",
+    "cluster offboard",
     "explain",
     "break-glass grant",
     "break-glass list",
@@ -367,14 +370,14 @@ fn the_examples_in_the_help_work() {
             let expected: &[i32] = match *command {
                 "preview" => &[0, 1, 3],
                 "cluster onboard" => &[1],
-                // There is no AWS here, so that nobody can tell.
-                "cluster verify" => &[2],
+                // There is no AWS here, so that nobody can tell, and no such cluster.
+                "cluster verify" | "cluster migrate" | "cluster offboard" => &[2],
                 _ => &[0],
             };
             run_example(line, folder.path(), &bin, expected);
         }
     }
-    assert!(examples >= 26, "only {examples} examples were found");
+    assert!(examples >= 34, "only {examples} examples were found");
 }
 
 #[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use argocd::cluster::config::AwsAuthConfig;
 use serde::Deserialize;
 
-use super::identity::{IdentityArgs, Projects};
-use crate::args::{Format, OUTPUT, PlanArgs, SCOPE, formats};
+use super::identity::{AWS, IdentityArgs, Projects};
+use crate::args::{Format, OUTPUT, PLAN, PlanArgs, SCOPE, formats};
 use crate::clusters::live::read as read_clusters;
 use crate::clusters::migrate::live::{Migration, Proven, Prover, read};
 use crate::clusters::migrate::{Action, Progress, steps};
@@ -38,23 +38,20 @@ use crate::text::counted;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  # What would be done for one cluster
-  kubectl gitops cluster migrate legacy --role-arn arn:aws:iam::111122223333:role/argocd --dry-run=client
+  # What would be done for one cluster, once its new login is proven
+  kubectl gitops cluster migrate legacy --role-arn ARN --dry-run=client
 
-  # Switch it, and revoke its token
-  kubectl gitops cluster migrate legacy --role-arn arn:aws:iam::111122223333:role/argocd --revoke
+  # All that a file names: switch them, and revoke their tokens
+  kubectl gitops cluster migrate --all --from clusters.yaml --revoke
 
-  # All that a file names, without being asked
-  kubectl gitops cluster migrate --all --from clusters.yaml --revoke --yes
+Exit status:
+  0  it is done, or would be
+  2  it is not, at least in part
 
 The file of --from is a list in YAML:
   - name: legacy            # in Argo CD
     eksCluster: legacy-eks  # default: the same
-    roleARN: arn:aws:iam::111122223333:role/argocd
-
-Exit status:
-  0  it is done, or would be
-  2  it is not, at least in part")]
+    roleARN: arn:aws:iam::111122223333:role/argocd")]
 pub(super) struct MigrateArgs {
     /// Name of the cluster in Argo CD
     #[arg(value_name = "NAME", required_unless_present_any = ["all", "resume"])]
@@ -69,19 +66,19 @@ pub(super) struct MigrateArgs {
     resume: bool,
 
     /// File that says which role and which cluster in EKS each cluster has
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "eks_cluster", "role_arn"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "eks_cluster", "role_arn"], help_heading = AWS)]
     from: Option<PathBuf>,
 
     /// Name of the cluster in EKS, where it is another
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = AWS)]
     eks_cluster: Option<String>,
 
     /// Role by which Argo CD logs in
-    #[arg(long, value_name = "ARN")]
+    #[arg(long, value_name = "ARN", help_heading = AWS)]
     role_arn: Option<String>,
 
     /// Revoke the token afterwards
-    #[arg(long)]
+    #[arg(long, help_heading = PLAN)]
     revoke: bool,
 
     #[command(flatten)]
