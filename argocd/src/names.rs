@@ -12,6 +12,8 @@ pub const VERSION: &str = "v1alpha1";
 pub const LABEL_SECRET_TYPE: &str = "argocd.argoproj.io/secret-type";
 /// Value of [`LABEL_SECRET_TYPE`] on a cluster Secret.
 pub const SECRET_TYPE_CLUSTER: &str = "cluster";
+/// The label selector of cluster Secrets.
+pub const CLUSTER_SECRETS: &str = "argocd.argoproj.io/secret-type=cluster";
 /// Value of [`LABEL_SECRET_TYPE`] on the Secret of one repository.
 pub const SECRET_TYPE_REPOSITORY: &str = "repository";
 
@@ -61,3 +63,14 @@ pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration
 
 /// The finalizer with which deleting an Application deletes its resources.
 pub const RESOURCES_FINALIZER: &str = "resources-finalizer.argocd.argoproj.io";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cluster_secrets_are_selected_by_their_label() {
+        let label = format!("{LABEL_SECRET_TYPE}={SECRET_TYPE_CLUSTER}");
+        assert_eq!(CLUSTER_SECRETS, label);
+    }
+}

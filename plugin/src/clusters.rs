@@ -7,6 +7,8 @@ pub(crate) mod migrate;
 pub(crate) mod offboard;
 pub(crate) mod revoke;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use argocd::Cluster;
 use argocd::cluster::ServiceAccount;
 use argocd::cluster::config::AwsAuthConfig;
@@ -34,18 +36,31 @@ pub(crate) struct Registration {
     pub(crate) aws: Option<AwsAuthConfig>,
     /// What is written in the Secret that lasts.
     pub(crate) credentials: Vec<Credential>,
-    /// How many Applications are on it; None where they cannot be listed.
-    pub(crate) applications: Option<usize>,
-    /// The ApplicationSets that generate Applications for it.
-    pub(crate) application_sets: Vec<String>,
 }
 
-/// All clusters of an Argo CD.
+/// What is on the clusters of an Argo CD, by their servers.
 #[derive(Debug)]
-pub(crate) struct Registrations {
-    pub(crate) all: Vec<Registration>,
-    /// ApplicationSets of which it is not known for which clusters they generate.
+pub(crate) struct Usage {
+    /// How many Applications there are; None where they cannot be listed.
+    applications: Option<BTreeMap<String, usize>>,
+    /// The ApplicationSets that generate Applications.
+    application_sets: BTreeMap<String, BTreeSet<String>>,
+    /// ApplicationSets of which it is not known for which clusters they generate, or not for all.
     pub(crate) undecided_application_sets: Vec<String>,
+}
+
+impl Usage {
+    /// How many Applications are on a cluster; None where they cannot be listed.
+    pub(crate) fn applications(&self, cluster: &Cluster) -> Option<usize> {
+        let counts = self.applications.as_ref()?;
+        Some(counts.get(&cluster.server).copied().unwrap_or_default())
+    }
+
+    /// The ApplicationSets that generate Applications for a cluster.
+    pub(crate) fn application_sets(&self, cluster: &Cluster) -> Vec<&str> {
+        let names = self.application_sets.get(&cluster.server);
+        names.into_iter().flatten().map(String::as_str).collect()
+    }
 }
 
 impl Registration {

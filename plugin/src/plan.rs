@@ -148,6 +148,27 @@ impl<Action> Plan<Action> {
 }
 
 impl<Action> Step<Action> {
+    /// The same step as a part of a plan that has other actions as well.
+    pub(crate) fn map<Other>(self, of: impl FnOnce(Action) -> Other) -> Step<Other> {
+        let Step { what, is, change } = self;
+        let change = match change {
+            Change::None => Change::None,
+            Change::ByHand { should_be, how } => Change::ByHand { should_be, how },
+            Change::Make {
+                should_be,
+                action,
+                how,
+                undo,
+            } => Change::Make {
+                should_be,
+                action: of(action),
+                how,
+                undo,
+            },
+        };
+        Step { what, is, change }
+    }
+
     fn untried(&self) -> StepResult {
         match self.change {
             Change::None => StepResult::AsItWas,

@@ -129,11 +129,7 @@ type Told = (Kind, Change<Written>);
 
 fn changes(client: &Client, namespace: &str, webhook: &Webhook) -> BoxStream<'static, Told> {
     let all = watcher::Config::default;
-    let secrets = watcher::Config::default().labels(&format!(
-        "{}={}",
-        argocd::names::LABEL_SECRET_TYPE,
-        argocd::names::SECRET_TYPE_CLUSTER
-    ));
+    let secrets = watcher::Config::default().labels(argocd::names::CLUSTER_SECRETS);
     let client = || client.clone();
     stream::select_all([
         watch::<ApplicationObject>(Api::all(client()), all(), webhook),

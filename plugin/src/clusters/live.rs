@@ -1,9 +1,9 @@
 //! The clusters of a live Argo CD.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use argocd::cluster::config::AwsAuthConfig;
-use argocd::names::{LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER};
+use argocd::names::CLUSTER_SECRETS;
 use argocd::{Application, ApplicationSet, Cluster, ClusterSecret};
 use jiff::Timestamp;
 use policy::environment::environments_of_cluster;
@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::generated::servers_of;
 use super::login::{Credential, Login};
-use super::{Registration, Registrations};
+use super::{Registration, Usage};
 use crate::error::{CommandError, chain};
 use crate::fleet::Facts;
 use crate::kubernetes::{AccessError, ApiServer, Objects, objects_of, resource_of};
@@ -25,36 +25,56 @@ struct Registered {
     credentials: Vec<Credential>,
 }
 
-/// Which server an Application is for, by its destination.
-struct Destinations {
-    /// How many Applications there are for a server.
-    by_server: BTreeMap<String, usize>,
+/// The clusters of an Argo CD.
+pub(crate) struct Clusters {
+    pub(crate) all: Vec<Registration>,
+    /// What is known of the fleet.
+    inventory: Inventory,
+    /// What is not known, as one sentence each.
+    pub(crate) lacking: Vec<String>,
 }
 
-/// Reads the clusters of an Argo CD, and what is on each. The second value is what is not known, as
-/// one sentence each.
+/// Reads the clusters of an Argo CD.
 ///
 /// # Errors
 /// Something cannot be read for another reason than that it is forbidden, or the policy makes no
 /// sense.
-pub(crate) async fn read(
-    server: &ApiServer,
-    namespace: &str,
-) -> Result<(Registrations, Vec<String>), CommandError> {
+pub(crate) async fn read(server: &ApiServer, namespace: &str) -> Result<Clusters, CommandError> {
     let (facts, secrets) = tokio::join!(
         Facts::of_cluster_as_far_as_permitted(server, namespace),
         secrets(server, namespace),
     );
     let (mut facts, lacking) = facts?;
-    let mut lacking = facts.what_lacks(lacking);
+    let lacking = facts.what_lacks(lacking);
     // That Secrets may not be read is told already.
     let secrets = if_permitted(secrets)?.unwrap_or_default();
     let inventory = facts.inventory()?;
-    let destinations = destinations(server, namespace, &inventory, &mut lacking).await?;
-    Ok((
-        registrations(&inventory, secrets, destinations.as_ref()),
+    Ok(Clusters {
+        all: registrations(&inventory, secrets),
+        inventory,
         lacking,
-    ))
+    })
+}
+
+impl Clusters {
+    /// Reads what is on them. What is not known of that is added to what is lacking.
+    ///
+    /// # Errors
+    /// Applications cannot be listed for another reason than that it is forbidden.
+    pub(crate) async fn usage(
+        &mut self,
+        server: &ApiServer,
+        namespace: &str,
+    ) -> Result<Usage, AccessError> {
+        let mut usage = Usage {
+            applications: applications(server, namespace, &self.inventory, &mut self.lacking)
+                .await?,
+            application_sets: BTreeMap::new(),
+            undecided_application_sets: Vec::new(),
+        };
+        usage.add_application_sets(&self.inventory);
+        Ok(usage)
+    }
 }
 
 fn if_permitted<T>(read: Result<T, AccessError>) -> Result<Option<T>, AccessError> {
@@ -71,8 +91,9 @@ async fn secrets(
     namespace: &str,
 ) -> Result<BTreeMap<String, Registered>, AccessError> {
     let objects = objects_of(Kind::ClusterSecret, namespace);
-    let labels = format!("{LABEL_SECRET_TYPE}={SECRET_TYPE_CLUSTER}");
-    let listed = server.list(&objects, Some(&labels), registered).await?;
+    let listed = server
+        .list(&objects, Some(CLUSTER_SECRETS), registered)
+        .await?;
     Ok(listed.into_iter().flatten().collect())
 }
 
@@ -100,13 +121,13 @@ fn registered(json: &str) -> Option<(String, Registered)> {
     Some((cluster.secret_name, registered))
 }
 
-/// How many Applications there are for each cluster; None where they may not be listed.
-async fn destinations(
+/// How many Applications there are for each server; None where they may not be listed.
+async fn applications(
     server: &ApiServer,
     namespace: &str,
     inventory: &Inventory,
     lacking: &mut Vec<String>,
-) -> Result<Option<Destinations>, AccessError> {
+) -> Result<Option<BTreeMap<String, usize>>, AccessError> {
     let clusters = &inventory.fleet.clusters;
     let read = |json: &str| {
         let application = Application::from_json(json).ok()?;
@@ -136,15 +157,13 @@ async fn destinations(
     for server in listed.into_iter().flatten() {
         *by_server.entry(server).or_default() += 1;
     }
-    Ok(Some(Destinations { by_server }))
+    Ok(Some(by_server))
 }
 
 fn registrations(
     inventory: &Inventory,
     mut secrets: BTreeMap<String, Registered>,
-    destinations: Option<&Destinations>,
-) -> Registrations {
-    let generated = Generators::of(inventory);
+) -> Vec<Registration> {
     let clusters = &inventory.fleet.clusters;
     let built_in = clusters.iter().filter(|cluster| is_built_in(cluster));
     let all = clusters.secrets().chain(built_in).map(|cluster| {
@@ -169,11 +188,6 @@ fn registrations(
             login: registered.login,
             aws: registered.aws,
             credentials: registered.credentials,
-            applications: destinations.map(|destinations| {
-                let count = destinations.by_server.get(&cluster.server);
-                count.copied().unwrap_or_default()
-            }),
-            application_sets: generated.of_server(&cluster.server),
             cluster: cluster.clone(),
         }
     });
@@ -182,10 +196,7 @@ fn registrations(
         let key = |one: &Registration| (one.cluster.name.clone(), one.cluster.secret_name.clone());
         key(a).cmp(&key(b))
     });
-    Registrations {
-        all,
-        undecided_application_sets: generated.undecided,
-    }
+    all
 }
 
 /// Whether no Secret describes it.
@@ -193,34 +204,19 @@ fn is_built_in(cluster: &Cluster) -> bool {
     cluster.secret_name.is_empty()
 }
 
-/// Which ApplicationSets generate Applications for which servers.
-#[derive(Default)]
-struct Generators {
-    by_server: BTreeMap<String, BTreeSet<String>>,
-    /// Those of which that is not known, or not all.
-    undecided: Vec<String>,
-}
-
-impl Generators {
-    fn of(inventory: &Inventory) -> Self {
-        let mut generators = Generators::default();
+impl Usage {
+    fn add_application_sets(&mut self, inventory: &Inventory) {
         for set in &*inventory.application_sets {
             let name = name_of(set, inventory);
             let generated = servers_of(set, &inventory.fleet.clusters, &*inventory.checkouts);
             for server in generated.servers {
-                let names = generators.by_server.entry(server).or_default();
+                let names = self.application_sets.entry(server).or_default();
                 names.insert(name.clone());
             }
             if !generated.is_known {
-                generators.undecided.push(name);
+                self.undecided_application_sets.push(name);
             }
         }
-        generators
-    }
-
-    fn of_server(&self, server: &str) -> Vec<String> {
-        let names = self.by_server.get(server);
-        names.into_iter().flatten().cloned().collect()
     }
 }
 

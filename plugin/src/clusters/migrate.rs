@@ -97,11 +97,8 @@ pub(crate) fn steps(
     };
     let mut steps = vec![proven, switch(registration, progress, aws)];
     if let Some(left) = left {
-        steps.extend(left.into_iter().map(|step| Step {
-            what: step.what,
-            is: step.is,
-            change: revoked(step.change),
-        }));
+        let revoke = |action| Action::Revoke(Box::new(action));
+        steps.extend(left.into_iter().map(|step| step.map(revoke)));
         steps.push(conclusion(registration));
     }
     steps
@@ -130,24 +127,6 @@ fn switch(registration: &Registration, progress: &Progress, aws: &AwsAuthConfig)
             credentials => format!("{login}, holds {}", credentials.join(", ")),
         },
         change,
-    }
-}
-
-fn revoked(change: Change<revoke::Action>) -> Change<Action> {
-    match change {
-        Change::None => Change::None,
-        Change::ByHand { should_be, how } => Change::ByHand { should_be, how },
-        Change::Make {
-            should_be,
-            action,
-            how,
-            undo,
-        } => Change::Make {
-            should_be,
-            action: Action::Revoke(Box::new(action)),
-            how,
-            undo,
-        },
     }
 }
 

@@ -9,7 +9,7 @@ use clap::ValueHint;
 use jiff::SignedDuration;
 
 use self::questions::AnswerArgs;
-use super::plan::{CarriedOut, carry_out};
+use super::plan::carry_out_as;
 use crate::args::{DryRun, Format, OUTPUT, PLAN, PlanArgs, formats};
 use crate::bootstrap::folder::different;
 use crate::bootstrap::root::{Root, RootError};
@@ -18,8 +18,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
 use crate::kubernetes::block_on;
-use crate::plan::{Outcome, Plan};
-use crate::report::plan::PlanReport;
+use crate::plan::Outcome;
 
 /// Lay out the repository of a fleet, and its root in the cluster
 ///
@@ -107,9 +106,9 @@ async fn lay_out(args: &BootstrapArgs, context: &Context) -> Result<ExitStatus, 
     });
     context.warn(overwritten);
     let again = "kubectl gitops bootstrap";
-    let done = carry_out(
+    let status = carry_out_as(
+        KIND,
         &plan,
-        &shown(&plan),
         &args.plan,
         args.output,
         again,
@@ -122,7 +121,6 @@ async fn lay_out(args: &BootstrapArgs, context: &Context) -> Result<ExitStatus, 
         },
     )
     .await?;
-    let status = args.end(&plan, &done, context)?;
     if status == ExitStatus::Clean && args.plan.dry_run == DryRun::None {
         let folder = args.folder.display();
         context.streams.hint(&format!(
@@ -137,9 +135,9 @@ async fn apply(args: &BootstrapArgs, context: &Context) -> Result<ExitStatus, Co
     let server = context.connect().await?;
     let plan = root.plan(&server).await.map_err(refused)?;
     let again = format!("kubectl gitops bootstrap {} --apply", args.folder.display());
-    let done = carry_out(
+    carry_out_as(
+        KIND,
         &plan,
-        &shown(&plan),
         &args.plan,
         args.output,
         &again,
@@ -154,41 +152,7 @@ async fn apply(args: &BootstrapArgs, context: &Context) -> Result<ExitStatus, Co
                 .await
         },
     )
-    .await?;
-    args.end(&plan, &done, context)
-}
-
-/// A plan before it is carried out.
-fn shown<Action>(plan: &Plan<Action>) -> PlanReport<'_, Action> {
-    PlanReport {
-        kind: KIND,
-        plan,
-        results: None,
-        failure: None,
-    }
-}
-
-impl BootstrapArgs {
-    /// Tells programs what became of a plan; people have been told.
-    fn end<Action>(
-        &self,
-        plan: &Plan<Action>,
-        done: &CarriedOut,
-        context: &Context,
-    ) -> Result<ExitStatus, CommandError> {
-        if !self.output.is_for_people() {
-            let report = PlanReport {
-                results: Some(&done.results),
-                failure: done.failure.as_deref(),
-                ..shown(plan)
-            };
-            context.print(&report, self.output)?;
-        }
-        Ok(match done.failure {
-            None => ExitStatus::Clean,
-            Some(_) => ExitStatus::Failed,
-        })
-    }
+    .await
 }
 
 fn without_root(error: RootError) -> CommandError {

@@ -3,8 +3,10 @@
 use crate::args::{DryRun, Format, PlanArgs};
 use crate::context::Context;
 use crate::error::{CommandError, chain};
+use crate::exit_status::ExitStatus;
 use crate::plan::{Applied, Change, Outcome, Plan, Step, StepResult};
 use crate::report::Report;
+use crate::report::plan::PlanReport;
 use crate::text::counted;
 
 /// What became of a plan that was shown.
@@ -30,6 +32,49 @@ impl CarriedOut {
 #[derive(Debug, thiserror::Error)]
 #[error("nothing is changed, as nobody agreed to the plan")]
 struct NotAgreed;
+
+/// The formats of a plan.
+pub(super) const FORMATS: &[(Format, &str)] = &[
+    (Format::Table, "A row for each step"),
+    (
+        Format::Wide,
+        "The same with the commands that do it by hand",
+    ),
+    (Format::Json, "The plan and what became of it in JSON"),
+    (Format::Yaml, "The same in YAML"),
+];
+
+/// Carries out a plan as [`carry_out`] does, and tells programs what became of it by a document of
+/// this kind.
+///
+/// # Errors
+/// As of [`carry_out`].
+pub(super) async fn carry_out_as<Action, Error: std::error::Error>(
+    kind: &'static str,
+    plan: &Plan<Action>,
+    args: &PlanArgs,
+    output: Format,
+    again: &str,
+    context: &Context,
+    act: impl AsyncFnMut(&Action, bool) -> Result<Outcome, Error>,
+) -> Result<ExitStatus, CommandError> {
+    let mut report = PlanReport {
+        kind,
+        plan,
+        results: None,
+        failure: None,
+    };
+    let done = carry_out(plan, &report, args, output, again, context, act).await?;
+    if !output.is_for_people() {
+        report.results = Some(&done.results);
+        report.failure = done.failure.as_deref();
+        context.print(&report, output)?;
+    }
+    Ok(match done.failure {
+        None => ExitStatus::Clean,
+        Some(_) => ExitStatus::Failed,
+    })
+}
 
 /// Shows a plan to people, asks unless that was answered beforehand, and does one step after the
 /// other.

@@ -1,6 +1,6 @@
 //! Objects of a cluster that the rules are about: which of them, and how they are listed.
 
-use argocd::names::{LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER};
+use argocd::names::CLUSTER_SECRETS;
 use policy::Kind;
 
 use super::api_server::{AccessError, ApiServer, Objects};
@@ -107,10 +107,9 @@ impl Selection<'_> {
     }
 
     fn labels(self, kind: Kind) -> Option<String> {
-        let clusters = format!("{LABEL_SECRET_TYPE}={SECRET_TYPE_CLUSTER}");
         match (kind, self.selector) {
-            (Kind::ClusterSecret, Some(own)) => Some(format!("{own},{clusters}")),
-            (Kind::ClusterSecret, None) => Some(clusters),
+            (Kind::ClusterSecret, Some(own)) => Some(format!("{own},{CLUSTER_SECRETS}")),
+            (Kind::ClusterSecret, None) => Some(CLUSTER_SECRETS.to_owned()),
             (_, own) => own.map(str::to_owned),
         }
     }

@@ -6,13 +6,15 @@ use serde::Serialize;
 use super::age::{away, rough};
 use super::{API_VERSION, Cell, Detail, Page, Report, Tone, non_empty};
 use crate::clusters::login::{Credential, Expiry, Login};
-use crate::clusters::{Registration, Registrations};
+use crate::clusters::{Registration, Usage};
 use crate::text::counted;
 
 /// Clusters, all of them or those that were asked for.
 pub(crate) struct ClusterList<'c> {
     pub(crate) clusters: Vec<&'c Registration>,
-    pub(crate) of: &'c Registrations,
+    /// All that there are.
+    pub(crate) of: &'c [Registration],
+    pub(crate) usage: &'c Usage,
     pub(crate) now: Timestamp,
 }
 
@@ -22,12 +24,14 @@ impl Report for ClusterList<'_> {
         Document {
             api_version: API_VERSION,
             kind: "ClusterList",
-            clusters: clusters.map(ClusterDocument::new).collect(),
-            undecided_application_sets: &self.of.undecided_application_sets,
+            clusters: clusters
+                .map(|cluster| ClusterDocument::new(cluster, self.usage))
+                .collect(),
+            undecided_application_sets: &self.usage.undecided_application_sets,
             summary: Summary {
-                clusters: self.of.all.len(),
+                clusters: self.of.len(),
                 shown: self.clusters.len(),
-                with_credentials: self.of.with_credentials(),
+                with_credentials: self.with_credentials(),
             },
         }
     }
@@ -38,7 +42,7 @@ impl Report for ClusterList<'_> {
             Detail::Wide => WIDE_HEADER,
         });
         let clusters = self.clusters.iter();
-        let rows = clusters.map(|cluster| cells(cluster, detail, self.now));
+        let rows = clusters.map(|cluster| cells(cluster, self.usage, detail, self.now));
         let mut page = Page::of_table(header.copied(), rows);
         page.text = self.total() + "\n";
         page
@@ -52,20 +56,18 @@ impl Report for ClusterList<'_> {
 }
 
 impl ClusterList<'_> {
+    fn with_credentials(&self) -> usize {
+        let all = self.of.iter();
+        all.filter(|cluster| cluster.has_credentials()).count()
+    }
+
     /// What is left to be moved to logins without a credential.
     fn total(&self) -> String {
-        let clusters = counted(self.of.all.len(), "cluster");
-        match self.of.with_credentials() {
+        let clusters = counted(self.of.len(), "cluster");
+        match self.with_credentials() {
             0 => format!("{clusters}, none with a credential that lasts in its Secret"),
             count => format!("{clusters}, {count} with a credential that lasts in the Secret"),
         }
-    }
-}
-
-impl Registrations {
-    fn with_credentials(&self) -> usize {
-        let all = self.all.iter();
-        all.filter(|cluster| cluster.has_credentials()).count()
     }
 }
 
@@ -80,18 +82,17 @@ const HEADER: &[&str] = &[
 ];
 const WIDE_HEADER: &[&str] = &["PROJECT", "SECRET", "APPLICATIONSETS", "VERIFIED"];
 
-fn cells(registration: &Registration, detail: Detail, now: Timestamp) -> Vec<Cell> {
+fn cells(registration: &Registration, usage: &Usage, detail: Detail, now: Timestamp) -> Vec<Cell> {
     let Registration {
         cluster,
         created,
         environments,
         login,
         credentials,
-        applications,
-        application_sets,
         aws: _,
     } = registration;
     let age = created.map(|created| rough(now.duration_since(created)));
+    let applications = usage.applications(cluster);
     let applications = applications.map(|count| count.to_string());
     let mut cells = vec![
         Cell::or_none(&cluster.name),
@@ -107,7 +108,7 @@ fn cells(registration: &Registration, detail: Detail, now: Timestamp) -> Vec<Cel
         cells.extend([
             Cell::or_none(&cluster.project),
             Cell::or_none(&cluster.secret_name),
-            Cell::or_none(&application_sets.join(",")),
+            Cell::or_none(&usage.application_sets(cluster).join(",")),
             verified.map_or(Cell::from(Cell::NONE), Cell::from),
         ]);
     }
@@ -187,7 +188,7 @@ struct ClusterDocument<'c> {
     credentials: Vec<CredentialDocument>,
     /// Null where they may not be listed.
     applications: Option<usize>,
-    application_sets: &'c [String],
+    application_sets: Vec<&'c str>,
     /// When somebody last proved that the login works; null where that is not on record.
     verified: Option<Timestamp>,
 }
@@ -205,7 +206,7 @@ struct CredentialDocument {
 }
 
 impl<'c> ClusterDocument<'c> {
-    fn new(registration: &'c Registration) -> Self {
+    fn new(registration: &'c Registration, usage: &'c Usage) -> Self {
         let cluster = &registration.cluster;
         ClusterDocument {
             name: &cluster.name,
@@ -224,8 +225,8 @@ impl<'c> ClusterDocument<'c> {
                 .iter()
                 .map(CredentialDocument::new)
                 .collect(),
-            applications: registration.applications,
-            application_sets: &registration.application_sets,
+            applications: usage.applications(cluster),
+            application_sets: usage.application_sets(cluster),
             verified: registration.verified(),
         }
     }

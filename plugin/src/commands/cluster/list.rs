@@ -3,9 +3,9 @@
 use clap::builder::PossibleValuesParser;
 
 use crate::args::{Format, OUTPUT, SCOPE, formats};
-use crate::clusters::live::read;
+use crate::clusters::live::{Clusters, read};
 use crate::clusters::login::Login;
-use crate::clusters::{Registration, Registrations};
+use crate::clusters::{Registration, Usage};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
@@ -63,12 +63,13 @@ const FORMATS: &[(Format, &str)] = &[
 
 /// Reads, selects, prints.
 pub(super) fn run(args: &ListArgs, context: &Context) -> Result<ExitStatus, CommandError> {
-    let (registrations, lacking) = block_on(list(context))?;
-    let is_complete = lacking.is_empty();
-    context.warn(lacking);
+    let (clusters, usage) = block_on(list(context))?;
+    let is_complete = clusters.lacking.is_empty();
+    context.warn(&clusters.lacking);
     let report = ClusterList {
-        clusters: args.selected(&registrations),
-        of: &registrations,
+        clusters: args.selected(&clusters.all),
+        of: &clusters.all,
+        usage: &usage,
         now: context.now(),
     };
     context.print(&report, args.output)?;
@@ -79,17 +80,20 @@ pub(super) fn run(args: &ListArgs, context: &Context) -> Result<ExitStatus, Comm
     })
 }
 
-async fn list(context: &Context) -> Result<(Registrations, Vec<String>), CommandError> {
+async fn list(context: &Context) -> Result<(Clusters, Usage), CommandError> {
     let server = context.connect().await?;
-    read(&server, context.argocd_namespace()).await
+    let namespace = context.argocd_namespace();
+    let mut clusters = read(&server, namespace).await?;
+    let usage = clusters.usage(&server, namespace).await?;
+    Ok((clusters, usage))
 }
 
 impl ListArgs {
-    fn selected<'r>(&self, registrations: &'r Registrations) -> Vec<&'r Registration> {
+    fn selected<'r>(&self, all: &'r [Registration]) -> Vec<&'r Registration> {
         let is_meant = |one: &&Registration| {
             let login = one.login.as_str();
             self.login.is_empty() || self.login.iter().any(|meant| meant == login)
         };
-        registrations.all.iter().filter(is_meant).collect()
+        all.iter().filter(is_meant).collect()
     }
 }

@@ -10,15 +10,14 @@ use crate::args::{Format, OUTPUT, PLAN, PlanArgs, SCOPE, formats};
 use crate::clusters::live::read as read_clusters;
 use crate::clusters::migrate::live::{Migration, Proven, Prover, read};
 use crate::clusters::migrate::{Action, Progress, steps};
-use crate::clusters::{Registration, Registrations, revoke};
-use crate::commands::plan::{CarriedOut, carry_out};
+use crate::clusters::{Registration, revoke};
+use crate::commands::plan::{FORMATS, carry_out_as};
 use crate::context::Context;
 use crate::error::{CommandError, chain};
 use crate::exit_status::ExitStatus;
 use crate::kubernetes::{ApiServer, block_on};
 use crate::login::Identity;
-use crate::plan::{Change, Plan, Step};
-use crate::report::plan::PlanReport;
+use crate::plan::{Plan, Step};
 use crate::text::counted;
 
 /// Have Argo CD log in to a cluster by AWS instead of by a token
@@ -92,16 +91,6 @@ pub(super) struct MigrateArgs {
     output: Format,
 }
 
-const FORMATS: &[(Format, &str)] = &[
-    (Format::Table, "A row for each step"),
-    (
-        Format::Wide,
-        "The same with the commands that do it by hand",
-    ),
-    (Format::Json, "The plan and what became of it in JSON"),
-    (Format::Yaml, "The same in YAML"),
-];
-
 /// An entry of the file of `--from`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -145,20 +134,14 @@ struct Prepared<'p> {
 
 /// Reads, proves, shows, asks, does.
 pub(super) fn run(args: &MigrateArgs, context: &Context) -> Result<ExitStatus, CommandError> {
-    let failed = block_on(migrate(args, context))?;
-    Ok(if failed {
-        ExitStatus::Failed
-    } else {
-        ExitStatus::Clean
-    })
+    block_on(migrate(args, context))
 }
 
-/// Whether something was not done.
-async fn migrate(args: &MigrateArgs, context: &Context) -> Result<bool, CommandError> {
+async fn migrate(args: &MigrateArgs, context: &Context) -> Result<ExitStatus, CommandError> {
     let server = context.connect().await?;
-    let (registrations, lacking) = read_clusters(&server, context.argocd_namespace()).await?;
-    context.warn(lacking);
-    let wanted = args.wanted(&registrations)?;
+    let clusters = read_clusters(&server, context.argocd_namespace()).await?;
+    context.warn(&clusters.lacking);
+    let wanted = args.wanted(&clusters.all)?;
     let identity = args.identity.log_in(context).await?;
     let projects = Projects::read(&server, context.argocd_namespace()).await?;
     let work = context.progress.begin("proving logins", Some(wanted.len()));
@@ -182,70 +165,36 @@ async fn carry_out_all(
     args: &MigrateArgs,
     prepared: Vec<Prepared<'_>>,
     context: &Context,
-) -> Result<bool, CommandError> {
+) -> Result<ExitStatus, CommandError> {
     let (mut migrations, mut all) = (Vec::new(), Vec::new());
     for one in prepared {
         let index = migrations.len();
         migrations.push(one.migration);
         let steps = one.steps.into_iter();
-        all.extend(steps.map(|step| of_cluster(step, index)));
+        all.extend(steps.map(|step| step.map(|action| (index, action))));
     }
     let plan = Plan { steps: all };
-    let mut report = PlanReport {
-        kind: "ClusterMigration",
-        plan: &plan,
-        results: None,
-        failure: None,
-    };
     let act = async |(index, action): &(usize, Action), only_ask| {
         let migration: &Migration<'_> = &migrations[*index];
         migration.act(action, only_ask).await
     };
-    let again = args.again();
-    let CarriedOut { results, failure } = carry_out(
+    let status = carry_out_as(
+        "ClusterMigration",
         &plan,
-        &report,
         &args.plan,
         args.output,
-        &again,
+        &args.again(),
         context,
         act,
     )
     .await?;
-    if !args.output.is_for_people() {
-        report.results = Some(&results);
-        report.failure = failure.as_deref();
-        context.print(&report, args.output)?;
-    }
-    if !args.revoke && failure.is_none() && plan.to_do() > 0 {
+    if !args.revoke && status == ExitStatus::Clean && plan.to_do() > 0 {
         let clusters = counted(migrations.len(), "cluster");
         context.streams.hint(&format!(
             "the tokens of {clusters} still let in whoever has them: --revoke takes them away"
         ));
     }
-    Ok(failure.is_some())
-}
-
-fn of_cluster(step: Step<Action>, index: usize) -> Step<(usize, Action)> {
-    Step {
-        what: step.what,
-        is: step.is,
-        change: match step.change {
-            Change::None => Change::None,
-            Change::ByHand { should_be, how } => Change::ByHand { should_be, how },
-            Change::Make {
-                should_be,
-                action,
-                how,
-                undo,
-            } => Change::Make {
-                should_be,
-                action: (index, action),
-                how,
-                undo,
-            },
-        },
-    }
+    Ok(status)
 }
 
 struct Preparing<'p> {
@@ -332,7 +281,7 @@ impl MigrateArgs {
     /// The clusters that are meant, and how Argo CD is to log in to each.
     fn wanted<'r>(
         &self,
-        registrations: &'r Registrations,
+        registrations: &'r [Registration],
     ) -> Result<Vec<(&'r Registration, AwsAuthConfig)>, CommandError> {
         if self.resume {
             return resumed(registrations);
@@ -354,7 +303,7 @@ impl MigrateArgs {
     }
 
     /// The role of the flag, or the one that is in the Secret already.
-    fn role_of(&self, name: &str, registrations: &Registrations) -> Result<String, CommandError> {
+    fn role_of(&self, name: &str, registrations: &[Registration]) -> Result<String, CommandError> {
         if let Some(role) = &self.role_arn {
             return Ok(role.clone());
         }
@@ -396,9 +345,9 @@ impl Entry {
 }
 
 fn resumed(
-    registrations: &Registrations,
+    registrations: &[Registration],
 ) -> Result<Vec<(&Registration, AwsAuthConfig)>, CommandError> {
-    let begun = registrations.all.iter().filter_map(|registration| {
+    let begun = registrations.iter().filter_map(|registration| {
         let aws = registration.aws.clone()?;
         registration.token_of()?;
         Some((registration, aws))
@@ -412,12 +361,9 @@ fn resumed(
 
 fn find<'r>(
     name: &str,
-    registrations: &'r Registrations,
+    registrations: &'r [Registration],
 ) -> Result<&'r Registration, CommandError> {
-    let mut named = registrations
-        .all
-        .iter()
-        .filter(|one| one.cluster.name == name);
+    let mut named = registrations.iter().filter(|one| one.cluster.name == name);
     match (named.next(), named.next()) {
         (Some(one), None) => Ok(one),
         (Some(_), Some(_)) => Err(CommandError::new(MigrateError::Several(name.to_owned()))),

@@ -5,13 +5,12 @@ use argocd::Cluster;
 use crate::args::{Format, OUTPUT, PlanArgs, formats};
 use crate::clusters::offboard::live::{Offboarding, applications_on};
 use crate::clusters::offboard::{Refusal, Workloads, plan};
-use crate::commands::plan::{CarriedOut, carry_out};
+use crate::commands::plan::{FORMATS, carry_out_as};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
 use crate::fleet::Facts;
 use crate::kubernetes::block_on;
-use crate::report::plan::PlanReport;
 
 /// Take a cluster out of the fleet
 ///
@@ -64,16 +63,6 @@ pub(super) struct OffboardArgs {
     output: Format,
 }
 
-const FORMATS: &[(Format, &str)] = &[
-    (Format::Table, "A row for each step"),
-    (
-        Format::Wide,
-        "The same with the commands that do it by hand",
-    ),
-    (Format::Json, "The plan and what became of it in JSON"),
-    (Format::Yaml, "The same in YAML"),
-];
-
 /// The name of a cluster means none, or several.
 #[derive(Debug, thiserror::Error)]
 enum ClusterError {
@@ -85,16 +74,10 @@ enum ClusterError {
 
 /// Reads, shows, asks, does.
 pub(super) fn run(args: &OffboardArgs, context: &Context) -> Result<ExitStatus, CommandError> {
-    let failed = block_on(offboard(args, context))?;
-    Ok(if failed {
-        ExitStatus::Failed
-    } else {
-        ExitStatus::Clean
-    })
+    block_on(offboard(args, context))
 }
 
-/// Whether something was not done.
-async fn offboard(args: &OffboardArgs, context: &Context) -> Result<bool, CommandError> {
+async fn offboard(args: &OffboardArgs, context: &Context) -> Result<ExitStatus, CommandError> {
     let server = context.connect().await?;
     let namespace = context.argocd_namespace();
     // What is not known here may be on the cluster.
@@ -104,34 +87,20 @@ async fn offboard(args: &OffboardArgs, context: &Context) -> Result<bool, Comman
     let cluster = find(&args.name, inventory.fleet.clusters.secrets())?;
     let applications = applications_on(&server, cluster, &inventory).await?;
     let plan = plan(cluster, namespace, &applications, args.workloads()).map_err(explained)?;
-    let mut report = PlanReport {
-        kind: "ClusterOffboarding",
-        plan: &plan,
-        results: None,
-        failure: None,
-    };
     let offboarding = Offboarding {
         server: &server,
         argocd_namespace: namespace,
     };
-    let act = async |action: &_, only_ask| offboarding.act(action, only_ask).await;
-    let again = args.again();
-    let CarriedOut { results, failure } = carry_out(
+    carry_out_as(
+        "ClusterOffboarding",
         &plan,
-        &report,
         &args.plan,
         args.output,
-        &again,
+        &args.again(),
         context,
-        act,
+        async |action, only_ask| offboarding.act(action, only_ask).await,
     )
-    .await?;
-    if !args.output.is_for_people() {
-        report.results = Some(&results);
-        report.failure = failure.as_deref();
-        context.print(&report, args.output)?;
-    }
-    Ok(failure.is_some())
+    .await
 }
 
 impl OffboardArgs {

@@ -1,7 +1,7 @@
 //! `cluster verify`: whether Argo CD can log in to clusters.
 
 use argocd::ClusterSecret;
-use argocd::names::{LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER};
+use argocd::names::CLUSTER_SECRETS;
 use policy::Kind;
 
 use super::identity::{IdentityArgs, Projects};
@@ -139,7 +139,6 @@ async fn targets(
         resource: resource_of(Kind::ClusterSecret),
         namespace: Some(namespace.to_owned()),
     };
-    let label = format!("{LABEL_SECRET_TYPE}={SECRET_TYPE_CLUSTER}");
     let read = |json: &str| {
         // serde's message can quote a value.
         let secret: ClusterSecret<'_> =
@@ -147,7 +146,8 @@ async fn targets(
         let name = secret.metadata.name.to_string();
         Target::of(&secret).map_err(|error| format!("secrets/{name}: {}", chain(&error)))
     };
-    let read: Vec<Result<Target, String>> = server.list(&secrets, Some(&label), read).await?;
+    let read: Vec<Result<Target, String>> =
+        server.list(&secrets, Some(CLUSTER_SECRETS), read).await?;
     let (mut targets, mut unread) = (Vec::new(), Vec::new());
     for target in read {
         match target {

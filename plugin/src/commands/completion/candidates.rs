@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use argocd::names::{LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER};
+use argocd::names::CLUSTER_SECRETS;
 use clap::{Arg, Args, Command, FromArgMatches};
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 use kube::config::Kubeconfig;
@@ -144,8 +144,7 @@ impl Line {
     }
 
     fn names_of(self: &Arc<Self>, kind: Kind) -> Vec<String> {
-        let labels = (kind == Kind::ClusterSecret)
-            .then(|| format!("{LABEL_SECRET_TYPE}={SECRET_TYPE_CLUSTER}"));
+        let labels = (kind == Kind::ClusterSecret).then(|| CLUSTER_SECRETS.to_owned());
         self.ask(labels, move |namespaces, server| {
             objects_of(kind, namespaces.of_objects(server.namespace()))
         })

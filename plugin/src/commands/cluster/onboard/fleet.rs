@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use argocd::application_set::Checkouts;
-use argocd::names::{LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER};
+use argocd::names::CLUSTER_SECRETS;
 use policy::{Completeness, Kind, Level};
 
 use super::OnboardArgs;
@@ -170,9 +170,8 @@ async fn live(
         resource: resource_of(Kind::ClusterSecret),
         namespace: Some(namespace.to_owned()),
     };
-    let labels = format!("{LABEL_SECRET_TYPE}={SECRET_TYPE_CLUSTER}");
     let registered = server
-        .list(&secrets, Some(&labels), Registered::read)
+        .list(&secrets, Some(CLUSTER_SECRETS), Registered::read)
         .await?;
     context.warn(facts.what_lacks(lacking));
     Ok((facts, registered.into_iter().flatten().collect()))
