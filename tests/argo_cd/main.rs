@@ -4,6 +4,7 @@ mod agreement;
 mod bootstrap;
 mod command_line;
 mod demo;
+mod drift;
 mod ending;
 mod generated;
 mod incident;
