@@ -23,6 +23,7 @@ const SECRET: &str = "c3VwZXItc2VjcmV0";
 const OTHER_SECRET: &str = "YW5vdGhlci1zZWNyZXQ=";
 
 /// So many minutes ago.
+#[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]
 fn ago(minutes: i64) -> String {
     let time = Timestamp::now() - SignedDuration::from_mins(minutes);
     let time = Timestamp::from_second(time.as_second()).unwrap();
@@ -36,7 +37,7 @@ fn with(object: &Value, change: &Value) -> Value {
 }
 
 /// An Application that was compared a moment ago.
-fn application(name: &str, sync: &str, resources: Value) -> Value {
+fn application(name: &str, sync: &str, resources: &Value) -> Value {
     let source = json!({"repoURL": "https://git.example.com/shop.git", "path": "deploy", "targetRevision": "main"});
     let destination = json!({"name": if name.ends_with("production") { "production" } else { "staging" }, "namespace": "shop"});
     json!({
@@ -111,7 +112,7 @@ fn production() -> Value {
             &json!({"status": "Synced"})
         ),
     ]);
-    application("shop-production", "OutOfSync", resources)
+    application("shop-production", "OutOfSync", &resources)
 }
 
 fn entry(manager: &str, subresource: &str, time: Option<String>, fields: &Value) -> Value {
@@ -312,6 +313,7 @@ users:
     }
 }
 
+#[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]
 fn run(folder: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> Ran {
     let output = Command::new(env!("CARGO_BIN_EXE_kubectl-gitops"))
         .arg("drift")
@@ -333,7 +335,7 @@ fn path_of(name: &str) -> String {
 }
 
 fn shop() -> World {
-    let staging = application("shop-staging", "Synced", json!([]));
+    let staging = application("shop-staging", "Synced", &json!([]));
     let world = World::with(&[staging, production()]).logged_in();
     world.answers("shop-staging", json!({"items": []}));
     world.answers("shop-production", managed_resources());
@@ -415,11 +417,11 @@ fn without_argocd_server_it_is_what_applications_say_of_themselves() {
     let world = World::with(&[
         production(),
         with(
-            &application("old", "Synced", json!([])),
+            &application("old", "Synced", &json!([])),
             &json!({"status": {"reconciledAt": "2026-01-01T00:00:00Z"}}),
         ),
         with(
-            &application("broken", "Unknown", json!([])),
+            &application("broken", "Unknown", &json!([])),
             &json!({"status": {"conditions": [{"type": "ComparisonError", "message": "rpc error: no\u{1b}[2Jrepository"}]}}),
         ),
     ]);
@@ -522,7 +524,7 @@ fn a_hostile_answer_is_told_and_the_rest_is_judged() {
     let names = ["a", "b", "c", "d", "e", "f", "shop-production"];
     let mut applications: Vec<Value> = names[..6]
         .iter()
-        .map(|name| application(name, "Synced", json!([])))
+        .map(|name| application(name, "Synced", &json!([])))
         .collect();
     applications.push(production());
     let world = World::with(&applications).logged_in();

@@ -97,16 +97,7 @@ fn compare_elements(
     if desired == live {
         return;
     }
-    let pairs = match KEYS.iter().find_map(|key| keyed(key, desired, live)) {
-        Some(keyed) => keyed,
-        None if desired.len() == live.len() && !is_permuted(desired, live) => Some(
-            (0..live.len())
-                .map(|place| (Some(place), Some(place)))
-                .collect(),
-        ),
-        None => None,
-    };
-    let Some(pairs) = pairs else {
+    let Matched::Pairs(pairs) = matched(desired, live) else {
         found.push(Difference {
             pointer: pointer.clone(),
             desired: Some(desired.to_vec().into()),
@@ -135,27 +126,42 @@ fn compare_elements(
     }
 }
 
-/// Places of the same element in two lists.
-type Pairs = Vec<(Option<usize>, Option<usize>)>;
+/// Which elements of two lists are the same one.
+enum Matched {
+    /// Its places in the desired list and the live one.
+    Pairs(Vec<(Option<usize>, Option<usize>)>),
+    /// The lists differ as wholes.
+    Wholly,
+}
 
-/// The pairs of elements by a key; None inside where their order differs. None where the key does
-/// not tell all elements apart.
-fn keyed(key: &[&str], desired: &[Value], live: &[Value]) -> Option<Option<Pairs>> {
+fn matched(desired: &[Value], live: &[Value]) -> Matched {
+    if let Some(matched) = KEYS.iter().find_map(|key| keyed(key, desired, live)) {
+        return matched;
+    }
+    if desired.len() == live.len() && !is_permuted(desired, live) {
+        let places = 0..live.len();
+        return Matched::Pairs(places.map(|place| (Some(place), Some(place))).collect());
+    }
+    Matched::Wholly
+}
+
+/// The elements by a key. None where it does not tell all of them apart.
+fn keyed(key: &[&str], desired: &[Value], live: &[Value]) -> Option<Matched> {
     let (desired, live) = (names(key, desired)?, names(key, live)?);
-    let place = |names: &[String], name: &String| names.iter().position(|other| other == name);
-    let mut pairs: Pairs = live
+    let place = |name: &String| desired.iter().position(|other| other == name);
+    let mut pairs: Vec<_> = live
         .iter()
         .enumerate()
-        .map(|(at, name)| (place(&desired, name), Some(at)))
+        .map(|(at, name)| (place(name), Some(at)))
         .collect();
     let common: Vec<usize> = pairs.iter().filter_map(|(desired, _)| *desired).collect();
     if !common.is_sorted() {
-        return Some(None);
+        return Some(Matched::Wholly);
     }
     let gone = desired.iter().enumerate();
     let gone = gone.filter(|(_, name)| !live.contains(name));
     pairs.extend(gone.map(|(at, _)| (Some(at), None)));
-    Some(Some(pairs))
+    Some(Matched::Pairs(pairs))
 }
 
 /// What each element is called; None where some have no name, or the same.
@@ -215,8 +221,8 @@ mod tests {
 
     use super::*;
 
-    fn found(desired: Value, live: Value) -> Vec<(String, Value, Value)> {
-        let found = differences(&desired, &live).into_iter();
+    fn found(desired: &Value, live: &Value) -> Vec<(String, Value, Value)> {
+        let found = differences(desired, live).into_iter();
         found
             .map(|difference| {
                 let Difference {
@@ -241,23 +247,23 @@ mod tests {
     fn a_field_is_named_by_its_pointer() {
         assert_eq!(
             found(
-                json!({"metadata": {"labels": {"a/b": "x", "c~d": "y"}}}),
-                json!({"metadata": {"labels": {"a/b": "z", "c~d": "y"}}}),
+                &json!({"metadata": {"labels": {"a/b": "x", "c~d": "y"}}}),
+                &json!({"metadata": {"labels": {"a/b": "z", "c~d": "y"}}})
             ),
             one("/metadata/labels/a~1b", json!("x"), json!("z"))
         );
-        assert_eq!(found(json!({"a": 1}), json!({"a": 1})), []);
+        assert_eq!(found(&json!({"a": 1}), &json!({"a": 1})), []);
         assert_eq!(
-            found(json!({"a": {"b": 1}}), json!({"a": "text"})),
+            found(&json!({"a": {"b": 1}}), &json!({"a": "text"})),
             one("/a", json!({"b": 1}), json!("text"))
         );
     }
 
     #[test]
     fn what_is_null_is_absent() {
-        assert_eq!(found(json!({"a": null}), json!({})), []);
+        assert_eq!(found(&json!({"a": null}), &json!({})), []);
         assert_eq!(
-            found(json!({"a": null}), json!({"a": 1})),
+            found(&json!({"a": null}), &json!({"a": 1})),
             one("/a", Value::Null, json!(1))
         );
     }
@@ -270,9 +276,9 @@ mod tests {
             ("/resources/limits/memory", "1Gi"),
         ];
         let expected = expected.map(|(at, value)| (at.to_owned(), json!(value), Value::Null));
-        assert_eq!(found(limits, json!({"resources": {}})), expected);
+        assert_eq!(found(&limits, &json!({"resources": {}})), expected);
         assert_eq!(
-            found(json!({}), json!({"a": {}})),
+            found(&json!({}), &json!({"a": {}})),
             one("/a", Value::Null, json!({}))
         );
     }
@@ -282,8 +288,8 @@ mod tests {
         let container = |name: &str, image: &str| json!({"name": name, "image": image});
         assert_eq!(
             found(
-                json!({"containers": [container("shop", "shop:1"), container("proxy", "proxy:1")]}),
-                json!({"containers": [container("debug", "sh"), container("shop", "shop:2")]}),
+                &json!({"containers": [container("shop", "shop:1"), container("proxy", "proxy:1")]}),
+                &json!({"containers": [container("debug", "sh"), container("shop", "shop:2")]})
             ),
             [
                 (
@@ -307,8 +313,8 @@ mod tests {
             |port: u16, target: u16| json!({"port": port, "protocol": "TCP", "targetPort": target});
         assert_eq!(
             found(
-                json!([port(80, 1), port(443, 2)]),
-                json!([port(80, 1), port(443, 3)])
+                &json!([port(80, 1), port(443, 2)]),
+                &json!([port(80, 1), port(443, 3)])
             ),
             one("/1/targetPort", json!(2), json!(3))
         );
@@ -318,11 +324,11 @@ mod tests {
     fn another_order_is_a_difference_of_the_list() {
         let env = |names: [&str; 2]| json!(names.map(|name| json!({"name": name, "value": "1"})));
         assert_eq!(
-            found(env(["A", "B"]), env(["B", "A"])),
+            found(&env(["A", "B"]), &env(["B", "A"])),
             one("", env(["A", "B"]), env(["B", "A"]))
         );
         assert_eq!(
-            found(json!(["-a", "-b"]), json!(["-b", "-a"])),
+            found(&json!(["-a", "-b"]), &json!(["-b", "-a"])),
             one("", json!(["-a", "-b"]), json!(["-b", "-a"]))
         );
     }
@@ -330,11 +336,11 @@ mod tests {
     #[test]
     fn plain_values_differ_by_their_place_or_as_a_whole() {
         assert_eq!(
-            found(json!(["-v=2", "-x"]), json!(["-v=5", "-x"])),
+            found(&json!(["-v=2", "-x"]), &json!(["-v=5", "-x"])),
             one("/0", json!("-v=2"), json!("-v=5"))
         );
         assert_eq!(
-            found(json!(["-x"]), json!(["-x", "-v=5"])),
+            found(&json!(["-x"]), &json!(["-x", "-v=5"])),
             one("", json!(["-x"]), json!(["-x", "-v=5"]))
         );
     }

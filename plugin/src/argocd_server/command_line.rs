@@ -30,6 +30,7 @@ struct Context {
 }
 
 /// An argocd-server that is known.
+#[expect(clippy::struct_field_names, reason = "the names of the argocd CLI")]
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub(super) struct Server {

@@ -94,7 +94,7 @@ fn person_of(field: &FieldDrift, cause: Cause, writes: &[&Write]) -> Option<Pers
     for manager in &field.managers {
         let by_manager = writes.iter().copied().filter(|write| {
             write.verb != "delete"
-                && write.manager() == manager.manager
+                && write.manager() == manager.name
                 && write.subresource == manager.subresource.as_deref().unwrap_or_default()
         });
         match manager.time {
@@ -163,7 +163,7 @@ mod tests {
         let mut field = FieldDrift::of_object(None);
         field.managers = manager
             .map(|(name, subresource, has_time)| Manager {
-                manager: name.to_owned(),
+                name: name.to_owned(),
                 operation: "Update".to_owned(),
                 subresource: (!subresource.is_empty()).then(|| subresource.to_owned()),
                 time: has_time.then(|| TIME.parse().unwrap()),

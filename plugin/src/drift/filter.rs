@@ -117,7 +117,7 @@ impl Filter {
             resource.fields.retain(|field| {
                 let is = |text: &str| text.eq_ignore_ascii_case(by);
                 let is_manager = field.managers.iter().any(|manager| {
-                    is(&manager.manager) || is(&manager.words(&field.pointer, autoscaler))
+                    is(&manager.name) || is(&manager.words(&field.pointer, autoscaler))
                 });
                 is_manager || field.person.as_ref().is_some_and(|person| is(&person.name))
             });

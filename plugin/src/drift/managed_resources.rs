@@ -181,9 +181,10 @@ fn state(item: &Item<'_>) -> Result<State, String> {
             live: object("liveState", live)?,
         },
         (Some(_), Some(live)) if item.modified != Some(true) => State::Same {
-            live: match is_scaler(&item.kind) {
-                true => Some(object("liveState", live)?),
-                false => None,
+            live: if is_scaler(&item.kind) {
+                Some(object("liveState", live)?)
+            } else {
+                None
             },
         },
         (Some(_), Some(live)) => {

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 /// Somebody who owns a field.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Manager {
-    pub(crate) manager: String,
+    /// The name of the field manager.
+    pub(crate) name: String,
     /// `Apply` or `Update`.
     pub(crate) operation: String,
     /// Such as `scale`; None for the object itself.
@@ -64,7 +65,7 @@ impl Manager {
     /// Reads an entry of `managedFields`.
     pub(crate) fn of(entry: FieldManager<'_>) -> Self {
         Manager {
-            manager: entry.manager.to_owned(),
+            name: entry.manager.to_owned(),
             operation: entry.operation.to_owned(),
             subresource: (!entry.subresource.is_empty()).then(|| entry.subresource.to_owned()),
             time: entry.time.and_then(|time| time.parse().ok()),
@@ -73,7 +74,7 @@ impl Manager {
 
     /// What kind of writer it is, where it writes a field.
     pub(crate) fn kind(&self, pointer: &str) -> WriterKind {
-        let name = self.manager.to_lowercase();
+        let name = self.name.to_lowercase();
         if ARGO_CD.contains(&&*name) {
             WriterKind::ArgoCd
         } else if self.is_autoscaler(&name, pointer) {
@@ -97,7 +98,7 @@ impl Manager {
 
     /// What people call it. The autoscaler of the object is named where it is known.
     pub(crate) fn words(&self, pointer: &str, autoscaler: Option<&str>) -> String {
-        let name = &self.manager;
+        let name = &self.name;
         if self.kind(pointer) == WriterKind::Autoscaler {
             let autoscaler = autoscaler.unwrap_or("an autoscaler");
             return format!("{name} ({autoscaler})");

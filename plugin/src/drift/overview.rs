@@ -57,6 +57,7 @@ impl ControllerSettings {
 }
 
 /// What Argo CD says of an Application or a resource.
+#[expect(clippy::enum_variant_names, reason = "Argo CD's own words")]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Sync {
     Synced,

@@ -424,7 +424,7 @@ impl<'d> FieldDocument<'d> {
 impl<'d> ManagerDocument<'d> {
     fn new(manager: &'d Manager) -> Self {
         ManagerDocument {
-            manager: &manager.manager,
+            manager: &manager.name,
             operation: &manager.operation,
             subresource: manager.subresource.as_deref(),
             time: manager.time,
