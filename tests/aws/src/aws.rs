@@ -57,7 +57,8 @@ pub enum Fault {
 }
 
 impl Aws {
-    /// Starts it. On the first use on a machine it is installed before that, which takes half a minute.
+    /// Starts it. On the first use on a machine it is installed before that, which takes half a
+    /// minute.
     ///
     /// # Errors
     /// There is no Python, or it does not start.
@@ -84,7 +85,8 @@ impl Aws {
         format!("http://{}", self.front.plain)
     }
 
-    /// The environment in which a program finds it under the names of AWS, as the root of an account.
+    /// The environment in which a program finds it under the names of AWS, as the root of an
+    /// account.
     pub fn environment(&self, account: &str) -> Vec<(&'static str, String)> {
         let nothing = self.folder.path().join("nothing").display().to_string();
         vec![
