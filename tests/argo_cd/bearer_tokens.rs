@@ -16,7 +16,8 @@ use serde_json::Value;
 /// How often what is in base64 is decoded again, such as the `data` of a Secret in a Secret.
 const DEPTH: usize = 3;
 
-/// What a bearer token looks like, or what leads to one. Names and descriptions of fields are not meant.
+/// What a bearer token looks like, or what leads to one. Names and descriptions of fields are not
+/// meant.
 const FORMS: [(&str, &str); 5] = [
     (
         "JSON Web Token",
@@ -142,7 +143,8 @@ impl Search {
         Ok(())
     }
 
-    /// Looks at the arguments and the environment of all processes that this one has started, and of those that they have.
+    /// Looks at the arguments and the environment of all processes that this one has started, and
+    /// of those that they have.
     pub(crate) fn processes(&mut self) -> Result<()> {
         let parents: Vec<(u32, u32)> = fs::read_dir("/proc")?
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
@@ -165,7 +167,8 @@ impl Search {
     }
 }
 
-/// The parent of a process. Its name, which comes before, may have anything in it but is in parentheses.
+/// The parent of a process. Its name, which comes before, may have anything in it but is in
+/// parentheses.
 fn parent(process: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     let (_, rest) = stat.rsplit_once(')')?;

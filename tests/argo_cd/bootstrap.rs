@@ -1,7 +1,9 @@
-//! A repository that `kubectl gitops bootstrap` laid out, under the real Argo CD and behind the webhook.
+//! A repository that `kubectl gitops bootstrap` laid out, under the real Argo CD and behind the
+//! webhook.
 //!
-//! The upstream charts cannot be fetched here, so that each of our wrappers gets a template of its own in their place: what is
-//! seen is everything that Argo CD makes of the repository, but for what is in those charts.
+//! The upstream charts cannot be fetched here, so that each of our wrappers gets a template of its
+//! own in their place: what is seen is everything that Argo CD makes of the repository, but for
+//! what is in those charts.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -200,7 +202,8 @@ impl WalkThrough {
         format!("file://{}", self.folder.display())
     }
 
-    /// The command of the page that lays the repository out, for the one that is here and the Argo CD of an environment.
+    /// The command of the page that lays the repository out, for the one that is here and the Argo
+    /// CD of an environment.
     fn lay_out(&self, environment: &str) -> Result<()> {
         let line = command(|line| line.contains("--yes") && line.contains(URL))?;
         let line = line.replace(URL, &self.url()) + " --engine " + environment;

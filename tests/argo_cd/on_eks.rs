@@ -1,5 +1,5 @@
-//! Argo CD on a cluster of EKS, a second cluster of EKS that it may come to deploy to, and the search for bearer tokens in
-//! all that.
+//! Argo CD on a cluster of EKS, a second cluster of EKS that it may come to deploy to, and the
+//! search for bearer tokens in all that.
 
 use std::fs;
 

@@ -1,4 +1,5 @@
-//! From an empty cluster to one that Argo CD deploys to, by the commands of the page about it, and without a bearer token.
+//! From an empty cluster to one that Argo CD deploys to, by the commands of the page about it, and
+//! without a bearer token.
 //!
 //! Argo CD, its `argocd-k8s-auth`, the authenticator of EKS and both API servers are the real ones.
 
@@ -156,7 +157,8 @@ fn compare(page: &Page, written: &str) -> Result<()> {
     Ok(())
 }
 
-/// What the repository has is on the cluster, and nobody has put it there but Argo CD, as its role of AWS.
+/// What the repository has is on the cluster, and nobody has put it there but Argo CD, as its role
+/// of AWS.
 async fn is_deployed_by_argo_cd(control_plane: &ControlPlane) -> Result<()> {
     let names = ["configmap/reporter", "service/reporter"];
     let get = control_plane

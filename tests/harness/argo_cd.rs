@@ -1,5 +1,6 @@
-//! The real Argo CD, as tests use it: [`Fleet::start`] is a devops cluster on which it runs, two workload clusters that it
-//! deploys to, a Git repository that it deploys from, and, where a test wants it, our webhook in front of all that.
+//! The real Argo CD, as tests use it: [`Fleet::start`] is a devops cluster on which it runs, two
+//! workload clusters that it deploys to, a Git repository that it deploys from, and, where a test
+//! wants it, our webhook in front of all that.
 //!
 //! ```no_run
 //! # async fn example() -> anyhow::Result<()> {
@@ -14,20 +15,24 @@
 //! # }
 //! ```
 //!
-//! What is real: etcd, kube-apiserver and kube-controller-manager of each cluster, and Argo CD's repo server, controllers, API
-//! server and CLI, of the [`Release`] that is chosen. Each logs in with a token of its own `ServiceAccount`, and has the rights
-//! that Argo CD's install manifests give it. Helm and kustomize are of the same minor version as those that Argo CD was
-//! released with.
+//! What is real: etcd, kube-apiserver and kube-controller-manager of each cluster, and Argo CD's
+//! repo server, controllers, API server and CLI, of the [`Release`] that is chosen. Each logs in
+//! with a token of its own `ServiceAccount`, and has the rights that Argo CD's install manifests
+//! give it. Helm and kustomize are of the same minor version as those that Argo CD was released
+//! with.
 //!
 //! What is not:
 //!
-//! - Redis. Argo CD's cache is served by miniredis, which Argo CD itself runs in its place for `argocd --core` and in its tests:
-//!   it keeps, lets expire, renames, lists and publishes as Redis does, in memory and without a password.
-//! - Nothing runs in Pods. A stand-in for kubelet says of every Pod of a workload cluster that it is ready.
-//! - AWS. Clusters are declared with `awsAuthConfig`, and a stand-in for `argocd-k8s-auth` gives tokens of a workload cluster
-//!   where AWS would give its own; [`ArgoCd::start_on_eks`] has the real one, with what stands for AWS.
-//! - Neither dex nor the notifications controller is there, connections within Argo CD are not encrypted, and no commit
-//!   signatures are checked.
+//! - Redis. Argo CD's cache is served by miniredis, which Argo CD itself runs in its place for
+//!   `argocd --core` and in its tests: it keeps, lets expire, renames, lists and publishes as Redis
+//!   does, in memory and without a password.
+//! - Nothing runs in Pods. A stand-in for kubelet says of every Pod of a workload cluster that it
+//!   is ready.
+//! - AWS. Clusters are declared with `awsAuthConfig`, and a stand-in for `argocd-k8s-auth` gives
+//!   tokens of a workload cluster where AWS would give its own. [`ArgoCd::start_on_eks`] has the
+//!   real one, with what stands for AWS.
+//! - Neither dex nor the notifications controller is there, connections within Argo CD are not
+//!   encrypted, and no commit signatures are checked.
 
 mod command_line;
 mod component;
@@ -102,8 +107,8 @@ impl ArgoCd {
         Self::of(starting).await
     }
 
-    /// Starts it as on a cluster of EKS, where it logs in to others by the real `argocd-k8s-auth`. The pods of each service
-    /// account have the environment that is named for it.
+    /// Starts it as on a cluster of EKS, where it logs in to others by the real `argocd-k8s-auth`.
+    /// The pods of each service account have the environment that is named for it.
     pub async fn start_on_eks(
         control_plane: &ControlPlane,
         programs: &Programs,
@@ -147,7 +152,8 @@ impl ArgoCd {
         &self.command_line
     }
 
-    /// Runs `argocd` as Argo CD's administrator to its end. That it failed is not an error, but in [`CommandOutput::status`].
+    /// Runs `argocd` as Argo CD's administrator to its end. That it failed is not an error, but in
+    /// [`CommandOutput::status`].
     pub async fn run<A: AsRef<std::ffi::OsStr>>(
         &self,
         arguments: impl IntoIterator<Item = A>,
@@ -277,8 +283,9 @@ impl<'a> Starting<'a> {
         Ok(port)
     }
 
-    /// Argo CD's program under one of its names, which finds Helm, kustomize and the credential plugin. What it runs may be
-    /// the same program under another name, so that no variable says which.
+    /// Argo CD's program under one of its names, which finds Helm, kustomize and the credential
+    /// plugin. What it runs may be the same program under another name, so that no variable says
+    /// which.
     fn argo_cd(&self, name: &str) -> Command {
         let mut path = self.stand_ins().into_os_string();
         path.push(":");
@@ -294,8 +301,8 @@ impl<'a> Starting<'a> {
         command
     }
 
-    /// The same for what talks to the API server, as its `ServiceAccount`. The cluster that it is in is the one of its
-    /// kubeconfig, as in Argo CD's own tests.
+    /// The same for what talks to the API server, as its `ServiceAccount`. The cluster that it is
+    /// in is the one of its kubeconfig, as in Argo CD's own tests.
     async fn logged_in(&self, name: &str) -> Result<Command> {
         let user = self.control_plane.service_account(NAMESPACE, name).await?;
         let mut command = self.argo_cd(name);

@@ -1,6 +1,8 @@
-//! How a demo tells its story: every command as a person would type it, and below it what it really printed.
+//! How a demo tells its story: every command as a person would type it, and below it what it really
+//! printed.
 //!
-//! Where a step comes out in another way than the story says, it is an error, and the story ends there.
+//! Where a step comes out in another way than the story says, it is an error, and the story ends
+//! there.
 
 use std::env;
 use std::ffi::OsString;
@@ -19,7 +21,8 @@ use crate::programs::Programs;
 const TITLE: Style = Style::new().bold();
 const COMMAND: Style = AnsiColor::Cyan.on_default();
 
-/// Where a person would type commands: in the root of this repository, as the control plane's administrator.
+/// Where a person would type commands: in the root of this repository, as the control plane's
+/// administrator.
 #[derive(Clone, Debug)]
 pub struct Shell {
     path: Vec<PathBuf>,
@@ -94,7 +97,8 @@ impl Shell {
         self
     }
 
-    /// One that shows a placeholder for what is another text in every run: whatever stands in a line between these two.
+    /// One that shows a placeholder for what is another text in every run: whatever stands in a
+    /// line between these two.
     #[must_use]
     pub fn hiding(
         mut self,

@@ -57,7 +57,8 @@ pub enum Fault {
 }
 
 impl Aws {
-    /// Starts it. On the first use on a machine it is installed before that, which takes half a minute.
+    /// Starts it. On the first use on a machine it is installed before that, which takes half a
+    /// minute.
     ///
     /// # Errors
     /// There is no Python, or it does not start.
@@ -79,9 +80,9 @@ impl Aws {
         Ok(aws)
     }
 
-    /// The environment that EKS gives the containers of a pod with an association of Pod Identity, by the names of
-    /// its namespace and service account, and in which they find AWS under its own names. There are credentials once
-    /// the association is there.
+    /// The environment that EKS gives the containers of a pod with an association of Pod Identity,
+    /// by the names of its namespace and service account, and in which they find AWS under its own
+    /// names. There are credentials once the association is there.
     pub fn environment_of_pod(
         &self,
         (account, region, cluster): (&str, &str, &str),
@@ -108,7 +109,8 @@ impl Aws {
         format!("http://{}", self.front.plain)
     }
 
-    /// The environment in which a program finds it under the names of AWS, as the root of an account.
+    /// The environment in which a program finds it under the names of AWS, as the root of an
+    /// account.
     pub fn environment(&self, account: &str) -> Vec<(&'static str, String)> {
         let nothing = self.folder.path().join("nothing").display().to_string();
         vec![
