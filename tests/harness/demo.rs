@@ -29,6 +29,7 @@ pub struct Shell {
     home: PathBuf,
     folder: PathBuf,
     kubeconfig: Option<PathBuf>,
+    variables: Vec<(&'static str, String)>,
     hidden: Vec<Hidden>,
     hides_times: bool,
 }
@@ -52,6 +53,7 @@ impl Shell {
             home: control_plane.folder().to_owned(),
             folder: path(".."),
             kubeconfig: Some(control_plane.admin().kubeconfig().to_owned()),
+            variables: Vec::new(),
             hidden: Vec::new(),
             hides_times: false,
         })
@@ -75,6 +77,16 @@ impl Shell {
     #[must_use]
     pub fn at_home(mut self, home: &Path) -> Self {
         home.clone_into(&mut self.home);
+        self
+    }
+
+    /// One with more in its environment.
+    #[must_use]
+    pub fn with_variables(
+        mut self,
+        variables: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Self {
+        self.variables.extend(variables);
         self
     }
 
@@ -153,6 +165,7 @@ impl Shell {
             .env_clear()
             .env("PATH", self.search_path()?)
             .env("HOME", &self.home)
+            .envs(self.variables.iter().cloned())
             .stdin(Stdio::null());
         if let Some(kubeconfig) = &self.kubeconfig {
             command.env("KUBECONFIG", kubeconfig);

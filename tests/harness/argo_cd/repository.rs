@@ -20,7 +20,7 @@ pub struct Repository(PathBuf);
 impl Repository {
     /// Makes one of the files of a folder, in which its own URL stands for [`OWN_URL`], with one
     /// commit.
-    pub(crate) fn of(fixture: &Path, folder: PathBuf) -> Result<Self> {
+    pub fn of(fixture: &Path, folder: PathBuf) -> Result<Self> {
         let repository = Self(folder);
         fs::create_dir_all(&repository.0).context("cannot make a folder for a repository")?;
         repository.git(["init", "--quiet", "--initial-branch", BRANCH])?;

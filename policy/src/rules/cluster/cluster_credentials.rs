@@ -63,10 +63,12 @@ declare_rule! {
     ///
     /// On EKS use `awsAuthConfig` with an access entry for the role: Argo CD then signs a request
     /// with its own AWS identity, and the Secret holds nothing that is worth stealing.
-    /// `kubectl gitops cluster onboard NAME` says what is missing for that, and which commands mend
-    /// it. On GKE and
-    /// AKS use workload identity, with `argocd-k8s-auth gcp` or `azure`. Elsewhere use another exec
-    /// plugin for short-lived credentials, and list its command in the policy under
+    /// `kubectl gitops cluster onboard NAME` says what is missing for that, and does it with
+    /// `--apply`. `kubectl gitops cluster migrate NAME` moves a cluster that has a token today, and
+    /// takes the token away with `--revoke`.
+    ///
+    /// On GKE and AKS use workload identity, with `argocd-k8s-auth gcp` or `azure`. Elsewhere use
+    /// another exec plugin for short-lived credentials, and list its command in the policy under
     /// `rules.cluster-credentials.allowExec`. What the plugin needs belongs in the environment of
     /// Argo CD's own pods, or in a file there; a cluster whose plugin needs another harmless
     /// variable or argument can be exempted.
