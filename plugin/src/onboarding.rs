@@ -1,5 +1,5 @@
-//! How a cluster comes into a fleet: what is there, what is missing and what is wrong, link by link,
-//! from AWS to the cluster Secret.
+//! How a cluster comes into a fleet: what is there, what is missing and what is wrong, link by
+//! link, from AWS to the cluster Secret.
 //!
 //! It is given facts; it neither prints nor reads the command line, nor asks AWS.
 

@@ -1,5 +1,5 @@
-//! The generated references in `docs` are what the binary says, and what pages show of it is what it prints.
-//! `UPDATE_DOCS=1 cargo test -p kubectl-gitops --test docs` writes both anew.
+//! The generated references in `docs` are what the binary says, and what pages show of it is what
+//! it prints. `UPDATE_DOCS=1 cargo test -p kubectl-gitops --test docs` writes both anew.
 
 mod support;
 
@@ -15,11 +15,12 @@ use support::{Folder, Ran, fixtures};
 
 const UPDATE: &str = "UPDATE_DOCS";
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "",
     "check",
     "audit",
     "preview",
+    "drift",
     "cluster",
     "cluster list",
     "cluster onboard",

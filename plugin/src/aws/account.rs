@@ -22,7 +22,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// What the audit log of AWS calls us.
 const SESSION: &str = "kubectl-gitops";
 
-/// How somebody logs in. What is not said comes from the environment and the files of the `aws` command.
+/// How somebody logs in. What is not said comes from the environment and the files of the `aws`
+/// command.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Login {
     /// A profile of `~/.aws/config`.

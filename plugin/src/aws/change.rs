@@ -1,7 +1,7 @@
 //! Changing AWS, one thing at a time.
 //!
-//! What is there already and as it should be is left alone, so that the same may be asked again; and
-//! after a change it is looked until AWS says that it is so.
+//! What is there already and as it should be is left alone, so that the same may be asked again;
+//! and after a change it is looked until AWS says that it is so.
 
 mod cluster;
 mod role;
@@ -126,8 +126,8 @@ impl Account {
     }
 }
 
-/// Whether a change may be taken on a little later: another one is under way, or IAM has not told everybody of a role
-/// that was just created.
+/// Whether a change may be taken on a little later: another one is under way, or IAM has not told
+/// everybody of a role that was just created.
 fn may_pass(reason: &Reason) -> bool {
     match reason {
         Reason::Conflict(_) => true,

@@ -1,4 +1,5 @@
-//! What went wrong with AWS: at which step, by which call, in which account and region, and what may help.
+//! What went wrong with AWS: at which step, by which call, in which account and region, and what
+//! may help.
 
 use std::error::Error;
 
@@ -273,8 +274,8 @@ fn of_code(code: &str, message: &str, status: u16) -> Reason {
     }
 }
 
-/// A signature is wrong for several reasons. The message quotes what was signed, of which a session token is a part, so
-/// that it is never repeated.
+/// A signature is wrong for several reasons. The message quotes what was signed, of which a session
+/// token is a part, so that it is never repeated.
 fn of_signature(message: &str) -> Reason {
     let has = |words: &str| message.contains(words);
     if has("Signature expired") || has("Signature not yet current") {
@@ -287,7 +288,8 @@ fn of_signature(message: &str) -> Reason {
 }
 
 fn no_credentials(error: &CredentialsError) -> Reason {
-    // What a profile or a token service answers may be anything, also what it should not have said; its codes are known.
+    // What a profile or a token service answers may be anything, also what it should not have said;
+    // its codes are known.
     if let Some(reason) = cause::<AssumeRole>(error).and_then(of_assumed_role) {
         return reason;
     }

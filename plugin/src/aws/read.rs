@@ -160,8 +160,8 @@ async fn lookup<T>(read: impl Future<Output = Result<T, AwsError>>) -> Lookup<T>
     }
 }
 
-/// The same of access entries: EKS refuses to speak of them where a cluster has none, as its authentication mode is
-/// `CONFIG_MAP`.
+/// The same of access entries: EKS refuses to speak of them where a cluster has none, as its
+/// authentication mode is `CONFIG_MAP`.
 async fn entries<T>(read: impl Future<Output = Result<T, AwsError>>) -> Lookup<T> {
     let read = read.await;
     match &read {

@@ -1,8 +1,8 @@
 //! How a cluster leaves the fleet: what is on it, what becomes of that, and in which order.
 //!
 //! The ApplicationSet controller deletes an Application that it generates no longer. While the
-//! cluster is a destination, the Application's finalizer takes its resources along; once it is none,
-//! the controller takes the finalizer off first, and the resources stay (Argo CD 3.6,
+//! cluster is a destination, the Application's finalizer takes its resources along; once it is
+//! none, the controller takes the finalizer off first, and the resources stay (Argo CD 3.6,
 //! `removeFinalizerOnInvalidDestination`). So whether workloads go or stay is decided by what goes
 //! first: the labels by which ApplicationSets select the cluster, or its Secret.
 

@@ -436,8 +436,8 @@ impl ApiServer {
         }
     }
 
-    /// Makes the fields of an object ours by a server-side apply, or asks only whether that would be
-    /// admitted. Fields of others stay as they are, and those that we had and do not name go.
+    /// Makes the fields of an object ours by a server-side apply, or asks only whether that would
+    /// be admitted. Fields of others stay as they are, and those that we had and do not name go.
     ///
     /// # Errors
     /// It is not applied: somebody else may manage a field that we name.

@@ -27,8 +27,8 @@ pub fn commands() -> Result<PathBuf> {
     Ok(folder.to_owned())
 }
 
-/// The environment's own Python, which finds ministack and nothing of the system's packages. It is made once for a
-/// user, in his cache, which takes half a minute and a network; this blocks.
+/// The environment's own Python, which finds ministack and nothing of the system's packages. It is
+/// made once for a user, in his cache, which takes half a minute and a network; this blocks.
 ///
 /// The folder's name is the hash of all that decides what is in it.
 ///
@@ -71,8 +71,8 @@ fn key() -> Result<String> {
     Ok(digits.collect())
 }
 
-/// Makes the environment in place, as it holds its own path, and marks it when it is whole. What one that was cut
-/// short has left is removed.
+/// Makes the environment in place, as it holds its own path, and marks it when it is whole. What
+/// one that was cut short has left is removed.
 fn install(environment: &Path) -> Result<()> {
     match fs::remove_dir_all(environment) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),

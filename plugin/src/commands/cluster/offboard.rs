@@ -23,15 +23,15 @@ use crate::plan::{Outcome, Plan, Step};
 
 /// Take a cluster out of the fleet
 ///
-/// Shows what is on the cluster and what becomes of it, asks, and does it. Where Applications deploy
-/// something there, it has to be said what becomes of that: --orphan leaves all resources as they
-/// are and deletes the Applications, --delete-applications deletes them with their resources.
+/// Shows what is on the cluster and what becomes of it, asks, and does it. Where Applications
+/// deploy something there, it has to be said what becomes of that: --orphan leaves all resources as
+/// they are and deletes the Applications, --delete-applications deletes them with their resources.
 ///
 /// Argo CD decides by what goes first. An Application that an ApplicationSet generates no longer
 /// takes its resources along as long as the cluster is registered; once it is not, they stay. With
-/// --orphan the Secret goes before such Applications; with --delete-applications the labels go first
-/// by which ApplicationSets select the cluster, and the Secret goes last. An ApplicationSet that
-/// would select the cluster without any label has to be changed by hand before. What another
+/// --orphan the Secret goes before such Applications; with --delete-applications the labels go
+/// first by which ApplicationSets select the cluster, and the Secret goes last. An ApplicationSet
+/// that would select the cluster without any label has to be changed by hand before. What another
 /// Application deploys comes back as long as it is in Git: with --orphan it is to be taken out
 /// there afterwards, with --delete-applications before.
 ///

@@ -168,7 +168,8 @@ impl Asked<'_> {
     }
 }
 
-/// A name of its own for each role that is assumed, so that one cluster's does not replace another's.
+/// A name of its own for each role that is assumed, so that one cluster's does not replace
+/// another's.
 pub(crate) fn policy_name(role: &RoleArn) -> String {
     format!("assume-{}-{}", role.account(), role.name())
 }
