@@ -58,8 +58,8 @@ pub(crate) struct Files {
     /// The folders of kustomizations that change what was judged before it is applied, and how many
     /// objects of each.
     pub(crate) overlays: BTreeMap<Arc<str>, usize>,
-    /// What looks misspelt, names that the API server refuses, and what is declared or generated more
-    /// than once, in one sentence each.
+    /// What looks misspelt, names that the API server refuses, and what is declared or generated
+    /// more than once, in one sentence each.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -219,7 +219,8 @@ fn what(judged: &Repository, counts: Counts) -> String {
 }
 
 impl Findings {
-    /// Judges all manifests that are of a kind to be judged, each by what its Argo CD knows. With it comes what they generate.
+    /// Judges all manifests that are of a kind to be judged, each by what its Argo CD knows. With
+    /// it comes what they generate.
     fn in_files<'m>(
         manifests: &'m [Manifest],
         fleets: &Fleets,

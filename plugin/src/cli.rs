@@ -1,6 +1,7 @@
 //! What can be typed, and under which names.
 
 mod help;
+mod typed;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -110,13 +111,15 @@ pub(crate) fn run(
     }
     let host = Host::of(&called);
     let command = command(host);
+    let typed = typed::command_line(host.command_line(), &arguments);
     let arguments = behind_the_command(&command, arguments);
     match command
         .try_get_matches_from(arguments)
         .and_then(|matches| parsed(&matches))
     {
         Ok((command, cluster, namespaces)) => {
-            dispatch(command, host, &Context::new(streams, cluster, namespaces))
+            let context = Context::new(typed, streams, cluster, namespaces);
+            dispatch(command, host, &context)
         }
         Err(answer) => {
             streams.answer(&answer)?;

@@ -165,7 +165,8 @@ impl Facts {
         let enabled_field = self.installed.enabled_field;
         let mut inventory = Inventory::new(fleet, completeness, enabled_field, policy)
             .map_err(CommandError::new)?;
-        // What is not said is not known, while namespaces are those of an Argo CD that is told of none.
+        // What is not said is not known, while namespaces are those of an Argo CD that is told of
+        // none.
         inventory.application_set_controller = parameters
             .map(ParametersConfigMap::application_set_controller)
             .unwrap_or_default();

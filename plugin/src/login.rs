@@ -1,7 +1,7 @@
 //! Logging in to a cluster as Argo CD does, and proving that it works.
 //!
-//! What is proven is told link by link, by the names that `cluster onboard` has for them. A token is in
-//! memory only, and in no error.
+//! What is proven is told link by link, by the names that `cluster onboard` has for them. A token
+//! is in memory only, and in no error.
 
 mod connection;
 mod needs;

@@ -29,7 +29,8 @@ impl Namespaces<'_> {
         !self.is_told || namespace == self.argocd
     }
 
-    /// Where Argo CD runs: it reads AppProjects in its own namespace only, so that there is one where there are some.
+    /// Where Argo CD runs: it reads AppProjects in its own namespace only, so that there is one
+    /// where there are some.
     pub(crate) fn argo_cds<'p>(self, with_projects: impl Iterator<Item = &'p str>) -> ArgoCds {
         let mut others: BTreeSet<&str> = with_projects.collect();
         let main = match others.first() {
@@ -48,7 +49,8 @@ impl Namespaces<'_> {
 }
 
 impl<'n> Namespaces<'n> {
-    /// The namespaces to read files by once more, as what names none is in Argo CD's, and that is another than was expected.
+    /// The namespaces to read files by once more, as what names none is in Argo CD's, and that is
+    /// another than was expected.
     pub(crate) fn of_main(self, argo_cds: &'n ArgoCds) -> Option<Self> {
         let is_elsewhere = self.objects == self.argocd && argo_cds.main != self.argocd;
         is_elsewhere.then_some(Namespaces {

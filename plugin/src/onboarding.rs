@@ -1,11 +1,12 @@
-//! How a cluster comes into a fleet: what is there, what is missing and what is wrong, link by link,
-//! from AWS to the cluster Secret.
+//! How a cluster comes into a fleet: what is there, what is missing and what is wrong, link by
+//! link, from AWS to the cluster Secret.
 //!
 //! It is given facts; it neither prints nor reads the command line, nor asks AWS.
 
 pub(crate) mod arn;
 pub(crate) mod assumption;
 pub(crate) mod change;
+pub(crate) mod distrust;
 pub(crate) mod facts;
 mod hcl;
 pub(crate) mod kustomization;
@@ -19,6 +20,7 @@ pub(crate) mod secret;
 pub(crate) mod terraform;
 #[cfg(test)]
 mod testing;
+pub(crate) mod undo;
 
 use self::change::Login;
 use self::facts::AwsFacts;

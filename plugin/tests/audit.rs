@@ -119,7 +119,8 @@ fn cluster(config: &str) -> Value {
 
 const AWS: &str = r#"{"awsAuthConfig": {"clusterName": "prod"}}"#;
 
-/// A cluster with these Applications and ApplicationSets, a project and the cluster prod, with which nothing is wrong.
+/// A cluster with these Applications and ApplicationSets, a project and the cluster prod, with
+/// which nothing is wrong.
 fn fleet(applications: &[Value], sets: &[Value]) -> ApiServer {
     let server = ApiServer::start();
     server.lists(PROJECTS, &[shop()]);

@@ -177,7 +177,8 @@ fn each_cluster_gets_the_addons_of_its_environment() {
     assert_eq!(changes, expected.map(str::to_owned).into());
 }
 
-/// A devops cluster that counts as production holds the root of the app-of-apps and Argo CD, which follow the branch.
+/// A devops cluster that counts as production holds the root of the app-of-apps and Argo CD, which
+/// follow the branch.
 #[test]
 fn the_root_is_exempt_where_its_cluster_is_production() {
     let folder = laid_out(&["--engine", "prod"]);

@@ -48,8 +48,8 @@ fn automated() -> Value {
     orders(&json!({"spec": {"syncPolicy": {"automated": {}}}}))
 }
 
-/// An object with an override that ends so many hours from now, and half an hour, so that this is as long a text however slow
-/// the test is.
+/// An object with an override that ends so many hours from now, and half an hour, so that this is
+/// as long a text however slow the test is.
 #[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]
 fn overridden(object: &Value, rules: &str, hours: i64) -> Value {
     let end = Timestamp::now() + SignedDuration::from_mins(hours * 60 + 30);
@@ -120,7 +120,8 @@ fn policy(break_glass: &Value) -> Value {
     })
 }
 
-/// A cluster with one project, the cluster prod, an ApplicationSet and an Application, to which may be written.
+/// A cluster with one project, the cluster prod, an ApplicationSet and an Application, to which may
+/// be written.
 fn live(application: &Value) -> ApiServer {
     let server = ApiServer::start();
     let project = json!({

@@ -1447,7 +1447,8 @@ fn another_argo_cd_namespace_has_its_own_facts() {
     assert!(scope(folder.run(&elsewhere)));
 }
 
-/// An Argo CD reads AppProjects of its own namespace only, so that there is one where there are some.
+/// An Argo CD reads AppProjects of its own namespace only, so that there is one where there are
+/// some.
 #[test]
 fn an_argo_cd_is_found_by_its_projects() {
     let elsewhere = |text: &str| text.replace("namespace: argocd", "namespace: openshift-gitops");
@@ -1549,7 +1550,8 @@ fn the_services_repository_with_the_platform_teams_facts() {
     assert_snapshot!(run_in(&fixtures(), &arguments, "").transcript());
 }
 
-/// An Application of the project `default`, which an override lets pass that ends so many hours from now, and a policy.
+/// An Application of the project `default`, which an override lets pass that ends so many hours
+/// from now, and a policy.
 fn overridden(hours: i64, from_git: bool) -> Folder {
     let end = Timestamp::now() + SignedDuration::from_hours(hours);
     let metadata = format!(
@@ -1675,7 +1677,8 @@ spec:
   destinations: [{ name: 'stg-eu', namespace: 'web-*' }, { name: 'eu-1', namespace: 'web-*' }]
 ";
 
-/// It was believed that a fleet of which some is known is the whole, and that one of which nothing is selected never is.
+/// It was believed that a fleet of which some is known is the whole, and that one of which nothing
+/// is selected never is.
 #[test]
 fn whether_the_files_have_every_cluster_is_said_by_a_flag() {
     let staging = cluster("stg-eu", "environment: staging");
@@ -1705,7 +1708,8 @@ fn whether_the_files_have_every_cluster_is_said_by_a_flag() {
     }
 }
 
-/// 34 of 38 findings on an ordinary repository, which never has cluster Secrets, were undecided and hid those that were not.
+/// 34 of 38 findings on an ordinary repository, which never has cluster Secrets, were undecided and
+/// hid those that were not.
 #[test]
 fn findings_that_lack_the_same_fact_are_told_once() {
     let on = |name: &str, cluster: &str| {

@@ -1,5 +1,5 @@
-//! `kubectl gitops check` on cluster Secrets as they stand in repositories: copied from documentation,
-//! encrypted, or made by a controller.
+//! `kubectl gitops check` on cluster Secrets as they stand in repositories: copied from
+//! documentation, encrypted, or made by a controller.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -12,7 +12,8 @@ use support::{Folder, Ran};
 
 const SECRETS: &str = include_str!("cases/cluster-secrets.yaml");
 
-/// A folder with Secrets that are encrypted by SOPS or made from other objects, and what depends on them.
+/// A folder with Secrets that are encrypted by SOPS or made from other objects, and what depends on
+/// them.
 fn encrypted() -> Folder {
     Folder::with(&[
         ("apps.yaml", include_str!("cases/encrypted/apps.yaml")),

@@ -169,7 +169,8 @@ fn flags_mean_the_same_before_and_behind_each_command() {
     }
 }
 
-/// Flags on both sides add up; of two that contradict each other the later one counts, as for kubectl.
+/// Flags on both sides add up; of two that contradict each other the later one counts, as for
+/// kubectl.
 #[test]
 fn the_later_flag_counts_and_groups_add_up() {
     let server = server();

@@ -1,5 +1,5 @@
-//! The generated references in `docs` are what the binary says, and what pages show of it is what it prints.
-//! `UPDATE_DOCS=1 cargo test -p kubectl-gitops --test docs` writes both anew.
+//! The generated references in `docs` are what the binary says, and what pages show of it is what
+//! it prints. `UPDATE_DOCS=1 cargo test -p kubectl-gitops --test docs` writes both anew.
 
 mod support;
 

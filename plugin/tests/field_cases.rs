@@ -1,5 +1,5 @@
-//! `kubectl gitops check` on layouts and spellings as users have them, and on ways around the gate: the verdict on each,
-//! by object and rule, and what must be told of it.
+//! `kubectl gitops check` on layouts and spellings as users have them, and on ways around the gate:
+//! the verdict on each, by object and rule, and what must be told of it.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

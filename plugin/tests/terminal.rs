@@ -4,7 +4,8 @@ mod support;
 
 use support::{Folder, Ran};
 
-/// As YAML and JSON escape it: what clears a screen, by both ways to write it; what rings; what reorders, hides, or ends a line.
+/// As YAML and JSON escape it: what clears a screen, by both ways to write it; what rings; what
+/// reorders, hides, or ends a line.
 const HOSTILE: &str = r"a\u001b[2J\u009b31m\u0007\u202e\u2066\u200b\u2028\ud83d\ude92\n";
 
 fn application(name: &str) -> String {

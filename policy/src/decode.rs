@@ -61,8 +61,9 @@ enum Reason {
 }
 
 impl Unreadable {
-    /// Where, and what was expected there, but not what is there. Nobody who reads a log or an answer about the object needs to be
-    /// told that, and whoever wrote it may have put a credential there.
+    /// Where, and what was expected there, but not what is there. Nobody who reads a log or an
+    /// answer about the object needs to be told that, and whoever wrote it may have put a
+    /// credential there.
     pub fn without_value(&self) -> String {
         let expected = match &self.reason {
             // What was expected is said by the type and comes last, whatever the value is.
@@ -128,7 +129,8 @@ impl<'a> Object<'a> {
     /// Reads an object that is judged.
     ///
     /// # Errors
-    /// It is of a kind that is not judged, it is not JSON, or a field has another type than its kind says.
+    /// It is of a kind that is not judged, it is not JSON, or a field has another type than its
+    /// kind says.
     pub fn from_json(kind: Kind, json: &'a str) -> Result<Self, Unreadable> {
         Ok(match kind {
             Kind::Application => Object::Application(Box::new(from_json(json)?)),
@@ -144,11 +146,12 @@ impl<'a> Object<'a> {
         })
     }
 
-    /// Reads an object that is judged where it stands in another document; nothing if it is `null`. It may take so much
-    /// memory, in bytes.
+    /// Reads an object that is judged where it stands in another document; nothing if it is `null`.
+    /// It may take so much memory, in bytes.
     ///
     /// # Errors
-    /// As [`Object::from_json`], or it takes more memory. The error has no path, and may quote what a Secret holds.
+    /// As [`Object::from_json`], or it takes more memory. The error has no path, and may quote what
+    /// a Secret holds.
     pub fn deserialize_within<D: Deserializer<'a>>(
         kind: Kind,
         memory: u64,
@@ -193,8 +196,8 @@ const NOT_JUDGED: &str = "it is not judged by any rule";
 
 type Json<'r, 'a> = &'r mut serde_json::Deserializer<serde_json::de::StrRead<'a>>;
 
-/// Reads a text and keeps track of where it is, which costs too much to do for every object. `hidden` is what is told of a
-/// Secret.
+/// Reads a text and keeps track of where it is, which costs too much to do for every object.
+/// `hidden` is what is told of a Secret.
 fn located<'a, T>(
     kind: Kind,
     json: &'a str,
@@ -227,8 +230,8 @@ fn pointer_of(path: &Path) -> String {
         .collect()
 }
 
-/// The message without the position, which is one in a JSON that nobody has: as the API server sent it, or as it was made of
-/// a file.
+/// The message without the position, which is one in a JSON that nobody has: as the API server sent
+/// it, or as it was made of a file.
 fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let position = format!(" at line {} column {}", error.line(), error.column());

@@ -120,8 +120,8 @@ pub(crate) enum About {
 /// The longest line that is shown whole wherever Argo CD shows it.
 pub const LINE_LIMIT: usize = 200;
 
-/// The longest warning that the API server passes on whole, in characters (Kubernetes 1.36, `recorder` of
-/// `k8s.io/apiserver/pkg/endpoints/filters/warning.go`).
+/// The longest warning that the API server passes on whole, in characters (Kubernetes 1.36,
+/// `recorder` of `k8s.io/apiserver/pkg/endpoints/filters/warning.go`).
 pub const WARNING_LIMIT: usize = 256;
 
 impl Finding {
@@ -137,8 +137,8 @@ impl Finding {
         self
     }
 
-    /// Says whether it goes no further than in the old object, by a comparison of the rule's own, and how
-    /// it is written.
+    /// Says whether it goes no further than in the old object, by a comparison of the rule's own,
+    /// and how it is written.
     pub(crate) fn compare<I: IntoIterator<Item: AsRef<str>>>(
         &mut self,
         is_no_worse: bool,
@@ -196,8 +196,9 @@ impl Finding {
         self
     }
 
-    /// Whether it is about what is done with an object, and done anew each time, rather than a state that
-    /// the object is in: a sync that is under way, or what becomes of other objects with it.
+    /// Whether it is about what is done with an object, and done anew each time, rather than a
+    /// state that the object is in: a sync that is under way, or what becomes of other objects with
+    /// it.
     pub fn is_about_action(&self) -> bool {
         self.about == About::Action
             || self.field.starts_with("/operation")

@@ -47,7 +47,8 @@ impl Kind {
         Kind::ClusterSecret,
     ];
 
-    /// The kind that rules judge, by group and kind. Whether a Secret is a cluster's is said by its label.
+    /// The kind that rules judge, by group and kind. Whether a Secret is a cluster's is said by its
+    /// label.
     pub fn judged(group: &str, kind: &str) -> Option<Self> {
         let mut judged = Kind::JUDGED.into_iter();
         judged.find(|judged| (judged.group(), judged.as_str()) == (group, kind))

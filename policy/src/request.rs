@@ -1,4 +1,5 @@
-//! What is asked: an object, its old self, who does what to it; what that changes; and what is known beside it.
+//! What is asked: an object, its old self, who does what to it; what that changes; and what is
+//! known beside it.
 
 pub(crate) mod changes;
 pub mod environment;

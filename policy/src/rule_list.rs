@@ -1,10 +1,10 @@
 //! All rules, in the order in which they are asked and reported: the line that a new one adds.
 //!
-//! From this one list come the names of the rules (`finding`), their settings in the policy (`terms`) and what is
-//! asked (`rules::registry`).
+//! From this one list come the names of the rules (`finding`), their settings in the policy
+//! (`terms`) and what is asked (`rules::registry`).
 
-/// Hands all rules to another macro: name, field of `spec.rules`, type of its settings, type of the rule. What is said of each
-/// is what the definition of GitOpsPolicy says of its field.
+/// Hands all rules to another macro: name, field of `spec.rules`, type of its settings, type of the
+/// rule. What is said of each is what the definition of GitOpsPolicy says of its field.
 macro_rules! with_all_rules {
     ($then:ident) => {
         $then! {

@@ -480,8 +480,8 @@ fn an_entry_without_a_generator_is_warned_of() {
     );
 }
 
-/// It was believed that nothing comes from one, but it may be a later Argo CD's, or a file's that is
-/// misspelt.
+/// It was believed that nothing comes from one, but it may be a later Argo CD's, or a file's that
+/// is misspelt.
 #[test]
 fn a_generator_that_is_not_known_leaves_its_template_undecided() {
     let mut set = automated();

@@ -1,4 +1,5 @@
-//! The CRD that `kubectl apply` installs is the Rust type's, and so is the table of fields in the documentation.
+//! The CRD that `kubectl apply` installs is the Rust type's, and so is the table of fields in the
+//! documentation.
 //!
 //! `UPDATE_GENERATED=1 cargo test -p policy --test crd` writes both anew.
 

@@ -1,5 +1,5 @@
-//! ApplicationSets are judged by what they generate with the clusters that there are, and a cluster's label by what it
-//! sets off.
+//! ApplicationSets are judged by what they generate with the clusters that there are, and a
+//! cluster's label by what it sets off.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The webhook and the API of the Argo CD that is installed, which may come later, be old, and be upgraded.
+//! The webhook and the API of the Argo CD that is installed, which may come later, be old, and be
+//! upgraded.
 
 use std::fs;
 use std::time::Duration;
@@ -181,7 +182,8 @@ async fn without_projects_nothing_is_judged(
         .input(cluster)
         .run()
         .await?;
-    // Of an answer that is not a verdict the API server repeats nothing but what its status code means.
+    // Of an answer that is not a verdict the API server repeats nothing but what its status code
+    // means.
     let refused = "failed calling webhook \"clusters.kubectl-gitops.io\": failed to call webhook: \
         the server is currently unable to handle the request";
     assert!(applied.stderr.contains(refused), "{applied:?}");

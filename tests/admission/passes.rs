@@ -1,5 +1,5 @@
-//! What Argo CD writes all the time passes, whatever else is wrong with the object; and the change of anything that a rule
-//! reads does not.
+//! What Argo CD writes all the time passes, whatever else is wrong with the object; and the change
+//! of anything that a rule reads does not.
 
 use anyhow::{Context, Result};
 use harness::objects::{Answer, Base, Session, Writer};
@@ -96,7 +96,8 @@ async fn an_old_violation_can_be_deleted() -> Result<()> {
     Ok(())
 }
 
-/// The ApplicationSet controller fills in an empty template at each generator. It is not an Application in the project `default`.
+/// The ApplicationSet controller fills in an empty template at each generator. It is not an
+/// Application in the project `default`.
 #[tokio::test]
 async fn an_application_set_with_an_empty_override_passes() -> Result<()> {
     let template = Base::Staging.with("orders-{{name}}", "{}")?;

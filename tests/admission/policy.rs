@@ -34,8 +34,8 @@ async fn set(installation: &Installation, spec: Value) -> Result<()> {
     Ok(())
 }
 
-/// Waits until an Application in the project `default` gets this answer from the webhook: a start of what kubectl says on
-/// standard error.
+/// Waits until an Application in the project `default` gets this answer from the webhook: a start
+/// of what kubectl says on standard error.
 async fn answers(installation: &Installation, expected: &str) -> Result<()> {
     let object = Base::Staging
         .with("in-default", "spec: { project: default }")?
@@ -132,8 +132,8 @@ async fn what_is_production_can_be_said() -> Result<()> {
     Ok(wait.await?)
 }
 
-/// `engine-isolation`: what the engine drives is admitted, what belongs elsewhere is not, and neither are the credentials
-/// that would take it there.
+/// `engine-isolation`: what the engine drives is admitted, what belongs elsewhere is not, and
+/// neither are the credentials that would take it there.
 #[tokio::test]
 async fn the_engine_of_staging_keeps_out_of_production() -> Result<()> {
     let (installation, _turn) = ALONE.turn().await?;

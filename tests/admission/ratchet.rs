@@ -1,5 +1,6 @@
-//! What violated a rule before the webhook came stays as it is: whatever else is changed of it passes, and nothing gets
-//! worse. And of a dry run only Argo CD's own controllers are spared the refusal.
+//! What violated a rule before the webhook came stays as it is: whatever else is changed of it
+//! passes, and nothing gets worse. And of a dry run only Argo CD's own controllers are spared the
+//! refusal.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -90,7 +91,8 @@ async fn patch(object: &str, change: &Value) -> Result<KubectlOutput> {
     kubectl(&["patch", object, "--type=merge", "--patch", &change]).await
 }
 
-/// It passes, and kubectl prints these warnings and nothing else that could be one. Given are their starts.
+/// It passes, and kubectl prints these warnings and nothing else that could be one. Given are their
+/// starts.
 fn passes(what: &str, output: &KubectlOutput, warnings: &[&str]) {
     assert!(output.status.success(), "{what}: {output:?}");
     let lines = output.stderr.lines();

@@ -47,11 +47,10 @@ pub(crate) const CASES: [Case; 9] = [
 
 /// Rules that have cases of their own.
 ///
-/// `engine-isolation` is off until the policy says what this Argo CD drives: see [`crate::policy`] and
-/// [`crate::isolation`].
-/// `cascade-delete` is about deletions: see [`cascade_delete`].
-/// `generated-applications` and `blast-radius` are about ApplicationSets: see [`crate::application_sets`].
-/// `unknown-fields` only warns: see [`unknown_fields`].
+/// `engine-isolation` is off until the policy says what this Argo CD drives: see [`crate::policy`]
+/// and [`crate::isolation`]. `cascade-delete` is about deletions: see [`cascade_delete`].
+/// `generated-applications` and `blast-radius` are about ApplicationSets: see
+/// [`crate::application_sets`]. `unknown-fields` only warns: see [`unknown_fields`].
 const CASES_ELSEWHERE: [&str; 5] = [
     "engine-isolation",
     "cascade-delete",
@@ -77,7 +76,8 @@ fn name(case: &Case, verdict: &str, writer: Writer, way: Way) -> String {
     format!("{}-{writer}-{way:?}-{verdict}", case.rule).to_lowercase()
 }
 
-/// Whether a line says what is expected, but for what it leaves out to stay short behind the object that it begins with.
+/// Whether a line says what is expected, but for what it leaves out to stay short behind the object
+/// that it begins with.
 fn is_same(line: &str, expected: &str, object: &str) -> bool {
     let is_short = object.chars().count() + line.chars().count() < LINE_LIMIT;
     let mut parts = line.split('…');
@@ -290,7 +290,8 @@ async fn a_project_counts_as_soon_as_it_is_there() -> Result<()> {
     Ok(())
 }
 
-/// The watch of the webhook is told of a project later than the API server asks about its first Application.
+/// The watch of the webhook is told of a project later than the API server asks about its first
+/// Application.
 #[tokio::test]
 async fn an_application_may_follow_its_project_at_once() -> Result<()> {
     let installation = shared().await?;

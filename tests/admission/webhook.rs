@@ -80,7 +80,8 @@ async fn has_the_rights_that_it_needs() -> Result<()> {
     Ok(())
 }
 
-/// What RBAC lets the webhook do, and what not: a verb, a resource with its group, a namespace and a name.
+/// What RBAC lets the webhook do, and what not: a verb, a resource with its group, a namespace and
+/// a name.
 const RIGHTS: [(bool, &str, &str, &str); 41] = [
     (true, "list", "secrets", "argocd/"),
     (true, "get", "secrets", "gitops-webhook/gitops-webhook-tls"),

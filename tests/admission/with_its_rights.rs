@@ -1,4 +1,5 @@
-//! What the webhook asks of the API server and tells it, with no more rights than the manifests give it.
+//! What the webhook asks of the API server and tells it, with no more rights than the manifests
+//! give it.
 
 use std::future::pending;
 use std::time::Duration;

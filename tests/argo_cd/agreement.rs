@@ -1,4 +1,5 @@
-//! What Argo CD says of an Application's project, source and destination when it is stored, `project-scope` says before.
+//! What Argo CD says of an Application's project, source and destination when it is stored,
+//! `project-scope` says before.
 
 use std::collections::BTreeSet;
 
@@ -89,8 +90,8 @@ const WORDS: [Words; 11] = [
     ),
 ];
 
-/// What there is when Argo CD starts. Nobody listens at any of its servers, so that what is permitted fails at once, but
-/// later than what is not.
+/// What there is when Argo CD starts. Nobody listens at any of its servers, so that what is
+/// permitted fails at once, but later than what is not.
 const FACTS: &str = r#"
 apiVersion: v1
 kind: List
@@ -209,7 +210,8 @@ source: { repoURL: https://127.0.0.1:1/shop/orders.git, path: deploy, targetRevi
 destination: { name: staging, namespace: orders-web }
 ";
 
-/// Applications: in what their specs differ from the permitted one, as a JSON Merge Patch, and what is wrong with them.
+/// Applications: in what their specs differ from the permitted one, as a JSON Merge Patch, and what
+/// is wrong with them.
 const APPLICATIONS: &[(&str, &str, &[Problem])] = &[
     ("all that the project permits", "{}", &[]),
     // Projects.
@@ -571,7 +573,8 @@ async fn project_scope_and_argo_cd_agree_on_each_of_these_applications() -> Resu
     let mut disagreements = Vec::new();
     for (index, (description, _, problems)) in APPLICATIONS.iter().enumerate() {
         let webhook = verdict_of_webhook(&applications, index).await?;
-        // Since Argo CD 3.6 a cluster is excluded only where the namespace of the entry matches as well.
+        // Since Argo CD 3.6 a cluster is excluded only where the namespace of the entry matches as
+        // well.
         let is_wider = *description == EXCLUDED_ELSEWHERE && Release::chosen()?.is_newest();
         let problems: &[Problem] = if is_wider { &[] } else { problems };
         let expected: BTreeSet<_> = problems.iter().copied().map(Some).collect();
@@ -689,7 +692,8 @@ async fn applications(admin: &User) -> Result<Api<DynamicObject>> {
     Ok(Api::namespaced_with(admin.client().await?, "argocd", &kind))
 }
 
-/// Argo CD is asked for a comparison at once, which it does not put off where a repository does not answer.
+/// Argo CD is asked for a comparison at once, which it does not put off where a repository does not
+/// answer.
 fn application(prefix: &str, index: usize) -> Result<DynamicObject> {
     let (description, difference, _) = APPLICATIONS[index];
     let mut spec: Value = serde_saphyr::from_str(PERMITTED)?;

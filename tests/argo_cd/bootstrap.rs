@@ -1,7 +1,9 @@
-//! A repository that `kubectl gitops bootstrap` laid out, under the real Argo CD and behind the webhook.
+//! A repository that `kubectl gitops bootstrap` laid out, under the real Argo CD and behind the
+//! webhook.
 //!
-//! The upstream charts cannot be fetched here, so that each of our wrappers gets a template of its own in their place: what is
-//! seen is everything that Argo CD makes of the repository, but for what is in those charts.
+//! The upstream charts cannot be fetched here, so that each of our wrappers gets a template of its
+//! own in their place: what is seen is everything that Argo CD makes of the repository, but for
+//! what is in those charts.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,11 +14,14 @@ use anyhow::{Context, Result, ensure};
 use gitops_documentation::{pages, root};
 use harness::argo_cd::{ArgoCd, Devops, Guard, Programs};
 use harness::demo::Shell;
-use harness::{User, eventually_objects};
+use harness::{User, eventually_object, eventually_objects};
+use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::Value;
 use tokio::task::spawn_blocking;
+
+use crate::on_eks::{World, only_expected};
 
 /// Argo CD takes seconds for what it is waited for; a loaded machine may take its time.
 const WITHIN: Duration = Duration::from_mins(3);
@@ -59,9 +64,10 @@ async fn a_repository_that_is_laid_out_is_followed_by_the_real_argo_cd() -> Resu
     let programs = spawn_blocking(Programs::locate).await??;
     let devops = Devops::start(Guard::Webhook, &programs).await?;
     let argo_cd = Box::pin(ArgoCd::start(devops.control_plane(), &programs, &[])).await?;
-    let walk_through = WalkThrough::new(&devops)?;
+    let shell = Shell::new(devops.control_plane())?;
+    let walk_through = WalkThrough::new(shell, devops.control_plane().folder())?;
 
-    walk_through.lay_out()?;
+    walk_through.lay_out("prod")?;
     walk_through.replace_charts()?;
     walk_through.write("clusters/prod-eu.yaml", CLUSTER)?;
     walk_through.write("applications/orders/orders-prod.yaml", APPLICATION)?;
@@ -109,6 +115,73 @@ async fn a_repository_that_is_laid_out_is_followed_by_the_real_argo_cd() -> Resu
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_of_eks_comes_into_such_a_repository_and_gets_its_addons() -> Result<()> {
+    let world = World::start("staging-eu").await?;
+    let folder = world.devops.control_plane().folder();
+    let walk_through = WalkThrough::new(world.shell()?, folder)?;
+    walk_through.lay_out("staging")?;
+    walk_through.replace_charts()?;
+    walk_through.push()?;
+    walk_through.apply()?;
+
+    let shell = walk_through.shell.clone();
+    let register = command(|line| line.contains(" onboard "))? + " --yes";
+    let register = spawn_blocking(move || shell.succeeds(&register));
+    world.workload.following(&world.aws, register).await???;
+    walk_through.commit("Register staging-eu")?;
+    let refresh = ["app", "get", "clusters", "--refresh"];
+    let output = world.argo_cd.run(refresh).await?;
+    ensure!(output.status.success(), "{}", output.stderr);
+
+    // From now on the Secret is what is in Git.
+    let admin = world.devops.control_plane().admin();
+    let secrets = Api::<Secret>::namespaced(admin.client().await?, "argocd");
+    let what = "Argo CD has synced the cluster's Secret";
+    eventually_object(WITHIN, what, secrets, "cluster-staging-eu", |secret| {
+        let annotations = secret.and_then(|secret| secret.metadata.annotations.as_ref());
+        let tracking = annotations.and_then(|all| all.get("argocd.argoproj.io/tracking-id"));
+        tracking.map(drop).ok_or_else(|| format!("{annotations:?}"))
+    })
+    .await
+    .with_context(|| world.state())?;
+
+    let applications = all(admin, "Application").await?;
+    let what = "the cluster has its addons";
+    eventually_objects(WITHIN, what, applications, |applications| {
+        let mut expected = ADDONS.map(|addon| format!("staging-eu-{addon}")).to_vec();
+        expected.push("clusters".to_owned());
+        let wanting = expected.iter().filter(|name| {
+            let application = applications.get(*name);
+            let is_healthy = application.is_some_and(|application| {
+                application.data["status"]["health"]["status"] == "Healthy"
+            });
+            !(is_healthy && is_synced(application))
+        });
+        let wanting: Vec<String> = wanting.map(|name| described(name, applications)).collect();
+        if wanting.is_empty() {
+            Ok(())
+        } else {
+            Err(wanting.join("; "))
+        }
+    })
+    .await
+    .with_context(|| world.state())?;
+    let verify = "kubectl gitops cluster verify staging-eu --profile devops \
+        --engine-role-arn arn:aws:iam::444455556666:role/argocd-engine";
+    walk_through.shell.succeeds(verify)?;
+    only_expected(&world.search().await?)
+}
+
+/// What the ApplicationSets of the repository have for a workload cluster.
+const ADDONS: [&str; 5] = [
+    "cert-manager",
+    "external-secrets",
+    "kube-prometheus-stack",
+    "kyverno",
+    "metrics-server",
+];
+
 /// The page, as a person follows it.
 struct WalkThrough {
     shell: Shell,
@@ -116,12 +189,12 @@ struct WalkThrough {
 }
 
 impl WalkThrough {
-    fn new(devops: &Devops) -> Result<Self> {
-        let home = devops.control_plane().folder().join("walk-through");
-        fs::create_dir_all(&home)?;
+    fn new(shell: Shell, folder: &Path) -> Result<Self> {
+        let folder = folder.join("walk-through");
+        fs::create_dir_all(&folder)?;
         Ok(Self {
-            shell: Shell::new(devops.control_plane())?.in_folder(&home),
-            folder: home.join("fleet"),
+            shell: shell.in_folder(&folder),
+            folder: folder.join("fleet"),
         })
     }
 
@@ -129,10 +202,11 @@ impl WalkThrough {
         format!("file://{}", self.folder.display())
     }
 
-    /// The command of the page that lays the repository out, for the one that is here and an Argo CD of production.
-    fn lay_out(&self) -> Result<()> {
+    /// The command of the page that lays the repository out, for the one that is here and the Argo
+    /// CD of an environment.
+    fn lay_out(&self, environment: &str) -> Result<()> {
         let line = command(|line| line.contains("--yes") && line.contains(URL))?;
-        let line = line.replace(URL, &self.url()) + " --engine prod";
+        let line = line.replace(URL, &self.url()) + " --engine " + environment;
         self.shell.succeeds(&line).map(drop)
     }
 
@@ -163,12 +237,18 @@ impl WalkThrough {
 
     fn push(&self) -> Result<()> {
         let folder = self.folder.display();
+        let init = format!("git init --quiet --initial-branch main {folder}");
+        self.shell.succeeds(&init)?;
+        self.commit("Begin")?;
+        let tag = format!("git -C {folder} tag v1.0.0");
+        self.shell.succeeds(&tag).map(drop)
+    }
+
+    fn commit(&self, message: &str) -> Result<()> {
+        let folder = self.folder.display();
         let git = format!("git -C {folder} -c user.name=alice -c user.email=alice@example.com");
-        self.shell.succeeds(&format!(
-            "git init --quiet --initial-branch main {folder} && {git} add --all && {git} commit --quiet --message Begin \
-             && {git} tag v1.0.0"
-        ))?;
-        Ok(())
+        let commit = format!("{git} add --all && {git} commit --quiet --message '{message}'");
+        self.shell.succeeds(&commit).map(drop)
     }
 
     /// The command of the page that lays the root into the cluster.
@@ -194,7 +274,7 @@ fn command(is_meant: impl Fn(&str) -> bool) -> Result<String> {
         .join("\n");
     let mut commands = lines
         .lines()
-        .filter(|line| line.starts_with("kubectl gitops bootstrap"));
+        .filter(|line| line.starts_with("kubectl gitops "));
     let command = commands
         .find(|line| is_meant(line))
         .context("there is no such command")?;

@@ -1,4 +1,5 @@
-//! The demo with Argo CD tells its story, and the story is true: it ends with success only if every step came out as it says.
+//! The demo with Argo CD tells its story, and the story is true: it ends with success only if every
+//! step came out as it says.
 
 use anyhow::Result;
 use harness::argo_cd::Release;

@@ -55,8 +55,8 @@ async fn nothing_is_left_when_the_process_is_killed() -> Result<()> {
     Ok(gone.await?)
 }
 
-/// Not a test, but what the test above executes in a process of its own: starts Argo CD, says where it is, and waits to be
-/// killed.
+/// Not a test, but what the test above executes in a process of its own: starts Argo CD, says where
+/// it is, and waits to be killed.
 #[tokio::test]
 async fn other_process() -> Result<()> {
     if env::var_os(OTHER_PROCESS).is_none() {

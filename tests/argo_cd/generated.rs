@@ -1,4 +1,5 @@
-//! Applications that an ApplicationSet generates from what a repository says: nobody sees them before they are written.
+//! Applications that an ApplicationSet generates from what a repository says: nobody sees them
+//! before they are written.
 
 use anyhow::Result;
 use harness::argo_cd::Repository;
@@ -94,7 +95,8 @@ async fn a_refused_one_is_told_on_its_application_set_stops_no_other_and_comes_o
     remove_catalogue(repository)
 }
 
-/// What a Git host's notice of a push makes of an `ApplicationSet`: without it, Argo CD looks every three minutes.
+/// What a Git host's notice of a push makes of an `ApplicationSet`: without it, Argo CD looks every
+/// three minutes.
 async fn pushed(fleet: &Turn) -> Result<()> {
     let annotate = [
         "annotate",

@@ -1,5 +1,5 @@
-//! An incident on production, played through: automated sync is switched on by break-glass, a change goes out, and time runs
-//! out.
+//! An incident on production, played through: automated sync is switched on by break-glass, a
+//! change goes out, and time runs out.
 
 use anyhow::Result;
 use harness::argo_cd::{Fleet, Guard};
@@ -128,7 +128,8 @@ impl Incident {
             .await
     }
 
-    /// Waits until the webhook has told of these objects that their override ran out, and returns what it said of each.
+    /// Waits until the webhook has told of these objects that their override ran out, and returns
+    /// what it said of each.
     async fn told_of_the_end(&self, names: &[&str]) -> Result<Vec<String>> {
         let client = self.fleet.admin().client().await?;
         let events = Api::<Event>::namespaced(client, "argocd");

@@ -1,6 +1,7 @@
 //! The fields and sync options that `argocd` knows are Argo CD's own.
 //!
-//! `UPDATE_GENERATED=1 cargo test -p gitops-tests --test argo_cd known_fields` writes the fields anew.
+//! `UPDATE_GENERATED=1 cargo test -p gitops-tests --test argo_cd known_fields` writes the fields
+//! anew.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;

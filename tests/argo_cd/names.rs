@@ -1,5 +1,6 @@
-//! The names of Argo CD's own labels, annotations and finalizers: each version brings new ones, and an annotation that Argo CD
-//! writes to its own objects all the time must be kept away from the webhook.
+//! The names of Argo CD's own labels, annotations and finalizers: each version brings new ones, and
+//! an annotation that Argo CD writes to its own objects all the time must be kept away from the
+//! webhook.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,9 +15,11 @@ use tokio::task::spawn_blocking;
 /// What becomes of a write that changes nothing else.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Class {
-    /// An annotation that Argo CD writes to its own objects, and that no rule reads: it does not reach the webhook.
+    /// An annotation that Argo CD writes to its own objects, and that no rule reads: it does not
+    /// reach the webhook.
     HeldBack,
-    /// An annotation that people write, or that Argo CD writes to what it deploys, be it an Application: the webhook is asked.
+    /// An annotation that people write, or that Argo CD writes to what it deploys, be it an
+    /// Application: the webhook is asked.
     Asked,
     /// No annotation: a label, a finalizer, a value, or a part of Kubernetes' API.
     Other,
@@ -83,7 +86,8 @@ const NAMES: &[(&str, Class)] = &[
         "resources-finalizer.argocd.argoproj.io/foreground",
         Class::Other,
     ),
-    // The value of the annotation `managed-by`; the group of Argo CD's kinds, and what they and a Lease are called.
+    // The value of the annotation `managed-by`; the group of Argo CD's kinds, and what they and a
+    // Lease are called.
     ("argocd.argoproj.io", Class::Other),
     ("58ac56fa.applicationsets.argoproj.io", Class::Other),
     ("applicationsets.argoproj.io", Class::Other),

@@ -1,4 +1,5 @@
-//! A cluster leaves a fleet that the real Argo CD drives: what runs there stays, or goes, as it was said.
+//! A cluster leaves a fleet that the real Argo CD drives: what runs there stays, or goes, as it was
+//! said.
 
 use std::process::Output;
 

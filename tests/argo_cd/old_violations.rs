@@ -1,4 +1,5 @@
-//! The webhook comes to a fleet on whose production nothing is as it should be, and Argo CD does not notice.
+//! The webhook comes to a fleet on whose production nothing is as it should be, and Argo CD does
+//! not notice.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +26,8 @@ spec:
     automated: { prune: true, selfHeal: true }
     retry: { limit: 1, backoff: { duration: 1s } }
 ";
-/// Of the app-of-apps: each follows whatever is newest, by itself, and keeps nothing of what an autoscaler does.
+/// Of the app-of-apps: each follows whatever is newest, by itself, and keeps nothing of what an
+/// autoscaler does.
 const SHOP: &str = r"
 apiVersion: argoproj.io/v1alpha1
 kind: Application

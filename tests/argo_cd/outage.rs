@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::support::{Request, WITHIN, commit, greeting, service_is_put_back};
 
-/// An ApplicationSet whose Applications change with the folders of the repository, and not with itself.
+/// An ApplicationSet whose Applications change with the folders of the repository, and not with
+/// itself.
 const TOOLS: &str = r#"
 apiVersion: argoproj.io/v1alpha1
 kind: ApplicationSet

@@ -48,7 +48,8 @@ fn with_running_state(repository: &str) -> Value {
     })
 }
 
-/// Without the webhook it is what the status says that is deployed, and not what the operation asks for.
+/// Without the webhook it is what the status says that is deployed, and not what the operation asks
+/// for.
 #[tokio::test]
 async fn argo_cd_goes_on_with_what_the_status_says() -> Result<()> {
     let fleet = Fleet::start(Guard::None).await?;

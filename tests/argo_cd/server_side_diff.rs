@@ -1,5 +1,6 @@
-//! With server-side diff, Argo CD has its application controller write each child of an app-of-apps as a dry run, to see what
-//! would come of it. A refusal there would leave nothing of the whole app-of-apps compared, so the webhook only warns.
+//! With server-side diff, Argo CD has its application controller write each child of an app-of-apps
+//! as a dry run, to see what would come of it. A refusal there would leave nothing of the whole
+//! app-of-apps compared, so the webhook only warns.
 
 use anyhow::{Context, Result};
 use harness::{eventually, succeed};
@@ -103,7 +104,8 @@ async fn annotate_root(fleet: &Turn, annotation: &str) -> Result<()> {
     succeed(fleet.admin().kubectl(annotate).arguments([annotation])).await
 }
 
-/// The root's status once it has failed to sync this revision, and is compared with it. It is compared all the time.
+/// The root's status once it has failed to sync this revision, and is compared with it. It is
+/// compared all the time.
 async fn failed_and_compared(fleet: &Turn, revision: &str) -> Result<Value> {
     let mut uncompared = None;
     let what = "root has failed to sync, and is compared";
@@ -176,7 +178,8 @@ async fn answer_controllers(fleet: &Turn, answer: &str) -> Result<()> {
     succeed(fleet.admin().kubectl(policy).arguments([patch])).await
 }
 
-/// Has Argo CD compare the root again and again: it may be ahead of the webhook, which hears of its policy a moment later.
+/// Has Argo CD compare the root again and again: it may be ahead of the webhook, which hears of its
+/// policy a moment later.
 async fn refreshed_until(fleet: &Turn, what: &str, is: impl Fn(&Value) -> bool) -> Result<()> {
     let refreshed = eventually(WITHIN, what, async || {
         let status = refreshed(fleet).await;

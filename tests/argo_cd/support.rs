@@ -14,7 +14,8 @@ use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 /// Argo CD takes seconds for what it is waited for; a loaded machine may take its time.
 pub(crate) const WITHIN: Duration = Duration::from_mins(2);
-/// How the objects are named that tests have Argo CD write in vain: of all others, none of its writes may be refused.
+/// How the objects are named that tests have Argo CD write in vain: of all others, none of its
+/// writes may be refused.
 pub(crate) const REFUSED: &str = "search-";
 
 /// The refusal of automated sync on production, as Argo CD and its clients pass it on.
@@ -22,8 +23,8 @@ pub(crate) const DENIED: &str = "admission webhook \"applications.kubectl-gitops
     prod-auto-sync: spec.syncPolicy.automated: auto-syncs production (labels of cluster production): \
     an empty `automated` is on, not off; remove `automated` or set `enabled: false` in it";
 
-/// The same as it is told of an Application that one of Argo CD's controllers writes: it begins with the object, and what is wrong
-/// gives way so that the line stays short.
+/// The same as it is told of an Application that one of Argo CD's controllers writes: it begins
+/// with the object, and what is wrong gives way so that the line stays short.
 pub(crate) fn denied_to_a_controller(name: &str) -> String {
     let (webhook, rest) = DENIED.split_at(DENIED.find("prod-auto-sync: ").unwrap_or_default());
     let (line, fix) = rest.split_once("; ").unwrap_or((rest, ""));
@@ -48,7 +49,8 @@ roleRef: { apiGroup: rbac.authorization.k8s.io, kind: Role, name: developers }
 subjects: [{ apiGroup: rbac.authorization.k8s.io, kind: Group, name: developers }]
 "#;
 
-/// A fleet behind the webhook, which one test has at a time, deployed and settled. A test leaves it so.
+/// A fleet behind the webhook, which one test has at a time, deployed and settled. A test leaves it
+/// so.
 pub(crate) struct Turn {
     fleet: &'static Fleet,
     _turn: MutexGuard<'static, ()>,
@@ -116,7 +118,8 @@ impl Turn {
         application
     }
 
-    /// Deletes an Application or `ApplicationSet`, and returns once it is gone with all that came of it.
+    /// Deletes an Application or `ApplicationSet`, and returns once it is gone with all that came
+    /// of it.
     pub(crate) async fn delete(&self, kind: &str, name: &str) -> Result<()> {
         let delete = ["delete", kind, name, "--namespace", "argocd"];
         let flags = ["--cascade=foreground", "--timeout=2m"];
@@ -181,8 +184,8 @@ impl Request {
     /// Whether it was refused otherwise than for a conflict, upon which it is tried again.
     pub(crate) fn is_refused(&self) -> bool {
         let code = self.0["responseStatus"]["code"].as_u64();
-        // Since v3.6 the controller takes off the annotations of a refresh only if they are still those that it has seen: with
-        // a `test` in a JSON patch.
+        // Since v3.6 the controller takes off the annotations of a refresh only if they are still
+        // those that it has seen: with a `test` in a JSON patch.
         let is_stale = code == Some(422) && self.0["verb"] == "patch" && self.verdict().is_none();
         code.is_none_or(|code| code >= 400 && code != 404 && code != 409) && !is_stale
     }

@@ -177,7 +177,8 @@ impl Seen {
         Ok(Self { annotations, watch })
     }
 
-    /// The names of the annotations that Argo CD has changed meanwhile, which must all be known to be held back.
+    /// The names of the annotations that Argo CD has changed meanwhile, which must all be known to
+    /// be held back.
     fn changed_annotations(self) -> Result<BTreeSet<String>> {
         ensure!(!self.watch.is_finished(), "the watch has ended before");
         self.watch.abort();

@@ -1,5 +1,5 @@
-//! `kubectl gitops break-glass` on a real API server, with RBAC and without the webhook: what is written, what is asked, and
-//! what is told.
+//! `kubectl gitops break-glass` on a real API server, with RBAC and without the webhook: what is
+//! written, what is asked, and what is told.
 
 use std::process::Output;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Where an override can be found afterwards: in an Event, the API server's audit log, the webhook's log and a metric.
+//! Where an override can be found afterwards: in an Event, the API server's audit log, the
+//! webhook's log and a metric.
 
 use std::fs;
 

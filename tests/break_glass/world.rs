@@ -16,8 +16,8 @@ pub(super) const EXPIRES: &str = "kubectl-gitops.io/break-glass-expires";
 /// Everything here takes milliseconds; a loaded machine may take its time.
 pub(super) const WITHIN: Duration = Duration::from_secs(20);
 
-/// An installation that these tests share. What is in it belongs to the test that created it, by its name; the policy stays
-/// as it is.
+/// An installation that these tests share. What is in it belongs to the test that created it, by
+/// its name; the policy stays as it is.
 pub(super) async fn shared() -> Result<&'static Installation> {
     static SHARED: OnceCell<Installation> = OnceCell::const_new();
     SHARED
@@ -107,7 +107,8 @@ pub(super) fn after(hours: i64) -> String {
     (Timestamp::now() + SignedDuration::from_hours(hours)).to_string()
 }
 
-/// The override of prod-auto-sync for two hours, changed by a merge patch of the annotations, as a merge patch of an object.
+/// The override of prod-auto-sync for two hours, changed by a merge patch of the annotations, as a
+/// merge patch of an object.
 pub(super) fn granting(patch: &Value) -> Value {
     let mut annotations =
         json!({RULES: "prod-auto-sync", REASON: "INC-1: it burns", EXPIRES: after(2)});

@@ -1,5 +1,5 @@
-//! `kubectl gitops audit` of a real API server: what was there before the webhook is told as the webhook would judge
-//! it, overrides count until they end, and nothing is written.
+//! `kubectl gitops audit` of a real API server: what was there before the webhook is told as the
+//! webhook would judge it, overrides count until they end, and nothing is written.
 
 use std::process::Output;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! `kubectl gitops cluster list` of a real API server: how Argo CD logs in to each cluster, without what it logs in with.
+//! `kubectl gitops cluster list` of a real API server: how Argo CD logs in to each cluster, without
+//! what it logs in with.
 
 use std::process::Output;
 

@@ -1,5 +1,5 @@
-//! `--facts live` of a real API server: files are judged by what it knows, as the webhook would judge them, and nothing is
-//! written. Its namespaces and objects complete words.
+//! `--facts live` of a real API server: files are judged by what it knows, as the webhook would
+//! judge them, and nothing is written. Its namespaces and objects complete words.
 
 use std::fs;
 use std::os::unix::fs::symlink;

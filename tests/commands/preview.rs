@@ -1,4 +1,5 @@
-//! `kubectl gitops preview` of a real API server: what it reads, as whom, and that nothing is written.
+//! `kubectl gitops preview` of a real API server: what it reads, as whom, and that nothing is
+//! written.
 
 use std::fs;
 use std::process::Output;

@@ -58,8 +58,8 @@ async fn when_it_is_kept_in_a_static_and_never_dropped() -> Result {
     remains.eventually_gone().await
 }
 
-/// Not a test, but what the tests above execute in a process of its own: starts a control plane, says where it is, and
-/// ends as it is told.
+/// Not a test, but what the tests above execute in a process of its own: starts a control plane,
+/// says where it is, and ends as it is told.
 #[tokio::test]
 async fn other_process() -> Result {
     static KEPT: OnceLock<ControlPlane> = OnceLock::new();

@@ -44,7 +44,8 @@ async fn is_used_as_it_is() -> Result {
     Ok(())
 }
 
-/// Not a test, but what the test above executes in a process of its own, on a cluster that is already there.
+/// Not a test, but what the test above executes in a process of its own, on a cluster that is
+/// already there.
 #[tokio::test]
 async fn other_process() -> Result {
     let Ok(url) = env::var(ON_EXISTING) else {

@@ -1,5 +1,6 @@
-//! The real Argo CD, as tests use it: [`Fleet::start`] is a devops cluster on which it runs, two workload clusters that it
-//! deploys to, a Git repository that it deploys from, and, where a test wants it, our webhook in front of all that.
+//! The real Argo CD, as tests use it: [`Fleet::start`] is a devops cluster on which it runs, two
+//! workload clusters that it deploys to, a Git repository that it deploys from, and, where a test
+//! wants it, our webhook in front of all that.
 //!
 //! ```no_run
 //! # async fn example() -> anyhow::Result<()> {
@@ -14,20 +15,24 @@
 //! # }
 //! ```
 //!
-//! What is real: etcd, kube-apiserver and kube-controller-manager of each cluster, and Argo CD's repo server, controllers, API
-//! server and CLI, of the [`Release`] that is chosen. Each logs in with a token of its own `ServiceAccount`, and has the rights
-//! that Argo CD's install manifests give it. Helm and kustomize are of the same minor version as those that Argo CD was
-//! released with.
+//! What is real: etcd, kube-apiserver and kube-controller-manager of each cluster, and Argo CD's
+//! repo server, controllers, API server and CLI, of the [`Release`] that is chosen. Each logs in
+//! with a token of its own `ServiceAccount`, and has the rights that Argo CD's install manifests
+//! give it. Helm and kustomize are of the same minor version as those that Argo CD was released
+//! with.
 //!
 //! What is not:
 //!
-//! - Redis. Argo CD's cache is served by miniredis, which Argo CD itself runs in its place for `argocd --core` and in its tests:
-//!   it keeps, lets expire, renames, lists and publishes as Redis does, in memory and without a password.
-//! - Nothing runs in Pods. A stand-in for kubelet says of every Pod of a workload cluster that it is ready.
-//! - AWS. Clusters are declared with `awsAuthConfig`, and a stand-in for `argocd-k8s-auth` gives tokens of a workload cluster
-//!   where AWS would give its own.
-//! - Neither dex nor the notifications controller is there, connections within Argo CD are not encrypted, and no commit
-//!   signatures are checked.
+//! - Redis. Argo CD's cache is served by miniredis, which Argo CD itself runs in its place for
+//!   `argocd --core` and in its tests: it keeps, lets expire, renames, lists and publishes as Redis
+//!   does, in memory and without a password.
+//! - Nothing runs in Pods. A stand-in for kubelet says of every Pod of a workload cluster that it
+//!   is ready.
+//! - AWS. Clusters are declared with `awsAuthConfig`, and a stand-in for `argocd-k8s-auth` gives
+//!   tokens of a workload cluster where AWS would give its own. [`ArgoCd::start_on_eks`] has the
+//!   real one, with what stands for AWS.
+//! - Neither dex nor the notifications controller is there, connections within Argo CD are not
+//!   encrypted, and no commit signatures are checked.
 
 mod command_line;
 mod component;
@@ -96,7 +101,23 @@ impl ArgoCd {
         programs: &Programs,
         credentials: &[(&str, Value)],
     ) -> Result<Self> {
-        let mut starting = Starting::new(control_plane, programs, credentials)?;
+        let starting = Starting::new(control_plane, programs, &|_| Vec::new())?;
+        let written = write_credential_plugin(&starting.stand_ins(), credentials);
+        written.context("cannot write the credential plugin")?;
+        Self::of(starting).await
+    }
+
+    /// Starts it as on a cluster of EKS, where it logs in to others by the real `argocd-k8s-auth`.
+    /// The pods of each service account have the environment that is named for it.
+    pub async fn start_on_eks(
+        control_plane: &ControlPlane,
+        programs: &Programs,
+        environment: &dyn Fn(&str) -> Vec<(&'static str, String)>,
+    ) -> Result<Self> {
+        Self::of(Starting::new(control_plane, programs, environment)?).await
+    }
+
+    async fn of(mut starting: Starting<'_>) -> Result<Self> {
         match starting.all().await {
             Ok((command_line, rest, port)) => Ok(Self {
                 components: starting.components,
@@ -136,7 +157,8 @@ impl ArgoCd {
         &self.command_line
     }
 
-    /// Runs `argocd` as Argo CD's administrator to its end. That it failed is not an error, but in [`CommandOutput::status`].
+    /// Runs `argocd` as Argo CD's administrator to its end. That it failed is not an error, but in
+    /// [`CommandOutput::status`].
     pub async fn run<A: AsRef<std::ffi::OsStr>>(
         &self,
         arguments: impl IntoIterator<Item = A>,
@@ -145,10 +167,14 @@ impl ArgoCd {
     }
 }
 
+/// What the pods of a service account find in their environment besides.
+type Environment<'a> = &'a dyn Fn(&str) -> Vec<(&'static str, String)>;
+
 /// What is started so far.
 struct Starting<'a> {
     control_plane: &'a ControlPlane,
     programs: &'a Programs,
+    environment: Environment<'a>,
     folder: PathBuf,
     components: Vec<Component>,
 }
@@ -157,11 +183,12 @@ impl<'a> Starting<'a> {
     fn new(
         control_plane: &'a ControlPlane,
         programs: &'a Programs,
-        credentials: &[(&str, Value)],
+        environment: Environment<'a>,
     ) -> Result<Self> {
         let starting = Self {
             control_plane,
             programs,
+            environment,
             folder: control_plane.folder().join("argo-cd"),
             components: Vec::new(),
         };
@@ -176,8 +203,6 @@ impl<'a> Starting<'a> {
         }
         let linked = programs.link_into(&starting.built());
         linked.context("cannot put Argo CD's programs into a folder")?;
-        let written = write_credential_plugin(&starting.stand_ins(), credentials);
-        written.context("cannot write the credential plugin")?;
         Ok(starting)
     }
 
@@ -263,16 +288,17 @@ impl<'a> Starting<'a> {
         Ok(port)
     }
 
-    /// Argo CD's program under one of its names, which finds Helm, kustomize and the credential plugin.
+    /// Argo CD's program under one of its names, which finds Helm, kustomize and the credential
+    /// plugin. What it runs may be the same program under another name, so that no variable says
+    /// which.
     fn argo_cd(&self, name: &str) -> Command {
         let mut path = self.stand_ins().into_os_string();
         path.push(":");
         path.push(self.built());
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap_or_default());
-        let mut command = Command::new(self.argocd());
+        let mut command = Command::new(self.built().join(name));
         command
-            .env("ARGOCD_BINARY_NAME", name)
             .env("ARGOCD_GPG_ENABLED", "false")
             .env("HOME", self.home())
             .env("TMPDIR", self.temporary())
@@ -280,15 +306,16 @@ impl<'a> Starting<'a> {
         command
     }
 
-    /// The same for what talks to the API server, as its `ServiceAccount`. The cluster that it is in is the one of its
-    /// kubeconfig, as in Argo CD's own tests.
+    /// The same for what talks to the API server, as its `ServiceAccount`. The cluster that it is
+    /// in is the one of its kubeconfig, as in Argo CD's own tests.
     async fn logged_in(&self, name: &str) -> Result<Command> {
         let user = self.control_plane.service_account(NAMESPACE, name).await?;
         let mut command = self.argo_cd(name);
         command
             .args(["--namespace", NAMESPACE])
             .env("KUBECONFIG", user.kubeconfig())
-            .env("ARGOCD_FAKE_IN_CLUSTER", "true");
+            .env("ARGOCD_FAKE_IN_CLUSTER", "true")
+            .envs((self.environment)(name));
         Ok(command)
     }
 

@@ -1,7 +1,8 @@
 //! A real kube-apiserver with a real etcd, for tests and for the demo.
 //!
-//! [`ControlPlane::start`] gives a test an API server of its own, with TLS, RBAC, an audit log and users that really
-//! log in, so that what an admission webhook is told about a writer is what it is told in production.
+//! [`ControlPlane::start`] gives a test an API server of its own, with TLS, RBAC, an audit log and
+//! users that really log in, so that what an admission webhook is told about a writer is what it is
+//! told in production.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), harness::control_plane::Error> {
@@ -13,15 +14,16 @@
 //! # }
 //! ```
 //!
-//! What a whole cluster has and this has not: there is no controller manager, so nothing deletes namespaces, collects
-//! garbage, aggregates `ClusterRole`s (`admin`, `edit` and `view` have no rules) or makes default `ServiceAccount`s;
-//! and no kubelet, so no Pod ever runs. Of Services the API server reaches those that are given a server on this
-//! machine ([`ControlPlane::expose`]).
+//! What a whole cluster has and this has not: there is no controller manager, so nothing deletes
+//! namespaces, collects garbage, aggregates `ClusterRole`s (`admin`, `edit` and `view` have no
+//! rules) or makes default `ServiceAccount`s; and no kubelet, so no Pod ever runs. Of Services the
+//! API server reaches those that are given a server on this machine ([`ControlPlane::expose`]).
 //!
-//! With `USE_EXISTING_CLUSTER=true` nothing is started and the tests run on the cluster of the current kubeconfig
-//! context, as its user. `ServiceAccount`s log in there too; what needs the keys of the control plane does not exist
-//! ([`ControlPlane::user`], [`ControlPlane::audit_log`], [`ControlPlane::expose`]) and says so with [`Error::ExistingCluster`]. Nothing that a
-//! test creates there is taken away again.
+//! With `USE_EXISTING_CLUSTER=true` nothing is started and the tests run on the cluster of the
+//! current kubeconfig context, as its user. `ServiceAccount`s log in there too; what needs the keys
+//! of the control plane does not exist ([`ControlPlane::user`], [`ControlPlane::audit_log`],
+//! [`ControlPlane::expose`]) and says so with [`Error::ExistingCluster`]. Nothing that a test
+//! creates there is taken away again.
 
 mod authority;
 mod binaries;
@@ -63,21 +65,24 @@ pub use error::Error;
 pub use kubectl::{Kubectl, KubectlOutput};
 pub use user::User;
 
-/// The environment variable that, when it is `true`, puts the cluster of the current kubeconfig context in the place
-/// of a control plane of our own; the same that controller-runtime's envtest reads.
+/// The environment variable that, when it is `true`, puts the cluster of the current kubeconfig
+/// context in the place of a control plane of our own; the same that controller-runtime's envtest
+/// reads.
 pub const USE_EXISTING_CLUSTER: &str = "USE_EXISTING_CLUSTER";
 
 /// The group that RBAC lets do everything.
 const ADMINISTRATORS: &str = "system:masters";
 const FIELD_MANAGER: &str = "control-plane";
-/// A `CustomResourceDefinition` is served a second after it is created; a loaded machine may take its time.
+/// A `CustomResourceDefinition` is served a second after it is created; a loaded machine may take
+/// its time.
 const SERVED_WITHIN: Duration = Duration::from_secs(30);
 const TOKEN_SECONDS: i64 = 24 * 60 * 60;
 
 /// An API server with its users.
 ///
-/// It ends, and leaves no file behind, when it is dropped or when the process ends, however that happens; so it may
-/// also be kept in a `static`. Then only [`User`]s are shared, each test making its own clients.
+/// It ends, and leaves no file behind, when it is dropped or when the process ends, however that
+/// happens; so it may also be kept in a `static`. Then only [`User`]s are shared, each test making
+/// its own clients.
 pub struct ControlPlane {
     cluster: Cluster,
     admin: User,
@@ -96,8 +101,9 @@ enum Ownership {
 }
 
 impl ControlPlane {
-    /// Starts etcd and kube-apiserver on loopback and returns when the API server is ready, after some 3 seconds. On
-    /// the first use on a machine it builds them before that, which takes some minutes: see [`Binaries::locate`].
+    /// Starts etcd and kube-apiserver on loopback and returns when the API server is ready, after
+    /// some 3 seconds. On the first use on a machine it builds them before that, which takes some
+    /// minutes: see [`Binaries::locate`].
     pub async fn start() -> Result<Self, Error> {
         if env::var(USE_EXISTING_CLUSTER).is_ok_and(|value| value.eq_ignore_ascii_case("true")) {
             return Self::existing().await;
@@ -105,8 +111,8 @@ impl ControlPlane {
         Self::ours(None).await
     }
 
-    /// The same, where the API server asks a webhook whose a bearer token is that it does not know: the one that a file
-    /// in the form of a kubeconfig names.
+    /// The same, where the API server asks a webhook whose a bearer token is that it does not know:
+    /// the one that a file in the form of a kubeconfig names.
     pub async fn start_with_token_webhook(configuration: &Path) -> Result<Self, Error> {
         if env::var(USE_EXISTING_CLUSTER).is_ok_and(|value| value.eq_ignore_ascii_case("true")) {
             return Err(Error::ExistingCluster {
@@ -174,14 +180,14 @@ impl ControlPlane {
         self.cluster.server.as_deref().unwrap_or_default()
     }
 
-    /// Somebody who may do everything: a member of `system:masters`, or on an existing cluster the user of the current
-    /// context, whatever that one may do.
+    /// Somebody who may do everything: a member of `system:masters`, or on an existing cluster the
+    /// user of the current context, whatever that one may do.
     pub fn admin(&self) -> &User {
         &self.admin
     }
 
-    /// A user with a client certificate, as which the API server knows the name and these groups. RBAC gives nobody
-    /// any rights but those that the test binds.
+    /// A user with a client certificate, as which the API server knows the name and these groups.
+    /// RBAC gives nobody any rights but those that the test binds.
     pub fn user(&self, name: &str, groups: &[&str]) -> Result<User, Error> {
         let Ownership::Ours { authority, .. } = &self.ownership else {
             return Err(Error::ExistingCluster {
@@ -196,8 +202,8 @@ impl ControlPlane {
         )
     }
 
-    /// A `ServiceAccount`, with a token as a Pod of it would have. It and its namespace are created if they are not
-    /// there.
+    /// A `ServiceAccount`, with a token as a Pod of it would have. It and its namespace are created
+    /// if they are not there.
     pub async fn service_account(&self, namespace: &str, name: &str) -> Result<User, Error> {
         let client = self.admin.client().await?;
         create(&Api::all(client.clone()), &named::<Namespace>(namespace)).await?;
@@ -212,15 +218,16 @@ impl ControlPlane {
         )
     }
 
-    /// Applies these `CustomResourceDefinition`s and returns when clients can discover and use what they define.
+    /// Applies these `CustomResourceDefinition`s and returns when clients can discover and use what
+    /// they define.
     pub async fn install_crds(&self, crds: &[CustomResourceDefinition]) -> Result<(), Error> {
         let client = self.admin.client().await?;
         try_join_all(crds.iter().map(|crd| install_crd(&client, crd))).await?;
         Ok(())
     }
 
-    /// Lets the API server reach a server on this machine as the Service of this name, at each of the Service's ports,
-    /// until the Service is exposed at another one.
+    /// Lets the API server reach a server on this machine as the Service of this name, at each of
+    /// the Service's ports, until the Service is exposed at another one.
     pub async fn expose(
         &self,
         namespace: &str,
@@ -243,7 +250,8 @@ impl ControlPlane {
         Ok(())
     }
 
-    /// A folder for files that may not outlive the control plane: it is removed with it. Only its owner may enter.
+    /// A folder for files that may not outlive the control plane: it is removed with it. Only its
+    /// owner may enter.
     pub fn folder(&self) -> &Path {
         &self.surroundings.folder
     }
@@ -371,7 +379,8 @@ fn established(crd: Option<&CustomResourceDefinition>) -> Result<(), String> {
     Err(seen.collect::<Vec<_>>().join("; "))
 }
 
-/// An established definition is still unknown to discovery for a moment, and then kubectl knows no such kind.
+/// An established definition is still unknown to discovery for a moment, and then kubectl knows no
+/// such kind.
 async fn served(client: &Client, crd: &CustomResourceDefinition) -> Result<(), Error> {
     let plural = &crd.spec.names.plural;
     for version in crd.spec.versions.iter().filter(|version| version.served) {

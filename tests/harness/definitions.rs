@@ -55,10 +55,11 @@ pub enum ArgoCdError {
     },
 }
 
-/// The definitions of Application, `AppProject` and `ApplicationSet`, as Argo CD's release has them.
+/// The definitions of Application, `AppProject` and `ApplicationSet`, as Argo CD's release has
+/// them.
 ///
-/// They come from Go's module cache, and from the network if they are not there yet; this blocks. They are read once
-/// in a process.
+/// They come from Go's module cache, and from the network if they are not there yet; this blocks.
+/// They are read once in a process.
 pub fn argo_cd_crds() -> Result<Arc<[CustomResourceDefinition]>, ArgoCdError> {
     static READ: Mutex<Option<Arc<[CustomResourceDefinition]>>> = Mutex::new(None);
     let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
@@ -80,8 +81,8 @@ struct Downloaded {
     sum: String,
 }
 
-/// Outside any module: one that requires Argo CD cannot be resolved, because Argo CD replaces a module by a folder of
-/// its own; its zip alone can be had.
+/// Outside any module: one that requires Argo CD cannot be resolved, because Argo CD replaces a
+/// module by a folder of its own; its zip alone can be had.
 fn download() -> Result<PathBuf, ArgoCdError> {
     let empty = tempfile::tempdir().map_err(|source| ArgoCdError::Read {
         path: std::env::temp_dir(),

@@ -1,6 +1,8 @@
-//! How a demo tells its story: every command as a person would type it, and below it what it really printed.
+//! How a demo tells its story: every command as a person would type it, and below it what it really
+//! printed.
 //!
-//! Where a step comes out in another way than the story says, it is an error, and the story ends there.
+//! Where a step comes out in another way than the story says, it is an error, and the story ends
+//! there.
 
 use std::env;
 use std::ffi::OsString;
@@ -19,13 +21,15 @@ use crate::programs::Programs;
 const TITLE: Style = Style::new().bold();
 const COMMAND: Style = AnsiColor::Cyan.on_default();
 
-/// Where a person would type commands: in the root of this repository, as the control plane's administrator.
+/// Where a person would type commands: in the root of this repository, as the control plane's
+/// administrator.
 #[derive(Clone, Debug)]
 pub struct Shell {
     path: Vec<PathBuf>,
     home: PathBuf,
     folder: PathBuf,
     kubeconfig: Option<PathBuf>,
+    variables: Vec<(&'static str, String)>,
     hidden: Vec<Hidden>,
     hides_times: bool,
 }
@@ -49,6 +53,7 @@ impl Shell {
             home: control_plane.folder().to_owned(),
             folder: path(".."),
             kubeconfig: Some(control_plane.admin().kubeconfig().to_owned()),
+            variables: Vec::new(),
             hidden: Vec::new(),
             hides_times: false,
         })
@@ -75,6 +80,16 @@ impl Shell {
         self
     }
 
+    /// One with more in its environment.
+    #[must_use]
+    pub fn with_variables(
+        mut self,
+        variables: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Self {
+        self.variables.extend(variables);
+        self
+    }
+
     /// One that knows of no cluster.
     #[must_use]
     pub fn offline(mut self) -> Self {
@@ -82,7 +97,8 @@ impl Shell {
         self
     }
 
-    /// One that shows a placeholder for what is another text in every run: whatever stands in a line between these two.
+    /// One that shows a placeholder for what is another text in every run: whatever stands in a
+    /// line between these two.
     #[must_use]
     pub fn hiding(
         mut self,
@@ -149,6 +165,7 @@ impl Shell {
             .env_clear()
             .env("PATH", self.search_path()?)
             .env("HOME", &self.home)
+            .envs(self.variables.iter().cloned())
             .stdin(Stdio::null());
         if let Some(kubeconfig) = &self.kubeconfig {
             command.env("KUBECONFIG", kubeconfig);

@@ -7,6 +7,9 @@
 
 mod authenticator;
 
+use std::path::Path;
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use gitops_aws::Aws;
 use serde_json::json;
@@ -21,6 +24,7 @@ use crate::installation::succeed;
 const CLUSTER_ADMIN: &str = "AmazonEKSClusterAdminPolicy";
 /// The group by which it is had here.
 const CLUSTER_ADMINS: &str = "access-policy:cluster-admin";
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// A real API server with the real authenticator, and the cluster of EKS that it is.
 pub struct EksCluster {
@@ -29,7 +33,7 @@ pub struct EksCluster {
     account: String,
     region: String,
     name: String,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl EksCluster {
@@ -64,7 +68,7 @@ impl EksCluster {
             account: account.to_owned(),
             region: region.to_owned(),
             name: name.to_owned(),
-            _folder: folder,
+            folder,
         })
     }
 
@@ -73,12 +77,34 @@ impl EksCluster {
         &self.control_plane
     }
 
+    /// The files of the authenticator. Those of the API server are in [`ControlPlane::folder`].
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Base64 of the certificate of its authority, as EKS tells it.
     ///
     /// # Errors
     /// It cannot be read.
     pub fn certificate_authority(&self) -> Result<String> {
         certificate_authority(&self.control_plane)
+    }
+
+    /// Does something, and meanwhile lets those in who get an access entry, as EKS does by itself.
+    ///
+    /// # Errors
+    /// EKS does not answer.
+    pub async fn following<T>(&self, aws: &Aws, work: impl Future<Output = T>) -> Result<T> {
+        let follow = async {
+            loop {
+                self.follow(aws).await?;
+                tokio::time::sleep(BETWEEN_LOOKS).await;
+            }
+        };
+        tokio::select! {
+            done = work => Ok(done),
+            failed = follow => failed,
+        }
     }
 
     /// Lets those in who have an access entry in EKS, and no others.

@@ -41,8 +41,8 @@ pub enum GoError {
     },
 }
 
-/// A `go` command in `folder` that no setting of the caller's workspace or vendor folder reaches. If go.mod asks for a newer
-/// Go than is installed, Go fetches that, as any other module.
+/// A `go` command in `folder` that no setting of the caller's workspace or vendor folder reaches.
+/// If go.mod asks for a newer Go than is installed, Go fetches that, as any other module.
 pub(crate) fn command(folder: &Path) -> Command {
     let mut go = Command::new("go");
     go.current_dir(folder)

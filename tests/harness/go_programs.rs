@@ -77,11 +77,11 @@ pub enum GoProgramsError {
 }
 
 impl GoPrograms {
-    /// The folder that has all of them, in a cache of the user, where they are built once with `go`. The build takes some
-    /// minutes, tells on standard error how it gets on, and blocks.
+    /// The folder that has all of them, in a cache of the user, where they are built once with
+    /// `go`. The build takes some minutes, tells on standard error how it gets on, and blocks.
     ///
-    /// The folder's name is the hash of all that decides what is built, so that a change makes a new one and what is
-    /// there is never out of date.
+    /// The folder's name is the hash of all that decides what is built, so that a change makes a
+    /// new one and what is there is never out of date.
     pub fn built_once(&self) -> Result<PathBuf, GoProgramsError> {
         let folder = self.folder()?;
         if self.missing(&folder).is_some() {
@@ -112,8 +112,8 @@ impl GoPrograms {
         Ok(cache(self.cache)?.join(key(&parts)))
     }
 
-    /// The folder of a module that this one requires, from Go's module cache, or from the network if it is not there; this
-    /// blocks.
+    /// The folder of a module that this one requires, from Go's module cache, or from the network
+    /// if it is not there; this blocks.
     pub fn module(&self, module: &str) -> Result<PathBuf, GoProgramsError> {
         let folder = tempfile::tempdir().map_err(in_cache(&env::temp_dir()))?;
         self.write_module(folder.path())?;
@@ -127,8 +127,8 @@ impl GoPrograms {
         names.find(|name| !folder.join(name).is_file())
     }
 
-    /// Builds into a folder beside and renames it, so that a build that is cut short leaves nothing that looks finished.
-    /// What it does leave, the next one removes.
+    /// Builds into a folder beside and renames it, so that a build that is cut short leaves nothing
+    /// that looks finished. What it does leave, the next one removes.
     fn build(&self, folder: &Path) -> Result<(), GoProgramsError> {
         let workspace = folder.with_extension("building");
         let (module, output) = (workspace.join("module"), workspace.join("bin"));
@@ -179,7 +179,8 @@ pub(crate) fn cache(name: &str) -> Result<PathBuf, GoProgramsError> {
     Ok(strategy.cache_dir().join("kubectl-gitops").join(name))
 }
 
-/// Waits until no other process makes the same folder. The lock ends with the file, so also with a process that is killed.
+/// Waits until no other process makes the same folder. The lock ends with the file, so also with a
+/// process that is killed.
 pub(crate) fn lock(folder: &Path, what: &str) -> Result<File, GoProgramsError> {
     let path = folder.with_extension("lock");
     if let Some(parent) = path.parent() {
@@ -193,7 +194,8 @@ pub(crate) fn lock(folder: &Path, what: &str) -> Result<File, GoProgramsError> {
     Ok(file)
 }
 
-/// The folder of a module that the module in `folder` requires, once its checksum is what go.sum says.
+/// The folder of a module that the module in `folder` requires, once its checksum is what go.sum
+/// says.
 fn downloaded(folder: &Path, module: &str) -> Result<PathBuf, GoProgramsError> {
     let mut go = go::command(folder);
     go.args(["mod", "download", "-json", module]);

@@ -17,7 +17,8 @@ use crate::definitions::argo_cd_crds;
 use crate::wait::eventually;
 use crate::webhook::Webhook;
 
-/// The API server notices a new webhook configuration within a tenth of a second; a loaded machine may take its time.
+/// The API server notices a new webhook configuration within a tenth of a second; a loaded machine
+/// may take its time.
 const WITHIN: Duration = Duration::from_secs(30);
 
 /// What `kubectl apply -k` installs.
@@ -46,8 +47,9 @@ pub fn path(relative: &str) -> PathBuf {
 
 /// A control plane with a small fleet, and a webhook that judges what is written there.
 ///
-/// It ends, and leaves nothing behind, when it is dropped or when the process ends, however that happens; so it may also be
-/// kept in a `static`. Then only [`User`]s are shared, each test making its own clients.
+/// It ends, and leaves nothing behind, when it is dropped or when the process ends, however that
+/// happens; so it may also be kept in a `static`. Then only [`User`]s are shared, each test making
+/// its own clients.
 pub struct Installation {
     /// Before the control plane, which ends after it.
     webhook: Webhook,
@@ -57,7 +59,8 @@ pub struct Installation {
 impl Installation {
     /// Installs all of it, and returns when the API server asks the webhook.
     ///
-    /// `living` is a manifest of what there is already when the webhook comes, and which it would perhaps refuse.
+    /// `living` is a manifest of what there is already when the webhook comes, and which it would
+    /// perhaps refuse.
     pub async fn start(overlay: Overlay, living: &str) -> Result<Self> {
         let control_plane = ControlPlane::start().await?;
         prepare(&control_plane, overlay, living).await?;
@@ -68,7 +71,8 @@ impl Installation {
         })
     }
 
-    /// The same with the policy of the overlay as it is, so that its Argo CD drives one environment only.
+    /// The same with the policy of the overlay as it is, so that its Argo CD drives one environment
+    /// only.
     pub async fn start_as_it_is(overlay: Overlay) -> Result<Self> {
         let control_plane = ControlPlane::start().await?;
         prepare_fleet(&control_plane, "").await?;
@@ -128,7 +132,8 @@ async fn prepare_fleet(control_plane: &ControlPlane, living: &str) -> Result<()>
     create_fleet(control_plane, living).await
 }
 
-/// Argo CD's namespace, the clusters and projects of `demo/fleet`, who may write there, and what else there is.
+/// Argo CD's namespace, the clusters and projects of `demo/fleet`, who may write there, and what
+/// else there is.
 async fn create_fleet(control_plane: &ControlPlane, living: &str) -> Result<()> {
     let admin = control_plane.admin();
     control_plane
@@ -142,7 +147,8 @@ async fn create_fleet(control_plane: &ControlPlane, living: &str) -> Result<()> 
     Ok(())
 }
 
-/// Applies the manifests, but for an Argo CD that drives all environments: most tests have one for a fleet of two.
+/// Applies the manifests, but for an Argo CD that drives all environments: most tests have one for
+/// a fleet of two.
 pub async fn install(control_plane: &ControlPlane, overlay: Overlay) -> Result<()> {
     install_as_it_is(control_plane, overlay).await?;
     let patch = r#"{"spec": {"engine": null, "environments": null}}"#;
@@ -199,8 +205,8 @@ pub async fn expose(control_plane: &ControlPlane, webhook: &Webhook) -> Result<(
         .await?)
 }
 
-/// Returns once the API server asks the webhook and understands its answers. Readiness does not tell: the API server keeps
-/// a copy of the configuration, which is a moment behind.
+/// Returns once the API server asks the webhook and understands its answers. Readiness does not
+/// tell: the API server keeps a copy of the configuration, which is a moment behind.
 pub async fn effective(control_plane: &ControlPlane) -> Result<()> {
     let secrets = Api::<Secret>::namespaced(control_plane.admin().client().await?, "argocd");
     let probe = serde_json::from_value(json!({

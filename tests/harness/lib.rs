@@ -1,14 +1,17 @@
 //! What tests and demos run: the real thing, started for them, and ended with them.
 //!
-//! [`ControlPlane`] is a real kube-apiserver with its etcd. [`Installation`] is that with `manifests/` applied as they are,
-//! and the real `gitops-webhook` behind the Service that they contain. [`argo_cd::Fleet`] is all of it under the real Argo
-//! CD. [`eks::EksCluster`] is a control plane that one logs in to by AWS.
+//! [`ControlPlane`] is a real kube-apiserver with its etcd. [`Installation`] is that with
+//! `manifests/` applied as they are, and the real `gitops-webhook` behind the Service that they
+//! contain. [`argo_cd::Fleet`] is all of it under the real Argo CD. [`eks::EksCluster`] is a
+//! control plane that one logs in to by AWS.
 //!
-//! The webhook runs as the Deployment would run it: with its arguments, as its ServiceAccount, with no more rights than the
-//! manifests give it, and with the certificate that it issues for itself. The API server finds it by the Service in the
-//! ValidatingWebhookConfiguration, of which nothing is changed.
+//! The webhook runs as the Deployment would run it: with its arguments, as its ServiceAccount, with
+//! no more rights than the manifests give it, and with the certificate that it issues for itself.
+//! The API server finds it by the Service in the ValidatingWebhookConfiguration, of which nothing
+//! is changed.
 //!
-//! Whatever is started here ends with the process that started it, however that ends, and leaves no file behind.
+//! Whatever is started here ends with the process that started it, however that ends, and leaves no
+//! file behind.
 
 pub mod argo_cd;
 mod clock;

@@ -5,10 +5,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::net::TcpSocket;
 
-/// A port of loopback that nobody else is given while this is kept, and that one server may listen on.
+/// A port of loopback that nobody else is given while this is kept, and that one server may listen
+/// on.
 ///
-/// The socket does not listen. It is bound without sharing, so that it gets a port of its own; only then it allows sharing
-/// with servers that allow it as well, as those of Go do.
+/// The socket does not listen. It is bound without sharing, so that it gets a port of its own; only
+/// then it allows sharing with servers that allow it as well, as those of Go do.
 #[derive(Debug)]
 pub(crate) struct ReservedPort {
     _socket: TcpSocket,

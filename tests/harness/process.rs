@@ -5,10 +5,12 @@ use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-/// Runs a server for as long as standard input stays open, and sends it the signals that are named there, one a line.
+/// Runs a server for as long as standard input stays open, and sends it the signals that are named
+/// there, one a line.
 ///
-/// Standard input is a pipe whose other end only the test process holds. The kernel closes it however that process ends,
-/// so the server also ends after a SIGKILL, when no code of the test runs any more.
+/// Standard input is a pipe whose other end only the test process holds. The kernel closes it
+/// however that process ends, so the server also ends after a SIGKILL, when no code of the test
+/// runs any more.
 const SUPERVISE: &str = r#"
 exec 3<&0
 "$@" </dev/null 3<&- &
@@ -57,7 +59,8 @@ impl Process {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(stderr)
-            // A Ctrl-C in the terminal is for the test process; the supervisor must outlive it to clean up.
+            // A Ctrl-C in the terminal is for the test process; the supervisor must outlive it to
+            // clean up.
             .process_group(0)
             .spawn()?;
         Ok(Self { supervisor })

@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, ensure};
 
-/// The environment variable that names a folder with [`Programs`] that are known to be current, such as that of a
-/// `cargo test --workspace` that has just built them.
+/// The environment variable that names a folder with [`Programs`] that are known to be current,
+/// such as that of a `cargo test --workspace` that has just built them.
 pub const PROGRAMS: &str = "GITOPS_TEST_PROGRAMS";
 
 /// The folder of `gitops-webhook` and `kubectl-gitops`.
@@ -16,8 +16,9 @@ pub const PROGRAMS: &str = "GITOPS_TEST_PROGRAMS";
 pub struct Programs(PathBuf);
 
 impl Programs {
-    /// Finds both. Unless [`PROGRAMS`] says where they are, they are built first, once in a process: cargo makes the programs
-    /// of other packages only when it is asked to, and what lies beside the test may be older than the sources.
+    /// Finds both. Unless [`PROGRAMS`] says where they are, they are built first, once in a
+    /// process: cargo makes the programs of other packages only when it is asked to, and what lies
+    /// beside the test may be older than the sources.
     pub fn locate() -> Result<Self> {
         static BUILT: OnceLock<Programs> = OnceLock::new();
         if let Some(folder) = env::var_os(PROGRAMS) {
@@ -89,7 +90,8 @@ fn build() -> Result<Programs> {
     Programs::in_folder(target_folder()?)
 }
 
-/// Where cargo puts programs: the folder of this one, or the one above for a test, which is in `deps`.
+/// Where cargo puts programs: the folder of this one, or the one above for a test, which is in
+/// `deps`.
 fn target_folder() -> Result<PathBuf> {
     let executable = env::current_exe().context("cannot find this program")?;
     let folder = executable.parent().context("this program has no folder")?;

@@ -8,7 +8,8 @@ const BETWEEN_LINES: Duration = Duration::from_secs(5);
 const BYTES_OF_A_MEGABYTE: u64 = 1_000_000;
 const BETWEEN_DRAWINGS: Duration = Duration::from_millis(100);
 
-/// How a `go` command or a download gets on, on standard error. What takes no time is not shown at all.
+/// How a `go` command or a download gets on, on standard error. What takes no time is not shown at
+/// all.
 pub(crate) struct Progress {
     what: String,
     started: Instant,

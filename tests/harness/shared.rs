@@ -24,8 +24,8 @@ items:
   - { <<: *violating, metadata: { name: living-deleted, namespace: argocd, finalizers: [resources-finalizer.argocd.argoproj.io] } }
 ";
 
-/// An installation that tests share. What is in it belongs to the test that created it, by its name; the policy stays as it
-/// is.
+/// An installation that tests share. What is in it belongs to the test that created it, by its
+/// name; the policy stays as it is.
 pub async fn shared() -> Result<&'static Installation> {
     static SHARED: OnceCell<Installation> = OnceCell::const_new();
     SHARED

@@ -11,8 +11,8 @@ const MARK: &str = "<!-- demo: ";
 const BEGIN: &str = "```console\n";
 const END: &str = "```\n<!-- /demo -->";
 
-/// Runs a demo, which must tell its story to the end, and compares that with the transcript in a document. With
-/// `UPDATE_DOCS=1` in the environment it writes the transcript instead.
+/// Runs a demo, which must tell its story to the end, and compares that with the transcript in a
+/// document. With `UPDATE_DOCS=1` in the environment it writes the transcript instead.
 pub async fn told_as_written(demo: Command, document: &Path) -> Result<()> {
     let story = told(demo).await?;
     let cannot = || format!("cannot read {}", document.display());

@@ -26,8 +26,8 @@ pub struct Unfulfilled {
 
 /// Asks again and again, until the answer is `Ok` or `within` is over.
 ///
-/// The `Err` of an answer says what is still missing; the last one is in the error. For what has no watch; for an
-/// object of the API server there is [`eventually_object`].
+/// The `Err` of an answer says what is still missing; the last one is in the error. For what has no
+/// watch; for an object of the API server there is [`eventually_object`].
 pub async fn eventually<T, E: Display>(
     within: Duration,
     what: &str,
@@ -49,8 +49,8 @@ pub async fn eventually<T, E: Display>(
 
 /// Watches one object, until `condition` is `Ok` or `within` is over.
 ///
-/// The condition is given the object at each of its changes, and `None` while it does not exist. Its `Err` says what
-/// is still missing; the last one is in the error.
+/// The condition is given the object at each of its changes, and `None` while it does not exist.
+/// Its `Err` says what is still missing; the last one is in the error.
 pub async fn eventually_object<K, T>(
     within: Duration,
     what: &str,
@@ -70,8 +70,9 @@ where
 
 /// Watches all objects of an API, until `condition` is `Ok` or `within` is over.
 ///
-/// The condition is given the objects by their names at each change, from when all of them are known; so the API is that
-/// of one namespace, or of objects that are in none. Its `Err` says what is still missing; the last one is in the error.
+/// The condition is given the objects by their names at each change, from when all of them are
+/// known; so the API is that of one namespace, or of objects that are in none. Its `Err` says what
+/// is still missing; the last one is in the error.
 pub async fn eventually_objects<K, T>(
     within: Duration,
     what: &str,
@@ -91,7 +92,8 @@ where
     first_fulfilled(within, what, judgements).await
 }
 
-/// The first judgement of a watch that is `Ok`; where none comes within the time, the last one is in the error.
+/// The first judgement of a watch that is `Ok`; where none comes within the time, the last one is
+/// in the error.
 async fn first_fulfilled<T>(
     within: Duration,
     what: &str,

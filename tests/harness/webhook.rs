@@ -25,7 +25,8 @@ use crate::wait::eventually;
 const NAME: &str = "gitops-webhook";
 /// It starts in a tenth of a second; a loaded machine may take its time.
 const WITHIN: Duration = Duration::from_secs(30);
-/// How often a file is looked at is up to [`eventually`]; how much of it is worth showing is up to this.
+/// How often a file is looked at is up to [`eventually`]; how much of it is worth showing is up to
+/// this.
 const SHOWN_LOG_LINES: usize = 20;
 
 /// A running webhook.
@@ -38,8 +39,8 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// Starts the webhook as the Deployment on this control plane says, but on free ports of loopback, and returns when it
-    /// listens. It is not ready then.
+    /// Starts the webhook as the Deployment on this control plane says, but on free ports of
+    /// loopback, and returns when it listens. It is not ready then.
     pub async fn start(control_plane: &ControlPlane) -> Result<Self> {
         let program = Programs::locate()?.webhook();
         let command = command(control_plane, &program).await?;
@@ -54,7 +55,8 @@ impl Webhook {
         Self::run(&command, WebhookLog::new(control_plane.folder())).await
     }
 
-    /// Starts a webhook for an API server that need not be one, with its log in `folder`. It returns when it listens.
+    /// Starts a webhook for an API server that need not be one, with its log in `folder`. It
+    /// returns when it listens.
     pub async fn start_with(kubeconfig: &Path, folder: &Path) -> Result<Self> {
         let mut command = Command::new(Programs::locate()?.webhook());
         command.arg("--kubeconfig").arg(kubeconfig);
@@ -135,7 +137,8 @@ impl Webhook {
         http_get(self.metrics_address, path).await
     }
 
-    /// The value of a counter, such as `gitops_webhook_findings_total{rule="project-scope",level="deny"}`.
+    /// The value of a counter, such as
+    /// `gitops_webhook_findings_total{rule="project-scope",level="deny"}`.
     pub async fn counter(&self, name: &str) -> Result<u64> {
         let (_, metrics) = self.get("/metrics").await?;
         let value = metrics.lines().find_map(|line| line.strip_prefix(name));
@@ -148,8 +151,8 @@ impl Webhook {
     }
 }
 
-/// The Deployment's command line and environment, with what differs outside a Pod: where the API server is, and ports that
-/// are free.
+/// The Deployment's command line and environment, with what differs outside a Pod: where the API
+/// server is, and ports that are free.
 async fn command(control_plane: &ControlPlane, program: &Path) -> Result<Command> {
     let client = control_plane.admin().client().await?;
     let deployments = Api::<Deployment>::namespaced(client, NAME);

@@ -1,5 +1,5 @@
-//! `cluster migrate`: a cluster with a token in its Secret becomes one that Argo CD logs in to by AWS, and the token
-//! dies.
+//! `cluster migrate`: a cluster with a token in its Secret becomes one that Argo CD logs in to by
+//! AWS, and the token dies.
 
 use std::fs;
 use std::process::Output;
@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use crate::world::{CLUSTER, CLUSTER_ROLE, ENGINE_ROLE, World};
 
-/// What `argocd cluster add` makes on a cluster, but that the token is requested: no controller is here that would fill
-/// a Secret with one that never expires.
+/// What `argocd cluster add` makes on a cluster, but that the token is requested: no controller is
+/// here that would fill a Secret with one that never expires.
 const MANAGER: &str = "
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole

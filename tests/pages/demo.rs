@@ -1,4 +1,5 @@
-//! The demo tells its story, and the story is true: it ends with success only if every step came out as it says.
+//! The demo tells its story, and the story is true: it ends with success only if every step came
+//! out as it says.
 
 use anyhow::Result;
 use harness::{path, told_as_written};

@@ -1,4 +1,5 @@
-//! What the pages show works as they show it. What needs no cluster is run by `plugin/tests/docs.rs`.
+//! What the pages show works as they show it. What needs no cluster is run by
+//! `plugin/tests/docs.rs`.
 
 use std::fmt::Write as _;
 use std::path::Path;

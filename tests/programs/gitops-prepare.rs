@@ -1,5 +1,5 @@
-//! Makes what the harness starts, and shows how that gets on: a test would do it as well, but its output is hidden while it
-//! runs.
+//! Makes what the harness starts, and shows how that gets on: a test would do it as well, but its
+//! output is hidden while it runs.
 
 use std::process::ExitCode;
 

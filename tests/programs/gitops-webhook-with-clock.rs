@@ -1,4 +1,5 @@
-//! The webhook as it is, by a clock that a test sets, so that nobody has to wait for an override to expire.
+//! The webhook as it is, by a clock that a test sets, so that nobody has to wait for an override to
+//! expire.
 
 use std::process::ExitCode;
 

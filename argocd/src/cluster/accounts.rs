@@ -3,8 +3,8 @@
 use super::config::ClusterConfig;
 
 /// The numbers of the accounts: that of the role which Argo CD assumes for the cluster, by
-/// `awsAuthConfig` or as an argument of a command (`argocd-k8s-auth aws --role-arn`), and that of the
-/// server, where that is the ARN of a cluster as the EKS capability for Argo CD has it.
+/// `awsAuthConfig` or as an argument of a command (`argocd-k8s-auth aws --role-arn`), and that of
+/// the server, where that is the ARN of a cluster as the EKS capability for Argo CD has it.
 pub(super) fn accounts(server: &str, config: Option<&ClusterConfig>) -> Vec<String> {
     let aws = config.and_then(|config| config.aws.as_ref());
     let exec = config.and_then(|config| config.exec.as_ref());

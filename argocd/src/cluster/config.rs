@@ -1,7 +1,7 @@
 //! `config` of a cluster Secret: which credentials it holds and which of them Argo CD uses.
 //!
-//! Only the kinds of credentials are kept. Their values are looked at once, to see whether they
-//! are empty, and are never part of a type here; but for texts of which nobody can say what they are,
+//! Only the kinds of credentials are kept. Their values are looked at once, to see whether they are
+//! empty, and are never part of a type here; but for texts of which nobody can say what they are,
 //! as the arguments of a command: these do not print themselves and are wiped when dropped.
 
 use std::collections::{BTreeMap, BTreeSet};

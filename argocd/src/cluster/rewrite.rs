@@ -32,8 +32,8 @@ pub enum RewriteError {
     Exec,
 }
 
-/// How an API server is reached and known, and the token that lets in. It prints nothing of the token
-/// and of the proxy, whose URL may hold a password.
+/// How an API server is reached and known, and the token that lets in. It prints nothing of the
+/// token and of the proxy, whose URL may hold a password.
 #[derive(Debug)]
 pub struct Connection {
     /// URL of the API server.

@@ -90,8 +90,8 @@ impl ClusterSecret<'_> {
         self.data == other.data
     }
 
-    /// The same as one that a controller makes from an object of this kind: what is not there is not
-    /// known.
+    /// The same as one that a controller makes from an object of this kind: what is not there is
+    /// not known.
     #[must_use]
     pub fn made_from(self, kind: &'static str) -> Self {
         ClusterSecret {
@@ -117,7 +117,8 @@ impl ClusterSecret<'_> {
         self.has_sops && value.is_encrypted_by_sops()
     }
 
-    /// The cluster that it describes (Argo CD 3.5, `db.SecretToCluster`). What is not known of it is empty.
+    /// The cluster that it describes (Argo CD 3.5, `db.SecretToCluster`). What is not known of it
+    /// is empty.
     ///
     /// # Errors
     /// A value other than `config` is not base64.
@@ -215,8 +216,8 @@ fn to_owned<'e>(entries: impl Iterator<Item = (&'e str, &'e str)>) -> BTreeMap<S
         .collect()
 }
 
-/// The text behind a value of `data`. It is wiped when dropped, as it may be a credential. Each byte that is
-/// no UTF-8 is a replacement character, as where Go reads JSON.
+/// The text behind a value of `data`. It is wiped when dropped, as it may be a credential. Each
+/// byte that is no UTF-8 is a replacement character, as where Go reads JSON.
 fn decode(value: &SecretString<'_>) -> Option<Zeroizing<String>> {
     let bytes = value.decode()?;
     let replaced: usize = bytes.utf8_chunks().map(|chunk| chunk.invalid().len()).sum();

@@ -13,7 +13,8 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::connection::http_client;
 use super::error::{AwsError, LOG_IN, Reason, reason_of};
-use super::place::{Place, Side};
+use super::place::Place;
+use crate::onboarding::change::Side;
 use crate::onboarding::facts::CallerIdentity;
 
 /// How long one answer may take, where nobody says otherwise.
@@ -21,7 +22,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// What the audit log of AWS calls us.
 const SESSION: &str = "kubectl-gitops";
 
-/// How somebody logs in. What is not said comes from the environment and the files of the `aws` command.
+/// How somebody logs in. What is not said comes from the environment and the files of the `aws`
+/// command.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Login {
     /// A profile of `~/.aws/config`.

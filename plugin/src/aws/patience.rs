@@ -7,8 +7,8 @@ use tokio::time::Instant;
 /// How long, and how often it is looked at.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
-    /// How long a change is tried that AWS refuses for what may pass: another change that is under way, a role that it
-    /// does not see yet.
+    /// How long a change is tried that AWS refuses for what may pass: another change that is under
+    /// way, a role that it does not see yet.
     pub(crate) to_begin: Duration,
     /// How long may pass until what was asked for is so.
     pub(crate) to_finish: Duration,
@@ -20,7 +20,8 @@ pub(crate) struct Patience {
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 impl Default for Patience {
-    /// Access entries take up to a minute, a change of the authentication mode and an add-on longer.
+    /// Access entries take up to a minute, a change of the authentication mode and an add-on
+    /// longer.
     fn default() -> Self {
         Patience {
             to_begin: Duration::from_mins(1),

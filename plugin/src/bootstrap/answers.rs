@@ -264,8 +264,8 @@ macro_rules! answer {
 }
 
 answer! {
-    /// The name of an environment. It has no hyphen, as it ends names of projects and begins those of
-    /// clusters: `prod-eu` is a cluster of `prod`.
+    /// The name of an environment. It has no hyphen, as it ends names of projects and begins those
+    /// of clusters: `prod-eu` is a cluster of `prod`.
     EnvironmentName,
     "lower-case letters and digits, a letter first, at most 20, such as prod",
     |text| {

@@ -132,8 +132,8 @@ impl Layout<'_> {
         files
     }
 
-    /// The Applications beside the root, by their names, with their templates. Each has a folder that
-    /// is there: Argo CD cannot compare one whose folder is missing.
+    /// The Applications beside the root, by their names, with their templates. Each has a folder
+    /// that is there: Argo CD cannot compare one whose folder is missing.
     fn children(&self) -> Vec<(&'static str, &'static str)> {
         let mut children = vec![
             ("policy", template!("bootstrap/policy.yaml")),

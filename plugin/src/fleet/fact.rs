@@ -45,7 +45,8 @@ pub(crate) enum FactError {
 }
 
 impl Fact {
-    /// What an object says, by its JSON. `made_from` is the kind of the object that a controller makes it from, if one does.
+    /// What an object says, by its JSON. `made_from` is the kind of the object that a controller
+    /// makes it from, if one does.
     ///
     /// # Errors
     /// It is not what its kind says, or an Application.

@@ -60,7 +60,8 @@ impl Facts {
     /// the user may not read is undecided.
     ///
     /// # Errors
-    /// ApplicationSets cannot be read, or something cannot be read for another reason than that it is forbidden.
+    /// ApplicationSets cannot be read, or something cannot be read for another reason than that it
+    /// is forbidden.
     pub(crate) async fn of_cluster_with_application_sets(
         server: &ApiServer,
         namespace: &str,

@@ -33,20 +33,22 @@ pub(crate) enum FieldManager {
     Plugin,
     /// How Argo CD logs in to a cluster: `data.config`.
     Login,
+    /// What makes Argo CD know a cluster: its Secret, but for what others added.
+    Registration,
 }
 
 impl FieldManager {
     fn as_str(self) -> &'static str {
         match self {
-            FieldManager::Plugin => "kubectl-gitops",
+            FieldManager::Plugin | FieldManager::Registration => "kubectl-gitops",
             FieldManager::Login => "kubectl-gitops-login",
         }
     }
 
-    /// Whether what others manage becomes ours where we name it. How Argo CD logs in was somebody's
-    /// before.
+    /// Whether what others manage becomes ours where we name it. How Argo CD knows a cluster and logs
+    /// in was somebody's before, and a plan says what it is to be.
     fn takes_over(self) -> bool {
-        self == FieldManager::Login
+        matches!(self, FieldManager::Login | FieldManager::Registration)
     }
 }
 
@@ -439,8 +441,8 @@ impl ApiServer {
         }
     }
 
-    /// Makes the fields of an object ours by a server-side apply, or asks only whether that would be
-    /// admitted. Fields of others stay as they are, and those that we had and do not name go.
+    /// Makes the fields of an object ours by a server-side apply, or asks only whether that would
+    /// be admitted. Fields of others stay as they are, and those that we had and do not name go.
     ///
     /// # Errors
     /// It is not applied: somebody else may manage a field that we name.

@@ -1,5 +1,6 @@
-//! The token by which one logs in to a cluster of EKS: a request to STS that says who one is, signed and
-//! not sent (Argo CD 3.6, `argocd-k8s-auth aws`; aws-iam-authenticator 0.6, `token.GetWithSTS`).
+//! The token by which one logs in to a cluster of EKS: a request to STS that says who one is,
+//! signed and not sent (Argo CD 3.6, `argocd-k8s-auth aws`; aws-iam-authenticator 0.6,
+//! `token.GetWithSTS`).
 
 use std::time::{Duration, SystemTime};
 

@@ -1,5 +1,5 @@
-//! Whether a role may be assumed, as Argo CD does it: by both actions that it takes, for each of its
-//! service accounts.
+//! Whether a role may be assumed, as Argo CD does it: by both actions that it takes, for each of
+//! its service accounts.
 
 use serde_json::{Value, json};
 
@@ -220,8 +220,8 @@ impl<'t> Trusted<'t> {
         json!({"Version": "2012-10-17", "Statement": [self.statement()]})
     }
 
-    /// A trust policy with what is missing in it: a statement that lets it in, nobody who was deleted
-    /// or means everybody, and an exception from what denies it.
+    /// A trust policy with what is missing in it: a statement that lets it in, nobody who was
+    /// deleted or means everybody, and an exception from what denies it.
     pub(crate) fn mended(self, document: &Document, contexts: &[RequestContext]) -> Value {
         let mut json = document.json.clone();
         let denying: Vec<usize> = ACTIONS

@@ -1,7 +1,7 @@
 //! What is known of AWS for the onboarding of one cluster.
 //!
-//! The names are those of the APIs of EKS, IAM and STS, as `aws … --output json` writes them, so that
-//! a file and the SDK fill the same types. What is added is whether a thing is known at all.
+//! The names are those of the APIs of EKS, IAM and STS, as `aws … --output json` writes them, so
+//! that a file and the SDK fill the same types. What is added is whether a thing is known at all.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
@@ -36,8 +36,8 @@ pub(crate) struct AwsFacts {
     pub(crate) engine_cluster: Lookup<EksCluster>,
     /// Its add-on `eks-pod-identity-agent` (`eks describe-addon`).
     pub(crate) pod_identity_agent: Lookup<Addon>,
-    /// Its Pod Identity associations in Argo CD's namespace (`eks describe-pod-identity-association`
-    /// of each in `eks list-pod-identity-associations`).
+    /// Its Pod Identity associations in Argo CD's namespace
+    /// (`eks describe-pod-identity-association` of each in `eks list-pod-identity-associations`).
     pub(crate) pod_identity_associations: Lookup<Vec<PodIdentityAssociation>>,
     /// Who asks in the cluster's account (`sts get-caller-identity`).
     pub(crate) caller: Lookup<CallerIdentity>,
@@ -216,8 +216,8 @@ impl<T> Lookup<T> {
     }
 }
 
-/// Reads a date as the CLI writes it, which can be told to write seconds. Another form is as good as
-/// none: nothing but a comparison of dates depends on it.
+/// Reads a date as the CLI writes it, which can be told to write seconds. Another form is as good
+/// as none: nothing but a comparison of dates depends on it.
 fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]

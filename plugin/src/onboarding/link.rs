@@ -58,9 +58,9 @@ pub(crate) enum Mend {
 }
 
 impl LinkName {
-    /// The order in which links are mended. A principal must be there before a trust policy can name
-    /// it, and nothing grants anything in the cluster before the way to it is as it should be. The
-    /// Secret comes last: it makes Argo CD use all others.
+    /// The order in which links are mended. A principal must be there before a trust policy can
+    /// name it, and nothing grants anything in the cluster before the way to it is as it should be.
+    /// The Secret comes last: it makes Argo CD use all others.
     pub(crate) const BY_MENDING: [LinkName; 11] = [
         LinkName::AuthenticationMode,
         LinkName::CertificateAuthority,

@@ -165,8 +165,8 @@ fn certificate_authority(evidence: Evidence<'_>) -> Option<&str> {
     authority.data.as_deref().filter(|data| !data.is_empty())
 }
 
-/// The name of the Secret of a cluster that has none yet: `cluster-NAME` in what names of objects can
-/// be.
+/// The name of the Secret of a cluster that has none yet: `cluster-NAME` in what names of objects
+/// can be.
 pub(crate) fn secret_name(cluster: &str) -> String {
     let mut name = "cluster-".to_owned();
     for character in cluster.to_lowercase().chars() {

@@ -166,8 +166,8 @@ struct Document<'r> {
     findings: Vec<Finding<'r>>,
     /// Files that were not judged, but for those without an object of Argo CD.
     skipped: Vec<Skipped<'r>>,
-    /// What looks misspelt, names that the API server refuses, and what is declared or generated more
-    /// than once, in one sentence each.
+    /// What looks misspelt, names that the API server refuses, and what is declared or generated
+    /// more than once, in one sentence each.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     warnings: &'r [String],
     /// What could not be read.

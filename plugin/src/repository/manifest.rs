@@ -143,9 +143,9 @@ const APIS: [Api; 2] = [
 ];
 
 impl Api {
-    /// Whether an `apiVersion` of one of the kinds is meant to be of this group. Others have kinds of
-    /// these names, too (`app.k8s.io`, `core.oam.dev`, `applications.argocd.crossplane.io`), so that
-    /// only a few characters may differ.
+    /// Whether an `apiVersion` of one of the kinds is meant to be of this group. Others have kinds
+    /// of these names, too (`app.k8s.io`, `core.oam.dev`, `applications.argocd.crossplane.io`), so
+    /// that only a few characters may differ.
     fn is_meant_by(&self, api_version: &str) -> bool {
         let written = api_version.to_lowercase();
         if written.len() > QUOTE_LIMIT {
@@ -199,7 +199,8 @@ impl ObjectReference {
         own.filter(|own| !own.is_empty()).unwrap_or(default)
     }
 
-    /// Which field of its type looks like a misspelt one of Argo CD's, or of ours, and what that means.
+    /// Which field of its type looks like a misspelt one of Argo CD's, or of ours, and what that
+    /// means.
     fn misspelt(&self) -> Option<(&'static str, String)> {
         let short = self.short();
         let ObjectReference {

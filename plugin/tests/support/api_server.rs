@@ -1,4 +1,5 @@
-//! An API server that has a few objects and answers no questions but these. What is written to it is noted, not kept.
+//! An API server that has a few objects and answers no questions but these. What is written to it
+//! is noted, not kept.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -92,7 +93,8 @@ impl ApiServer {
         answers.push_back((status, body));
     }
 
-    /// What a request is answered with that is not a GET: its verb and path, such as `PATCH /api/v1/…`. There are no others.
+    /// What a request is answered with that is not a GET: its verb and path, such as
+    /// `PATCH /api/v1/…`. There are no others.
     pub(crate) fn accepts(&self, request: &str, status: u16, body: Value) {
         self.answers(request, status, body);
     }

@@ -135,7 +135,8 @@ impl Ran {
         String::from_utf8(self.0.stderr.clone()).unwrap()
     }
 
-    /// The files in which a rule found something, and the level of what it found, in a check's JSON.
+    /// The files in which a rule found something, and the level of what it found, in a check's
+    /// JSON.
     pub(crate) fn levels_of(&self, rule: &str) -> Vec<(String, String)> {
         let report = self.json();
         let findings = report["findings"].as_array().unwrap().iter();

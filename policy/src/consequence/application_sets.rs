@@ -1,8 +1,8 @@
 //! ApplicationSets: judged by the Applications that they generate now.
 //!
-//! Every rule on Applications is asked about each generated Application. What it finds is gathered, so
-//! that a mistake in the template is one finding and not one for each cluster. Where a generator cannot
-//! be worked out here, the template is judged as far as it says anything by itself.
+//! Every rule on Applications is asked about each generated Application. What it finds is gathered,
+//! so that a mistake in the template is one finding and not one for each cluster. Where a generator
+//! cannot be worked out here, the template is judged as far as it says anything by itself.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
@@ -121,8 +121,8 @@ pub(crate) struct Generations {
 }
 
 impl Generations {
-    /// Generates both within what is left of one budget. What rules find afterwards is compared with what they
-    /// find before, where it would be denied.
+    /// Generates both within what is left of one budget. What rules find afterwards is compared
+    /// with what they find before, where it would be denied.
     pub(crate) fn of(
         before: Option<Side<'_>>,
         after: Option<Side<'_>>,
@@ -132,7 +132,8 @@ impl Generations {
     ) -> Self {
         let generate_before = || before.map(|side| side.generate(Ask::None, limits));
         let (children_before, mut children_after) = match judged {
-            // What is to come is judged first, so that nothing that there was can use up its budget.
+            // What is to come is judged first, so that nothing that there was can use up its
+            // budget.
             Judged::All => {
                 let after = after.map(|side| side.generate(Ask::All, limits));
                 (generate_before(), after)
@@ -183,8 +184,8 @@ impl Generations {
     }
 }
 
-/// The names of the Applications that an ApplicationSet generates as far as they are known here; none where Argo CD
-/// fails on it.
+/// The names of the Applications that an ApplicationSet generates as far as they are known here;
+/// none where Argo CD fails on it.
 pub fn generated_names(set: &ApplicationSet<'_>, inventory: &Inventory) -> Vec<String> {
     let children = Children::of(set, Ask::None, inventory, &Limits::default());
     let known = children.map_or_else(|_| Vec::new(), |children| children.known);
@@ -297,8 +298,8 @@ impl Children {
         }
     }
 
-    /// What rules find in them, gathered by rule, level and field, in the order of the registry. `before`
-    /// is what was not known either.
+    /// What rules find in them, gathered by rule, level and field, in the order of the registry.
+    /// `before` is what was not known either.
     fn findings(
         &self,
         set: &ApplicationSet<'_>,
@@ -361,8 +362,8 @@ impl Children {
     }
 }
 
-/// Findings that differ only in the Application: by rule, level, and where they are written in the ApplicationSet and in the
-/// Application, as all that a patch says is written in one place.
+/// Findings that differ only in the Application: by rule, level, and where they are written in the
+/// ApplicationSet and in the Application, as all that a patch says is written in one place.
 type Groups<'c> = BTreeMap<(usize, Level, &'c str, &'c str), Vec<(&'c Child, &'c Finding)>>;
 
 impl Child {
@@ -506,8 +507,8 @@ fn limited(findings: Vec<Finding>) -> Vec<Finding> {
     findings
 }
 
-/// Judges the templates of what is not known here, and tells once what several of them have in common.
-/// What those before would be denied for as well passes.
+/// Judges the templates of what is not known here, and tells once what several of them have in
+/// common. What those before would be denied for as well passes.
 fn judge_templates(
     undecided: &[Undecided],
     before: &[Undecided],
@@ -537,7 +538,8 @@ fn judge_templates(
     findings
 }
 
-/// Judges the template of what is not known here. A finding that rests on a placeholder is undecided.
+/// Judges the template of what is not known here. A finding that rests on a placeholder is
+/// undecided.
 fn judge_template(
     undecided: &Undecided,
     set: &ApplicationSet<'_>,
@@ -564,8 +566,8 @@ fn judge_template(
         mut in_generation,
         mut inherited,
     } = judge_application(&application, set, inventory, &work);
-    // A project or cluster whose name is not known yet cannot be missed, and what the API server refuses in a
-    // placeholder says nothing.
+    // A project or cluster whose name is not known yet cannot be missed, and what the API server
+    // refuses in a placeholder says nothing.
     let is_missed = |finding: &Finding| {
         let mut facts = finding.missing.iter();
         !is_name_open(finding) || !facts.any(|fact| has_placeholder(fact.name()))

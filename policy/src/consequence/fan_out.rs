@@ -1,8 +1,8 @@
-//! What a change does to Applications: an ApplicationSet is written or deleted, or a cluster gets or
-//! loses a label.
+//! What a change does to Applications: an ApplicationSet is written or deleted, or a cluster gets
+//! or loses a label.
 //!
-//! The webhook warns with it, `kubectl gitops preview` prints it, and the rules on consequences judge
-//! by it. What is compared is what ApplicationSets generate before and after the change.
+//! The webhook warns with it, `kubectl gitops preview` prints it, and the rules on consequences
+//! judge by it. What is compared is what ApplicationSets generate before and after the change.
 
 use std::collections::BTreeMap;
 

@@ -4,11 +4,11 @@ use std::fmt;
 use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
 use std::sync::{Arc, LazyLock};
 
-/// How far a violation goes. An update makes it no worse if everything that violates now did before, at the
-/// same place.
+/// How far a violation goes. An update makes it no worse if everything that violates now did
+/// before, at the same place.
 ///
-/// Of the object's values only digests are kept, by a key that nobody knows: they can be compared, but
-/// neither printed nor imitated, and thousands of them take little.
+/// Of the object's values only digests are kept, by a key that nobody knows: they can be compared,
+/// but neither printed nor imitated, and thousands of them take little.
 #[derive(Clone, Default, Eq, Hash, PartialEq)]
 pub(crate) struct Extent {
     violates: Violates,
@@ -33,7 +33,8 @@ enum Violates {
     Unjudged,
 }
 
-/// What a rule says that has compared two objects itself. It is the very same as another that is written alike.
+/// What a rule says that has compared two objects itself. It is the very same as another that is
+/// written alike.
 #[derive(Clone, Eq)]
 struct Compared {
     is_no_worse: bool,
@@ -61,13 +62,13 @@ pub(crate) enum Location {
     Object,
     /// Where the object deploys, or leads, to.
     Target(Target),
-    /// Where that is does not exist any more, as after a cluster has been moved: what was there may be
-    /// wherever it is put.
+    /// Where that is does not exist any more, as after a cluster has been moved: what was there may
+    /// be wherever it is put.
     Gone,
 }
 
-/// A cluster, and what in it is evidence of the environment that the rule holds in. Labels are not among it:
-/// they say what is there, but move nothing.
+/// A cluster, and what in it is evidence of the environment that the rule holds in. Labels are not
+/// among it: they say what is there, but move nothing.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Target {
     server: u64,
@@ -85,8 +86,8 @@ impl Target {
         }
     }
 
-    /// On a cluster that environments share, another namespace is another place. A project that says by its
-    /// name what was known anyway is not.
+    /// On a cluster that environments share, another namespace is another place. A project that
+    /// says by its name what was known anyway is not.
     fn is_covered_by(self, before: Self) -> bool {
         let projects = (self.project, before.project);
         self.server == before.server
@@ -127,8 +128,8 @@ impl Extent {
         self.violates = Violates::Said(digests(parts));
     }
 
-    /// Whether it goes no further than what the old object permits, by the rule's own comparison. How it is
-    /// written counts only where nothing but the very same passes.
+    /// Whether it goes no further than what the old object permits, by the rule's own comparison.
+    /// How it is written counts only where nothing but the very same passes.
     pub(crate) fn compare<I: IntoIterator<Item: AsRef<str>>>(
         &mut self,
         is_no_worse: bool,

@@ -14,17 +14,20 @@ pub enum MissingFact {
     Project(String),
     /// A cluster, by the name or server that a destination has.
     Cluster(String),
-    /// What a cluster Secret holds, by the name of the Secret: it is there, and this is why not all of it is known.
+    /// What a cluster Secret holds, by the name of the Secret: it is there, and this is why not all
+    /// of it is known.
     ClusterSecret(String, UnknownValues),
     /// The same, but it is Argo CD that cannot read its config.
     ClusterConfig(String),
     /// Which other clusters there are.
     OtherClusters,
-    /// What a generator yields or a function of a template returns, as it is said what would be needed.
+    /// What a generator yields or a function of a template returns, as it is said what would be
+    /// needed.
     Generated(String),
     /// How Argo CD was started, by the name of the ConfigMap that says it.
     Parameters(&'static str),
-    /// What becomes of an object before it is applied, by what changes it: the folder of a kustomization.
+    /// What becomes of an object before it is applied, by what changes it: the folder of a
+    /// kustomization.
     Rendering(String),
 }
 
@@ -101,7 +104,8 @@ impl fmt::Display for MissingFact {
 }
 
 impl FactKind {
-    /// `project`, `cluster`, `cluster-secret`, `cluster-config`, `other-clusters`, `generated`, `parameters` or `rendering`.
+    /// `project`, `cluster`, `cluster-secret`, `cluster-config`, `other-clusters`, `generated`,
+    /// `parameters` or `rendering`.
     pub fn as_str(self) -> &'static str {
         match self {
             FactKind::Project => "project",
@@ -145,7 +149,8 @@ impl MissingFacts {
         self.0.iter()
     }
 
-    /// Whether the finding rests on an object that is not there, which may have come to be a moment ago.
+    /// Whether the finding rests on an object that is not there, which may have come to be a moment
+    /// ago.
     pub fn may_be_news(&self) -> bool {
         self.0.iter().any(MissingFact::is_object)
     }

@@ -1,8 +1,8 @@
 //! Ratchet: an update that makes nothing worse passes.
 //!
-//! The webhook comes to fleets that are full of old violations, and Argo CD rewrites its objects all the
-//! time. So what an update would be denied for is compared with what the old object would be denied
-//! for now: findings, not objects, as a rewrite changes text that means the same.
+//! The webhook comes to fleets that are full of old violations, and Argo CD rewrites its objects
+//! all the time. So what an update would be denied for is compared with what the old object would
+//! be denied for now: findings, not objects, as a rewrite changes text that means the same.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hash, Hasher};
@@ -17,7 +17,8 @@ pub(crate) struct Ratchet<'o> {
     pub(crate) own: Kept<'o>,
     /// That of the ApplicationSet which generates it.
     pub(crate) of_owner: Kept<'o>,
-    /// Whether the object is taken from the ApplicationSet that generates it, with what that one's override let pass.
+    /// Whether the object is taken from the ApplicationSet that generates it, with what that one's
+    /// override let pass.
     pub(crate) is_detached: bool,
 }
 
@@ -44,8 +45,8 @@ enum Comparison {
 }
 
 impl Kept<'_> {
-    /// What an override let pass is not an old violation: when it is over, whatever the rule reads must be put
-    /// right or overruled anew with the next change to it.
+    /// What an override let pass is not an old violation: when it is over, whatever the rule reads
+    /// must be put right or overruled anew with the next change to it.
     fn comparison(self, rule: RuleId) -> Comparison {
         match (self.stood.contains(&rule), self.stands.contains(&rule)) {
             (true, false) => Comparison::Nothing,
@@ -104,8 +105,9 @@ impl Denial {
     }
 }
 
-/// How many pairs of a denial and another one before are compared. More are never as before: an object can
-/// hold tens of thousands on either side. The very same are not counted, as they need no comparison.
+/// How many pairs of a denial and another one before are compared. More are never as before: an
+/// object can hold tens of thousands on either side. The very same are not counted, as they need no
+/// comparison.
 const COMPARED: usize = 1_000_000;
 
 /// Lets denials pass, with a warning, that the old object had as well. Each old one covers one.
@@ -171,7 +173,8 @@ fn let_pass_no_worse(findings: Vec<(Denial, &mut Finding)>, mut alike: Alike<'_>
     }
 }
 
-/// Says of each undecided finding that the old object did not have whether somebody has to answer for it.
+/// Says of each undecided finding that the old object did not have whether somebody has to answer
+/// for it.
 pub(crate) fn mark_new(findings: &mut [Finding], before: &[Finding]) {
     for finding in findings {
         let path_of_it = path(finding);
@@ -186,8 +189,8 @@ pub(crate) fn mark_new(findings: &mut [Finding], before: &[Finding]) {
     }
 }
 
-/// At most as many findings of each rule in each place as `limit`. The last of them stands for what is left
-/// out as well, when it is compared.
+/// At most as many findings of each rule in each place as `limit`. The last of them stands for what
+/// is left out as well, when it is compared.
 pub(crate) fn limit_findings(findings: Vec<Finding>, limit: usize) -> Vec<Finding> {
     let mut kept: Vec<Finding> = Vec::new();
     // How many of a kind are kept, and where the last of them is.
@@ -210,14 +213,14 @@ pub(crate) fn limit_findings(findings: Vec<Finding>, limit: usize) -> Vec<Findin
     kept
 }
 
-/// Whether a finding denies a state that an object is in. A claim to an override that is refused is refused
-/// anew each time.
+/// Whether a finding denies a state that an object is in. A claim to an override that is refused is
+/// refused anew each time.
 pub(crate) fn is_denied_state(finding: &Finding) -> bool {
     finding.level() == Level::Deny && finding.rule != BREAK_GLASS && !finding.is_about_action()
 }
 
-/// What a finding is about: its field. Where in a list that stands makes no difference, nor does it whether
-/// an Application has one `source` or a list of them.
+/// What a finding is about: its field. Where in a list that stands makes no difference, nor does it
+/// whether an Application has one `source` or a list of them.
 fn path(finding: &Finding) -> u64 {
     let mut hasher = KEY.build_hasher();
     if !finding.extent.is_wherever {

@@ -40,8 +40,8 @@ impl RuleId {
         NAMES.iter().copied().find(|rule| rule.0 == name)
     }
 
-    /// The rule whose name is most like a text, if one is like it at all: by the measure by which clap suggests what may have
-    /// been meant on a command line.
+    /// The rule whose name is most like a text, if one is like it at all: by the measure by which
+    /// clap suggests what may have been meant on a command line.
     pub(crate) fn nearest(text: &str) -> Option<Self> {
         let names = NAMES.iter().map(|rule| (strsim::jaro(text, rule.0), *rule));
         let alike = names.filter(|(likeness, _)| *likeness > 0.7);

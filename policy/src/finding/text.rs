@@ -56,8 +56,8 @@ pub fn and_more(others: usize) -> String {
     }
 }
 
-/// Whether a character shows as itself, and leaves those around it where they are. Control characters do not, nor do the
-/// marks that reorder a text, break a line, or have no width.
+/// Whether a character shows as itself, and leaves those around it where they are. Control
+/// characters do not, nor do the marks that reorder a text, break a line, or have no width.
 pub fn is_printed(c: char) -> bool {
     let reorders_or_hides = matches!(
         c,

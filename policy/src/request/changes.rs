@@ -107,8 +107,8 @@ impl Changes {
         }
     }
 
-    /// Labels are read as evidence of an environment: by `engine-isolation`, and wherever the policy
-    /// limits what else a Secret must not hold to environments.
+    /// Labels are read as evidence of an environment: by `engine-isolation`, and wherever the
+    /// policy limits what else a Secret must not hold to environments.
     fn of_secret(new: &ClusterSecret<'_>, old: &ClusterSecret<'_>, inventory: &Inventory) -> Self {
         let is_new = !old.is_cluster();
         let place = is_new || new.metadata.labels != old.metadata.labels;
@@ -136,8 +136,8 @@ impl Changes {
     }
 }
 
-/// Whether an Application is taken from the ApplicationSet that generates it, by somebody else than the garbage collector,
-/// which does so where its ApplicationSet is deleted alone.
+/// Whether an Application is taken from the ApplicationSet that generates it, by somebody else than
+/// the garbage collector, which does so where its ApplicationSet is deleted alone.
 pub(crate) fn is_detached(subject: SubjectRef<'_>) -> bool {
     let RequestRef::Application(Request::Update { new, old }) = subject.request else {
         return false;

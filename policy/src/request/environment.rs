@@ -41,8 +41,8 @@ pub struct ClustersByEnvironment {
     pub count: usize,
     /// Names of those that are production.
     pub production: Vec<String>,
-    /// Names of those that belong to no environment of a policy that has others than production; else of
-    /// those of them that look like production by their name or a label.
+    /// Names of those that belong to no environment of a policy that has others than production;
+    /// else of those of them that look like production by their name or a label.
     pub unknown: Vec<String>,
 }
 
@@ -79,7 +79,8 @@ impl ClustersByEnvironment {
     }
 }
 
-/// Whether people would take a cluster for production by its name, or by a label that tells the environment.
+/// Whether people would take a cluster for production by its name, or by a label that tells the
+/// environment.
 fn looks_like_production(cluster: &Cluster) -> bool {
     let is_word = |word: &str| {
         let word = word.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -102,8 +103,8 @@ const LIKE_PRODUCTION: [&str; 5] = ["prod", "production", "prd", "live", "produc
 /// Names of labels in which people say which environment it is.
 const TELLS_ENVIRONMENT: [&str; 5] = ["environment", "env", "stage", "tier", "landscape"];
 
-/// The server of the cluster that an Application deploys to, or what its destination says where it means
-/// none.
+/// The server of the cluster that an Application deploys to, or what its destination says where it
+/// means none.
 pub(crate) fn target_of<'t>(application: &'t Application<'_>, inventory: &'t Inventory) -> &'t str {
     let destination = &application.spec.destination;
     match inventory.fleet.clusters.resolve(destination) {
@@ -128,7 +129,8 @@ pub(crate) fn membership(
             let mut attributes = Attributes::of_application(application, inventory);
             if request.is_deletion() {
                 attributes.add_children(application, inventory);
-                // Argo CD takes nothing along with an Application whose destination is not a cluster.
+                // Argo CD takes nothing along with an Application whose destination is not a
+                // cluster.
                 if !matches!(attributes.unresolved, Unresolved::Elsewhere(_)) {
                     attributes.unresolved = Unresolved::Nothing;
                 }
@@ -258,7 +260,8 @@ impl<'w> Attributes<'w> {
     }
 
     /// A project belongs wherever it lets Applications go. What it excludes is not evidence, and a
-    /// pattern counts as the text that it is: `prod-*` speaks of production without any such cluster.
+    /// pattern counts as the text that it is: `prod-*` speaks of production without any such
+    /// cluster.
     fn of_project(project: &'w EffectiveProject, inventory: &'w Inventory) -> Self {
         let EffectiveProject { metadata, spec, .. } = project;
         let is_scoped = |cluster: &Cluster| cluster.project == metadata.name;

@@ -50,7 +50,8 @@ pub struct Inventory {
     pub application_sets: Arc<[Arc<ApplicationSet<'static>>]>,
     /// Git repositories whose content is at hand.
     pub checkouts: Arc<dyn Checkouts + Send + Sync>,
-    /// Where this Argo CD has its objects, if that is known. What is elsewhere is another one's, or nobody's.
+    /// Where this Argo CD has its objects, if that is known. What is elsewhere is another one's, or
+    /// nobody's.
     pub namespaces: Option<Arc<Namespaces>>,
     /// What is missing in `fleet` may exist or does not.
     pub completeness: Completeness,
@@ -223,8 +224,9 @@ impl Inventory {
             && self.writes_for_others(requester)
     }
 
-    /// Whether a request comes from a controller of Argo CD's that writes what others have written down elsewhere: the children of an
-    /// app-of-apps, or what an ApplicationSet generates. What it is told is shown to them without the object that it is about.
+    /// Whether a request comes from a controller of Argo CD's that writes what others have written
+    /// down elsewhere: the children of an app-of-apps, or what an ApplicationSet generates. What it
+    /// is told is shown to them without the object that it is about.
     pub fn writes_for_others(&self, requester: Requester<'_>) -> bool {
         let accounts = &self.policy.argocd.service_accounts;
         let namespace = &self.fleet.control_plane_namespace;

@@ -100,8 +100,8 @@ impl<'s> ObjectRef<'s> {
 }
 
 impl Override {
-    /// The override on an object, if there is a valid one. It counts for nothing while the object is
-    /// [being deleted](ObjectRef::is_being_deleted).
+    /// The override on an object, if there is a valid one. It counts for nothing while the object
+    /// is [being deleted](ObjectRef::is_being_deleted).
     pub fn on(object: ObjectRef<'_>) -> Option<Self> {
         Written::on(object).read().ok()
     }

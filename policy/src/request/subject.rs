@@ -21,7 +21,8 @@ pub enum Request<T> {
         /// The object as it is.
         old: T,
     },
-    /// It replaces one that cannot be read, or that nobody has looked at. It has to stand by itself, as a new one does.
+    /// It replaces one that cannot be read, or that nobody has looked at. It has to stand by
+    /// itself, as a new one does.
     UpdateOfUnknown(T),
     /// It is to go.
     Delete(T, Propagation),
@@ -90,7 +91,8 @@ impl<T> Request<&T> {
         self.old().copied().map(Request::UpdateOfUnknown)
     }
 
-    /// As if what is there were to be written: an ApplicationSet that goes alone leaves its Applications as they are.
+    /// As if what is there were to be written: an ApplicationSet that goes alone leaves its
+    /// Applications as they are.
     pub(crate) fn as_written(self) -> Self {
         match self {
             Request::Delete(object, _) => Request::Create(object),
@@ -123,7 +125,8 @@ impl<'a> AnyRequest<'a> {
         }
     }
 
-    /// The object replaces another one. An object of another kind cannot be what it replaces, so that nothing is known of that.
+    /// The object replaces another one. An object of another kind cannot be what it replaces, so
+    /// that nothing is known of that.
     pub fn update(new: Object<'a>, old: Object<'a>) -> Self {
         match (new, old) {
             (Object::Application(new), Object::Application(old)) => {
@@ -254,8 +257,8 @@ pub struct Requester<'a> {
     pub username: &'a str,
 }
 
-/// The parts of Kubernetes that delete what somebody else's decision has left over, and, where these
-/// do not log in by themselves, the program that they are part of.
+/// The parts of Kubernetes that delete what somebody else's decision has left over, and, where
+/// these do not log in by themselves, the program that they are part of.
 const COLLECTORS: [&str; 3] = [
     "system:serviceaccount:kube-system:generic-garbage-collector",
     "system:serviceaccount:kube-system:namespace-controller",
@@ -298,8 +301,8 @@ pub(crate) struct SubjectRef<'s, R = RequestRef<'s>> {
 }
 
 impl<'a> Subject<'a> {
-    /// An object of a file, or a new one, at the end of all time: until `now` is set, every override has
-    /// expired.
+    /// An object of a file, or a new one, at the end of all time: until `now` is set, every
+    /// override has expired.
     pub fn new(object: Object<'a>) -> Self {
         Subject::of(AnyRequest::create(object))
     }

@@ -39,8 +39,8 @@ pub fn find(id: &str) -> Option<&'static Rule> {
         .find(|rule| rule.metadata().id.as_str() == id)
 }
 
-/// The rule whose name is most like a text, if one is like it at all: by the measure by which clap suggests what may have
-/// been meant on a command line.
+/// The rule whose name is most like a text, if one is like it at all: by the measure by which clap
+/// suggests what may have been meant on a command line.
 pub fn nearest(text: &str) -> Option<RuleId> {
     RuleId::nearest(text)
 }

@@ -82,22 +82,24 @@ pub(crate) struct Context<'c> {
 }
 
 impl Context<'_> {
-    /// Whether Argo CD would go on with an operation that somebody else has written into the status as
-    /// running. On an update it is Argo CD's own parts that write it there. They create no Application with
-    /// one, so that it comes from Git or from a person, whoever hands it on.
+    /// Whether Argo CD would go on with an operation that somebody else has written into the status
+    /// as running. On an update it is Argo CD's own parts that write it there. They create no
+    /// Application with one, so that it comes from Git or from a person, whoever hands it on.
     pub(crate) fn resumes_what_others_wrote(&self, request: Request<&Application<'_>>) -> bool {
         let by_argo_cd = request.is_update() && self.inventory.is_argo_cd(self.requester);
         !by_argo_cd && request.object().running_operation().is_some()
     }
 }
 
-/// Declares a rule: a unit struct whose doc comment is the rule's page, and its metadata. What it judges is one or several of
-/// [`Judges`], for each of which it implements the trait that [`Judge`] names.
+/// Declares a rule: a unit struct whose doc comment is the rule's page, and its metadata. What it
+/// judges is one or several of [`Judges`], for each of which it implements the trait that [`Judge`]
+/// names.
 ///
-/// The page has the headings `What it does`, `Why`, `How to fix`, `Denied` and `Admitted`. The
-/// YAML blocks under the last two are run as tests: together with the built-in policy, or the
-/// `GitOpsPolicy` in the block, each of the former must be denied by this rule and each of the latter
-/// must not. Where the first line of a block is `# kubectl delete -f -`, its objects are deleted.
+/// The page has the headings `What it does`, `Why`, `How to fix`, `Denied` and `Admitted`. The YAML
+/// blocks under the last two are run as tests: together with the built-in policy, or the
+/// `GitOpsPolicy` in the block, each of the former must be denied by this rule and each of the
+/// latter must not. Where the first line of a block is `# kubectl delete -f -`, its objects are
+/// deleted.
 macro_rules! declare_rule {
     (
         $(#[doc = $page:literal])+

@@ -31,7 +31,8 @@ pub(crate) enum JudgedRequest<'s> {
     AppProject(Request<&'s AppProject>),
     /// An ApplicationSet, with what becomes of its Applications.
     ApplicationSet(Request<&'s ApplicationSet<'s>>, &'s FanOut),
-    /// A cluster Secret, with what becomes of the Applications that are generated for it, if anything does.
+    /// A cluster Secret, with what becomes of the Applications that are generated for it, if
+    /// anything does.
     ClusterSecret(Request<&'s ClusterSecret<'s>>, Option<&'s FanOut>),
 }
 
@@ -138,7 +139,8 @@ fn drop_moot(findings: &mut Vec<Finding>) {
     findings.retain(|finding| !is_moot(finding));
 }
 
-/// Lets pass what the old object would be denied for now as well. `before` is that object, as if it were new.
+/// Lets pass what the old object would be denied for now as well. `before` is that object, as if it
+/// were new.
 pub(crate) fn compare_with_before(
     findings: &mut [Finding],
     before: State<'_>,

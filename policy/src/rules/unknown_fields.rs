@@ -13,28 +13,29 @@ declare_rule! {
     ///
     /// Warns of what Argo CD does not know, and therefore ignores without a word:
     ///
-    /// - fields that an Application, an ApplicationSet, an AppProject or a cluster Secret does not have, as they are
-    ///   misspelt or stand at the wrong level. The known fields are those of Argo CD 3.6;
-    /// - sync options that it does not have, with values that they do not take, or with spaces: it compares
-    ///   `spec.syncPolicy.syncOptions` as whole texts. Likewise in the annotation
+    /// - fields that an Application, an ApplicationSet, an AppProject or a cluster Secret does not
+    ///   have, as they are misspelt or stand at the wrong level. The known fields are those of Argo
+    ///   CD 3.6;
+    /// - sync options that it does not have, with values that they do not take, or with spaces: it
+    ///   compares `spec.syncPolicy.syncOptions` as whole texts. Likewise in the annotation
     ///   `argocd.argoproj.io/sync-options`.
     ///
-    /// Only `check` sees unknown fields, in files: the API server drops them before it asks the webhook, so that the
-    /// webhook, `audit` and `preview` judge the sync options alone. Names of unknown fields are told, and
-    /// their values are not.
+    /// Only `check` sees unknown fields, in files: the API server drops them before it asks the
+    /// webhook, so that the webhook, `audit` and `preview` judge the sync options alone. Names of
+    /// unknown fields are told, and their values are not.
     ///
     /// It warns unless the policy says `action: Deny`.
     ///
     /// ## Why
     ///
     /// `selfheal: true` heals nothing, `CreateNamespaces=true` creates no namespace, and
-    /// `preserveResourcesOnDeletion` outside of `syncPolicy` preserves nothing: everything is deleted
-    /// on the day on which somebody relies on it. No tool of Argo CD says a word before.
+    /// `preserveResourcesOnDeletion` outside of `syncPolicy` preserves nothing: everything is
+    /// deleted on the day on which somebody relies on it. No tool of Argo CD says a word before.
     ///
     /// ## How to fix
     ///
-    /// Write what the message suggests. If the field is of a newer Argo CD than 3.6, or the definitions that
-    /// are installed have it, switch the rule off or exempt the project.
+    /// Write what the message suggests. If the field is of a newer Argo CD than 3.6, or the
+    /// definitions that are installed have it, switch the rule off or exempt the project.
     ///
     /// ## Denied
     ///
@@ -167,8 +168,8 @@ fn check_annotation(options: Option<&str>, limit: usize, findings: &mut Findings
     }
 }
 
-/// Whether an option is meant to keep ignored fields as they are: on production `replicas-ignored` looks at that, and says
-/// what comes of it.
+/// Whether an option is meant to keep ignored fields as they are: on production `replicas-ignored`
+/// looks at that, and says what comes of it.
 fn is_told_by_replicas_ignored(option: &str) -> bool {
     let mut letters = option.chars().filter(char::is_ascii_alphabetic);
     let name = RESPECT_IGNORE_DIFFERENCES.chars();

@@ -161,13 +161,15 @@ impl Override {
         self.expires <= now
     }
 
-    /// Whether it is another one cut short, which takes from nobody what they are permitted to give.
+    /// Whether it is another one cut short, which takes from nobody what they are permitted to
+    /// give.
     pub(crate) fn shortens(&self, other: &Self) -> bool {
         self.rules == other.rules && self.reason == other.reason && self.expires <= other.expires
     }
 
-    /// Whether what it says of the rules that another one names as well is nothing that nobody has answered for: they are
-    /// overruled no longer than by that, and for the same reason. Who adds a rule may add a reason of their own.
+    /// Whether what it says of the rules that another one names as well is nothing that nobody has
+    /// answered for: they are overruled no longer than by that, and for the same reason. Who adds a
+    /// rule may add a reason of their own.
     pub(crate) fn goes_on_with(&self, other: &Self) -> bool {
         let adds_a_rule = || !self.rules.iter().all(|rule| other.names(*rule));
         let adds_a_reason = || {
@@ -225,8 +227,8 @@ fn read_time(text: &str) -> Result<Timestamp, InvalidOverride> {
     written.parse().map_err(|_| invalid())
 }
 
-/// A text of RFC 3339 (section 5.6, `date-time`) as `jiff` reads it: with at most nine digits of a fraction, of which no clock
-/// here has more. None if it is something else.
+/// A text of RFC 3339 (section 5.6, `date-time`) as `jiff` reads it: with at most nine digits of a
+/// fraction, of which no clock here has more. None if it is something else.
 fn rfc_3339(text: &str) -> Option<String> {
     const SHAPE: &[u8] = b"0000-00-00T00:00:00";
     let (start, rest) = text.split_at_checked(SHAPE.len())?;

@@ -64,8 +64,8 @@ pub(crate) enum Writer {
     Git,
     /// The same, and the policy does not allow it.
     GitWithoutLeave,
-    /// A service account that the policy does not name. It may act for anybody, and Argo CD's own may do
-    /// everything, so that nobody is asked about it.
+    /// A service account that the policy does not name. It may act for anybody, and Argo CD's own
+    /// may do everything, so that nobody is asked about it.
     ServiceAccountWithoutLeave,
 }
 

@@ -80,7 +80,8 @@ impl fmt::Display for Holds {
 pub enum Membership {
     /// The rule holds whatever the environment.
     Everywhere,
-    /// What would say so cannot be read or is not known here. The rule is asked as if it belonged to one of them.
+    /// What would say so cannot be read or is not known here. The rule is asked as if it belonged
+    /// to one of them.
     MayBeAnywhere,
     /// It belongs to one of them.
     In {
@@ -270,8 +271,9 @@ impl Environments {
         }
     }
 
-    /// Whether clusters with these labels, among others, are not production by their labels: each production
-    /// environment that goes by the labels of clusters goes by one of these, which says otherwise.
+    /// Whether clusters with these labels, among others, are not production by their labels: each
+    /// production environment that goes by the labels of clusters goes by one of these, which says
+    /// otherwise.
     pub(crate) fn rule_out_production(&self, labels: &BTreeMap<String, String>) -> bool {
         let mut production = self.0.iter().filter(|one| one.production);
         !labels.is_empty() && production.all(|one| one.matcher.rules_out(labels))
@@ -339,8 +341,8 @@ impl Attributes<'_> {
 }
 
 impl Matcher {
-    /// Whether a cluster with these labels, among others, does not belong to it by its labels: it goes by one of
-    /// these, which says otherwise.
+    /// Whether a cluster with these labels, among others, does not belong to it by its labels: it
+    /// goes by one of these, which says otherwise.
     fn rules_out(&self, labels: &BTreeMap<String, String>) -> bool {
         let told = ENVIRONMENT_LABELS.into_iter();
         let mut told = told.filter_map(|key| labels.get(key)).peekable();

@@ -42,7 +42,8 @@ pub const NO_PRODUCTION: &str =
 pub struct GitOpsPolicySpec {
     /// What the environments are. Replaces the built-in environment `prod`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    // Here and below, the API server accepts a validation inside a list only if the list is bounded.
+    // Here and below, the API server accepts a validation inside a list only if the list is
+    // bounded.
     #[schemars(length(max = 64))]
     pub environments: Option<Vec<Environment>>,
     /// What this Argo CD drives.
@@ -61,8 +62,8 @@ pub struct GitOpsPolicySpec {
 #[derive(JsonSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Engine {
-    /// Name of the environment that it drives. `engine-isolation` keeps it out of all others; without
-    /// it that rule is off.
+    /// Name of the environment that it drives. `engine-isolation` keeps it out of all others;
+    /// without it that rule is off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
 }
@@ -90,10 +91,10 @@ pub struct Environment {
 }]))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct EnvironmentMatch {
-    /// Words by which people name it, without case: as the value of the label `environment` or `env` of the
-    /// cluster or the Application, and as a word of its own in the destination's name, the project or the
-    /// namespace, unless `non`, `pre` or `not` comes before it. The built-in environment `prod` has `prod` and
-    /// `production`.
+    /// Words by which people name it, without case: as the value of the label `environment` or
+    /// `env` of the cluster or the Application, and as a word of its own in the destination's name,
+    /// the project or the namespace, unless `non`, `pre` or `not` comes before it. The built-in
+    /// environment `prod` has `prod` and `production`.
     #[schemars(length(max = 16))]
     pub words: Vec<String>,
     /// Labels of the destination's cluster Secret.
@@ -101,8 +102,8 @@ pub struct EnvironmentMatch {
     pub clusters: Option<LabelSelector>,
     /// Globs on the destination's name or server; of an AppProject on those that it permits.
     pub destinations: Vec<String>,
-    /// Numbers of AWS accounts, in quotes: clusters whose role (`awsAuthConfig.roleARN`) is in one of them, or
-    /// whose server is the ARN of a cluster there.
+    /// Numbers of AWS accounts, in quotes: clusters whose role (`awsAuthConfig.roleARN`) is in one
+    /// of them, or whose server is the ARN of a cluster there.
     #[schemars(length(max = 256), inner(regex(pattern = "^[0-9]{12}$")))]
     pub accounts: Vec<String>,
     /// Globs on the project.
@@ -116,7 +117,8 @@ pub struct EnvironmentMatch {
 
 macro_rules! settings {
     ($($(#[$doc:meta])* $id:literal, $field:ident: $settings:ident => $rule:ident;)+) => {
-        /// The settings of each rule. Each is a field of its own, so that a misspelt rule is an error.
+        /// The settings of each rule. Each is a field of its own, so that a misspelt rule is an
+        /// error.
         #[derive(JsonSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
         #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
         pub struct Rules {
@@ -170,22 +172,24 @@ impl OwnSettings for BlastRadiusSettings {
     }
 }
 
-/// Overrides: annotations with which somebody who may lets an object pass that a rule denies, for a while.
+/// Overrides: annotations with which somebody who may lets an object pass that a rule denies, for a
+/// while.
 #[derive(JsonSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct BreakGlass {
     /// The longest that an override may last, such as `4h` or `90m`.
     #[schemars(length(min = 2, max = 32))]
     pub max_duration: String,
-    /// What the reason of an override must contain, as a regular expression: the number of a ticket.
+    /// What the reason of an override must contain, as a regular expression: the number of a
+    /// ticket.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 200))]
     pub ticket_pattern: Option<String>,
-    /// Whether overrides count that Argo CD's application controller writes, so that whoever may merge may
-    /// overrule.
+    /// Whether overrides count that Argo CD's application controller writes, so that whoever may
+    /// merge may overrule.
     pub from_git: bool,
-    /// Service accounts, as `namespace/name`, whose overrides count if they have the permission. All others
-    /// are turned away unasked.
+    /// Service accounts, as `namespace/name`, whose overrides count if they have the permission.
+    /// All others are turned away unasked.
     #[schemars(length(max = 64))]
     pub service_accounts: Vec<String>,
 }
@@ -219,16 +223,16 @@ pub enum InvalidTerms {
 #[derive(JsonSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Admission {
-    /// What a dry run by Argo CD's application controller or ApplicationSet controller is told of an
-    /// object that would be refused. The real write is refused in any case.
+    /// What a dry run by Argo CD's application controller or ApplicationSet controller is told of
+    /// an object that would be refused. The real write is refused in any case.
     pub controller_dry_run: ControllerDryRun,
 }
 
 /// The answer to dry runs of Argo CD's own controllers.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub enum ControllerDryRun {
-    /// Warnings. With server-side diff, Argo CD compares nothing of a whole app-of-apps if the dry run of
-    /// one child is refused.
+    /// Warnings. With server-side diff, Argo CD compares nothing of a whole app-of-apps if the dry
+    /// run of one child is refused.
     #[default]
     Warn,
     /// The refusal.

@@ -23,8 +23,8 @@ impl Scope {
     }
 }
 
-/// When a rule is asked. What is wrong with an object is not a reason to keep it, so a rule is asked on
-/// both only if it is about what follows from either.
+/// When a rule is asked. What is wrong with an object is not a reason to keep it, so a rule is
+/// asked on both only if it is about what follows from either.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum JudgedOn {
     /// The object is created or changed, or lies in a file.
@@ -53,7 +53,8 @@ pub(crate) enum Judges {
     Application,
     /// An Application that is written, and none that is only generated.
     WrittenApplication,
-    /// What only the generation of an Application decides: what Argo CD makes of one that is written is not asked about.
+    /// What only the generation of an Application decides: what Argo CD makes of one that is
+    /// written is not asked about.
     GeneratedApplication,
     /// An AppProject.
     AppProject,
@@ -82,8 +83,8 @@ impl Judges {
     }
 }
 
-/// What of an object a rule reads that few rules read. Argo CD writes to its own objects all the time, so that a change
-/// is judged only if a rule reads what changes.
+/// What of an object a rule reads that few rules read. Argo CD writes to its own objects all the
+/// time, so that a change is judged only if a rule reads what changes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Reads {
     /// An annotation of an Application, by its key.
@@ -128,7 +129,8 @@ impl RuleMetadata {
         self.kinds().into_iter().map(Kind::as_str).collect()
     }
 
-    /// What the rule is about. What follows from a deletion, or from a change, is not a state that an object is in.
+    /// What the rule is about. What follows from a deletion, or from a change, is not a state that
+    /// an object is in.
     pub(crate) fn about(&self) -> About {
         match self.judged_on {
             JudgedOn::Writing => About::State,

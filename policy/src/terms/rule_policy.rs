@@ -62,7 +62,8 @@ impl RulePolicies {
         &self.annotations
     }
 
-    /// Whether a rule that reads the data of cluster Secrets is limited to environments, so that it goes by their labels as well.
+    /// Whether a rule that reads the data of cluster Secrets is limited to environments, so that it
+    /// goes by their labels as well.
     pub(crate) fn limit_what_reads_cluster_secrets(&self) -> bool {
         let mut limited = self.policies.iter();
         limited.any(|policy| {
@@ -106,7 +107,8 @@ impl RulePolicy {
         })
     }
 
-    /// The reason for which a subject is exempt, if it is. Its names are asked for only if something is.
+    /// The reason for which a subject is exempt, if it is. Its names are asked for only if
+    /// something is.
     pub(crate) fn exemption(&self, names: impl FnOnce() -> SubjectNames) -> Option<&str> {
         if self.exempt.is_empty() {
             return None;

@@ -2,9 +2,9 @@
 //! expires.
 //!
 //! An annotation proves nothing by itself: anybody who may write the object may write it. So each
-//! request that adds or changes one, or that needs one to pass, makes a [`Claim`], and somebody who can
-//! ask the API server says whether the writer may. What is stored was claimed rightly at that time, and
-//! lets nobody else's violation pass.
+//! request that adds or changes one, or that needs one to pass, makes a [`Claim`], and somebody who
+//! can ask the API server says whether the writer may. What is stored was claimed rightly at that
+//! time, and lets nobody else's violation pass.
 //!
 //! - [`annotations`]: what is written.
 //! - [`terms`]: what the policy allows.

@@ -34,8 +34,8 @@ pub enum Outcome {
 /// The findings on one subject and what follows from them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
-    /// In the order of the registry, and within a rule in the order of the object; those on an override
-    /// last.
+    /// In the order of the registry, and within a rule in the order of the object; those on an
+    /// override last.
     pub findings: Vec<Finding>,
     /// What follows. Until a claim is settled it is not made.
     pub outcome: Outcome,
@@ -121,7 +121,8 @@ impl Verdict {
     }
 }
 
-/// Judges a subject by all rules. That the policy cannot mean what it says is told with every verdict.
+/// Judges a subject by all rules. That the policy cannot mean what it says is told with every
+/// verdict.
 pub fn evaluate(subject: &Subject<'_>, inventory: &Inventory) -> Verdict {
     evaluate_with_fan_out(subject, inventory).0
 }
@@ -212,8 +213,8 @@ fn judge(state: State<'_>, inventory: &Inventory) -> Vec<Finding> {
     ask_all(state, inventory, &Work::new(IgnoreRules::WORK))
 }
 
-/// A dry run that is denied would hold up more than what it is about: with server-side diff Argo CD then
-/// compares nothing of the whole parent any more.
+/// A dry run that is denied would hold up more than what it is about: with server-side diff Argo CD
+/// then compares nothing of the whole parent any more.
 fn tell_only(findings: &mut [Finding]) {
     for finding in findings
         .iter_mut()
@@ -223,8 +224,8 @@ fn tell_only(findings: &mut [Finding]) {
     }
 }
 
-/// What the rules on consequences, and on what is generated, find in an ApplicationSet or a cluster Secret whose
-/// fan-out is known already.
+/// What the rules on consequences, and on what is generated, find in an ApplicationSet or a cluster
+/// Secret whose fan-out is known already.
 pub fn judge_fan_out(
     subject: &Subject<'_>,
     fan_out: &FanOut,
@@ -276,7 +277,8 @@ struct JudgedSet {
     fan_out: FanOut,
 }
 
-/// Asks the rules about all that an ApplicationSet generates as it is written, and then about the ApplicationSet.
+/// Asks the rules about all that an ApplicationSet generates as it is written, and then about the
+/// ApplicationSet.
 fn judge_what_is_generated(
     request: Request<&ApplicationSet<'_>>,
     subject: SubjectRef<'_>,

@@ -22,7 +22,8 @@ fn later(hours: i64) -> Timestamp {
     now() + SignedDuration::from_hours(hours)
 }
 
-/// The annotations of an override by which prod-auto-sync is overruled for two hours, changed by a patch.
+/// The annotations of an override by which prod-auto-sync is overruled for two hours, changed by a
+/// patch.
 fn annotations(patch: &Value) -> Value {
     let mut annotations = json!({RULES: "prod-auto-sync", REASON: "INC-1: it burns", EXPIRES: "2026-01-01T02:00:00Z"});
     json_patch::merge(&mut annotations, patch);
@@ -150,7 +151,8 @@ fn what_is_asked_is_who_may_overrule_the_rules_that_count() {
     };
     let old = app(&json!({}));
     let granted = with(&old, &both);
-    // To write it, all that it names; to change something under it, what that needs; otherwise nobody.
+    // To write it, all that it names; to change something under it, what that needs; otherwise
+    // nobody.
     assert_eq!(
         claim(&old, &granted),
         Some((Claimed::Grant, vec!["replicas-ignored", "prod-auto-sync"]))
@@ -1165,7 +1167,8 @@ fn what_was_let_pass_is_no_old_violation_of_an_application_that_is_taken_from_it
         ]}}),
     );
     let existing = set(&annotations(&json!({})), &automated_template());
-    // Whatever is known of the ApplicationSet: while it stands, when it is over, and when it is gone.
+    // Whatever is known of the ApplicationSet: while it stands, when it is over, and when it is
+    // gone.
     for inventory in [world_with(&existing), World::default().inventory()] {
         for at in [now(), later(2)] {
             let request = Request { at, ..nobody() };

@@ -1,5 +1,6 @@
-//! Objects as large as an API server takes them. Each list is as long as it can be, so that comparing two of
-//! them pair by pair would not come to an end: these tests have no time limit of their own, and need none.
+//! Objects as large as an API server takes them. Each list is as long as it can be, so that
+//! comparing two of them pair by pair would not come to an end: these tests have no time limit of
+//! their own, and need none.
 
 use std::fmt::Write as _;
 

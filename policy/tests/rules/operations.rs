@@ -39,7 +39,8 @@ fn on_staging() -> Value {
     app(&json!({"spec": {"destination": {"name": "alpha"}}}))
 }
 
-/// A running operation was believed to be looked at on updates only, but Argo CD resumes what it finds.
+/// A running operation was believed to be looked at on updates only, but Argo CD resumes what it
+/// finds.
 #[test]
 fn no_application_is_created_with_a_running_operation() {
     let world = World::default();
@@ -48,7 +49,8 @@ fn no_application_is_created_with_a_running_operation() {
             let mut app = on_staging();
             app["status"] = running(phase);
             app["operation"] = operation;
-            // Argo CD creates none with one either: it hands on what Git or a caller of its API says.
+            // Argo CD creates none with one either: it hands on what Git or a caller of its API
+            // says.
             for requester in [PERSON, CONTROLLER, SERVER, ""] {
                 let verdict = create(&app, requester, &world);
                 assert_eq!(denying(&verdict), ["project-scope"], "{phase} {requester}");

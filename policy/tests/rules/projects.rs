@@ -1,5 +1,5 @@
-//! AppProjects: how wide they are, what of it comes from global projects, what an update changes of it, and
-//! why they refuse something.
+//! AppProjects: how wide they are, what of it comes from global projects, what an update changes of
+//! it, and why they refuse something.
 
 use argocd::project::ProjectReading;
 use policy::{Outcome, Subject, evaluate};
@@ -21,8 +21,8 @@ fn judge_update(world: &World, old: &Value, new: &Value) -> (Outcome, Vec<String
     (verdict.outcome, lines(&verdict))
 }
 
-/// The made-up names that were tried on patterns stand in the source, so that leaving out just these made an
-/// unlimited project look narrow.
+/// The made-up names that were tried on patterns stand in the source, so that leaving out just
+/// these made an unlimited project look narrow.
 #[test]
 fn patterns_that_leave_out_a_name_permit_everything_all_the_same() {
     let world = World::default();
@@ -93,7 +93,8 @@ fn a_cluster_is_reached_unless_every_namespace_of_it_is_excluded() {
     assert_ne!(found(json!({"server": server, "namespace": "[!u]*"})), 0);
 }
 
-/// What is registered under that name later would never be asked about, as no project is judged again.
+/// What is registered under that name later would never be asked about, as no project is judged
+/// again.
 #[test]
 fn a_cluster_that_is_not_there_may_become_production() {
     let world = World::default();

@@ -524,8 +524,8 @@ fn a_dry_run_of_argo_cds_controllers_is_told_and_not_refused() {
 }
 
 proptest! {
-    /// The ratchet only ever lets pass what would be denied in a new object, and what it lets pass once it
-    /// lets pass again.
+    /// The ratchet only ever lets pass what would be denied in a new object, and what it lets pass
+    /// once it lets pass again.
     #[test]
     fn an_update_is_no_stricter_than_a_creation_and_changing_nothing_passes(
         old in parts(),

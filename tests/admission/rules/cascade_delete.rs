@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::is_same;
 
-/// `cascade-delete`: whoever asks, and however. Without the finalizer it goes, and so does an Application that takes none
-/// along.
+/// `cascade-delete`: whoever asks, and however. Without the finalizer it goes, and so does an
+/// Application that takes none along.
 #[tokio::test]
 async fn an_app_of_apps_is_not_deleted_together_with_its_applications() -> Result<()> {
     let installation = shared().await?;

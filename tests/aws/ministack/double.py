@@ -2,7 +2,8 @@
 
 What it lacks is added to it in this process, so that signatures and permissions are checked there as for everything
 else. Every answer of EKS, ministack's and ours, is held to the model that the SDK of AWS for Python has of it. What a
-test wants (failures, slowness, a look at the calls) is asked for under `/_double/`.
+test wants (failures, slowness, a look at the calls) is asked for under `/_double/`, and what pods get of the agent of
+EKS Pod Identity on their node under `/_agent/`.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ import botocore.session
 from botocore.validate import ParamValidator
 from ministack.app import app as ministack
 from ministack.core import iam_actions, iam_evaluator
-from ministack.services import eks
+from ministack.services import eks, iam, sts
 
 MODEL = botocore.session.get_session().get_service_model("eks")
 MODES = ["CONFIG_MAP", "API_AND_CONFIG_MAP", "API"]
@@ -32,6 +33,8 @@ disagreements = []
 # How many looks at a cluster or an access entry it takes until a change shows.
 lag = {"reads": 0}
 pending = {}
+# The access keys of pods, and the tags of their sessions, by what a session is called.
+pods = {}
 
 
 def control(path, body):
@@ -46,14 +49,102 @@ def control(path, body):
     if path == "/_double/lag":
         lag.update(json.loads(body))
         return {}
-    if path == "/_double/cluster":
-        wanted = json.loads(body)
-        key = (wanted["account"], wanted["region"], wanted["name"])
-        cluster = next(cluster for at, cluster in eks._clusters.all_items() if at == key)
-        for field, value in wanted["fields"].items():
-            cluster[field] = value
+    if path == "/_double/describe":
+        describe(**json.loads(body))
         return {}
     return None
+
+
+def describe(kind, account, region, name, fields):
+    """Has EKS say something else of what it has."""
+    kept = {"cluster": eks._clusters, "addon": eks._addons, "access-entry": eks._access_entries}[kind]
+    thing = next(thing for at, thing in kept.all_items() if at == (account, region, name))
+    thing.update(fields)
+
+
+def credentials_of_pod(account, region, cluster, namespace, service_account):
+    """What the agent of EKS Pod Identity gives a pod: a status, and credentials or why there are none.
+
+    Nothing runs in a cluster, so that a pod says itself whose it is.
+    """
+    if not eks._addons.contains_scoped(account, region, f"{cluster}/eks-pod-identity-agent"):
+        return 404, {"message": f"there is no agent on the nodes of {cluster}"}
+    wanted = (cluster, namespace, service_account)
+    associations = eks._pod_identity_associations.values_scoped(account, region)
+    roles = [one["roleArn"] for one in associations if wanted == (one["clusterName"], one["namespace"], one["serviceAccount"])]
+    if not roles:
+        return 404, {"message": f"service account {namespace}/{service_account} has no association"}
+    name = roles[0].rsplit("/", 1)[-1]
+    role = iam._roles.get_scoped(account, None, name)
+    if not role or not all(lets_pods_in(role, action) for action in ("sts:AssumeRole", "sts:TagSession")):
+        return 403, {"message": f"pods.eks.amazonaws.com may not assume {roles[0]} with tags"}
+    pod = f"{service_account}-0"
+    # The name of a session has at most 64 characters.
+    session = f"eks-{cluster}-{pod}"[:27] + f"-{uuid.uuid4()}"
+    arn = f"arn:aws:sts::{account}:assumed-role/{name}/{session}"
+    key, secret, token, hour = iam._gen_session_access_key(), iam._gen_secret(), iam._gen_session_token(), 3600
+    tags = {
+        "eks-cluster-arn": f"arn:aws:eks:{region}:{account}:cluster/{cluster}",
+        "eks-cluster-name": cluster,
+        "kubernetes-namespace": namespace,
+        "kubernetes-service-account": service_account,
+        "kubernetes-pod-name": pod,
+        "kubernetes-pod-uid": str(uuid.uuid4()),
+    }
+    tags = [{"Key": tag, "Value": value} for tag, value in tags.items()]
+    known = {"Arn": arn, "UserId": f"{role['RoleId']}:{session}", "AccountId": account, "PrincipalType": "AssumedRole"}
+    secrets = {"SecretAccessKey": secret, "SessionToken": token, "Expiration": time.time() + hour}
+    sts.register_session(key, known | secrets | {"SessionTags": tags})
+    pods[arn] = (key, tags)
+    return 200, {"AccessKeyId": key, "SecretAccessKey": secret, "Token": token, "Expiration": iam._future(hour)}
+
+
+def lets_pods_in(role, action):
+    """Whether a role's trust policy lets EKS do this for pods."""
+    document = role["AssumeRolePolicyDocument"]
+    statements = (json.loads(document) if isinstance(document, str) else document)["Statement"]
+    effects = {
+        statement["Effect"]
+        for statement in statements
+        if iam_evaluator._service_principal_matches(statement.get("Principal"), "pods.eks.amazonaws.com")
+        and iam_evaluator._action_matches(action, as_list(statement.get("Action")), as_list(statement.get("NotAction")))
+    }
+    return effects == {"Allow"}
+
+
+def as_list(value):
+    """What policies write as one or as many."""
+    return value if isinstance(value, list) else [value] if value else []
+
+
+tags_of_request = sts._session_tags
+
+
+def tags_of_session(params, check=True):
+    """The tags of a session that is asked for. Those of a pod's go along, which must be allowed on either side."""
+    tags, refused = tags_of_request(params, check)
+    caller = iam_evaluator.caller_arn()
+    if refused or caller not in pods:
+        return tags, refused
+    key, own = pods[caller]
+    role = sts._p(params, "RoleArn")
+    principal = iam_evaluator.resolve_principal(key, caller.split(":")[4])
+    asked = iam_evaluator.EvalContext(
+        principal_arn=caller,
+        principal_type=principal.type,
+        principal_account=principal.account,
+        action="sts:TagSession",
+        resource_arn=role,
+        region="",
+        principal_keys=principal.keys,
+    )
+    if iam_evaluator.evaluate(asked, principal.policies, *principal.limits).decision != "Allow":
+        message = f"User: {caller} is not authorized to perform: sts:TagSession on resource: {role}"
+        return None, sts._error(403, "AccessDenied", message, ns="sts")
+    return own + tags, None
+
+
+sts._session_tags = tags_of_session
 
 
 def operation_of(scope, headers, body):
@@ -104,6 +195,10 @@ async def app(scope, receive, send):
         body += message.get("body", b"")
         if not message.get("more_body"):
             break
+    if scope["path"].startswith("/_agent/"):
+        status, answer = credentials_of_pod(*scope["path"].split("/")[2:])
+        await respond(send, status, [(b"content-type", b"application/json")], json.dumps(answer).encode())
+        return
     answer = control(scope["path"], body)
     if answer is not None:
         await respond(send, 200, [(b"content-type", b"application/json")], json.dumps(answer).encode())
@@ -117,10 +212,13 @@ async def app(scope, receive, send):
     fault = take_fault(operation)
     if fault and fault["kind"] == "hang":
         await asyncio.sleep(3600)
-    if fault:
+    if fault and fault["kind"] == "error":
         await respond(send, *refusal(operation, fault))
         return
     status, answered, content = await answer_of_ministack(scope, replay(body, receive))
+    if fault:
+        await respond(send, *refusal(operation, fault))
+        return
     if operation.startswith("eks:"):
         hold_to_model(operation, status, content)
     if operation == "sts:GetCallerIdentity" and headers.get("accept") == "application/json" and status == 200:
@@ -188,10 +286,14 @@ def mode_of(cluster):
 
 
 def update_config(name, body):
-    """UpdateClusterConfig, of the access configuration."""
+    """UpdateClusterConfig, of the access configuration or of the endpoint, which changes at once."""
     cluster = eks._clusters.get(name)
     if not cluster:
         return eks._error(404, "ResourceNotFoundException", f"No cluster found for name: {name}.")
+    if "resourcesVpcConfig" in body:
+        cluster["resourcesVpcConfig"].update(body["resourcesVpcConfig"])
+        update = {"id": str(uuid.uuid4()), "status": "Successful", "type": "EndpointAccessUpdate", "createdAt": time.time()}
+        return eks._json_resp(200, {"update": update})
     wanted = body.get("accessConfig", {}).get("authenticationMode")
     if wanted not in MODES:
         return eks._error(400, "InvalidParameterException", "accessConfig.authenticationMode is not one of " + ", ".join(MODES))
@@ -265,6 +367,13 @@ def default_username(arn):
     return f"arn:{role[1]}:sts::{role[2]}:assumed-role/{role[3]}/{{{{SessionName}}}}" if role else arn
 
 
+def forget_target(cluster, association):
+    """Takes the target role from a Pod Identity association, which an empty one does in EKS."""
+    kept = eks._pod_identity_associations.get(eks._pia_key(cluster, association))
+    for field in ("targetRoleArn", "externalId") if kept else ():
+        kept.pop(field, None)
+
+
 ministack_eks = eks._handle_request_sync
 
 
@@ -288,6 +397,9 @@ def handle(method, path, headers, body, query):
         if answer[0] == 200 and lag["reads"]:
             pending[f"{path}/{parsed['principalArn']}"] = lag["reads"]
         return answer
+    association = re.fullmatch(r"/clusters/([A-Za-z0-9_-]+)/pod-identity-associations/([a-z0-9-]+)", path)
+    if association and method == "POST" and parsed.get("targetRoleArn") == "":
+        forget_target(*association.groups())
     return ministack_eks(method, path, headers, body, query)
 
 

@@ -54,10 +54,13 @@ pub enum Fault {
     },
     /// It is never answered.
     Hang,
+    /// It is done, and answered as if AWS had failed.
+    Lost,
 }
 
 impl Aws {
-    /// Starts it. On the first use on a machine it is installed before that, which takes half a minute.
+    /// Starts it. On the first use on a machine it is installed before that, which takes half a
+    /// minute.
     ///
     /// # Errors
     /// There is no Python, or it does not start.
@@ -79,12 +82,37 @@ impl Aws {
         Ok(aws)
     }
 
+    /// The environment that EKS gives the containers of a pod with an association of Pod Identity,
+    /// by the names of its namespace and service account, and in which they find AWS under its own
+    /// names. There are credentials once the association is there.
+    pub fn environment_of_pod(
+        &self,
+        (account, region, cluster): (&str, &str, &str),
+        namespace: &str,
+        service_account: &str,
+    ) -> Vec<(&'static str, String)> {
+        let url = self.url();
+        let agent =
+            format!("{url}/_agent/{account}/{region}/{cluster}/{namespace}/{service_account}");
+        let environment = self.environment(account).into_iter();
+        let environment = environment.filter(|(name, _)| !name.contains("ACCESS_KEY"));
+        environment
+            .chain([
+                ("AWS_CONTAINER_CREDENTIALS_FULL_URI", agent),
+                ("AWS_REGION", region.to_owned()),
+                ("AWS_DEFAULT_REGION", region.to_owned()),
+                ("AWS_STS_REGIONAL_ENDPOINTS", "regional".to_owned()),
+            ])
+            .collect()
+    }
+
     /// Where it answers without TLS.
     pub fn url(&self) -> String {
         format!("http://{}", self.front.plain)
     }
 
-    /// The environment in which a program finds it under the names of AWS, as the root of an account.
+    /// The environment in which a program finds it under the names of AWS, as the root of an
+    /// account.
     pub fn environment(&self, account: &str) -> Vec<(&'static str, String)> {
         let nothing = self.folder.path().join("nothing").display().to_string();
         vec![
@@ -104,6 +132,11 @@ impl Aws {
     /// The proxy through which the names of AWS lead here.
     pub fn proxy(&self) -> String {
         format!("http://{}", self.front.proxy)
+    }
+
+    /// Its files.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The file with what the certificates of those names are signed by.
@@ -141,6 +174,9 @@ impl Aws {
                 message,
             } => json!({"kind": "error", "status": status, "code": code, "message": message}),
             Fault::Hang => json!({"kind": "hang"}),
+            Fault::Lost => json!({
+                "kind": "lost", "status": 500, "code": "ServerException", "message": "the answer is lost",
+            }),
         };
         wanted["operation"] = json!(operation);
         wanted["times"] = json!(times);
@@ -160,8 +196,53 @@ impl Aws {
     /// # Errors
     /// There is no such cluster.
     pub fn describe(&self, account: &str, region: &str, name: &str, fields: &Value) -> Result<()> {
-        let wanted = json!({"account": account, "region": region, "name": name, "fields": fields});
-        self.tell("/_double/cluster", &wanted)
+        self.say("cluster", account, region, name, fields)
+    }
+
+    /// Changes what EKS says of an add-on of a cluster, such as its `status`.
+    ///
+    /// # Errors
+    /// There is no such add-on.
+    pub fn describe_addon(
+        &self,
+        account: &str,
+        region: &str,
+        cluster: &str,
+        addon: &str,
+        fields: &Value,
+    ) -> Result<()> {
+        let name = format!("{cluster}/{addon}");
+        self.say("addon", account, region, &name, fields)
+    }
+
+    /// Changes what EKS says of an access entry of a cluster, such as when it was created.
+    ///
+    /// # Errors
+    /// There is no such access entry.
+    pub fn describe_access_entry(
+        &self,
+        account: &str,
+        region: &str,
+        cluster: &str,
+        principal: &str,
+        fields: &Value,
+    ) -> Result<()> {
+        let name = format!("{cluster}\0{principal}");
+        self.say("access-entry", account, region, &name, fields)
+    }
+
+    fn say(
+        &self,
+        kind: &str,
+        account: &str,
+        region: &str,
+        name: &str,
+        fields: &Value,
+    ) -> Result<()> {
+        let wanted = json!({
+            "kind": kind, "account": account, "region": region, "name": name, "fields": fields,
+        });
+        self.tell("/_double/describe", &wanted)
     }
 
     /// All calls that were made, in order.

@@ -1,6 +1,7 @@
 //! Where AWS is reached: at a port of loopback, and through a proxy by its own names.
 //!
-//! Both pass on what they are given. The server listens on sockets in a folder, so that nobody can take its port.
+//! Both pass on what they are given. The server listens on sockets in a folder, so that nobody can
+//! take its port.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdTcpListener};
@@ -14,8 +15,8 @@ use tokio::sync::oneshot;
 /// A request to connect is a line with an address and some headers.
 const HEAD_LIMIT: usize = 8192;
 
-/// Both ways to AWS, until this is dropped. It has a thread of its own, as what tests share outlives the runtime of
-/// the test that started it.
+/// Both ways to AWS, until this is dropped. It has a thread of its own, as what tests share
+/// outlives the runtime of the test that started it.
 pub(crate) struct Front {
     pub(crate) plain: SocketAddr,
     pub(crate) proxy: SocketAddr,
@@ -88,7 +89,8 @@ async fn pass_on(mut client: TcpStream, socket: PathBuf) -> io::Result<()> {
     Ok(())
 }
 
-/// Does what an HTTP CONNECT request asks for: AWS is ours, loopback is what it is, and there is nothing else.
+/// Does what an HTTP CONNECT request asks for: AWS is ours, loopback is what it is, and there is
+/// nothing else.
 async fn connect(mut client: TcpStream, socket: PathBuf) -> io::Result<()> {
     let head = read_head(&mut client).await?;
     let target = requested(&head).unwrap_or_default();

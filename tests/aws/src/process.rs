@@ -56,7 +56,8 @@ impl Process {
             .stdin(Stdio::piped())
             .stdout(output.try_clone()?)
             .stderr(output)
-            // A Ctrl-C in the terminal is for the test process; the supervisor must outlive it to clean up.
+            // A Ctrl-C in the terminal is for the test process; the supervisor must outlive it to
+            // clean up.
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {name}"))?;

@@ -1,4 +1,4 @@
-//! `ministack`, in an environment of Python of its own.
+//! `ministack` and AWS's own command, in an environment of Python of its own.
 
 use std::fs::{self, File};
 use std::io;
@@ -17,8 +17,18 @@ const REQUIREMENTS: &str = include_str!("../ministack/requirements.txt");
 /// Names what is installed, as it is written in the requirements.
 const INSTALLED: &str = "requirements.txt";
 
-/// The environment's own Python, which finds ministack and nothing of the system's packages. It is made once for a
-/// user, in his cache, which takes half a minute and a network; this blocks.
+/// The folder that has AWS's own command, `aws`, of the environment of [`ministack`].
+///
+/// # Errors
+/// As of [`ministack`].
+pub fn commands() -> Result<PathBuf> {
+    let python = ministack()?;
+    let folder = python.parent().context("Python is in no folder")?;
+    Ok(folder.to_owned())
+}
+
+/// The environment's own Python, which finds ministack and nothing of the system's packages. It is
+/// made once for a user, in his cache, which takes half a minute and a network; this blocks.
 ///
 /// The folder's name is the hash of all that decides what is in it.
 ///
@@ -61,8 +71,8 @@ fn key() -> Result<String> {
     Ok(digits.collect())
 }
 
-/// Makes the environment in place, as it holds its own path, and marks it when it is whole. What one that was cut
-/// short has left is removed.
+/// Makes the environment in place, as it holds its own path, and marks it when it is whole. What
+/// one that was cut short has left is removed.
 fn install(environment: &Path) -> Result<()> {
     match fs::remove_dir_all(environment) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),

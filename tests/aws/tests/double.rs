@@ -1,8 +1,11 @@
 //! What stands for AWS answers as AWS does.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
 use aws_sdk_eks::error::ProvideErrorMetadata as _;
 use gitops_aws::{Aws, Fault};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const ACCOUNT: &str = "111122223333";
 const REGION: &str = "eu-west-1";
@@ -120,4 +123,120 @@ async fn a_call_fails_as_often_as_it_is_told_to() {
         calls[before..],
         ["eks:DescribeCluster", "eks:DescribeCluster"]
     );
+}
+
+/// That somebody may do this with a role.
+fn trust(principal: &Value, actions: &[&str]) -> Value {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": principal, "Action": actions}],
+    })
+}
+
+/// What the agent of Pod Identity answers to a pod of Argo CD's server: a status, and credentials.
+#[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]
+fn agent(aws: &Aws) -> (String, Value) {
+    let environment = aws.environment_of_pod((ACCOUNT, REGION, "orders"), "argocd", "server");
+    let url = environment.into_iter();
+    let mut url = url.filter(|(name, _)| *name == "AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    let (_, url) = url.next().unwrap();
+    let (host, path) = url
+        .strip_prefix("http://")
+        .unwrap()
+        .split_once('/')
+        .unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    let request = format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().to_owned();
+    (status, serde_json::from_str(body).unwrap())
+}
+
+/// A pod of Argo CD's server has the role `engine`, as far as that lets EKS in by these actions.
+#[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]
+async fn with_pod_identity(aws: &Aws, eks: &aws_sdk_eks::Client, actions: &[&str]) {
+    let pods = json!({"Service": "pods.eks.amazonaws.com"});
+    let trusted = trust(&pods, actions);
+    let role = aws.create_role(ACCOUNT, "engine", &trusted).await.unwrap();
+    let addon = eks.create_addon().cluster_name("orders");
+    addon
+        .addon_name("eks-pod-identity-agent")
+        .send()
+        .await
+        .unwrap();
+    let associate = eks.create_pod_identity_association();
+    let associate = associate.cluster_name("orders").role_arn(role);
+    let associate = associate.namespace("argocd").service_account("server");
+    associate.send().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_gets_its_role_once_it_is_associated_and_the_role_lets_it_in_with_tags() {
+    let (aws, eks) = with_cluster("API").await;
+    assert_eq!(agent(&aws).0, "404");
+    with_pod_identity(&aws, &eks, &["sts:AssumeRole"]).await;
+    let (status, said) = agent(&aws);
+    assert_eq!((&*status, said["AccessKeyId"].as_str()), ("403", None));
+
+    let iam = aws_sdk_iam::Client::new(&aws.config(ACCOUNT, REGION));
+    let pods = json!({"Service": "pods.eks.amazonaws.com"});
+    let both = trust(&pods, &["sts:AssumeRole", "sts:TagSession"]);
+    let update = iam.update_assume_role_policy().role_name("engine");
+    update
+        .policy_document(both.to_string())
+        .send()
+        .await
+        .unwrap();
+    let (status, credentials) = agent(&aws);
+    assert_eq!(status, "200", "{}", credentials["message"]);
+    assert!(credentials["Token"].is_string());
+    aws.agrees_with_the_model().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tags_of_a_pod_go_along_and_must_be_allowed_on_either_side() {
+    let (aws, eks) = with_cluster("API").await;
+    let both = ["sts:AssumeRole", "sts:TagSession"];
+    with_pod_identity(&aws, &eks, &both).await;
+    let (_, got) = agent(&aws);
+    let text = |key: &str| got[key].as_str().unwrap().to_owned();
+    let (key, secret, token) = (text("AccessKeyId"), text("SecretAccessKey"), text("Token"));
+    let pod = aws_credential_types::Credentials::new(key, secret, Some(token), None, "test");
+    let sts = aws_sdk_sts::Client::new(&aws.config_with(pod, REGION));
+    let engine = json!({"AWS": format!("arn:aws:iam::{ACCOUNT}:role/engine")});
+    let other = "444455556666";
+    let iam = aws_sdk_iam::Client::new(&aws.config(other, REGION));
+    let trusted = trust(&engine, &both);
+    let role = aws.create_role(other, "argocd", &trusted).await.unwrap();
+
+    let refused = async |allowed: &[&str], trusted: &[&str]| {
+        let document = json!({
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": allowed, "Resource": role}],
+        });
+        let allow = aws.allow(ACCOUNT, "engine", "assume", &document);
+        allow.await.unwrap();
+        let update = iam.update_assume_role_policy().role_name("argocd");
+        let document = trust(&engine, trusted).to_string();
+        update.policy_document(document).send().await.unwrap();
+        let assume = sts.assume_role().role_arn(&role).role_session_name("pod");
+        let refused = assume.send().await.err();
+        refused.map(|error| error.message().unwrap_or_default().to_owned())
+    };
+    for (allowed, trusted, lacking) in [
+        (&both[1..], &both[..], Some("sts:AssumeRole")),
+        (&both[..1], &both[..], Some("sts:TagSession")),
+        (&both[..], &both[..1], Some("sts:TagSession")),
+        (&both[..], &both[..], None),
+    ] {
+        let said = refused(allowed, trusted).await;
+        let said_so = match (&said, lacking) {
+            (Some(said), Some(lacking)) => said.contains(&format!("perform: {lacking} ")),
+            (said, lacking) => said.is_none() && lacking.is_none(),
+        };
+        assert!(said_so, "{allowed:?}, {trusted:?}: {said:?}");
+    }
 }

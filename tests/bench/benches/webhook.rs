@@ -34,7 +34,8 @@ fn throughput(group: &mut BenchmarkGroup<'_, WallTime>, reviews: &[Review]) {
     });
 }
 
-/// Reading the reviews: as the webhook does, as anybody would at first, and not at all but for the syntax.
+/// Reading the reviews: as the webhook does, as anybody would at first, and not at all but for the
+/// syntax.
 fn decode(criterion: &mut Criterion) {
     let reviews = reviews(Updates::Spec);
     let mut group = criterion.benchmark_group("decode");
@@ -130,7 +131,8 @@ fn evaluate(criterion: &mut Criterion) {
                         decide(&mut review, &inventory, Timestamp::UNIX_EPOCH).unanswered();
                     (review, decision)
                 },
-                // Few, so that what has just been read is in the processor's cache, as it is in the webhook.
+                // Few, so that what has just been read is in the processor's cache, as it is in the
+                // webhook.
                 BatchSize::NumIterations(4),
             );
         });

@@ -1,11 +1,11 @@
 //! A thousand reviews (`AdmissionReview`) as a fleet's API server sends them.
 //!
-//! 850 updates of Applications, whose status of 20 to 60 KB comes twice, in the object and the old object; 100 new
-//! Applications, 30 ApplicationSets, 20 cluster Secrets. 80 of them must be denied. The verdict follows from how a review
-//! was made, not from asking a rule.
+//! 850 updates of Applications, whose status of 20 to 60 KB comes twice, in the object and the old
+//! object; 100 new Applications, 30 ApplicationSets, 20 cluster Secrets. 80 of them must be denied.
+//! The verdict follows from how a review was made, not from asking a rule.
 //!
-//! Fields are in the order in which the API server writes them: those of Go's types as they are declared, those of
-//! custom resources by name.
+//! Fields are in the order in which the API server writes them: those of Go's types as they are
+//! declared, those of custom resources by name.
 
 mod application;
 
@@ -67,11 +67,12 @@ pub enum Kind {
     ClusterSecret,
 }
 
-/// What the updates of Applications change, apart from the 40 that must be denied, which change the spec.
+/// What the updates of Applications change, apart from the 40 that must be denied, which change the
+/// spec.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Updates {
-    /// The status alone, as Argo CD's application controller does all the time. One in twenty is of an Application that
-    /// violates a rule, and may still be changed like that.
+    /// The status alone, as Argo CD's application controller does all the time. One in twenty is of
+    /// an Application that violates a rule, and may still be changed like that.
     Status,
     /// The spec, so that all rules are asked.
     Spec,

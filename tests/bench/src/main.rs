@@ -1,9 +1,10 @@
 //! Measures the webhook beside a bare server and Open Policy Agent, all in one run.
 //!
-//! Each gets the same reviews over the same kind of connection: HTTP/1.1 with keep-alive over TLS, as an API server calls
-//! a webhook. A connection sends its next request when it has the answer to the last one. The servers have one core and
-//! the client has another; they are measured in turn, again and again, so that whatever else the machine does falls on
-//! all of them. Only loopback is used.
+//! Each gets the same reviews over the same kind of connection: HTTP/1.1 with keep-alive over TLS,
+//! as an API server calls a webhook. A connection sends its next request when it has the answer to
+//! the last one. The servers have one core and the client has another; they are measured in turn,
+//! again and again, so that whatever else the machine does falls on all of them. Only loopback is
+//! used.
 
 mod client;
 mod load;
@@ -65,7 +66,8 @@ impl Args {
     }
 }
 
-/// One thread, so that the client has one core at most, and the servers are the main thread's children.
+/// One thread, so that the client has one core at most, and the servers are the main thread's
+/// children.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode> {
     let args = Args::parse();

@@ -161,7 +161,8 @@ struct Bench {
 }
 
 impl Bench {
-    /// From the start of the process to its first correct answer, which is a denial where the server judges.
+    /// From the start of the process to its first correct answer, which is a denial where the
+    /// server judges.
     async fn time_starts(&self, kind: ServerKind, starts: usize) -> Result<Starts> {
         let mut milliseconds = Vec::new();
         for number in 0..=starts {
@@ -169,7 +170,8 @@ impl Bench {
             let mut server = self.servers.start(kind)?;
             self.answering(&mut server).await?;
             let took = start.elapsed();
-            // The first does not count: an API server takes a second over the first watch of a kind that is new.
+            // The first does not count: an API server takes a second over the first watch of a kind
+            // that is new.
             if number > 0 {
                 milliseconds.push(took.as_secs_f64() * 1000.0);
             }
@@ -205,7 +207,8 @@ impl Bench {
         }
     }
 
-    /// Asks on one connection for as long as the server says that it cannot judge yet: handshakes would delay it.
+    /// Asks on one connection for as long as the server says that it cannot judge yet: handshakes
+    /// would delay it.
     async fn ask_until_judged(&self, server: &Server, review: &Review) -> Result<bool> {
         let Target { address, path, .. } = server.target;
         let mut connection = self.client.connect(address, path).await?;
@@ -217,7 +220,8 @@ impl Bench {
         }
     }
 
-    /// All servers in turn, for every corpus and number of connections, as many rounds as asked for.
+    /// All servers in turn, for every corpus and number of connections, as many rounds as asked
+    /// for.
     async fn load_all(&self, args: &Args) -> Result<Vec<Measurement>> {
         let mut running = Vec::new();
         for kind in &args.servers {

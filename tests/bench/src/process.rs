@@ -120,7 +120,8 @@ impl Process {
                 .with_context(|| format!("{path}: {stat}"))?;
             Ok(field.parse()?)
         };
-        // utime and stime are the fields 14 and 15 of proc(5), in units that Linux shows as 1/100 s everywhere.
+        // utime and stime are the fields 14 and 15 of proc(5), in units that Linux shows as 1/100 s
+        // everywhere.
         Ok(Duration::from_millis((ticks(11)? + ticks(12)?) * 10))
     }
 

@@ -81,8 +81,8 @@ impl Page {
         found
     }
 
-    /// The commands in its blocks of the language `sh`, without comments, and the steps of a pipeline of
-    /// continuous integration in its YAML.
+    /// The commands in its blocks of the language `sh`, without comments, and the steps of a
+    /// pipeline of continuous integration in its YAML.
     pub fn commands(&self) -> Vec<Command> {
         let mut commands = Vec::new();
         for block in self.blocks() {

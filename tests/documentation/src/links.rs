@@ -13,9 +13,10 @@ const CONTENTS: &str = "docs/src/SUMMARY.md";
 
 /// What is wrong with the links of all pages below the root of a repository, each with its place.
 ///
-/// A link of a page must lead to a file or folder of the repository, and to a heading if it names one. Pages of the
-/// book lead only to pages of the book, as nothing else is published with them, and its table of contents names
-/// each. None is called README.md, which mdBook publishes by another name than links to it say.
+/// A link of a page must lead to a file or folder of the repository, and to a heading if it names
+/// one. Pages of the book lead only to pages of the book, as nothing else is published with them,
+/// and its table of contents names each. None is called README.md, which mdBook publishes by
+/// another name than links to it say.
 ///
 /// # Errors
 /// A page cannot be read.

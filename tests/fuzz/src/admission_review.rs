@@ -116,7 +116,8 @@ fn follows(document: &Value, decision: &Decision, inventory: &Inventory) {
     let Some(request) = document["request"].as_object() else {
         return;
     };
-    // Not the decision on the bytes: they may have a field twice, of which the document has the last.
+    // Not the decision on the bytes: they may have a field twice, of which the document has the
+    // last.
     assert_eq!(
         decided(
             objects(document, request, Place::First).as_bytes(),
@@ -179,7 +180,8 @@ fn objects(document: &Value, request: &Map<String, Value>, place: Place) -> Stri
     )
 }
 
-/// A fix applies, and what it fixes is not found again. Without a `spec`, which the CRD requires, there is no place for it.
+/// A fix applies, and what it fixes is not found again. Without a `spec`, which the CRD requires,
+/// there is no place for it.
 fn fixes(document: &Value, object: &Value, decision: &Decision, inventory: &Inventory) {
     if !object["spec"].is_object() {
         return;

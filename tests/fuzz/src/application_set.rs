@@ -1,7 +1,7 @@
 //! ApplicationSets and their templates, through the expansion.
 //!
-//! The bytes are the `spec` of an ApplicationSet as JSON, or else the text of one template, which is then rendered in both
-//! languages.
+//! The bytes are the `spec` of an ApplicationSet as JSON, or else the text of one template, which
+//! is then rendered in both languages.
 
 use std::sync::LazyLock;
 
@@ -60,7 +60,8 @@ impl Checkouts for Repository {
     }
 }
 
-/// Whatever an ApplicationSet says, it generates the same twice, into its own namespace, and not more than it may.
+/// Whatever an ApplicationSet says, it generates the same twice, into its own namespace, and not
+/// more than it may.
 pub fn application_set(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else {
         return;

@@ -102,7 +102,8 @@ fn logs_in(config: &ClusterConfig) {
     }
 }
 
-/// The rule finds something where there is something to find, and only there, and says it without the value.
+/// The rule finds something where there is something to find, and only there, and says it without
+/// the value.
 fn is_judged(config: &ClusterConfig, verdict: &Verdict) {
     let holds_credential = config.bearer_token
         || config.username

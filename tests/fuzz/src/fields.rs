@@ -36,7 +36,8 @@ pub(crate) struct Field {
     pub(crate) shape: Shape,
 }
 
-/// All that a type reads. It is asked itself, by letting it read a document that has whatever it asks for.
+/// All that a type reads. It is asked itself, by letting it read a document that has whatever it
+/// asks for.
 pub(crate) fn fields<T: Deserialize<'static>>() -> BTreeSet<Field> {
     let found = RefCell::new(BTreeSet::new());
     let explorer = Explorer {

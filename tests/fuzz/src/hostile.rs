@@ -1,5 +1,5 @@
-//! Bodies that are full of next to nothing: for each list, map, string and free value that a decoder reads, the
-//! most of it that a body of some size can hold.
+//! Bodies that are full of next to nothing: for each list, map, string and free value that a
+//! decoder reads, the most of it that a body of some size can hold.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -15,12 +15,13 @@ use jiff::Timestamp;
 use crate::fields::{Field, Shape, Step, fields};
 use crate::world::INVENTORIES;
 
-/// How much memory a body is decoded into, at most, in bytes for each byte of it. The worst there is are sources of
-/// nothing, `[{},{},{}]`: each takes 232 bytes, and up to three times that while the list grows.
+/// How much memory a body is decoded into, at most, in bytes for each byte of it. The worst there
+/// is are sources of nothing, `[{},{},{}]`: each takes 232 bytes, and up to three times that while
+/// the list grows.
 pub const DECODED_RATIO: u64 = 256;
 
-/// How much memory a body takes at once while it is judged, at most, in bytes: for what it is decoded into, and for
-/// the parameter sets and the Applications of an ApplicationSet.
+/// How much memory a body takes at once while it is judged, at most, in bytes: for what it is
+/// decoded into, and for the parameter sets and the Applications of an ApplicationSet.
 pub const JUDGED_MEMORY: u64 = 64 << 20;
 
 /// A body that repeats one thing.
@@ -78,7 +79,8 @@ pub fn judge(body: &[u8]) {
     assert!(answer.is_ok(), "{answer:?}");
 }
 
-/// As many of them as asked for, by all that is allocated while one is judged: those that take most.
+/// As many of them as asked for, by all that is allocated while one is judged: those that take
+/// most.
 pub fn worst_bodies(count: usize) -> Vec<HostileBody> {
     const MEASURED: usize = 8 << 10;
     let mut bodies = hostile_bodies();
@@ -140,7 +142,8 @@ fn of_templates(application: &BTreeSet<Field>) -> Vec<Field> {
         .collect()
 }
 
-/// The children of matrix and merge are kept as they are written, and then read like any other generator.
+/// The children of matrix and merge are kept as they are written, and then read like any other
+/// generator.
 fn of_children(set: &BTreeSet<Field>) -> Vec<Field> {
     let named = |name: &str| Step::Field(name.to_owned());
     let entry = [named("spec"), named("generators"), Step::Item];

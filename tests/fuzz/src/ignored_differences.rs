@@ -34,15 +34,16 @@ pub fn ignored_differences(input: &[u8]) {
     }
     let rest = by_jq(expression, &object);
     assert_eq!(by_jq(expression, &object), rest);
-    // An expression may close the bracket that Argo CD puts before it, and is a program then that makes
-    // anything of the object.
+    // An expression may close the bracket that Argo CD puts before it, and is a program then that
+    // makes anything of the object.
     if closes_bracket(expression) {
         return;
     }
     if let Ok(rest) = &rest {
         assert!(is_rest(rest, &object), "{rest} is not a rest of {object}");
     }
-    // A plain path is taken by a way of its own, this one by the interpreter. A longer expression may be too long then.
+    // A plain path is taken by a way of its own, this one by the interpreter. A longer expression
+    // may be too long then.
     if !expression.contains('#') && expression.len() < LENGTH_LIMIT {
         let piped = format!("{expression} | .");
         assert_eq!(by_jq(&piped, &object).ok(), rest.ok(), "{piped}");

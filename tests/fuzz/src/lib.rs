@@ -1,8 +1,9 @@
 //! What must hold whatever anybody sends.
 //!
-//! Each target takes bytes, makes of them what the project would, and panics where something that it promises does not
-//! hold. `tests/corpora.rs` runs them on their corpora and on a bounded number of changes to them; the programs in
-//! `libfuzzer/` let libFuzzer look for bytes that nobody has thought of.
+//! Each target takes bytes, makes of them what the project would, and panics where something that
+//! it promises does not hold. `tests/corpora.rs` runs them on their corpora and on a bounded number
+//! of changes to them; the programs in `libfuzzer/` let libFuzzer look for bytes that nobody has
+//! thought of.
 #![expect(
     clippy::missing_panics_doc,
     clippy::unwrap_used,

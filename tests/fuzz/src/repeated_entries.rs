@@ -12,8 +12,8 @@ const PLACES: usize = 12;
 /// How large an input is made, in bytes.
 const SIZE: usize = 8 << 10;
 
-/// The input is a review. Each list and each map in its object gets its first entry again and again, and what that takes
-/// must be bounded by its length.
+/// The input is a review. Each list and each map in its object gets its first entry again and
+/// again, and what that takes must be bounded by its length.
 pub fn repeated_entries(input: &[u8]) {
     let Ok(review) = serde_json::from_slice::<Value>(input) else {
         return;

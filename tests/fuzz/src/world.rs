@@ -12,8 +12,8 @@ use argocd::{AppProject, ApplicationSet, Fleet};
 use policy::{Completeness, GitOpsPolicySpec, Inventory};
 use serde_json::{Value, json};
 
-/// The world of the recorded requests, once as the webhook knows it and without a policy, once as files tell it and
-/// with a policy that says all that one can say.
+/// The world of the recorded requests, once as the webhook knows it and without a policy, once as
+/// files tell it and with a policy that says all that one can say.
 pub(crate) static INVENTORIES: LazyLock<[Inventory; 2]> = LazyLock::new(|| {
     let webhook = Inventory::new(
         Fleet::new(parts()),

@@ -36,7 +36,8 @@ fn run(name: &str, target: fn(&[u8])) {
     }
 }
 
-/// An input with one place of it left out, repeated, turned into something else, or taken from another input.
+/// An input with one place of it left out, repeated, turned into something else, or taken from
+/// another input.
 fn changed(input: &[u8], other: &[u8], random: &mut fastrand::Rng) -> Vec<u8> {
     let mut place = |bytes: &[u8]| {
         let start = random.usize(..=bytes.len());

@@ -15,8 +15,9 @@ const LARGEST: usize = 3 << 20;
 /// How many of the worst bodies are tried in the largest size.
 const WORST: usize = 24;
 
-/// How much memory is taken altogether while a body is decoded, at most, in bytes for each byte of it: a measure of work.
-/// A list that grows is moved, and what cannot be read is read again to say why.
+/// How much memory is taken altogether while a body is decoded, at most, in bytes for each byte of
+/// it: a measure of work. A list that grows is moved, and what cannot be read is read again to say
+/// why.
 const WORK_RATIO: u64 = 512;
 
 fn decoded(body: &[u8]) -> AllocationInfo {
@@ -94,7 +95,8 @@ fn review_of_generators(generators: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The template of the ApplicationSet was compiled for each of its generators, which took 845 MB for 40,000.
+/// The template of the ApplicationSet was compiled for each of its generators, which took 845 MB
+/// for 40,000.
 #[test]
 fn generators_share_the_template_that_they_have_in_common() {
     for generators in [1_000, 9_000, 40_000] {

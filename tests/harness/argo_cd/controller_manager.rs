@@ -9,16 +9,18 @@ use crate::argo_cd::component::Component;
 use crate::argo_cd::programs::Programs;
 use crate::control_plane::ControlPlane;
 
-/// The API server lets this user do what the controller manager does, and make tokens for its controllers.
+/// The API server lets this user do what the controller manager does, and make tokens for its
+/// controllers.
 const USER: &str = "system:kube-controller-manager";
 
-/// A kube-controller-manager whose controllers each log in as a `ServiceAccount` of their own, as where kubeadm or a cloud
-/// set it up. It ends when this is dropped.
+/// A kube-controller-manager whose controllers each log in as a `ServiceAccount` of their own, as
+/// where kubeadm or a cloud set it up. It ends when this is dropped.
 #[derive(Debug)]
 pub struct ControllerManager(Component);
 
 impl ControllerManager {
-    /// Starts it with these controllers, such as `garbage-collector-controller`, without waiting for them.
+    /// Starts it with these controllers, such as `garbage-collector-controller`, without waiting
+    /// for them.
     pub fn start(
         control_plane: &ControlPlane,
         programs: &Programs,

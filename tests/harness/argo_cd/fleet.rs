@@ -46,7 +46,8 @@ const RELEASE: &str = "v1.0.0";
 pub enum Guard {
     /// It is not.
     None,
-    /// It is, as `manifests/overlays/prod-devops` has it, from before the first object of the fleet is written.
+    /// It is, as `manifests/overlays/prod-devops` has it, from before the first object of the fleet
+    /// is written.
     Webhook,
     /// The same, by a clock that the test sets: [`Devops::clock`].
     WebhookWithClock,
@@ -108,11 +109,12 @@ impl Devops {
     }
 }
 
-/// Argo CD with a root Application, an ApplicationSet of addons, and a shop, on staging and on production. What is deployed
-/// is in `harness/argo_cd/fleet`.
+/// Argo CD with a root Application, an ApplicationSet of addons, and a shop, on staging and on
+/// production. What is deployed is in `harness/argo_cd/fleet`.
 ///
-/// It ends, and leaves nothing behind, when it is dropped or when the process ends, however that happens; so it may also be
-/// kept in a `static`. Then only [`User`]s are shared, each test making its own clients.
+/// It ends, and leaves nothing behind, when it is dropped or when the process ends, however that
+/// happens; so it may also be kept in a `static`. Then only [`User`]s are shared, each test making
+/// its own clients.
 pub struct Fleet {
     argo_cd: ArgoCd,
     repository: Repository,
@@ -122,8 +124,8 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Starts all clusters and Argo CD, declares the clusters, and creates the root Application. It does not wait for what
-    /// comes of that.
+    /// Starts all clusters and Argo CD, declares the clusters, and creates the root Application. It
+    /// does not wait for what comes of that.
     pub async fn start(guard: Guard) -> Result<Self> {
         let programs = spawn_blocking(Programs::locate).await??;
         let (devops, staging, production) = tokio::try_join!(
@@ -201,8 +203,8 @@ impl Fleet {
         ))
     }
 
-    /// Waits for what is deployed by itself, syncs production as a person does, and returns when all of it is Synced and
-    /// Healthy.
+    /// Waits for what is deployed by itself, syncs production as a person does, and returns when
+    /// all of it is Synced and Healthy.
     pub async fn deployed(&self) -> Result<()> {
         let by_itself: Vec<_> = APPLICATIONS
             .into_iter()
@@ -247,7 +249,8 @@ impl Fleet {
         .await
     }
 
-    /// Watches the Applications, by their names, until `condition` is `Ok`. The error says in what state everything is.
+    /// Watches the Applications, by their names, until `condition` is `Ok`. The error says in what
+    /// state everything is.
     pub async fn eventually<T>(
         &self,
         what: &str,
@@ -257,7 +260,8 @@ impl Fleet {
         found.map_err(|error| self.blame(&error.into()))
     }
 
-    /// Where a person would type commands: in the repository, as an administrator of the devops cluster and of Argo CD.
+    /// Where a person would type commands: in the repository, as an administrator of the devops
+    /// cluster and of Argo CD.
     pub fn shell(&self) -> Result<Shell> {
         let argocd = self.argo_cd.command_line();
         let programs = argocd
@@ -270,8 +274,8 @@ impl Fleet {
             .in_folder(self.repository.folder()))
     }
 
-    /// Runs an `argocd` that must succeed, as Argo CD's administrator, and returns what it printed. The error says in what
-    /// state everything is.
+    /// Runs an `argocd` that must succeed, as Argo CD's administrator, and returns what it printed.
+    /// The error says in what state everything is.
     pub async fn argocd<A: AsRef<OsStr>>(
         &self,
         arguments: impl IntoIterator<Item = A>,

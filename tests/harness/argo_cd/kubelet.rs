@@ -16,7 +16,8 @@ use crate::control_plane::User;
 
 /// Says of every Pod of a cluster that it runs and is ready, until it is dropped. Nothing runs.
 ///
-/// It has a thread of its own: a fleet that tests share outlives the runtime of the test that started it.
+/// It has a thread of its own: a fleet that tests share outlives the runtime of the test that
+/// started it.
 #[derive(Debug)]
 pub(crate) struct Kubelet {
     stop: Option<oneshot::Sender<()>>,
@@ -55,7 +56,8 @@ impl Drop for Kubelet {
     }
 }
 
-/// Without end, but where there is no client: a watch that fails is begun again, and then every Pod is seen again.
+/// Without end, but where there is no client: a watch that fails is begun again, and then every Pod
+/// is seen again.
 async fn run(user: &User) -> Result<()> {
     let client = user.client().await?;
     let pods = watcher(Api::<Pod>::all(client.clone()), watcher::Config::default());

@@ -14,8 +14,8 @@ use crate::installation::succeed;
 /// What would run in Pods, or concerns them.
 const OF_PODS: [&str; 3] = ["Deployment", "StatefulSet", "NetworkPolicy"];
 
-/// Applies Argo CD's install manifests, but for its Pods: `CustomResourceDefinition`s, `ServiceAccount`s and what they may do,
-/// settings. Returns when Applications can be written.
+/// Applies Argo CD's install manifests, but for its Pods: `CustomResourceDefinition`s,
+/// `ServiceAccount`s and what they may do, settings. Returns when Applications can be written.
 pub async fn install(control_plane: &ControlPlane, programs: &Programs) -> Result<()> {
     let path = programs.install_manifests();
     let text =

@@ -11,6 +11,15 @@ use crate::argo_cd::releases::Release;
 use crate::control_plane::kube_controller_manager;
 use crate::go_programs::{GoPrograms, GoProgramsError};
 
+/// What Argo CD's one program is, by the name that it is run by.
+const PARTS: [&str; 5] = [
+    "argocd-application-controller",
+    "argocd-applicationset-controller",
+    "argocd-k8s-auth",
+    "argocd-repo-server",
+    "argocd-server",
+];
+
 /// Programs that the harness runs.
 #[derive(Clone, Debug)]
 pub struct Programs {
@@ -24,9 +33,9 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Finds what the system must have, and builds the rest, once for a user: the release of Argo CD that is
-    /// [chosen](Release::chosen), and what it needs. The build takes minutes, tells on standard error how it gets on, and
-    /// blocks.
+    /// Finds what the system must have, and builds the rest, once for a user: the release of Argo
+    /// CD that is [chosen](Release::chosen), and what it needs. The build takes minutes, tells on
+    /// standard error how it gets on, and blocks.
     pub fn locate() -> Result<Self> {
         let release = Release::chosen()?;
         system_program("git", "on Debian: apt-get install git")?;
@@ -51,8 +60,12 @@ impl Programs {
         self.release
     }
 
-    /// Makes a folder's `argocd`, `helm`, `kustomize` and whatever else Argo CD looks for on its `PATH` the built ones.
+    /// Makes a folder's `argocd`, `helm`, `kustomize` and whatever else Argo CD looks for on its
+    /// `PATH` the built ones, with `argocd` under its other names as in Argo CD's image.
     pub(crate) fn link_into(&self, folder: &Path) -> io::Result<()> {
+        for part in PARTS {
+            symlink(self.argo_cd.join("argocd"), folder.join(part))?;
+        }
         for built in &self.folders {
             for program in built.read_dir()? {
                 let program = program?;

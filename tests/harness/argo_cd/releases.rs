@@ -28,7 +28,8 @@ const GIT_VERIFY_WRAPPER: ModuleFile = ModuleFile {
     executable: true,
 };
 
-/// The newest is first. v3.2.12 does not compile, and of v3.3 to v3.5 a module is only a folder of their repository.
+/// The newest is first. v3.2.12 does not compile, and of v3.3 to v3.5 a module is only a folder of
+/// their repository.
 pub static RELEASES: [Release; 2] = [
     Release {
         version: "v3.6.1",
@@ -41,7 +42,8 @@ pub static RELEASES: [Release; 2] = [
             packages: &[ARGOCD],
             files: &[INSTALL_MANIFESTS, GIT_VERIFY_WRAPPER],
         },
-        // Apart, because Helm would have Argo CD built with other versions of its dependencies than it was released with.
+        // Apart, because Helm would have Argo CD built with other versions of its dependencies than
+        // it was released with.
         renderers: Some(Module {
             cache: "helm-and-kustomize",
             go_mod: include_str!("binaries/v3.6.1/renderers/go.mod"),
@@ -86,7 +88,8 @@ struct Module {
 }
 
 impl Release {
-    /// The release that [`GITOPS_TEST_ARGO_CD`] names, with or without its `v`; the newest unless it is set.
+    /// The release that [`GITOPS_TEST_ARGO_CD`] names, with or without its `v`; the newest unless
+    /// it is set.
     pub fn chosen() -> Result<&'static Self> {
         match env::var(GITOPS_TEST_ARGO_CD) {
             Ok(version) if !version.is_empty() => Self::named(&version),
@@ -116,7 +119,8 @@ impl Release {
         lines.any(|line| line.split_whitespace().next() == Some(module))
     }
 
-    /// The folder of a Go module that Argo CD is built from; this blocks, and needs the network if it is not there yet.
+    /// The folder of a Go module that Argo CD is built from; this blocks, and needs the network if
+    /// it is not there yet.
     pub fn module(&self, module: &str) -> Result<PathBuf, GoProgramsError> {
         self.go_programs(&self.argo_cd).module(module)
     }

@@ -12,13 +12,15 @@ const BRANCH: &str = "main";
 /// What files of a fixture call the repository that they are in.
 const OWN_URL: &str = "https://git.example.com/shop/platform.git";
 
-/// A Git repository in a folder, with the files of its last commit. Argo CD reads it by a `file://` URL.
+/// A Git repository in a folder, with the files of its last commit. Argo CD reads it by a `file://`
+/// URL.
 #[derive(Debug)]
 pub struct Repository(PathBuf);
 
 impl Repository {
-    /// Makes one of the files of a folder, in which its own URL stands for [`OWN_URL`], with one commit.
-    pub(crate) fn of(fixture: &Path, folder: PathBuf) -> Result<Self> {
+    /// Makes one of the files of a folder, in which its own URL stands for [`OWN_URL`], with one
+    /// commit.
+    pub fn of(fixture: &Path, folder: PathBuf) -> Result<Self> {
         let repository = Self(folder);
         fs::create_dir_all(&repository.0).context("cannot make a folder for a repository")?;
         repository.git(["init", "--quiet", "--initial-branch", BRANCH])?;

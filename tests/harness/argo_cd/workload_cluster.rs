@@ -19,7 +19,8 @@ const CONTROLLERS: [&str; 5] = [
     "namespace-controller",
 ];
 
-/// A cluster with Deployments, `ReplicaSet`s, autoscalers and garbage collection, whose Pods are ready though nothing runs.
+/// A cluster with Deployments, `ReplicaSet`s, autoscalers and garbage collection, whose Pods are
+/// ready though nothing runs.
 pub struct WorkloadCluster {
     /// Before the control plane, which ends after them.
     _kubelet: Kubelet,
@@ -67,7 +68,8 @@ impl WorkloadCluster {
         self.controller_manager.component()
     }
 
-    /// The Secret that declares it to Argo CD: with a role of AWS and without a credential, as our rules want it.
+    /// The Secret that declares it to Argo CD: with a role of AWS and without a credential, as our
+    /// rules want it.
     pub(crate) fn secret(&self) -> Result<Value> {
         let config = json!({
             "awsAuthConfig": {"clusterName": self.name, "roleARN": "arn:aws:iam::111122223333:role/argocd"},
@@ -97,8 +99,8 @@ impl WorkloadCluster {
         }))
     }
 
-    /// The `config` of a Secret that declares it with a bearer token, as our rules do not want it. Each time it is another
-    /// token, and all are valid.
+    /// The `config` of a Secret that declares it with a bearer token, as our rules do not want it.
+    /// Each time it is another token, and all are valid.
     pub async fn config_with_token(&self) -> Result<String> {
         let manager = log_in_manager(&self.control_plane).await?;
         let config = json!({

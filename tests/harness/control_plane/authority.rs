@@ -98,7 +98,8 @@ impl Authority {
         )
     }
 
-    /// For a user, in the form that Kubernetes reads: the common name is the user's, each organisation is a group.
+    /// For a user, in the form that Kubernetes reads: the common name is the user's, each
+    /// organisation is a group.
     pub(crate) fn client(&self, user: &str, groups: &[&str]) -> Result<Identity, CertificateError> {
         let groups = groups
             .iter()
@@ -191,7 +192,8 @@ fn issue(
     issuer_key: &SigningKey,
 ) -> Result<String, CertificateError> {
     let public_key = SubjectPublicKeyInfoOwned::from_key(key.verifying_key())?;
-    // Every certificate has a key of its own, so the key's hash is a serial number that no other one has.
+    // Every certificate has a key of its own, so the key's hash is a serial number that no other
+    // one has.
     let hash = Sha256::digest(public_key.to_der()?);
     let serial_number = SerialNumber::new(hash.get(..16).unwrap_or_default())?;
     let profile = Profile {
@@ -206,7 +208,8 @@ fn issue(
         .to_pem(LineEnding::LF)?)
 }
 
-/// Names are put together from parts, not parsed from text: a user's name may hold what would need an escape there.
+/// Names are put together from parts, not parsed from text: a user's name may hold what would need
+/// an escape there.
 fn name<'a>(
     parts: impl IntoIterator<Item = (ObjectIdentifier, &'a str)>,
 ) -> Result<Name, der::Error> {

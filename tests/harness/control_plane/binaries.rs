@@ -9,8 +9,8 @@ use thiserror::Error;
 use crate::control_plane::envtest::{Archive, EnvtestError, Patience};
 use crate::go_programs::{GoPrograms, GoProgramsError, cache, lock};
 
-/// The environment variable that names a folder with all three binaries; the same that controller-runtime's envtest
-/// reads, so that one setting serves both.
+/// The environment variable that names a folder with all three binaries; the same that
+/// controller-runtime's envtest reads, so that one setting serves both.
 pub const KUBEBUILDER_ASSETS: &str = "KUBEBUILDER_ASSETS";
 
 const GO_MOD: &str = include_str!("binaries/go.mod");
@@ -62,9 +62,9 @@ pub enum BinariesError {
 }
 
 impl Binaries {
-    /// Takes the binaries from the folder named by `KUBEBUILDER_ASSETS`; if it is unset, from a cache of the user, for which
-    /// they are downloaded once, or built with `go` where they cannot be. The build takes some minutes. Both tell on
-    /// standard error how they get on, and block.
+    /// Takes the binaries from the folder named by `KUBEBUILDER_ASSETS`; if it is unset, from a
+    /// cache of the user, for which they are downloaded once, or built with `go` where they cannot
+    /// be. The build takes some minutes. Both tell on standard error how they get on, and block.
     pub fn locate() -> Result<Self, BinariesError> {
         match env::var_os(KUBEBUILDER_ASSETS) {
             Some(folder) if !folder.is_empty() => Self::in_assets(PathBuf::from(folder)),
@@ -133,7 +133,8 @@ impl Binaries {
     }
 }
 
-/// Downloads an archive into a folder. If that fails for whatever reason, it says so in a line, and builds.
+/// Downloads an archive into a folder. If that fails for whatever reason, it says so in a line, and
+/// builds.
 fn downloaded_or(
     build: impl FnOnce() -> Result<PathBuf, GoProgramsError>,
     archive: &Archive,
@@ -156,8 +157,8 @@ fn downloaded_or(
     build()
 }
 
-/// The path of `kube-controller-manager`, of the API server's version. It is built once with `go`, in about a minute if
-/// the API server was built before; this blocks.
+/// The path of `kube-controller-manager`, of the API server's version. It is built once with `go`,
+/// in about a minute if the API server was built before; this blocks.
 pub fn kube_controller_manager() -> Result<PathBuf, BinariesError> {
     let programs = GoPrograms {
         cache: "controller-manager",
@@ -181,8 +182,8 @@ fn programs() -> Result<GoPrograms, BinariesError> {
     })
 }
 
-/// A release build of Kubernetes is told its own version by the linker; without this it calls itself v0.0.0-master.
-/// Without the debugger's tables it links faster and is smaller.
+/// A release build of Kubernetes is told its own version by the linker; without this it calls
+/// itself v0.0.0-master. Without the debugger's tables it links faster and is smaller.
 fn linker_flags() -> Result<String, BinariesError> {
     let version = required_version("k8s.io/kubernetes", GO_MOD).ok_or(BinariesError::NoVersion)?;
     let mut numbers = version.trim_start_matches('v').split('.');

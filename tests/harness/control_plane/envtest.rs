@@ -1,4 +1,5 @@
-//! The official builds of the control plane: the archives that controller-runtime's envtest downloads.
+//! The official builds of the control plane: the archives that controller-runtime's envtest
+//! downloads.
 
 use std::collections::BTreeMap;
 use std::env::consts;
@@ -27,7 +28,8 @@ use tokio::time::timeout;
 
 use crate::progress::Progress;
 
-/// Of kubernetes-sigs/controller-tools, which publishes them: of one release, for the systems that the tests run on.
+/// Of kubernetes-sigs/controller-tools, which publishes them: of one release, for the systems that
+/// the tests run on.
 const INDEX: &str = include_str!("envtest.yaml");
 /// The folder in which an archive has them.
 const FOLDER: &str = "controller-tools/envtest";
@@ -208,8 +210,8 @@ impl Archive {
         self.sha512.get(..16).unwrap_or(&self.sha512)
     }
 
-    /// Downloads it and makes `folder` of its programs, if it is what was published. What comes out otherwise leaves nothing
-    /// behind. This tells on standard error how it gets on, and blocks.
+    /// Downloads it and makes `folder` of its programs, if it is what was published. What comes out
+    /// otherwise leaves nothing behind. This tells on standard error how it gets on, and blocks.
     pub(super) fn unpack_to(&self, folder: &Path, patience: Patience) -> Result<(), EnvtestError> {
         let workspace = folder.with_extension("downloading");
         let unpacked = self.unpack_in(&workspace, patience).and_then(|programs| {
@@ -243,7 +245,8 @@ impl Archive {
 
     /// Writes it to a file, and returns the SHA-512 of that.
     ///
-    /// On a thread of its own, since who calls may be within an async runtime, in which no other may run.
+    /// On a thread of its own, since who calls may be within an async runtime, in which no other
+    /// may run.
     fn download(
         &self,
         file: &mut File,
@@ -553,7 +556,8 @@ pub(super) mod tests {
         "controller-tools/envtest/kubectl",
     ];
 
-    /// Names are written as they are: `Builder::append_data` would refuse those that lead out of a folder.
+    /// Names are written as they are: `Builder::append_data` would refuse those that lead out of a
+    /// folder.
     fn archive_with<'a>(entries: impl Iterator<Item = (&'a str, EntryType)>) -> Vec<u8> {
         let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
         for (name, kind) in entries {

@@ -30,8 +30,8 @@ pub struct KubectlOutput {
 }
 
 impl Kubectl {
-    /// In `home`, if there is one, where nothing but it is known: no kubeconfig, no preferences, no cache of the
-    /// caller.
+    /// In `home`, if there is one, where nothing but it is known: no kubeconfig, no preferences, no
+    /// cache of the caller.
     pub(crate) fn new(program: &Path, kubeconfig: &Path, home: Option<&PathBuf>) -> Self {
         let mut command = Command::new(program);
         if let Some(home) = home {

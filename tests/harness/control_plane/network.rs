@@ -1,8 +1,9 @@
 //! The network in which Services have their addresses.
 //!
-//! On a real cluster kube-proxy forwards a Service's address to its Pods, for the API server too. Here the API server
-//! reaches the cluster's network through a proxy (its egress selector, as where the two networks are apart), and the
-//! proxy is this: it forwards the addresses that it was told to, and refuses all others.
+//! On a real cluster kube-proxy forwards a Service's address to its Pods, for the API server too.
+//! Here the API server reaches the cluster's network through a proxy (its egress selector, as where
+//! the two networks are apart), and the proxy is this: it forwards the addresses that it was told
+//! to, and refuses all others.
 
 use std::collections::HashMap;
 use std::io;
@@ -31,7 +32,8 @@ impl Routes {
 
 /// The cluster's network, on a Unix socket, until it is dropped.
 ///
-/// It has a thread of its own: a control plane that tests share outlives the runtime of the test that started it.
+/// It has a thread of its own: a control plane that tests share outlives the runtime of the test
+/// that started it.
 pub(crate) struct ClusterNetwork {
     routes: Routes,
     stop: Option<oneshot::Sender<()>>,

@@ -23,7 +23,8 @@ const READY_WITHIN: Duration = Duration::from_mins(1);
 const BETWEEN_PROBES: Duration = Duration::from_millis(50);
 const SHOWN_LOG_LINES: usize = 20;
 
-/// The servers of one control plane, which end and take their folder with them when this is dropped.
+/// The servers of one control plane, which end and take their folder with them when this is
+/// dropped.
 pub(crate) struct Servers {
     supervisor: Supervisor,
     address: SocketAddr,
@@ -108,8 +109,9 @@ impl Servers {
     }
 }
 
-/// Another process may be given the same free port before kube-apiserver has it. It cannot while a socket is bound to
-/// it, and kube-apiserver can because both allow sharing. The socket does not listen, so it takes no connections.
+/// Another process may be given the same free port before kube-apiserver has it. It cannot while a
+/// socket is bound to it, and kube-apiserver can because both allow sharing. The socket does not
+/// listen, so it takes no connections.
 fn reserve_port() -> io::Result<(TcpSocket, SocketAddr)> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseport(true)?;
@@ -140,8 +142,9 @@ fn write_files(folder: &Path, authority: &Authority) -> Result<(), Error> {
     Ok(())
 }
 
-/// On Unix sockets in a folder that only its owner may enter: etcd asks nobody who they are, and there is no port that
-/// could be taken. The advertised addresses are for other members, of which there are none.
+/// On Unix sockets in a folder that only its owner may enter: etcd asks nobody who they are, and
+/// there is no port that could be taken. The advertised addresses are for other members, of which
+/// there are none.
 fn etcd_configuration(folder: &Path) -> serde_json::Value {
     let socket = |name: &str| format!("unix://{}", folder.join(name).display());
     json!({
@@ -217,7 +220,8 @@ const FIXED_FLAGS: [&str; 8] = [
     "--advertise-address=127.0.0.1",
     // An Endpoints object may not hold a loopback address, and nothing here looks for one.
     "--endpoint-reconciler-type=none",
-    // It refuses Pods until a controller has made the namespace's default ServiceAccount; no controller runs.
+    // It refuses Pods until a controller has made the namespace's default ServiceAccount; no
+    // controller runs.
     "--disable-admission-plugins=ServiceAccount",
 ];
 

@@ -13,7 +13,8 @@ use crate::control_plane::error::{Error, context};
 
 const SCRIPT: &str = include_str!("supervise.sh");
 
-/// A temporary folder that is removed, after the servers in it are killed, when this is dropped or this process ends.
+/// A temporary folder that is removed, after the servers in it are killed, when this is dropped or
+/// this process ends.
 pub(crate) struct Supervisor {
     process: Child,
     folder: PathBuf,
@@ -23,8 +24,8 @@ pub(crate) struct Supervisor {
 pub(crate) struct ServerEnd(pipe::Receiver);
 
 impl Supervisor {
-    /// Puts a folder under supervision. `prepare` fills it and returns what to run: etcd, then kube-apiserver with its
-    /// flags, or nothing.
+    /// Puts a folder under supervision. `prepare` fills it and returns what to run: etcd, then
+    /// kube-apiserver with its flags, or nothing.
     pub(crate) fn spawn(
         prepare: impl FnOnce(&Path) -> Result<Vec<OsString>, Error>,
     ) -> Result<(Self, ServerEnd), Error> {
@@ -38,7 +39,8 @@ impl Supervisor {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            // A Ctrl-C in the terminal is for the test process; the supervisor must outlive it to clean up.
+            // A Ctrl-C in the terminal is for the test process; the supervisor must outlive it to
+            // clean up.
             .process_group(0)
             .spawn();
         let mut supervisor = Self {
@@ -66,8 +68,8 @@ impl Supervisor {
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        // Waiting closes the supervisor's standard input first, which is what it waits for. Should it be gone already,
-        // there is nothing left to do and nobody to tell.
+        // Waiting closes the supervisor's standard input first, which is what it waits for. Should
+        // it be gone already, there is nothing left to do and nobody to tell.
         let _ = self.process.wait();
     }
 }

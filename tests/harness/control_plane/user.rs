@@ -16,7 +16,8 @@ use crate::control_plane::authority::Identity;
 use crate::control_plane::error::{Error, api, context};
 use crate::control_plane::kubectl::Kubectl;
 
-/// Somebody whom the API server knows by what it authenticates itself: no header claims an identity.
+/// Somebody whom the API server knows by what it authenticates itself: no header claims an
+/// identity.
 ///
 /// Cheap to clone, and no longer of use once its control plane is dropped.
 #[derive(Clone)]
@@ -36,8 +37,8 @@ pub(crate) struct Surroundings {
     /// Where kubeconfigs are written.
     pub(crate) folder: PathBuf,
     pub(crate) kubectl: PathBuf,
-    /// The control plane is ours, so neither a proxy nor anything else of the caller's environment concerns it. The
-    /// user of an existing cluster may need all of it to log in.
+    /// The control plane is ours, so neither a proxy nor anything else of the caller's environment
+    /// concerns it. The user of an existing cluster may need all of it to log in.
     pub(crate) isolated: bool,
 }
 
@@ -66,7 +67,8 @@ impl User {
         Self(Arc::new(Login { name, ..login }))
     }
 
-    /// The name by which the API server knows this user, as in `userInfo.username` of an admission review.
+    /// The name by which the API server knows this user, as in `userInfo.username` of an admission
+    /// review.
     pub fn name(&self) -> &str {
         &self.0.name
     }
@@ -76,8 +78,8 @@ impl User {
         &self.0.path
     }
 
-    /// A client that logs in as this user. It belongs to the current runtime: a test that shares its control plane
-    /// with others makes a client of its own.
+    /// A client that logs in as this user. It belongs to the current runtime: a test that shares
+    /// its control plane with others makes a client of its own.
     pub async fn client(&self) -> Result<Client, Error> {
         self.client_for(self.config().await?)
     }

@@ -112,12 +112,15 @@ impl Authenticator {
     }
 }
 
-/// It watches the folder for a file that is put in the place of the other.
+/// It watches the folder, and reads the file whenever that is written.
 fn write_roles(folder: &Path, roles: &[MappedRole]) -> Result<()> {
     let roles = roles
         .iter()
         .map(|role| json!({"rolearn": role.arn, "username": role.username, "groups": role.groups}));
-    let written = json!({"mapRoles": roles.collect::<Vec<_>>()});
-    fs::write(folder.join(ROLES), written.to_string())?;
+    let written = json!({"mapRoles": roles.collect::<Vec<_>>()}).to_string();
+    let file = folder.join(ROLES);
+    if !fs::read_to_string(&file).is_ok_and(|there| there == written) {
+        fs::write(file, written)?;
+    }
     Ok(())
 }

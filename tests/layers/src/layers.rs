@@ -11,18 +11,18 @@ pub struct Crate {
     pub folder: &'static str,
     /// The name by which others depend on it.
     pub package: &'static str,
-    /// The modules at its top, lowest first. A module imports from those above it in this list; modules of
-    /// one line may import from one another, but not in a circle.
+    /// The modules at its top, lowest first. A module imports from those above it in this list;
+    /// modules of one line may import from one another, but not in a circle.
     ///
     /// Empty where the modules at the top still form a circle (see `circles`).
     pub modules: &'static [&'static [&'static str]],
-    /// Folders whose modules still form a circle and are not held to anything; `""` is the crate's top.
-    /// The test fails if one of them no longer has a circle, so that its entry is taken out.
+    /// Folders whose modules still form a circle and are not held to anything; `""` is the crate's
+    /// top. The test fails if one of them no longer has a circle, so that its entry is taken out.
     pub circles: &'static [&'static str],
 }
 
-/// The crates, lowest first. A crate depends on those above it in this list; crates of one line do not
-/// depend on one another.
+/// The crates, lowest first. A crate depends on those above it in this list; crates of one line do
+/// not depend on one another.
 ///
 /// The crates below `tests/` may depend on all of these; of them, only the harness is looked at.
 pub const CRATES: &[&[Crate]] = &[

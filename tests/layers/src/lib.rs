@@ -1,9 +1,10 @@
 //! Imports run downwards only: of each crate and module it is said in [`CRATES`] what it may import
 //! from, and the test `layers` reads the sources and fails where something else is imported.
 //!
-//! Two things are held to. Modules at the top of a crate stand in layers and import from lower ones.
-//! And in every folder, no two modules import from each other, directly or by way of others. A file and
-//! the files of its own folder (`project.rs` and `project/`) may: they are one module to the rest.
+//! Two things are held to. Modules at the top of a crate stand in layers and import from lower
+//! ones. And in every folder, no two modules import from each other, directly or by way of others.
+//! A file and the files of its own folder (`project.rs` and `project/`) may: they are one module to
+//! the rest.
 
 mod layers;
 mod modules;
@@ -128,8 +129,8 @@ pub fn check(root: &Path, of: &Crate) -> Result<Vec<Violation>, Error> {
     check_sources(of, &sources)
 }
 
-/// Whatever is against the layers of a crate in these files: their paths, such as `argocd/src/names.rs`,
-/// and their texts.
+/// Whatever is against the layers of a crate in these files: their paths, such as
+/// `argocd/src/names.rs`, and their texts.
 ///
 /// # Errors
 /// A text is not Rust.

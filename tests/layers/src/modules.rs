@@ -77,8 +77,9 @@ impl Modules {
         top.map(|module| module[0].as_str()).collect()
     }
 
-    /// All imports from one module of a folder by another, of either or of what is in its own folder. What
-    /// a file imports from the files of its own folder, or they from it, is not among them.
+    /// All imports from one module of a folder by another, of either or of what is in its own
+    /// folder. What a file imports from the files of its own folder, or they from it, is not among
+    /// them.
     pub(crate) fn imports(&self) -> Vec<Import> {
         let mut imports = Vec::new();
         for (module, file, source) in &self.sources {

@@ -1,8 +1,8 @@
 //! What a source file imports, read from its tokens.
 //!
-//! Tokens are enough: a path of the crate begins with `crate`, `super` or `self`, or stands in a `use`
-//! declaration, wherever in the file it is, also within a macro call. Comments and strings are no
-//! tokens. What is there for tests only is left out: tests may look at anything.
+//! Tokens are enough: a path of the crate begins with `crate`, `super` or `self`, or stands in a
+//! `use` declaration, wherever in the file it is, also within a macro call. Comments and strings
+//! are no tokens. What is there for tests only is left out: tests may look at anything.
 
 use std::str::FromStr;
 

@@ -1,5 +1,5 @@
-//! The story that `cargo xtask demo` tells: a real API server turns bad objects away, and `kubectl gitops check` would have
-//! said so before.
+//! The story that `cargo xtask demo` tells: a real API server turns bad objects away, and
+//! `kubectl gitops check` would have said so before.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The story that `cargo xtask demo --with-argo-cd` tells: the real Argo CD deploys a fleet, and what the gate refuses is
-//! told in Argo CD's own words.
+//! The story that `cargo xtask demo --with-argo-cd` tells: the real Argo CD deploys a fleet, and
+//! what the gate refuses is told in Argo CD's own words.
 
 use anyhow::{Context, Result, ensure};
 use harness::argo_cd::{Fleet, Guard, Release};
@@ -80,7 +80,8 @@ pub(crate) async fn tell() -> Result<()> {
     say("cargo xtask test argo-cd        shows more of what Argo CD does behind it")
 }
 
-/// Has Argo CD look at the repository, which it would do within three minutes, and waits for how its root's sync ends.
+/// Has Argo CD look at the repository, which it would do within three minutes, and waits for how
+/// its root's sync ends.
 async fn is_synced(fleet: &Fleet, phase: &str) -> Result<()> {
     progress("waiting for Argo CD");
     let revision = fleet.repository().head()?;

@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::run::say;
 
-/// A running program, whose complaints are shown only if it fails. It is killed when this is dropped before its end.
+/// A running program, whose complaints are shown only if it fails. It is killed when this is
+/// dropped before its end.
 pub(crate) struct Background {
     what: &'static str,
     child: Child,

@@ -1,7 +1,7 @@
 //! The project's own commands: `cargo xtask test`, `lint`, `docs`, `demo`, `bench`.
 //!
-//! Each says what it does and runs cargo and the programs of this workspace; nothing of the system itself is here, so that
-//! this compiles in a moment.
+//! Each says what it does and runs cargo and the programs of this workspace; nothing of the system
+//! itself is here, so that this compiles in a moment.
 
 mod background;
 mod docs;
@@ -46,8 +46,8 @@ struct Cli {
 enum Task {
     /// Run all tests
     ///
-    /// The first time on a machine this downloads etcd, kube-apiserver and kubectl, or builds them from their Go modules,
-    /// which takes some minutes. Argo CD is built while other tests run.
+    /// The first time on a machine this downloads etcd, kube-apiserver and kubectl, or builds them
+    /// from their Go modules, which takes some minutes. Argo CD is built while other tests run.
     Test {
         /// Only these
         only: Option<Part>,
@@ -61,8 +61,8 @@ enum Task {
     Docs,
     /// Watch a real API server turn bad objects away
     ///
-    /// The first time on a machine this downloads etcd, kube-apiserver and kubectl, or builds them from their Go modules,
-    /// which takes some minutes.
+    /// The first time on a machine this downloads etcd, kube-apiserver and kubectl, or builds them
+    /// from their Go modules, which takes some minutes.
     Demo {
         /// Watch the real Argo CD be turned away, which is built the first time
         #[arg(long)]
@@ -70,9 +70,9 @@ enum Task {
     },
     /// Measure the webhook, by its parts and beside a bare server and Open Policy Agent
     ///
-    /// All that was measured is also written to bench.json, beside the release build's programs. The first time on a
-    /// machine this downloads etcd and kube-apiserver, or builds them from their Go modules as it does Open Policy Agent,
-    /// which takes some minutes.
+    /// All that was measured is also written to bench.json, beside the release build's programs.
+    /// The first time on a machine this downloads etcd and kube-apiserver, or builds them from
+    /// their Go modules as it does Open Policy Agent, which takes some minutes.
     Bench {
         /// A short run, without Open Policy Agent
         #[arg(long)]
@@ -224,7 +224,8 @@ fn demo(with_argo_cd: bool) -> Result<()> {
 
 fn bench(quick: bool) -> Result<()> {
     preflight::check(&[GO])?;
-    // One after the other: built together, the webhook would get what only the benchmark asks of their dependencies.
+    // One after the other: built together, the webhook would get what only the benchmark asks of
+    // their dependencies.
     for package in ["gitops-webhook", "gitops-bench"] {
         let mut build = cargo();
         build.args([
@@ -298,7 +299,8 @@ mod tests {
         assert!(shown >= 2, "only {shown} commands were found");
     }
 
-    /// The words of all commands in the prose of the pages that begin with these, with where they are.
+    /// The words of all commands in the prose of the pages that begin with these, with where they
+    /// are.
     fn in_prose(begin: &[&str]) -> Vec<(String, Vec<String>)> {
         let mut commands = Vec::new();
         for page in pages(&root()).expect("the pages are there") {

@@ -61,8 +61,8 @@ impl fmt::Display for Summary {
 
 /// Runs `cargo test`, showing what it prints, and counts.
 ///
-/// A test program that ends without its last line, because it was killed, is an error: what it did not say cannot be
-/// counted.
+/// A test program that ends without its last line, because it was killed, is an error: what it did
+/// not say cannot be counted.
 pub(crate) fn run_tests(cargo_test: &mut Command) -> Result<Summary> {
     let mut child = cargo_test
         .stdout(Stdio::piped())

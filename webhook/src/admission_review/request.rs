@@ -121,8 +121,8 @@ pub struct Review<'a> {
     /// Who asks.
     pub username: Text<'a>,
     user_info: Option<&'a RawValue>,
-    /// Whether whoever wrote the object down is told of the answer by a controller of Argo CD's, which does not say what object it
-    /// is about. It is known when it has been decided.
+    /// Whether whoever wrote the object down is told of the answer by a controller of Argo CD's,
+    /// which does not say what object it is about. It is known when it has been decided.
     pub for_others: bool,
     /// Whether nothing will be stored.
     pub dry_run: bool,
@@ -133,8 +133,8 @@ pub struct Review<'a> {
 /// What a [`Review`] brings to judge.
 #[derive(Debug)]
 pub enum Content<'a> {
-    /// What is to be done with an object of a kind that rules judge. On UPDATE nothing is known of an old object that
-    /// cannot be read.
+    /// What is to be done with an object of a kind that rules judge. On UPDATE nothing is known of
+    /// an old object that cannot be read.
     Judged(AnyRequest<'a>),
     /// An object that no rule judges.
     NotJudged,
@@ -246,7 +246,8 @@ impl<'de> Visitor<'de> for EnvelopeSeed {
             match field {
                 EnvelopeField::ApiVersion => set(&mut envelope.api_version, map.next_value()?)?,
                 EnvelopeField::Kind => set(&mut envelope.kind, map.next_value()?)?,
-                // Another version may look different inside; what counts then is that it is another.
+                // Another version may look different inside; what counts then is that it is
+                // another.
                 EnvelopeField::Request if envelope.is_another_version() => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -264,7 +265,8 @@ impl<'de> Visitor<'de> for EnvelopeSeed {
     }
 }
 
-/// Of two values for one field one would have to be ignored, and the API server might mean the other.
+/// Of two values for one field one would have to be ignored, and the API server might mean the
+/// other.
 fn set<T, E: serde::de::Error>(field: &mut Option<T>, value: T) -> Result<(), E> {
     match field.replace(value) {
         None => Ok(()),
@@ -394,8 +396,9 @@ impl<'a> Request<'a> {
 }
 
 impl<'a> Content<'a> {
-    /// Whether judging it can take much longer than reading it: ApplicationSets are expanded, programs are run, or what a
-    /// project permits is compared with the whole fleet. Only an Application without programs is sure to be done at once.
+    /// Whether judging it can take much longer than reading it: ApplicationSets are expanded,
+    /// programs are run, or what a project permits is compared with the whole fleet. Only an
+    /// Application without programs is sure to be done at once.
     pub(crate) fn takes_long(&self) -> bool {
         let takes_long = |object: ObjectRef<'_>| match object {
             ObjectRef::Application(application) => {
@@ -483,7 +486,8 @@ fn content<'a>(
     })
 }
 
-/// The object that is replaced, if it can be read. Of one that cannot nothing is known: the new one has to stand by itself.
+/// The object that is replaced, if it can be read. Of one that cannot nothing is known: the new one
+/// has to stand by itself.
 fn replaced(kind: ObjectKind, old: Held<'_>) -> Option<Object<'_>> {
     let old = match old {
         Held::Text(text) => decode_text(kind, text).ok()?,

@@ -206,7 +206,8 @@ struct Preparing<'p> {
 }
 
 impl<'p> Preparing<'p> {
-    /// Proves the new login of one cluster, and says what is to be done. Nothing for one that is done.
+    /// Proves the new login of one cluster, and says what is to be done. Nothing for one that is
+    /// done.
     async fn prepare(
         &self,
         registration: &Registration,

@@ -23,8 +23,8 @@ declare_rule! {
     ///
     /// ## Why
     ///
-    /// Whoever can push an image deploys it to production, and nobody has decided it. By default the
-    /// image updater writes into the Application, so that Git says one version and production
+    /// Whoever can push an image deploys it to production, and nobody has decided it. By default
+    /// the image updater writes into the Application, so that Git says one version and production
     /// runs another; the next sync from Git, or a rebuilt cluster, goes back to what Git says. With
     /// `write-back-method: git` it is a commit, but one that nobody reviews.
     ///

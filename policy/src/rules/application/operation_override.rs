@@ -13,11 +13,11 @@ declare_rule! {
     ///
     /// Denies an `operation` on a production Application that syncs something other than its spec:
     /// another source, only some of several sources, another revision, or literal manifests. A full
-    /// commit, or the version of a chart, is fine where
-    /// Argo CD's own components ask for it on an Application that is there, or where the status says
-    /// that Argo CD resolved the spec to it at its last comparison: that is what an ordinary sync
-    /// asks for. The status can be written by whoever may create or patch the Application, so this
-    /// stops mistakes and short cuts, not somebody who is determined.
+    /// commit, or the version of a chart, is fine where Argo CD's own components ask for it on an
+    /// Application that is there, or where the status says that Argo CD resolved the spec to it at
+    /// its last comparison: that is what an ordinary sync asks for. The status can be written by
+    /// whoever may create or patch the Application, so this stops mistakes and short cuts, not
+    /// somebody who is determined.
     ///
     /// Of several sources `source` alone would sync the first one, and with `prune` remove what the
     /// others deployed; it passes beside `sources` that equal the spec's. A running
@@ -142,13 +142,13 @@ fn check_sources(application: &Application<'_>, sync: &SyncOperation<'_>, findin
 
 /// Whose word a resolved revision is.
 enum Resolved<'s> {
-    /// Nobody's. What Argo CD itself starts, it starts on an Application that is there; a new one comes
-    /// from Git or from a person.
+    /// Nobody's. What Argo CD itself starts, it starts on an Application that is there; a new one
+    /// comes from Git or from a person.
     Nothing,
     /// Argo CD itself asks.
     Anything,
-    /// That of the status, as it was before this request: one that comes along with the operation is its
-    /// writer's word.
+    /// That of the status, as it was before this request: one that comes along with the operation
+    /// is its writer's word.
     Compared(HashSet<&'s str>),
 }
 
@@ -235,7 +235,8 @@ fn names_same(one: &str, other: &str) -> bool {
     written(one) == written(other)
 }
 
-/// Whether a source is a chart or an OCI artifact, whose resolved revisions are versions or digests.
+/// Whether a source is a chart or an OCI artifact, whose resolved revisions are versions or
+/// digests.
 fn is_chart(application: &Application<'_>, index: usize) -> bool {
     let source = match application.spec.effective_sources() {
         Sources::Hydrator(_) => None,

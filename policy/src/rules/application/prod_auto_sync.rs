@@ -16,10 +16,11 @@ declare_rule! {
     /// on as soon as `spec.syncPolicy.automated` is there, even as `{}`, unless it says
     /// `enabled: false`. The values of `prune` and `selfHeal` play no part.
     ///
-    /// The same for an ApplicationSet with `strategy.type: RollingSync`: its controller starts the syncs of a
-    /// step's Applications by itself, with or without `automated`, unless the step has `maxUpdate: 0`. It does
-    /// so only where progressive syncs are enabled. That is denied if `argocd-cmd-params-cm` enables them,
-    /// `undecided` if it is not known, and warned of if it does not enable them.
+    /// The same for an ApplicationSet with `strategy.type: RollingSync`: its controller starts the
+    /// syncs of a step's Applications by itself, with or without `automated`, unless the step has
+    /// `maxUpdate: 0`. It does so only where progressive syncs are enabled. That is denied if
+    /// `argocd-cmd-params-cm` enables them, `undecided` if it is not known, and warned of if it
+    /// does not enable them.
     ///
     /// ## Why
     ///
@@ -31,8 +32,8 @@ declare_rule! {
     ///
     /// Remove `spec.syncPolicy.automated`, or set `automated.enabled: false`, which needs Argo CD
     /// 3.1 or newer: older ones drop the field when the object is stored, and what remains is on.
-    /// Sync production by hand or from a pipeline. In a `RollingSync` give production a step of its own with
-    /// `maxUpdate: 0`.
+    /// Sync production by hand or from a pipeline. In a `RollingSync` give production a step of its
+    /// own with `maxUpdate: 0`.
     ///
     /// ## Denied
     ///

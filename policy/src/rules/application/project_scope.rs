@@ -22,15 +22,15 @@ declare_rule! {
     /// permit, whose AppProject does not exist, or whose destination means no cluster or several.
     /// It follows Argo CD's own algorithm, with project-scoped repositories and clusters, global
     /// projects, exclusions and each of its glob flavours. It names the entry that excludes what is
-    /// refused, or the one that comes nearest to permitting it, and in what that differs: `*` does not
-    /// match `/`, a slash at the end, SSH in place of HTTPS, `oci://`.
+    /// refused, or the one that comes nearest to permitting it, and in what that differs: `*` does
+    /// not match `/`, a slash at the end, SSH in place of HTTPS, `oci://`.
     ///
-    /// Of an AppProject it warns of what does not mean what it seems to: a repository in `sourceRepos`
-    /// that cannot be parsed as a URL, and so permits every repository that cannot be parsed either; a
-    /// destination that excludes by `name` without `namespace: "*"`, which excludes less since Argo CD
-    /// 3.6; and `//` in `sourceNamespaces`, which permitted every namespace and permits none since
-    /// Argo CD 3.6. The webhook reads projects as the installed Argo CD does, `check` as 3.5 or as
-    /// `--argocd-version` says.
+    /// Of an AppProject it warns of what does not mean what it seems to: a repository in
+    /// `sourceRepos` that cannot be parsed as a URL, and so permits every repository that cannot be
+    /// parsed either; a destination that excludes by `name` without `namespace: "*"`, which
+    /// excludes less since Argo CD 3.6; and `//` in `sourceNamespaces`, which permitted every
+    /// namespace and permits none since Argo CD 3.6. The webhook reads projects as the installed
+    /// Argo CD does, `check` as 3.5 or as `--argocd-version` says.
     ///
     /// The sources of an `operation` are judged like the spec's, and literal manifests in it, as
     /// `argocd app sync --local` sends them, are denied: Argo CD itself checks neither, so whoever
@@ -180,8 +180,9 @@ impl ObjectRule<AppProject> for ProjectScope {
     }
 }
 
-/// What the project does not permit of the sources that an operation brings along. Argo CD checks the
-/// spec's own before it syncs, so that a copy of them, which every ordinary sync has, adds nothing.
+/// What the project does not permit of the sources that an operation brings along. Argo CD checks
+/// the spec's own before it syncs, so that a copy of them, which every ordinary sync has, adds
+/// nothing.
 fn operation_conditions(
     sync: &SyncOperation<'_>,
     application: &Application<'_>,
@@ -328,7 +329,8 @@ struct Told {
     fix: &'static str,
 }
 
-/// The repository, and why it is not permitted. Both URLs are shown so that the difference can be seen.
+/// The repository, and why it is not permitted. Both URLs are shown so that the difference can be
+/// seen.
 fn told_of_source(repository: &str, refusal: SourceRefusal<'_>) -> Told {
     let url = |text: &str| shorten_middle(&without_user_info(text), 40);
     let plain = "use a repository of its sourceRepos";
@@ -440,7 +442,8 @@ fn warn_of_project(project: &AppProject, inventory: &Inventory, findings: &mut F
     }
 }
 
-/// Exclusions by name that hold in fewer namespaces since Argo CD 3.6, if that makes the project wider.
+/// Exclusions by name that hold in fewer namespaces since Argo CD 3.6, if that makes the project
+/// wider.
 fn warn_of_exclusions(project: &AppProject, inventory: &Inventory, findings: &mut Findings) {
     let spec = &project.spec;
     let is_told = |name: &str, namespace: &str| name.starts_with('!') && namespace != "*";

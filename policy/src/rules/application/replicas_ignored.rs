@@ -19,15 +19,16 @@ declare_rule! {
     /// jq path, a field manager (`kube-controller-manager` is who the autoscaler writes as), a
     /// wildcard, a parent of the field, and the system-wide setting in `argocd-cm`. An entry that
     /// matches no such kind does not count, and an absent `group` means the core group, which has
-    /// no Deployments. Each kind of workload that Argo CD has seen among the Application's resources
-    /// should be ignored: it denies if none is, and warns of the others.
+    /// no Deployments. Each kind of workload that Argo CD has seen among the Application's
+    /// resources should be ignored: it denies if none is, and warns of the others.
     ///
     /// A `name` is compared as it is written, so a pattern there ignores nothing. A jq path that
-    /// looks at what is in an object, such as a label, may ignore the replicas of some workloads: that is
-    /// undecided, and so is one that takes too much work.
+    /// looks at what is in an object, such as a label, may ignore the replicas of some workloads:
+    /// that is undecided, and so is one that takes too much work.
     ///
     /// Where the ignore is there but the sync option `RespectIgnoreDifferences=true` is not, or is
-    /// misspelt, it warns: the difference is hidden then, and the next sync still writes the replicas.
+    /// misspelt, it warns: the difference is hidden then, and the next sync still writes the
+    /// replicas.
     ///
     /// An Application says that nothing scales it with the annotation
     /// `kubectl-gitops.io/autoscaled: "false"`. The policy requires the ignore always (the

@@ -11,19 +11,19 @@ declare_rule! {
     /// ## What it does
     ///
     /// Denies a production Application that follows a revision which moves by itself: `HEAD` or no
-    /// revision at all, a branch written as `refs/heads/…`, a range of versions (`*`, `1.x`, `^1.2`,
-    /// `>=1.0`, `1.2` for a chart), `latest` of an OCI artifact. A chart must have one whole version,
-    /// such as `1.2.3`. Every source counts that Argo CD uses, also one that is only there for its
-    /// value files (`ref`), and the dry source of a hydrator.
+    /// revision at all, a branch written as `refs/heads/…`, a range of versions (`*`, `1.x`,
+    /// `^1.2`, `>=1.0`, `1.2` for a chart), `latest` of an OCI artifact. A chart must have one
+    /// whole version, such as `1.2.3`. Every source counts that Argo CD uses, also one that is only
+    /// there for its value files (`ref`), and the dry source of a hydrator.
     ///
-    /// A Git branch cannot be told from a tag by its name. Names that are hardly ever a tag (`main`,
-    /// `master`, `trunk`, `develop` and the like) are warned of; all others pass.
+    /// A Git branch cannot be told from a tag by its name. Names that are hardly ever a tag
+    /// (`main`, `master`, `trunk`, `develop` and the like) are warned of; all others pass.
     ///
     /// ## Why
     ///
-    /// What runs is decided by whoever pushes next, in a repository that may belong to somebody else.
-    /// A chart in the range `*` upgrades itself across major versions; two clusters that were synced
-    /// an hour apart run different things, and there is no commit to go back to, because the
+    /// What runs is decided by whoever pushes next, in a repository that may belong to somebody
+    /// else. A chart in the range `*` upgrades itself across major versions; two clusters that were
+    /// synced an hour apart run different things, and there is no commit to go back to, because the
     /// Application never changed.
     ///
     /// ## How to fix

@@ -16,13 +16,13 @@ use crate::rules::rule::{Context, Findings, JudgedOn, ObjectRule, Reads, Scope, 
 declare_rule! {
     /// ## What it does
     ///
-    /// Denies a cluster Secret that holds a bearer token, a user name and password (in its `config`,
-    /// or in the URL of the server or the proxy) or a client key,
-    /// that runs an exec plugin which the policy does not list, that gives an exec plugin an argument,
-    /// an environment variable or a `config` which may be a credential, or that does not verify the
-    /// server's certificate. What counts is what the Secret holds, whether Argo CD would use it or
-    /// not: a token beside `awsAuthConfig` is ignored by Argo CD and still readable by everybody
-    /// who may read the Secret.
+    /// Denies a cluster Secret that holds a bearer token, a user name and password (in its
+    /// `config`, or in the URL of the server or the proxy) or a client key, that runs an exec
+    /// plugin which the policy does not list, that gives an exec plugin an argument, an environment
+    /// variable or a `config` which may be a credential, or that does not verify the server's
+    /// certificate. What counts is what the Secret holds, whether Argo CD would use it or not: a
+    /// token beside `awsAuthConfig` is ignored by Argo CD and still readable by everybody who may
+    /// read the Secret.
     ///
     /// `config` is read as Argo CD reads it, which does not mind upper and lower case and lets the
     /// last of several equal names win. Names that are not spelt as documented, or come twice, are
@@ -38,20 +38,21 @@ declare_rule! {
     /// `GOOGLE_CLOUD_PROJECT`. Any other with a value is denied, also of a command that the policy
     /// lists. Some of them, such as `PATH`, would moreover decide which program is run.
     ///
-    /// Nor can anybody tell what an argument is, or a member of the free `execProviderConfig.config`.
-    /// Of a flag or member whose name speaks of a password, a secret, a token, a key and the like,
-    /// any value is denied, unless the name says that it is only about one (`--token-file`,
-    /// `secretName`). Names of clusters, regions, roles, identities, addresses and files may have any
-    /// value that does not look like a credential; everything else must be plain words, small numbers,
-    /// paths, UUIDs or ARNs, as subcommands are. Fields that Argo CD does not know are looked into,
-    /// too, as they stay readable.
+    /// Nor can anybody tell what an argument is, or a member of the free
+    /// `execProviderConfig.config`. Of a flag or member whose name speaks of a password, a secret,
+    /// a token, a key and the like, any value is denied, unless the name says that it is only about
+    /// one (`--token-file`, `secretName`). Names of clusters, regions, roles, identities, addresses
+    /// and files may have any value that does not look like a credential; everything else must be
+    /// plain words, small numbers, paths, UUIDs or ARNs, as subcommands are. Fields that Argo CD
+    /// does not know are looked into, too, as they stay readable.
     ///
     /// `argocd-k8s-auth`, Argo CD's own plugin, is listed where the policy lists nothing: it gets
-    /// short-lived credentials from the cloud that Argo CD runs in. `argocd-k8s-auth aws` is the same
-    /// as `awsAuthConfig` and needs no listing.
+    /// short-lived credentials from the cloud that Argo CD runs in. `argocd-k8s-auth aws` is the
+    /// same as `awsAuthConfig` and needs no listing.
     ///
-    /// In a file, values that SOPS has encrypted, and those of a Secret that a controller makes from an
-    /// `ExternalSecret` or a `SealedSecret`, cannot be judged: that is undecided. Its labels count.
+    /// In a file, values that SOPS has encrypted, and those of a Secret that a controller makes
+    /// from an `ExternalSecret` or a `SealedSecret`, cannot be judged: that is undecided. Its
+    /// labels count.
     ///
     /// ## Why
     ///
@@ -62,10 +63,12 @@ declare_rule! {
     ///
     /// On EKS use `awsAuthConfig` with an access entry for the role: Argo CD then signs a request
     /// with its own AWS identity, and the Secret holds nothing that is worth stealing.
-    /// `kubectl gitops cluster onboard NAME` says what is missing for that, and which commands mend
-    /// it. On GKE and
-    /// AKS use workload identity, with `argocd-k8s-auth gcp` or `azure`. Elsewhere use another exec
-    /// plugin for short-lived credentials, and list its command in the policy under
+    /// `kubectl gitops cluster onboard NAME` says what is missing for that, and does it with
+    /// `--apply`. `kubectl gitops cluster migrate NAME` moves a cluster that has a token today, and
+    /// takes the token away with `--revoke`.
+    ///
+    /// On GKE and AKS use workload identity, with `argocd-k8s-auth gcp` or `azure`. Elsewhere use
+    /// another exec plugin for short-lived credentials, and list its command in the policy under
     /// `rules.cluster-credentials.allowExec`. What the plugin needs belongs in the environment of
     /// Argo CD's own pods, or in a file there; a cluster whose plugin needs another harmless
     /// variable or argument can be exempted.
@@ -316,8 +319,8 @@ fn check_server(cluster: &Cluster, provider: Provider, findings: &mut Findings) 
     }
 }
 
-/// A Secret that Argo CD cannot read is not a cluster to it, until somebody repairs it: what it then
-/// holds would not be asked about again.
+/// A Secret that Argo CD cannot read is not a cluster to it, until somebody repairs it: what it
+/// then holds would not be asked about again.
 fn unreadable(error: ClusterSecretError, findings: &mut Findings) {
     let (field, message) = match error {
         ClusterSecretError::Encoding(key) => {

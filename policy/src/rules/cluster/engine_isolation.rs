@@ -11,11 +11,11 @@ use crate::terms::environment::{Evidence, Holds, has_placeholder};
 declare_rule! {
     /// ## What it does
     ///
-    /// Keeps the Argo CD of one environment out of all others. The policy says what this one drives,
-    /// `spec.engine.environment`; without it the rule is off. Denied is an Application with any
-    /// evidence of another environment, in its destination, project, namespace or labels, and a
-    /// cluster Secret with the labels, name, server or AWS account of one. What belongs to no environment at all
-    /// passes.
+    /// Keeps the Argo CD of one environment out of all others. The policy says what this one
+    /// drives, `spec.engine.environment`; without it the rule is off. Denied is an Application with
+    /// any evidence of another environment, in its destination, project, namespace or labels, and a
+    /// cluster Secret with the labels, name, server or AWS account of one. What belongs to no
+    /// environment at all passes.
     ///
     /// Only what the policy declares as an environment is known as one: a policy for staging's Argo
     /// CD must declare production too, or nothing is evidence of it.

@@ -1,9 +1,9 @@
-//! Whether a text that is free for anything may be a credential: an argument of a command, a member of
-//! free JSON.
+//! Whether a text that is free for anything may be a credential: an argument of a command, a member
+//! of free JSON.
 //!
-//! Nobody can tell for certain, so a text passes only if its name or its form says that it is something
-//! else: a word, a number, the path of a file, an identity. Nothing of a text is ever returned but names
-//! that are made of plain words.
+//! Nobody can tell for certain, so a text passes only if its name or its form says that it is
+//! something else: a word, a number, the path of a file, an identity. Nothing of a text is ever
+//! returned but names that are made of plain words.
 
 use std::borrow::Cow;
 
@@ -34,8 +34,8 @@ const CREDENTIAL_WORDS: [&str; 21] = [
     "token",
 ];
 
-/// What such a name may end with, and mean something that is not a credential: where it is, how long it lasts,
-/// of which kind it is.
+/// What such a name may end with, and mean something that is not a credential: where it is, how
+/// long it lasts, of which kind it is.
 const ABOUT_CREDENTIALS: [&str; 24] = [
     "audience",
     "dir",
@@ -214,8 +214,8 @@ pub(crate) fn among_arguments<'a>(arguments: impl Iterator<Item = &'a str>) -> V
     suspects
 }
 
-/// The names of the members of free JSON that may be credentials, and of the whole under the name that it
-/// has itself. JSON that is nested too deeply may be one as well.
+/// The names of the members of free JSON that may be credentials, and of the whole under the name
+/// that it has itself. JSON that is nested too deeply may be one as well.
 pub(crate) fn in_json(name: &str, json: &str, doubt: Doubt) -> Vec<Suspect> {
     let mut suspects = Vec::new();
     match serde_json::from_str::<Value>(json) {
@@ -262,8 +262,8 @@ pub(crate) fn has_form_of_credential(text: &str) -> bool {
         || is_random(text)
 }
 
-/// Whether a text is long and of all sorts of characters, as what is drawn at random and written in base64
-/// is. Paths, URLs and resource names are made of shorter parts.
+/// Whether a text is long and of all sorts of characters, as what is drawn at random and written in
+/// base64 is. Paths, URLs and resource names are made of shorter parts.
 fn is_random(text: &str) -> bool {
     let parts = text.split(['/', ':', '.', '-', '_', ',', ' ', '=', '+']);
     parts.into_iter().any(|part| {
@@ -318,8 +318,8 @@ fn is_credential_word(word: &str) -> bool {
     CREDENTIAL_WORDS.contains(&word) || CREDENTIAL_WORDS.contains(&singular)
 }
 
-/// The words of a name, in lower case: `clientSecret`, `client-secret`, `CLIENT_SECRET` and `AWSSecret`
-/// are two each.
+/// The words of a name, in lower case: `clientSecret`, `client-secret`, `CLIENT_SECRET` and
+/// `AWSSecret` are two each.
 fn words(name: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut characters = name.chars().peekable();
@@ -358,8 +358,8 @@ fn value_length(argument: &str) -> usize {
     argument.find('=').map_or(0, |place| argument.len() - place)
 }
 
-/// Whether a text is nothing but words, small numbers, paths and identities, such as `get-token`, `eu-1`,
-/// `/var/run/token` or an ARN.
+/// Whether a text is nothing but words, small numbers, paths and identities, such as `get-token`,
+/// `eu-1`, `/var/run/token` or an ARN.
 fn is_plain(text: &str) -> bool {
     let is_id = |text: &str| is_uuid(text) || is_arn(text);
     let parts = || text.split(['-', '_', '.', '/', ':', ',']);

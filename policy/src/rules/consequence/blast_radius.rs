@@ -16,32 +16,34 @@ declare_rule! {
     /// lists them.
     ///
     /// It denies a change that deletes more Applications of an environment than the policy allows:
-    /// `rules.blast-radius.maxDeletions` has a number for each environment that is limited. Without it
-    /// nothing is denied.
+    /// `rules.blast-radius.maxDeletions` has a number for each environment that is limited. Without
+    /// it nothing is denied.
     ///
-    /// Only what is known now counts: ApplicationSets with the clusters that there are, and what a generator
-    /// yields that is worked out here. An Application that is no longer generated, and stays as
-    /// `applicationsSync` or the controller's `--policy` says, is left behind and told as that.
+    /// Only what is known now counts: ApplicationSets with the clusters that there are, and what a
+    /// generator yields that is worked out here. An Application that is no longer generated, and
+    /// stays as `applicationsSync` or the controller's `--policy` says, is left behind and told as
+    /// that.
     ///
     /// Where a change deletes Applications that cannot be counted, it says so, and any number in
-    /// `maxDeletions` denies it: an ApplicationSet that deletes again what it had left behind, whose earlier
-    /// Applications are not known because Argo CD failed on it, or that loses a generator which is not worked
-    /// out. Where an ApplicationSet did not update what it generated (`create-delete`, or
-    /// `ignoreApplicationDifferences` on the destination, the project or labels), nobody knows where its
-    /// Applications are, and each that goes counts for every environment.
+    /// `maxDeletions` denies it: an ApplicationSet that deletes again what it had left behind,
+    /// whose earlier Applications are not known because Argo CD failed on it, or that loses a
+    /// generator which is not worked out. Where an ApplicationSet did not update what it generated
+    /// (`create-delete`, or `ignoreApplicationDifferences` on the destination, the project or
+    /// labels), nobody knows where its Applications are, and each that goes counts for every
+    /// environment.
     ///
     /// ## Why
     ///
     /// Labels on a cluster Secret are a trigger. One that no longer matches a selector takes the
     /// cluster's Applications away within half a second, with everything that they deployed, and
-    /// `argocd cluster set --label` replaces all labels when somebody only wants to add one. The same
-    /// goes for a selector in an ApplicationSet, and for the deletion of either. Once the Applications
-    /// are going it is too late to say no.
+    /// `argocd cluster set --label` replaces all labels when somebody only wants to add one. The
+    /// same goes for a selector in an ApplicationSet, and for the deletion of either. Once the
+    /// Applications are going it is too late to say no.
     ///
     /// ## How to fix
     ///
-    /// Look at the list with `kubectl gitops preview -f FILE`. Delete in smaller steps, or raise the
-    /// number in the policy for as long as it takes. `preserveResourcesOnDeletion: true` in the
+    /// Look at the list with `kubectl gitops preview -f FILE`. Delete in smaller steps, or raise
+    /// the number in the policy for as long as it takes. `preserveResourcesOnDeletion: true` in the
     /// ApplicationSet lets the resources outlive their Applications.
     ///
     /// ## Denied
@@ -178,8 +180,8 @@ fn check(fan_out: &FanOut, field: &'static str, context: &Context<'_>, findings:
     }
 }
 
-/// ApplicationSets that cannot be counted. One on which Argo CD fails keeps what it has; of one that
-/// would take too much nobody can say that it keeps to the ceiling.
+/// ApplicationSets that cannot be counted. One on which Argo CD fails keeps what it has; of one
+/// that would take too much nobody can say that it keeps to the ceiling.
 fn report_not_expanded(
     fan_out: &FanOut,
     has_ceiling: bool,

@@ -11,41 +11,43 @@ use crate::terms::environment::Membership;
 declare_rule! {
     /// ## What it does
     ///
-    /// Denies the deletion of an Application that takes other Applications along, and with them what
-    /// they have deployed to production: an app-of-apps with Argo CD's finalizer
-    /// `resources-finalizer.argocd.argoproj.io`. It is known by the Applications and ApplicationSets
-    /// among its resources, as Argo CD found them at its last comparison. Where those deploy to is
-    /// not known here, so any production cluster or project that this Argo CD has counts.
+    /// Denies the deletion of an Application that takes other Applications along, and with them
+    /// what they have deployed to production: an app-of-apps with Argo CD's finalizer
+    /// `resources-finalizer.argocd.argoproj.io`. It is known by the Applications and
+    /// ApplicationSets among its resources, as Argo CD found them at its last comparison. Where
+    /// those deploy to is not known here, so any production cluster or project that this Argo CD
+    /// has counts.
     ///
-    /// The same for an ApplicationSet that generates Applications for production, unless it preserves
-    /// their resources (`syncPolicy.preserveResourcesOnDeletion: true`) or leaves the Applications
-    /// where they are (`kubectl delete --cascade=orphan`). What depends on something that is not known
-    /// here, such as pull requests or a Git repository, is not counted, and only warned of; and so is what
-    /// an ApplicationSet left behind that does not delete, or where its Applications are if it does not update
-    /// them.
+    /// The same for an ApplicationSet that generates Applications for production, unless it
+    /// preserves their resources (`syncPolicy.preserveResourcesOnDeletion: true`) or leaves the
+    /// Applications where they are (`kubectl delete --cascade=orphan`). What depends on something
+    /// that is not known here, such as pull requests or a Git repository, is not counted, and only
+    /// warned of; and so is what an ApplicationSet left behind that does not delete, or where its
+    /// Applications are if it does not update them.
     ///
-    /// The deletion of any other Application passes, and so does one without that finalizer, one that
-    /// was asked for already, and what the garbage collector or the removal of a namespace brings
-    /// about. Removing a finalizer always passes. For an Application `kubectl delete --cascade=orphan`
-    /// changes nothing: it is about what Kubernetes deletes, and Argo CD's finalizer does not go by it.
+    /// The deletion of any other Application passes, and so does one without that finalizer, one
+    /// that was asked for already, and what the garbage collector or the removal of a namespace
+    /// brings about. Removing a finalizer always passes. For an Application
+    /// `kubectl delete --cascade=orphan` changes nothing: it is about what Kubernetes deletes, and
+    /// Argo CD's finalizer does not go by it.
     ///
     /// Who may patch an Application may also forge its resources or take off the finalizer, so this
     /// stops mistakes, not somebody who is determined.
     ///
     /// ## Why
     ///
-    /// `kubectl delete application root` looks like taking away one object. The finalizer deletes the
-    /// child Applications, their finalizers delete every Deployment, volume and namespace that they
-    /// manage, on all clusters at once, and nothing asks twice. The same happens where the file of
-    /// such an Application is removed from Git and its parent prunes it.
+    /// `kubectl delete application root` looks like taking away one object. The finalizer deletes
+    /// the child Applications, their finalizers delete every Deployment, volume and namespace that
+    /// they manage, on all clusters at once, and nothing asks twice. The same happens where the
+    /// file of such an Application is removed from Git and its parent prunes it.
     ///
     /// ## How to fix
     ///
     /// To replace or move the app-of-apps, leave its Applications alone:
-    /// `argocd app delete NAME --cascade=false`, or remove the finalizer first and delete it then. To
-    /// take everything down, delete the Applications one after the other, from the leaves, or exempt
-    /// it in the policy, together with every app-of-apps among its resources. An app-of-apps that
-    /// should never take its Applications along has no finalizer at all.
+    /// `argocd app delete NAME --cascade=false`, or remove the finalizer first and delete it then.
+    /// To take everything down, delete the Applications one after the other, from the leaves, or
+    /// exempt it in the policy, together with every app-of-apps among its resources. An app-of-apps
+    /// that should never take its Applications along has no finalizer at all.
     ///
     /// ## Denied
     ///

@@ -15,37 +15,40 @@ use crate::rules::rule::{
 declare_rule! {
     /// ## What it does
     ///
-    /// Denies an ApplicationSet on which Argo CD fails with the clusters that there are now: a template
-    /// that does not compile, a missing key under `missingkey=error`, a parameter that is not a string
-    /// without `goTemplate`, two Applications of one name, a matrix of three generators; and one that
-    /// generates names, labels, annotations or finalizers which the API server refuses, as a URL, a line break at the
-    /// end, a misspelt parameter or more than 63 characters in a label are, or whose `templatePatch` takes the
-    /// whole spec of an Application away, as `spec:` with nothing below it does. Also one that would
-    /// generate more than 10,000 Applications, or whose templates take more work than is spent on an
-    /// answer: nobody can say what is in it.
+    /// Denies an ApplicationSet on which Argo CD fails with the clusters that there are now: a
+    /// template that does not compile, a missing key under `missingkey=error`, a parameter that is
+    /// not a string without `goTemplate`, two Applications of one name, a matrix of three
+    /// generators; and one that generates names, labels, annotations or finalizers which the API
+    /// server refuses, as a URL, a line break at the end, a misspelt parameter or more than 63
+    /// characters in a label are, or whose `templatePatch` takes the whole spec of an Application
+    /// away, as `spec:` with nothing below it does. Also one that would generate more than 10,000
+    /// Applications, or whose templates take more work than is spent on an answer: nobody can say
+    /// what is in it.
     ///
     /// It warns of an entry without any generator, which is also what the API server makes of a
-    /// misspelt one, and of placeholders that are none in the language of the ApplicationSet: `{{.name}}`
-    /// without `goTemplate: true`, `{{name}}` with it, `{name}` and `[[name]]` anywhere.
+    /// misspelt one, and of placeholders that are none in the language of the ApplicationSet:
+    /// `{{.name}}` without `goTemplate: true`, `{{name}}` with it, `{name}` and `[[name]]`
+    /// anywhere.
     ///
-    /// What depends on something that is not known is `undecided`: pull requests, an SCM provider, a
-    /// plugin, a Git repository that is not at hand, a function with another result each time, a
-    /// generator that a later Argo CD has or that is misspelt in a file. The template is then judged by
-    /// the other rules as far as it has no placeholders, and each Application when it is created. Where not
-    /// all clusters are known (`check` without `--all-clusters-known`), so is the template of a `clusters`
-    /// generator, unless its selector has a label by which no production cluster is selected.
+    /// What depends on something that is not known is `undecided`: pull requests, an SCM provider,
+    /// a plugin, a Git repository that is not at hand, a function with another result each time, a
+    /// generator that a later Argo CD has or that is misspelt in a file. The template is then
+    /// judged by the other rules as far as it has no placeholders, and each Application when it is
+    /// created. Where not all clusters are known (`check` without `--all-clusters-known`), so is
+    /// the template of a `clusters` generator, unless its selector has a label by which no
+    /// production cluster is selected.
     ///
     /// ## Why
     ///
-    /// One error anywhere stops the whole ApplicationSet: nothing is created, changed or deleted any
-    /// more, for no cluster, and nobody is told but by a condition on the ApplicationSet. Rollouts
-    /// that seem to be done are not.
+    /// One error anywhere stops the whole ApplicationSet: nothing is created, changed or deleted
+    /// any more, for no cluster, and nobody is told but by a condition on the ApplicationSet.
+    /// Rollouts that seem to be done are not.
     ///
     /// ## How to fix
     ///
-    /// The message has Argo CD's reason and the field. Common ones: the cluster that Argo CD runs in
-    /// has no labels, and takes part wherever the selector is empty; YAML reads an unquoted `n` or
-    /// `on` as a boolean.
+    /// The message has Argo CD's reason and the field. Common ones: the cluster that Argo CD runs
+    /// in has no labels, and takes part wherever the selector is empty; YAML reads an unquoted `n`
+    /// or `on` as a boolean.
     ///
     /// ## Denied
     ///
@@ -179,7 +182,8 @@ fn report_not_known(part: &NotKnown, findings: &mut Findings) {
     }
 }
 
-/// Asked about one of the Applications that are generated: whether the API server takes it, as Argo CD finds out one by one.
+/// Asked about one of the Applications that are generated: whether the API server takes it, as Argo
+/// CD finds out one by one.
 impl ObjectRule<Application<'_>> for GeneratedApplications {
     fn check(&self, request: Request<&Application<'_>>, _: &Context<'_>, findings: &mut Findings) {
         let metadata = &request.object().metadata;
@@ -333,7 +337,8 @@ fn report(error: &ExpansionError, foreign: &[ForeignPlaceholder], findings: &mut
 }
 
 impl Affected {
-    /// Says that others make an Application of its name as well, so that nobody knows which of them there will be.
+    /// Says that others make an Application of its name as well, so that nobody knows which of them
+    /// there will be.
     pub fn is_made_by(&mut self, others: &str) {
         let mut findings = GeneratedApplications::METADATA.findings();
         findings.undecided(

@@ -1,12 +1,12 @@
 //! How wide a project is: which of its entries permit what nobody thought of.
 //!
 //! Whether a pattern permits anything whatever is asked of its language, not of its spelling, by
-//! repositories, clusters and kinds that nobody has heard of (`probes`): it does if it matches a good
-//! part of those of one shape. That sees through every way to write "everything": `*`, `**`, `https://**`,
-//! `[!u]*`, `{a*,*}`, and many entries that permit a part each.
+//! repositories, clusters and kinds that nobody has heard of (`probes`): it does if it matches a
+//! good part of those of one shape. That sees through every way to write "everything": `*`, `**`,
+//! `https://**`, `[!u]*`, `{a*,*}`, and many entries that permit a part each.
 //!
-//! What is excluded makes no difference to that as long as anything of it is left: what excludes is a list
-//! of what somebody did think of.
+//! What is excluded makes no difference to that as long as anything of it is left: what excludes is
+//! a list of what somebody did think of.
 
 mod probes;
 

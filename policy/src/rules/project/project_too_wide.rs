@@ -20,23 +20,24 @@ declare_rule! {
     /// `[!u]*`, `{a*,*}` and the like all permit everything, entries that permit a part each do so
     /// together, and so does a list that only excludes, as every exclusion permits what it does not
     /// exclude. What is excluded beside `*` makes no difference, unless nothing is left. Kinds are
-    /// compared as Go's `filepath.Match` does, as Argo CD compares them. It warns where all namespaces
-    /// of a production cluster are permitted.
+    /// compared as Go's `filepath.Match` does, as Argo CD compares them. It warns where all
+    /// namespaces of a production cluster are permitted.
     ///
     /// An AppProject is judged as Argo CD puts it together: with the repositories and clusters that
     /// belong to it, and with the global projects that its labels select (`globalProjects` in
-    /// `argocd-cm`). A global project is judged by each AppProject that it widens, as well. A change of
-    /// `argocd-cm` itself is not put to the webhook: it is judged by `check`, and in the cluster with
-    /// the next change of one of the AppProjects. Neither is the deletion of a global project, whose
-    /// exclusions go with it.
+    /// `argocd-cm`). A global project is judged by each AppProject that it widens, as well. A
+    /// change of `argocd-cm` itself is not put to the webhook: it is judged by `check`, and in the
+    /// cluster with the next change of one of the AppProjects. Neither is the deletion of a global
+    /// project, whose exclusions go with it.
     ///
-    /// An update passes, with a warning, if it permits nothing that was not permitted before, however
-    /// it is written.
+    /// An update passes, with a warning, if it permits nothing that was not permitted before,
+    /// however it is written.
     ///
     /// An AppProject reaches production if it permits a cluster that is production, if a
-    /// destination, a namespace or the project itself is named like production, or by its labels. So
-    /// a project that permits every cluster is on production as soon as there is one. A destination
-    /// that names a cluster which is not there counts as production, since it may become that.
+    /// destination, a namespace or the project itself is named like production, or by its labels.
+    /// So a project that permits every cluster is on production as soon as there is one. A
+    /// destination that names a cluster which is not there counts as production, since it may
+    /// become that.
     ///
     /// The AppProject `default` that argocd-server makes for itself, with everything permitted, is
     /// warned of: refused, argocd-server would not start. Whoever else writes such a `default` is
@@ -52,10 +53,10 @@ declare_rule! {
     /// ## How to fix
     ///
     /// List what the project needs: its repositories, its clusters with the namespaces in each, its
-    /// cluster-scoped kinds (`clusterResourceWhitelist`; often `Namespace` is enough). Cut `default`
-    /// down to nothing once Argo CD runs, it is not made again as long as it is there. A project of
-    /// the platform's own may be exempted in the policy, under `rules.project-too-wide.exempt`, by
-    /// `projects`.
+    /// cluster-scoped kinds (`clusterResourceWhitelist`; often `Namespace` is enough). Cut
+    /// `default` down to nothing once Argo CD runs, it is not made again as long as it is there. A
+    /// project of the platform's own may be exempted in the policy, under
+    /// `rules.project-too-wide.exempt`, by `projects`.
     ///
     /// ## Denied
     ///
@@ -225,8 +226,8 @@ impl Judged<'_> {
         }
     }
 
-    /// The evidence that it is on production, if it is. Where that is not known, it is not told for another
-    /// project than what is written.
+    /// The evidence that it is on production, if it is. Where that is not known, it is not told for
+    /// another project than what is written.
     fn place(&self, context: &Context<'_>) -> Option<String> {
         let inventory = context.inventory;
         let membership = membership_of_effective(&self.project, context.holds, inventory);
@@ -302,7 +303,8 @@ impl Judged<'_> {
                             let message = format!("by a Secret of its own, {message}");
                             add("/metadata/name".to_owned(), message, (*fix).to_owned());
                         }
-                        // Only what the written project had kept within bounds until now is its doing.
+                        // Only what the written project had kept within bounds until now is its
+                        // doing.
                         (_, Some(_)) if self.is_no_longer_bounded(*list) => {
                             let message = format!(
                                 "what it excluded is permitted in AppProject {}, where {message}",

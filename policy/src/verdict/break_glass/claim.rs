@@ -15,8 +15,8 @@ use crate::terms::break_glass::{Unacceptable, VERB, Writer};
 pub struct Claim {
     /// The override on the object.
     pub written: Override,
-    /// The rules in question: those that a new override names and nobody has answered for yet, those that an existing one is
-    /// needed for, or those that are taken off.
+    /// The rules in question: those that a new override names and nobody has answered for yet,
+    /// those that an existing one is needed for, or those that are taken off.
     pub rules: Vec<RuleId>,
     /// Whether the override is new, or changed.
     pub kind: Claimed,
@@ -29,7 +29,8 @@ pub enum Claimed {
     Grant,
     /// The request needs the override that is there.
     Use,
-    /// The request takes the override off an ApplicationSet, and with it what tells of its Applications what was let pass.
+    /// The request takes the override off an ApplicationSet, and with it what tells of its
+    /// Applications what was let pass.
     Removal,
 }
 
@@ -109,7 +110,8 @@ pub(crate) struct Overrides<'s> {
     /// Whether the object is being deleted, so that its own counts for nothing.
     is_void: bool,
     is_detached: bool,
-    /// Whether the override goes with the object while what it let pass stays: an ApplicationSet that is deleted alone.
+    /// Whether the override goes with the object while what it let pass stays: an ApplicationSet
+    /// that is deleted alone.
     is_left_behind: bool,
     now: Timestamp,
 }
@@ -118,7 +120,8 @@ pub(crate) struct Overrides<'s> {
 #[derive(Debug)]
 struct OfOwner {
     written: Override,
-    /// Whether that is being deleted, so that it counts for nothing. Argo CD goes on with what it had begun to generate.
+    /// Whether that is being deleted, so that it counts for nothing. Argo CD goes on with what it
+    /// had begun to generate.
     is_void: bool,
 }
 
@@ -136,7 +139,8 @@ pub(crate) struct Assessment {
 pub(crate) struct Generated {
     /// Whether Applications come otherwise that are not known here, and may violate any rule.
     pub(crate) is_unknown: bool,
-    /// What would be denied, or may be, of the Applications that stay when the ApplicationSet is deleted alone.
+    /// What would be denied, or may be, of the Applications that stay when the ApplicationSet is
+    /// deleted alone.
     pub(crate) left: Vec<Finding>,
 }
 
@@ -173,7 +177,8 @@ impl<'s> Overrides<'s> {
         }
     }
 
-    /// Whether what an ApplicationSet generates is to be judged although only the ApplicationSet is deleted.
+    /// Whether what an ApplicationSet generates is to be judged although only the ApplicationSet is
+    /// deleted.
     pub(crate) fn asks_what_is_left(&self) -> bool {
         self.is_left_behind && self.stood.is_some()
     }
@@ -183,8 +188,8 @@ impl<'s> Overrides<'s> {
         self.old != self.new
     }
 
-    /// How violations are compared with those of the old object: what was let pass by an override counts
-    /// as a violation again when that is over, and must not be kept by taking it off.
+    /// How violations are compared with those of the old object: what was let pass by an override
+    /// counts as a violation again when that is over, and must not be kept by taking it off.
     pub(crate) fn ratchet(&self) -> Ratchet<'_> {
         let of_owner = self.of_owner.as_ref();
         Ratchet {
@@ -310,8 +315,9 @@ impl<'s> Overrides<'s> {
         })
     }
 
-    /// Has somebody answer for it that an override is taken off an ApplicationSet: what it let pass there was put right in the
-    /// template, and perhaps not yet in the Applications, of which nothing is known here.
+    /// Has somebody answer for it that an override is taken off an ApplicationSet: what it let pass
+    /// there was put right in the template, and perhaps not yet in the Applications, of which
+    /// nothing is known here.
     fn assess_removal(
         &self,
         assessment: &mut Assessment,
@@ -341,8 +347,8 @@ impl<'s> Overrides<'s> {
         }
     }
 
-    /// What an ApplicationSet's own override lets pass of what it generates. Nobody is asked again: its
-    /// writer was, and its controller writes what follows from it.
+    /// What an ApplicationSet's own override lets pass of what it generates. Nobody is asked again:
+    /// its writer was, and its controller writes what follows from it.
     fn assess_use_of_owner(
         &self,
         OfOwner { written, is_void }: &OfOwner,
@@ -470,7 +476,8 @@ impl<'s> Overrides<'s> {
             }
             return Assessment::default();
         }
-        // What stood before there was anybody to ask about it is worth no more than what is written now.
+        // What stood before there was anybody to ask about it is worth no more than what is written
+        // now.
         if let Err(error) = inventory.terms().accept(written, self.now) {
             if is_denied {
                 let fix = "put right what it overruled, or grant it anew";
@@ -498,8 +505,9 @@ impl<'s> Overrides<'s> {
         }
     }
 
-    /// What an override let pass must not look like an old violation when it has been taken off. Of an
-    /// ApplicationSet that cannot be told where its Applications are not known. Says whether it is refused.
+    /// What an override let pass must not look like an old violation when it has been taken off. Of
+    /// an ApplicationSet that cannot be told where its Applications are not known. Says whether it
+    /// is refused.
     fn judge_removal(&self, findings: &mut Vec<Finding>, left: &[Finding]) -> bool {
         let judged = if self.is_left_behind {
             left
@@ -544,8 +552,8 @@ fn rules_of(written: Option<&Override>) -> &[RuleId] {
     written.map_or(&[], |written| &written.rules)
 }
 
-/// Whether an ApplicationSet is deleted and its Applications stay: as asked, or, where the API server was asked for nothing
-/// else, because of the finalizer that says so.
+/// Whether an ApplicationSet is deleted and its Applications stay: as asked, or, where the API
+/// server was asked for nothing else, because of the finalizer that says so.
 fn is_left_behind(subject: SubjectRef<'_>) -> bool {
     match subject.request {
         RequestRef::ApplicationSet(Request::Delete(set, propagation))
@@ -630,8 +638,9 @@ const NOT_ASKED: &str = "the API server could not be asked about its writer";
 const END_ELSEWHERE: &str =
     "what it let pass may still be there; end it: kubectl gitops break-glass revoke";
 
-/// The rules that are named and that a change needs overruled, each once: those that deny, those of which that is not known
-/// and was not open before, and all where Applications come that are not known.
+/// The rules that are named and that a change needs overruled, each once: those that deny, those of
+/// which that is not known and was not open before, and all where Applications come that are not
+/// known.
 fn needed_among(findings: &[Finding], written: &Override, is_unknown: bool) -> Vec<RuleId> {
     let needs = |rule: &RuleId| {
         let mut of_rule = findings.iter().filter(|finding| finding.rule == *rule);

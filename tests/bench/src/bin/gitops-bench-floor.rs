@@ -1,4 +1,5 @@
-//! A bare server, which nothing that ordinary crates are made of could be faster than: it reads each body and allows.
+//! A bare server, which nothing that ordinary crates are made of could be faster than: it reads
+//! each body and allows.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

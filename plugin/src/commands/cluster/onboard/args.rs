@@ -10,7 +10,7 @@ use crate::args::{DryRun, FACTS, FactsArgs, Format, PlanArgs, formats};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::onboarding::arn::{Arn, RoleArn};
-use crate::onboarding::change::{Login, quoted};
+use crate::onboarding::change::Login;
 use crate::onboarding::facts::AwsFacts;
 use crate::onboarding::registration::{Access, CLUSTER_ADMIN, Engine, Evidence, Registration};
 
@@ -18,10 +18,10 @@ use crate::onboarding::registration::{Access, CLUSTER_ADMIN, Engine, Evidence, R
 ///
 /// Looks link by link at what takes Argo CD from its pods to the cluster: the role of its pods (Pod
 /// Identity), a role in the cluster's account that they may assume, an access entry of the cluster
-/// for that role with an access policy, and the cluster Secret with `awsAuthConfig`. Of each link it
-/// says what is there, what should be, and which command makes it so. Shown with it are the Secret
-/// that would be written, what the rules say of it, and which Applications ApplicationSets would
-/// generate on the cluster.
+/// for that role with an access policy, and the cluster Secret with `awsAuthConfig`. Of each link
+/// it says what is there, what should be, and which command makes it so. Shown with it are the
+/// Secret that would be written, what the rules say of it, and which Applications ApplicationSets
+/// would generate on the cluster.
 ///
 /// AWS is asked with the credentials of its CLI, and the fleet is that of the current context's
 /// cluster. --describe reads the cluster from the output of `aws eks describe-cluster` instead, so
@@ -29,8 +29,8 @@ use crate::onboarding::registration::{Access, CLUSTER_ADMIN, Engine, Evidence, R
 /// of --facts.
 ///
 /// Nothing is changed without --apply. That does one step after the other, waits until AWS has it,
-/// and can be run again. --aws-cli prints the same as commands. Either way nothing that is half done
-/// grants anything: the Secret comes last. --terraform writes the AWS side for Terraform or
+/// and can be run again. --aws-cli prints the same as commands. Either way nothing that is half
+/// done grants anything: the Secret comes last. --terraform writes the AWS side for Terraform or
 /// OpenTofu, --write the Secret for Git: there is no credential in it. Neither replaces a file that
 /// says something else.
 #[derive(Debug, clap::Args)]
@@ -203,7 +203,7 @@ enum Contradiction {
         given: String,
         found: String,
     },
-    #[error("{0}: with --describe, no cluster is asked without --facts live")]
+    #[error("{0}: no cluster is asked with --describe or --facts FILE, but with --facts live")]
     NoClusterAsked(&'static str),
     #[error("--create-role: the account of the cluster is not known, in which the role would be")]
     NoAccount,
@@ -235,7 +235,8 @@ impl OnboardArgs {
         Ok(())
     }
 
-    /// Whether a cluster is asked about the fleet: where it is told to, and where nothing else is said.
+    /// Whether a cluster is asked about the fleet: where it is told to, and where nothing else is
+    /// said.
     pub(super) fn asks_cluster(&self) -> bool {
         self.facts.are_live() || self.describe.is_none() && self.facts.paths().is_empty()
     }
@@ -246,14 +247,6 @@ impl OnboardArgs {
             yes: self.yes,
             dry_run: self.dry_run,
         }
-    }
-
-    /// The command that goes on where this one stopped.
-    pub(super) fn again(&self) -> String {
-        format!(
-            "kubectl gitops cluster onboard {} --apply …",
-            quoted(&self.name)
-        )
     }
 
     /// What is asked for, as far as the facts are needed to say it.

@@ -1,8 +1,9 @@
 //! Repositories, clusters and kinds that nobody has heard of.
 //!
-//! They are drawn at random, anew for each process, so that no pattern can leave out just these. Each shape
-//! that such a text has in practice is drawn many times, with the letters that it begins and ends with in
-//! equal shares, so that what a pattern matches of a shape hardly varies between processes.
+//! They are drawn at random, anew for each process, so that no pattern can leave out just these.
+//! Each shape that such a text has in practice is drawn many times, with the letters that it begins
+//! and ends with in equal shares, so that what a pattern matches of a shape hardly varies between
+//! processes.
 
 use std::sync::LazyLock;
 
@@ -33,7 +34,8 @@ pub(super) struct Probes {
     pub(super) namespaces: Vec<Shape>,
     /// Group, kind and name.
     pub(super) resources: Vec<Vec<[String; 3]>>,
-    /// Repositories of few letters, which are left where others are excluded by the letters in them.
+    /// Repositories of few letters, which are left where others are excluded by the letters in
+    /// them.
     pub(super) sparse_repositories: Shape,
     /// Names and servers of clusters, likewise.
     pub(super) sparse_clusters: Vec<[String; 2]>,
