@@ -172,7 +172,8 @@ fn deployment(name: &str, replicas: u8, image: &str) -> Value {
     })
 }
 
-/// An edited Deployment and a scaled one, a Secret, a Service that is gone, a ConfigMap that nobody wants, an autoscaler.
+/// An edited Deployment and a scaled one, a Secret, a Service that is gone, a ConfigMap that nobody
+/// wants, an autoscaler.
 fn managed_resources() -> Value {
     let image = |name: &str| {
         let key = format!(r#"k:{{"name":"{name}"}}"#);

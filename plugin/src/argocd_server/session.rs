@@ -1,5 +1,5 @@
-//! Where argocd-server is, and what one logs in to it with, from flags, the environment and what the
-//! argocd CLI keeps.
+//! Where argocd-server is, and what one logs in to it with, from flags, the environment and what
+//! the argocd CLI keeps.
 
 use std::env;
 use std::fs;

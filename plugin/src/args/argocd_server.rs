@@ -11,7 +11,7 @@ pub(crate) const SOURCE: &str = "Source";
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = SOURCE)]
 pub(crate) struct ArgoCdServerArgs {
-    /// Address of argocd-server [default: the one that `argocd` is logged in to]
+    /// Address of argocd-server [default: where `argocd` is logged in]
     ///
     /// As HOST or HOST:PORT. What is logged in with is the token of `ARGOCD_AUTH_TOKEN`, else that of
     /// the argocd CLI for this address. Without the flag the address is that of `ARGOCD_SERVER`, or

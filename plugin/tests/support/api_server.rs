@@ -207,7 +207,7 @@ fn serve(mut stream: TcpStream, state: &State) {
         if let (Some(port), None) = (forwards_to, &answer)
             && key.ends_with("/portforward")
         {
-            return forward(stream, &head, port);
+            return forward(&mut stream, &head, port);
         }
         let warning = state.warnings.lock().unwrap().get(&key).cloned();
         if let Some(written) = written {

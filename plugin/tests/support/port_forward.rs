@@ -1,4 +1,5 @@
-//! What an API server does of `pods/portforward`: it takes a WebSocket, and each connection in it to a port.
+//! What an API server does of `pods/portforward`: it takes a WebSocket, and each connection in it
+//! to a port.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -11,8 +12,9 @@ use tungstenite::{Message, WebSocket};
 /// The channel of what is sent, and that of what goes wrong.
 const CHANNELS: [u8; 2] = [0, 1];
 
-/// Answers a request for a way, and takes what comes through it to a port of this machine until either end is closed.
-pub(crate) fn forward(mut stream: TcpStream, head: &str, port: u16) {
+/// Answers a request for a way, and takes what comes through it to a port of this machine until
+/// either end is closed.
+pub(crate) fn forward(stream: &mut TcpStream, head: &str, port: u16) {
     let header = |name: &str| {
         let mut lines = head.lines().filter_map(|line| line.split_once(": "));
         let (_, value) = lines
