@@ -6,8 +6,9 @@
 //! each is its own root's access key, with the secret `test`. It is reached in two ways: at a URL
 //! of loopback, and through a proxy by the names of AWS, over TLS, as in production.
 //!
-//! What is not real: nothing runs in a cluster, so that add-ons are active at once; and access
-//! policies grant nothing.
+//! What is not real: nothing runs in a cluster, so that add-ons are active at once, and the agent of
+//! EKS Pod Identity takes a pod at its word ([`Aws::environment_of_pod`]); and access policies grant
+//! nothing.
 
 mod aws;
 mod front;
