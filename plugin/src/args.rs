@@ -1,5 +1,6 @@
 //! What can be typed behind a command: kubectl's flags, and those that several commands share.
 
+mod argocd_server;
 mod argocd_version;
 mod cluster;
 mod dry_run;
@@ -15,6 +16,7 @@ mod rule;
 mod scope;
 pub(crate) mod target;
 
+pub(crate) use self::argocd_server::{ArgoCdServerArgs, SOURCE};
 pub(crate) use self::argocd_version::ArgoCdVersion;
 pub(crate) use self::cluster::ClusterArgs;
 pub(crate) use self::dry_run::DryRun;

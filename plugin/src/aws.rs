@@ -18,9 +18,8 @@ mod tests;
 
 pub(crate) use self::account::{Account, Login};
 pub(crate) use self::error::AwsError;
-pub(crate) use self::place::Side;
 pub(crate) use self::{
-    change::{Change, ClusterChange, RoleChange},
     patience::Patience,
-    read::{Engine, Wanted, read},
+    read::{Engine, Wanted, read, read_leaving},
 };
+pub(crate) use crate::onboarding::change::Side;

@@ -1,6 +1,7 @@
 //! What can be typed, and under which names.
 
 mod help;
+mod typed;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -15,6 +16,7 @@ use crate::commands::break_glass::{self, BreakGlassArgs};
 use crate::commands::check::{self, CheckArgs};
 use crate::commands::cluster::{self, ClusterCommandArgs};
 use crate::commands::completion::{self, CompletionArgs};
+use crate::commands::drift::{self, DriftArgs};
 use crate::commands::explain::{self, ExplainArgs};
 use crate::commands::preview::{self, PreviewArgs};
 use crate::commands::version::{self, VersionArgs};
@@ -54,6 +56,7 @@ enum Command {
     Check(Box<CheckArgs>),
     Audit(AuditArgs),
     Preview(Box<PreviewArgs>),
+    Drift(Box<DriftArgs>),
     Cluster(ClusterCommandArgs),
     Explain(ExplainArgs),
     BreakGlass(BreakGlassArgs),
@@ -108,13 +111,15 @@ pub(crate) fn run(
     }
     let host = Host::of(&called);
     let command = command(host);
+    let typed = typed::command_line(host.command_line(), &arguments);
     let arguments = behind_the_command(&command, arguments);
     match command
         .try_get_matches_from(arguments)
         .and_then(|matches| parsed(&matches))
     {
         Ok((command, cluster, namespaces)) => {
-            dispatch(command, host, &Context::new(streams, cluster, namespaces))
+            let context = Context::new(typed, streams, cluster, namespaces);
+            dispatch(command, host, &context)
         }
         Err(answer) => {
             streams.answer(&answer)?;
@@ -143,6 +148,7 @@ fn dispatch(command: Command, host: Host, context: &Context) -> Result<ExitStatu
         Command::Check(args) => check::run(&args, context),
         Command::Audit(args) => audit::run(&args, context),
         Command::Preview(args) => preview::run(&args, context),
+        Command::Drift(args) => drift::run(&args, context),
         Command::Cluster(args) => cluster::run(&args, context),
         Command::Explain(args) => explain::run(&args, context),
         Command::BreakGlass(args) => break_glass::run(&args, context),
@@ -170,6 +176,9 @@ fn command(host: Host) -> clap::Command {
 /// The commands that ask no cluster.
 const WITHOUT_CLUSTER: [&str; 2] = ["explain", "completion"];
 
+/// What kubectl's `--cluster` is called where a command has its own.
+const CLUSTER_OF_KUBECONFIG: &str = "kubeconfig-cluster";
+
 /// Gives kubectl's flags to every command, as kubectl does. Those that ask no cluster do not show
 /// them, and none has room for all of them on one screen.
 fn with_cluster_flags(command: clap::Command) -> clap::Command {
@@ -180,13 +189,17 @@ fn with_cluster_flags(command: clap::Command) -> clap::Command {
         .get_arguments()
         .map(|flag| flag.clone().hide_short_help(true));
     let flags = namespaces.get_arguments().cloned().chain(cluster);
-    // A command may have a flag of its own of the same name, and then kubectl's has its short form.
+    // A command may have a flag of its own of the same name, and then kubectl's has its short form,
+    // or another name.
     let own: Vec<String> = command
         .get_arguments()
         .filter_map(|argument| argument.get_long().map(str::to_owned))
         .collect();
     let flags = flags.map(|flag| match flag.get_long() {
-        Some(long) if own.iter().any(|own| own == long) => flag.long(None::<&'static str>),
+        Some(long) if own.iter().any(|own| own == long) => match flag.get_short() {
+            Some(_) => flag.long(None::<&'static str>),
+            None => flag.long(CLUSTER_OF_KUBECONFIG),
+        },
         _ => flag,
     });
     command

@@ -6,6 +6,7 @@ pub(crate) mod break_glass;
 pub(crate) mod check;
 pub(crate) mod cluster;
 pub(crate) mod completion;
+pub(crate) mod drift;
 pub(crate) mod explain;
 mod findings;
 mod plan;

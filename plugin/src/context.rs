@@ -14,6 +14,9 @@ use crate::streams::Streams;
 
 /// The clock, the streams, and the cluster and namespaces that kubectl's flags name.
 pub(crate) struct Context {
+    /// What was typed, as a shell reads it and without secrets: the command that goes on after a
+    /// failure.
+    pub(crate) command_line: String,
     clock: fn() -> Timestamp,
     pub(crate) streams: Arc<Streams>,
     pub(crate) progress: Progress,
@@ -24,11 +27,13 @@ pub(crate) struct Context {
 impl Context {
     /// That of this process.
     pub(crate) fn new(
+        command_line: String,
         streams: Arc<Streams>,
         cluster: ClusterArgs,
         namespaces: NamespaceArgs,
     ) -> Self {
         Context {
+            command_line,
             clock: Timestamp::now,
             streams,
             progress: Progress::of_process(),

@@ -13,6 +13,8 @@ pub(crate) enum ExitStatus {
     Broken,
     /// 1: something changes.
     Changes,
+    /// 1: something differs from what is desired.
+    Drifted,
     /// 2: it failed, at least in part.
     Failed,
     /// 3: there is nothing to judge.
@@ -25,7 +27,9 @@ impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> Self {
         ExitCode::from(match status {
             ExitStatus::Clean => 0,
-            ExitStatus::Denied | ExitStatus::Broken | ExitStatus::Changes => 1,
+            ExitStatus::Denied | ExitStatus::Broken | ExitStatus::Changes | ExitStatus::Drifted => {
+                1
+            }
             ExitStatus::Failed => 2,
             ExitStatus::NothingToJudge | ExitStatus::ChangesDenied => 3,
         })

@@ -8,6 +8,7 @@
 //!                                 │      │
 //!                                 ├─> fleet (facts) ──> policy
 //!                                 ├─> bootstrap (a repository to begin with)
+//!                                 ├─> drift (what differs) · argocd_server (what Argo CD compared)
 //!                                 ├─> onboarding, clusters ──> login ──> aws
 //!                                 ├─> kubernetes (a cluster)
 //!                                 └─> repository (files)
@@ -19,6 +20,7 @@
 //! The same binary answers as `argocd gitops` when it is called `argocd-gitops`, and completes
 //! words for kubectl when it is called `kubectl_complete-gitops`.
 
+mod argocd_server;
 mod args;
 mod audit;
 mod aws;
@@ -29,6 +31,7 @@ mod cli;
 mod clusters;
 mod commands;
 mod context;
+mod drift;
 mod error;
 mod exit_status;
 mod fleet;

@@ -6,6 +6,7 @@
 pub(crate) mod arn;
 pub(crate) mod assumption;
 pub(crate) mod change;
+pub(crate) mod distrust;
 pub(crate) mod facts;
 mod hcl;
 pub(crate) mod kustomization;
@@ -19,6 +20,7 @@ pub(crate) mod secret;
 pub(crate) mod terraform;
 #[cfg(test)]
 mod testing;
+pub(crate) mod undo;
 
 use self::change::Login;
 use self::facts::AwsFacts;

@@ -10,6 +10,7 @@ pub(crate) mod check;
 pub(crate) mod cluster_plan;
 pub(crate) mod cluster_verification;
 pub(crate) mod clusters;
+pub(crate) mod drift;
 pub(crate) mod plan;
 pub(crate) mod preview;
 pub(crate) mod rules;

@@ -81,11 +81,12 @@ data: {{name: {}, server: {server}, config: {config}}}
     )
 }
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "",
     "check",
     "audit",
     "preview",
+    "drift",
     "cluster list",
     "cluster onboard",
     "cluster verify",

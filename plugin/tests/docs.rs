@@ -15,11 +15,12 @@ use support::{Folder, Ran, fixtures};
 
 const UPDATE: &str = "UPDATE_DOCS";
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "",
     "check",
     "audit",
     "preview",
+    "drift",
     "cluster",
     "cluster list",
     "cluster onboard",

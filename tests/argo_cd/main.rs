@@ -5,6 +5,7 @@ mod bearer_tokens;
 mod bootstrap;
 mod command_line;
 mod demo;
+mod drift;
 mod ending;
 mod generated;
 mod incident;

@@ -148,6 +148,11 @@ impl ArgoCd {
         &self.rest
     }
 
+    /// The home folder in which `argocd` is logged in as its administrator.
+    pub fn home(&self) -> &Path {
+        self.command_line.home()
+    }
+
     pub(crate) fn command_line(&self) -> &CommandLine {
         &self.command_line
     }

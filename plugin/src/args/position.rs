@@ -37,7 +37,7 @@ pub(crate) fn behind_the_command(root: &Command, arguments: Vec<OsString>) -> Ve
 }
 
 /// A flag as it has to be written behind a command to mean what it means before it: by its short
-/// form, where the command has another flag of the name.
+/// form or its other name, where the command has another flag of the name.
 fn meant_before(root: &Command, command: &Command, word: OsString) -> OsString {
     let written = word.to_string_lossy();
     let Some(long) = written.strip_prefix("--") else {
@@ -55,12 +55,19 @@ fn meant_before(root: &Command, command: &Command, word: OsString) -> OsString {
     let (Some(meant), Some(there)) = (named(root), named(command)) else {
         return word;
     };
-    match meant.get_short() {
-        Some(short) if meant.get_id() != there.get_id() => match value {
-            Some(value) => format!("-{short}={value}").into(),
-            None => format!("-{short}").into(),
-        },
-        _ => word,
+    if meant.get_id() == there.get_id() {
+        return word;
+    }
+    let mut all = command.get_arguments();
+    let same = all.find(|argument| argument.get_id() == meant.get_id());
+    let flag = match same.map(|same| (same.get_short(), same.get_long())) {
+        Some((Some(short), _)) => format!("-{short}"),
+        Some((None, Some(long))) => format!("--{long}"),
+        _ => return word,
+    };
+    match value {
+        Some(value) => format!("{flag}={value}").into(),
+        None => flag.into(),
     }
 }
 
@@ -143,6 +150,34 @@ mod tests {
             ),
             ("program --server=a inner", "program inner -s=a"),
             ("program -s --server inner", "program inner -s --server"),
+        ] {
+            assert_eq!(
+                behind_the_command(&root, words(written)),
+                words(read),
+                "{written}"
+            );
+        }
+    }
+
+    /// The same of one without a short form, which then has another name.
+    #[test]
+    fn a_flag_with_another_name_behind_a_command_is_called_by_that() {
+        let cluster =
+            |id: &'static str, long: &'static str| Arg::new(id).long(long).action(ArgAction::Set);
+        let inner = Command::new("inner")
+            .args([cluster("own", "cluster"), cluster("other", "other-cluster")]);
+        let root = Command::new("program")
+            .arg(cluster("other", "cluster"))
+            .subcommand(inner);
+        for (written, read) in [
+            (
+                "program --cluster a inner --cluster b",
+                "program inner --other-cluster a --cluster b",
+            ),
+            (
+                "program --cluster=a inner",
+                "program inner --other-cluster=a",
+            ),
         ] {
             assert_eq!(
                 behind_the_command(&root, words(written)),

@@ -13,7 +13,8 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::connection::http_client;
 use super::error::{AwsError, LOG_IN, Reason, reason_of};
-use super::place::{Place, Side};
+use super::place::Place;
+use crate::onboarding::change::Side;
 use crate::onboarding::facts::CallerIdentity;
 
 /// How long one answer may take, where nobody says otherwise.

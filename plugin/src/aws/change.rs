@@ -6,28 +6,10 @@
 mod cluster;
 mod role;
 
-use std::fmt;
-
-pub(crate) use self::cluster::ClusterChange;
-pub(crate) use self::role::RoleChange;
 use super::account::Account;
 use super::error::{AwsError, Reason};
 use super::patience::Patience;
-
-/// Something that is to be so in an account.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Change {
-    Cluster {
-        /// Its name in EKS.
-        cluster: String,
-        change: ClusterChange,
-    },
-    Role {
-        /// Its ARN, or its name, which is its own in an account.
-        role: String,
-        change: RoleChange,
-    },
-}
+use crate::onboarding::change::Change;
 
 /// What became of a change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -58,46 +40,6 @@ impl State {
     }
 }
 
-impl fmt::Display for Change {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Change::Cluster { cluster, change } => write!(formatter, "{change} in {cluster}"),
-            Change::Role { role, change } => write!(formatter, "{change} the role {role}"),
-        }
-    }
-}
-
-impl Change {
-    /// What takes it back; None where nothing does, or where it needs what was there before.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "for `cluster offboard` to take back what `onboard` made"
-        )
-    )]
-    pub(crate) fn reverse(&self) -> Option<Change> {
-        Some(match self {
-            Change::Cluster { cluster, change } => Change::Cluster {
-                cluster: cluster.clone(),
-                change: change.reverse()?,
-            },
-            Change::Role { role, change } => Change::Role {
-                role: role.clone(),
-                change: change.reverse()?,
-            },
-        })
-    }
-
-    /// The call that begins it.
-    fn call(&self) -> &'static str {
-        match self {
-            Change::Cluster { change, .. } => change.call(),
-            Change::Role { change, .. } => change.call(),
-        }
-    }
-}
-
 impl Account {
     /// Makes it so, and returns when AWS says that it is.
     ///
@@ -124,8 +66,18 @@ impl Account {
     async fn begin_patiently(&self, change: &Change, patience: Patience) -> Result<(), AwsError> {
         let mut wait = patience.to_begin();
         while let Err(error) = self.begin(change).await {
+            // The answer may be lost, and the change made.
+            if error.may_be_done()
+                && let Ok(State::AsWanted | State::OnItsWay(_)) = self.state(change).await
+            {
+                break;
+            }
             if !may_pass(error.reason()) || !wait.goes_on().await {
                 return Err(error);
+            }
+            // What stood in the way may be that somebody else has made it so.
+            if let State::AsWanted = self.state(change).await? {
+                break;
             }
         }
         Ok(())

@@ -15,6 +15,9 @@ use crate::error::{CommandError, chain};
 /// Of a message of AWS no more is repeated; it may quote a whole policy.
 const LONGEST_MESSAGE: usize = 400;
 
+/// How calls begin that change nothing.
+const READING: [&str; 4] = ["Assume", "Describe", "Get", "List"];
+
 /// The call that proves credentials.
 pub(super) const LOG_IN: &str = "sts:GetCallerIdentity";
 
@@ -110,6 +113,17 @@ impl AwsError {
         matches!(self.reason, Reason::Denied(_))
     }
 
+    /// Whether a change may have been made all the same: AWS was asked, and its answer is not known.
+    pub(super) fn may_be_done(&self) -> bool {
+        let is_lost = matches!(
+            self.reason,
+            Reason::TimedOut | Reason::Answer | Reason::Unavailable(_) | Reason::Unreachable(_)
+        );
+        let (_, action) = self.call.split_once(':').unwrap_or_default();
+        let is_read = READING.iter().any(|verb| action.starts_with(verb));
+        is_lost && !is_read
+    }
+
     /// What may help.
     pub(crate) fn hint(&self) -> Option<String> {
         let Place {
@@ -123,6 +137,11 @@ impl AwsError {
             || "`aws sts get-caller-identity` shows whether the credentials are good".to_owned(),
             |profile| format!("sign in again, as by `aws sso login --profile {profile}`"),
         );
+        let again = if self.may_be_done() {
+            "run the command again: it goes by what AWS has, as this call may have been done"
+        } else {
+            "try again"
+        };
         Some(match &self.reason {
             Reason::Denied(_) => format!("whoever asks needs the permission {}", self.call),
             Reason::Throttled => {
@@ -134,7 +153,7 @@ impl AwsError {
             Reason::NotFound(_) if self.call.starts_with("iam:") => {
                 format!("if it is in another account: {profile_flag}")
             }
-            Reason::TimedOut => "try again; --request-timeout gives AWS longer".to_owned(),
+            Reason::TimedOut => format!("{again}; --request-timeout gives AWS longer"),
             Reason::ExpiredCredentials | Reason::UnknownCredentials | Reason::WrongSignature => {
                 sign_in
             }
@@ -150,14 +169,16 @@ impl AwsError {
             Reason::Unreachable(_) => format!(
                 "is there a region {region}, and a way to it? HTTPS_PROXY and AWS_CA_BUNDLE are gone by"
             ),
-            Reason::Unavailable(_) => "try again; nothing was changed by this call".to_owned(),
+            Reason::Answer | Reason::Unavailable(_) => again.to_owned(),
+            Reason::Conflict(_) => {
+                "another change is under way, or somebody else has made it: run the command again"
+                    .to_owned()
+            }
+            Reason::NotSettled(_) => {
+                "run the command again, which goes by what AWS has by then".to_owned()
+            }
             Reason::Quota(_) => "ask AWS to raise the quota, or remove what is not used".to_owned(),
-            Reason::NotFound(_)
-            | Reason::Conflict(_)
-            | Reason::Invalid(_)
-            | Reason::Answer
-            | Reason::CaBundle(_)
-            | Reason::NotSettled(_) => return None,
+            Reason::NotFound(_) | Reason::Invalid(_) | Reason::CaBundle(_) => return None,
         })
     }
 
@@ -242,7 +263,6 @@ fn of_code(code: &str, message: &str, status: u16) -> Reason {
             Reason::NotFound(said())
         }
         "ConcurrentModification"
-        | "DeleteConflict"
         | "EntityAlreadyExists"
         | "EntityTemporarilyUnmodifiable"
         | "ResourceInUseException" => Reason::Conflict(said()),

@@ -2,14 +2,7 @@
 
 use std::fmt;
 
-/// Whose account it is. Both may be one.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Side {
-    /// Of the cluster that is onboarded.
-    Cluster,
-    /// Of the cluster that Argo CD runs on.
-    Engine,
-}
+use crate::onboarding::change::Side;
 
 impl Side {
     /// The flag by which its profile is named.

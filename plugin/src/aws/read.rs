@@ -1,5 +1,6 @@
 //! Reading what is known of one cluster.
 
+use std::borrow::Cow;
 use std::future::Future;
 
 use aws_smithy_types::DateTime;
@@ -9,6 +10,7 @@ use tokio::join;
 
 use super::account::Account;
 use super::error::{AwsError, Reason};
+use crate::onboarding::arn::RoleArn;
 use crate::onboarding::facts::{
     AccessConfig, AccessEntry, AccessScope, Addon, AssociatedAccessPolicy, AwsFacts,
     CertificateAuthority, ComputeConfig, EksCluster, Lookup, NamedPolicy, PodIdentityAssociation,
@@ -67,6 +69,25 @@ pub(crate) async fn read(account: &Account, wanted: &Wanted<'_>) -> AwsFacts {
         caller: Lookup::Known(account.caller().clone()),
         ..of_engine
     }
+}
+
+/// What there is of a cluster that leaves: the same, with all policies of its role, and the other clusters of the account
+/// and region that let the role in.
+pub(crate) async fn read_leaving(
+    account: &Account,
+    wanted: &Wanted<'_>,
+    role: &str,
+) -> (AwsFacts, Lookup<Vec<String>>) {
+    let (facts, cluster_role, entered) = join!(
+        Box::pin(read(account, wanted)),
+        Box::pin(lookup(account.role_with_policies(role))),
+        Box::pin(lookup(account.clusters_entered_by(role, wanted.cluster))),
+    );
+    let facts = AwsFacts {
+        cluster_role,
+        ..facts
+    };
+    (facts, entered)
 }
 
 async fn read_cluster_role(account: &Account, wanted: &Wanted<'_>) -> AwsFacts {
@@ -144,9 +165,13 @@ async fn lookup<T>(read: impl Future<Output = Result<T, AwsError>>) -> Lookup<T>
 async fn entries<T>(read: impl Future<Output = Result<T, AwsError>>) -> Lookup<T> {
     let read = read.await;
     match &read {
-        Err(error) if is_of_authentication_mode(error.reason()) => Lookup::Absent,
+        Err(error) if is_without_entry(error) => Lookup::Absent,
         _ => lookup(async { read }).await,
     }
+}
+
+fn is_without_entry(error: &AwsError) -> bool {
+    error.is_not_found() || is_of_authentication_mode(error.reason())
 }
 
 fn is_of_authentication_mode(reason: &Reason) -> bool {
@@ -161,6 +186,24 @@ impl Account {
             self.failed(step, "eks:DescribeCluster", &error)
         })?;
         Ok(answer.cluster.map(cluster_of).unwrap_or_default())
+    }
+
+    /// The clusters, but one, that have an access entry for a role.
+    async fn clusters_entered_by(&self, role: &str, but: &str) -> Result<Vec<String>, AwsError> {
+        let pages = self.eks.list_clusters().into_paginator().items().send();
+        let clusters: Result<Vec<String>, _> = pages.collect().await;
+        let clusters = clusters
+            .map_err(|error| self.failed("list the clusters of EKS", "eks:ListClusters", &error))?;
+        let others = clusters.into_iter().filter(|name| name != but);
+        let entered = others.map(async |cluster| {
+            Ok(match self.access_entry(&cluster, role).await {
+                Ok(_) => Some(cluster),
+                Err(error) if is_without_entry(&error) => None,
+                Err(error) => return Err(error),
+            })
+        });
+        let entered = try_join_all(entered).await?;
+        Ok(entered.into_iter().flatten().collect())
     }
 
     async fn access_entry_principals(&self, cluster: &str) -> Result<Vec<String>, AwsError> {
@@ -273,11 +316,7 @@ impl Account {
     async fn role_and_boundary(&self, arn: &str) -> Result<(Role, Option<String>), AwsError> {
         let call = "iam:GetRole";
         let step = || format!("read the role {arn}");
-        // IAM is asked by name, and another account may well have a role of that name.
-        if account_of(arn).is_some_and(|account| account != self.id()) {
-            let reason = format!("the role is not in this account, {}", self.id());
-            return Err(self.refused(step(), call, Reason::Invalid(reason)));
-        }
+        self.refuse_other_account(arn, step, call)?;
         let answer = self.iam.get_role().role_name(role_name(arn)).send().await;
         let answer = answer.map_err(|error| self.failed(step(), call, &error))?;
         let role = answer.role;
@@ -288,7 +327,7 @@ impl Account {
         let role = Role {
             arn: role.arn,
             create_date: timestamp(&role.create_date),
-            trust_policy: role.assume_role_policy_document.unwrap_or_default(),
+            trust_policy: plain(role.assume_role_policy_document.unwrap_or_default()),
             ..Role::default()
         };
         Ok((role, boundary))
@@ -304,11 +343,7 @@ impl Account {
         try_join_all(names.into_iter().map(|name| self.inline_policy(role, name))).await
     }
 
-    pub(super) async fn inline_policy(
-        &self,
-        role: &str,
-        name: String,
-    ) -> Result<NamedPolicy, AwsError> {
+    async fn inline_policy(&self, role: &str, name: String) -> Result<NamedPolicy, AwsError> {
         let ask = self.iam.get_role_policy().role_name(role);
         let answer = ask.policy_name(&name).send().await;
         let answer = answer.map_err(|error| {
@@ -317,8 +352,33 @@ impl Account {
         })?;
         Ok(NamedPolicy {
             name,
-            document: answer.policy_document,
+            document: plain(answer.policy_document),
         })
+    }
+
+    /// A policy of a role of this account.
+    pub(super) async fn inline_policy_of(
+        &self,
+        role: &RoleArn,
+        name: &str,
+    ) -> Result<NamedPolicy, AwsError> {
+        let step = || format!("read the policy {name} of the role {role}");
+        self.refuse_other_account(&role.to_string(), step, "iam:GetRolePolicy")?;
+        self.inline_policy(role.name(), name.to_owned()).await
+    }
+
+    /// IAM is asked by name, and another account may well have a role of that name.
+    fn refuse_other_account(
+        &self,
+        role: &str,
+        step: impl Fn() -> String,
+        call: &'static str,
+    ) -> Result<(), AwsError> {
+        if account_of(role).is_none_or(|account| account == self.id()) {
+            return Ok(());
+        }
+        let reason = format!("the role is not in this account, {}", self.id());
+        Err(self.refused(step(), call, Reason::Invalid(reason)))
     }
 
     async fn attached_policies(&self, role: &str) -> Result<Vec<NamedPolicy>, AwsError> {
@@ -343,19 +403,28 @@ impl Account {
         let document = answer.policy_version.and_then(|version| version.document);
         Ok(NamedPolicy {
             name: arn.to_owned(),
-            document: document.unwrap_or_default(),
+            document: plain(document.unwrap_or_default()),
         })
     }
 }
 
 /// The name at the end of the ARN of a role; all of it if it is a name.
-pub(super) fn role_name(arn: &str) -> &str {
+fn role_name(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or(arn)
 }
 
 /// `111122223333` of `arn:aws:iam::111122223333:role/argocd`.
 fn account_of(arn: &str) -> Option<&str> {
     arn.strip_prefix("arn:")?.split(':').nth(3)
+}
+
+/// A policy as it was written. IAM answers it percent-encoded (RFC 3986), which is no JSON.
+fn plain(document: String) -> String {
+    if document.trim_start().starts_with('{') {
+        return document;
+    }
+    let decoded = percent_encoding::percent_decode_str(&document).decode_utf8();
+    decoded.map_or_else(|_| document.clone(), Cow::into_owned)
 }
 
 fn timestamp(time: &DateTime) -> Option<Timestamp> {
@@ -434,5 +503,22 @@ fn association_of(
         target_role_arn: association.target_role_arn,
         external_id: association.external_id,
         disable_session_tags: association.disable_session_tags,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It was believed that only a comparison has to decode it, and what takes a change back was told
+    /// percent-encoded.
+    #[test]
+    fn a_policy_is_read_as_it_was_written() {
+        let written = r#"{"Version": "2012-10-17", "Statement": []}"#;
+        let encoded = "%7B%22Version%22%3A%20%222012-10-17%22%2C%20%22Statement%22%3A%20%5B%5D%7D";
+
+        assert_eq!(plain(encoded.to_owned()), written);
+        assert_eq!(plain(written.to_owned()), written);
+        assert_eq!(plain("%FF".to_owned()), "%FF");
     }
 }

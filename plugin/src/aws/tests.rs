@@ -6,13 +6,16 @@ use gitops_aws::{Aws, Fault};
 use serde_json::{Value, json};
 
 use super::account::Account;
-use super::change::{Change, ClusterChange, Outcome, RoleChange};
+use super::change::Outcome;
 use super::error::AwsError;
 use super::patience::Patience;
-use super::place::{Place, Side};
+use super::place::Place;
 use super::read::{Engine, Wanted, read};
 use crate::error::chain;
+use crate::onboarding::arn::RoleArn;
+use crate::onboarding::change::{Change, ClusterChange, RoleChange, Side};
 use crate::onboarding::facts::{AccessScope, AwsFacts, Lookup};
+use crate::onboarding::undo::undo;
 
 const WORKLOAD: &str = "111122223333";
 const ENGINE: &str = "444455556666";
@@ -73,17 +76,11 @@ fn trust(principal: &Value) -> Value {
 }
 
 fn in_cluster(cluster: &str, change: ClusterChange) -> Change {
-    Change::Cluster {
-        cluster: cluster.to_owned(),
-        change,
-    }
+    change.of(cluster)
 }
 
 fn of_role(role: &str, change: RoleChange) -> Change {
-    Change::Role {
-        role: role.to_owned(),
-        change,
-    }
+    change.of(&role.parse::<RoleArn>().unwrap())
 }
 
 /// All that leads from Argo CD's pods to the cluster, in an order in which it can be made.
@@ -264,9 +261,16 @@ async fn what_is_made_is_read_and_what_is_taken_back_is_gone() {
     }
 
     for (number, change) in whole_way().into_iter().rev() {
-        let Some(reverse) = change.reverse() else {
+        let change = if number == ENGINE {
+            change.in_engine_account()
+        } else {
+            change.in_cluster_account()
+        };
+        // Nothing of it was there before.
+        let Some(reverse) = undo(&change, &AwsFacts::default()) else {
             continue;
         };
+        let reverse = reverse.change;
         let undone = apply(&aws, number, &reverse).await;
         assert_eq!(
             undone.map_err(|error| chain(&error)),
@@ -372,7 +376,7 @@ async fn what_is_there_in_another_form_is_put_right_or_told() {
 
     let role = |principal: &str| {
         let trust_policy = trust(&json!({"AWS": principal})).to_string();
-        of_role("argocd", RoleChange::Create { trust_policy })
+        of_role(CLUSTER_ROLE, RoleChange::Create { trust_policy })
     };
     apply(&aws, WORKLOAD, &role(ENGINE_ROLE)).await.unwrap();
     let refused = apply(&aws, WORKLOAD, &role(other)).await.unwrap_err();
@@ -381,7 +385,7 @@ async fn what_is_there_in_another_form_is_put_right_or_told() {
     let update = RoleChange::UpdateTrustPolicy {
         trust_policy: trust(&json!({"AWS": other})).to_string(),
     };
-    let update = of_role("argocd", update);
+    let update = of_role(CLUSTER_ROLE, update);
     assert_eq!(apply(&aws, WORKLOAD, &update).await.unwrap(), Outcome::Done);
     let update_again = apply(&aws, WORKLOAD, &update).await.unwrap();
     assert_eq!(update_again, Outcome::AlreadySo);
@@ -459,7 +463,8 @@ async fn each_failure_says_the_step_the_call_the_place_and_what_may_help() {
         ),
         (
             fault(409, "ResourceInUseException", "an update is in progress"),
-            "an update is in progress",
+            "an update is in progress; another change is under way, or somebody else has made it: run \
+             the command again",
         ),
         (
             fault(400, "InvalidParameterException", "the name is odd"),

@@ -6,13 +6,14 @@
 //! `removeFinalizerOnInvalidDestination`). So whether workloads go or stay is decided by what goes
 //! first: the labels by which ApplicationSets select the cluster, or its Secret.
 
+pub(crate) mod aws_side;
 pub(crate) mod live;
 
 use argocd::Cluster;
 use argocd::names::LABEL_SECRET_TYPE;
 
 use crate::plan::{Change, Plan, Step};
-use crate::text::{counted, listed};
+use crate::text::{counted, listed, shell_word};
 
 /// An Application that is on the cluster.
 #[derive(Clone, Debug)]
@@ -250,7 +251,8 @@ impl Leaving<'_> {
                 // It may hold a credential, which nobody keeps.
                 undo: vec![format!(
                     "kubectl gitops cluster onboard {} --server {}",
-                    self.cluster.name, self.cluster.server
+                    shell_word(&self.cluster.name),
+                    shell_word(&self.cluster.server)
                 )],
                 action: Action::DeleteSecret { secret },
             },

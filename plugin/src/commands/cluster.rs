@@ -49,7 +49,7 @@ enum ClusterCommand {
     Onboard(Box<OnboardArgs>),
     Verify(Box<VerifyArgs>),
     Migrate(Box<MigrateArgs>),
-    Offboard(OffboardArgs),
+    Offboard(Box<OffboardArgs>),
 }
 
 /// Does what the subcommand says.

@@ -33,20 +33,22 @@ pub(crate) enum FieldManager {
     Plugin,
     /// How Argo CD logs in to a cluster: `data.config`.
     Login,
+    /// What makes Argo CD know a cluster: its Secret, but for what others added.
+    Registration,
 }
 
 impl FieldManager {
     fn as_str(self) -> &'static str {
         match self {
-            FieldManager::Plugin => "kubectl-gitops",
+            FieldManager::Plugin | FieldManager::Registration => "kubectl-gitops",
             FieldManager::Login => "kubectl-gitops-login",
         }
     }
 
-    /// Whether what others manage becomes ours where we name it. How Argo CD logs in was somebody's
-    /// before.
+    /// Whether what others manage becomes ours where we name it. How Argo CD knows a cluster and logs
+    /// in was somebody's before, and a plan says what it is to be.
     fn takes_over(self) -> bool {
-        self == FieldManager::Login
+        matches!(self, FieldManager::Login | FieldManager::Registration)
     }
 }
 

@@ -1,11 +1,13 @@
 //! What mends a chain, as commands.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use super::change::Side;
 use super::link::{Link, LinkName, Mend, State};
 use super::registration::Registration;
 use super::secret::SecretManifest;
+use crate::text::shell_word;
 
 /// Turns what mends links into commands.
 #[derive(Clone, Copy)]
@@ -21,6 +23,8 @@ pub(crate) enum Kind {
     Aws,
     /// By a command of kubectl.
     Kubernetes,
+    /// By what was written for Terraform or OpenTofu.
+    Terraform,
     /// By people.
     Manual,
 }
@@ -30,6 +34,7 @@ impl Kind {
         match self {
             Kind::Aws => "aws",
             Kind::Kubernetes => "kubernetes",
+            Kind::Terraform => "terraform",
             Kind::Manual => "manual",
         }
     }
@@ -52,9 +57,20 @@ impl Script<'_> {
         }
     }
 
+    /// The command that mends a link by files that were written to a folder; None where it takes more
+    /// than they say. They say what is to be there, and not what is to go.
+    pub(crate) fn terraform(link: &Link, folder: &Path) -> Option<(Kind, String)> {
+        let is_written = |mend: &Mend| matches!(mend, Mend::Aws(change) if !change.takes_away());
+        if link.state == State::Ok || link.mends.is_empty() || !link.mends.iter().all(is_written) {
+            return None;
+        }
+        let folder = shell_word(&folder.to_string_lossy());
+        Some((Kind::Terraform, format!("tofu -chdir={folder} apply")))
+    }
+
     fn apply(self) -> String {
         format!(
-            "kubectl apply --server-side --field-manager=kubectl-gitops -f - <<'EOF'\n{}EOF",
+            "kubectl apply --server-side --force-conflicts --field-manager=kubectl-gitops -f - <<'EOF'\n{}EOF",
             self.secret.yaml()
         )
     }

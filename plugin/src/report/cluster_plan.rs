@@ -1,5 +1,7 @@
 //! What brings a cluster into the fleet.
 
+use std::path::Path;
+
 use policy::fan_out::{Affected, Change};
 use serde::Serialize;
 
@@ -16,6 +18,8 @@ pub(crate) struct ClusterPlan<'p> {
     pub(crate) onboarding: &'p Onboarding,
     /// By link.
     pub(crate) applied: &'p [(LinkName, String)],
+    /// The folder that has the AWS side for Terraform, if it is written.
+    pub(crate) terraform: Option<&'p Path>,
 }
 
 impl Report for ClusterPlan<'_> {
@@ -86,7 +90,7 @@ impl ClusterPlan<'_> {
                 let first = command.lines().next().unwrap_or_default();
                 match kind {
                     Kind::Manual => format!("fix: {first}"),
-                    Kind::Aws | Kind::Kubernetes => {
+                    Kind::Aws | Kind::Kubernetes | Kind::Terraform => {
                         format!("fix: {}", first.trim_end_matches(" <<'EOF'"))
                     }
                 }
@@ -206,7 +210,7 @@ struct LinkDocument<'p> {
 
 #[derive(Serialize)]
 struct MendDocument {
-    /// `aws`, `kubernetes` or `manual`.
+    /// `aws`, `kubernetes`, `terraform` or `manual`.
     kind: &'static str,
     /// The command, or what is to be done.
     command: String,
@@ -277,6 +281,15 @@ impl<'p> Document<'p> {
 }
 
 impl<'p> ClusterPlan<'p> {
+    /// What mends a link, one way after the other.
+    fn mends(&self, link: &Link) -> impl Iterator<Item = (Kind, String)> {
+        let by_terraform = self
+            .terraform
+            .and_then(|folder| Script::terraform(link, folder));
+        let mends = link.mends.iter().map(|mend| self.script().command(mend));
+        mends.chain(by_terraform)
+    }
+
     fn link(&'p self, link: &'p Link) -> LinkDocument<'p> {
         LinkDocument {
             link: link.name.as_str(),
@@ -284,15 +297,11 @@ impl<'p> ClusterPlan<'p> {
             observed: &link.observed,
             expected: &link.expected,
             detail: &link.detail,
-            mend: link
-                .mends
-                .iter()
-                .map(|mend| {
-                    let (kind, command) = self.script().command(mend);
-                    MendDocument {
-                        kind: kind.as_str(),
-                        command,
-                    }
+            mend: self
+                .mends(link)
+                .map(|(kind, command)| MendDocument {
+                    kind: kind.as_str(),
+                    command,
                 })
                 .collect(),
         }

@@ -10,7 +10,7 @@ use std::thread;
 use serde_json::{Value, json};
 
 /// An answer: its status, and its body.
-type Answer = (u16, Value);
+type Answer<Body = Value> = (u16, Body);
 
 /// Answers requests until the test ends.
 pub(crate) struct ApiServer {
@@ -22,6 +22,8 @@ pub(crate) struct ApiServer {
 struct State {
     /// The last one of a path is given again and again.
     answers: Mutex<BTreeMap<String, VecDeque<Answer>>>,
+    /// What is answered that is not JSON.
+    texts: Mutex<BTreeMap<String, Answer<String>>>,
     warnings: Mutex<BTreeMap<String, String>>,
     requests: Mutex<Vec<String>>,
     writes: Mutex<Vec<(String, Value)>>,
@@ -62,6 +64,17 @@ impl ApiServer {
     pub(crate) fn answers(&self, path: &str, status: u16, body: Value) {
         let mut answers = self.state.answers.lock().unwrap();
         answers.insert(path.to_owned(), VecDeque::from([(status, body)]));
+    }
+
+    /// What a path is answered with that is not JSON.
+    pub(crate) fn says(&self, path: &str, status: u16, text: &str) {
+        let mut texts = self.state.texts.lock().unwrap();
+        texts.insert(path.to_owned(), (status, text.to_owned()));
+    }
+
+    /// Where it is.
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// What a path is answered with after the answers that it has already.
@@ -186,9 +199,12 @@ fn serve(mut stream: TcpStream, state: &State) {
             assert!(answer.is_some(), "nothing may be written here: {written}");
             state.writes.lock().unwrap().push((written, content));
         }
-        let (code, body) =
-            answer.unwrap_or_else(|| (404, status(404, "NotFound", "there is none")));
-        let body = body.to_string();
+        let text = state.texts.lock().unwrap().get(&key).cloned();
+        let (code, body) = text.unwrap_or_else(|| {
+            let none = || (404, status(404, "NotFound", "there is none"));
+            let (code, body) = answer.unwrap_or_else(none);
+            (code, body.to_string())
+        });
         let warning = warning.map_or_else(String::new, |value| format!("warning: {value}\r\n"));
         let answer = format!(
             "HTTP/1.1 {code} .\r\ncontent-type: application/json\r\n{warning}content-length: {}\r\n\r\n{body}",

@@ -49,14 +49,17 @@ def control(path, body):
     if path == "/_double/lag":
         lag.update(json.loads(body))
         return {}
-    if path == "/_double/cluster":
-        wanted = json.loads(body)
-        key = (wanted["account"], wanted["region"], wanted["name"])
-        cluster = next(cluster for at, cluster in eks._clusters.all_items() if at == key)
-        for field, value in wanted["fields"].items():
-            cluster[field] = value
+    if path == "/_double/describe":
+        describe(**json.loads(body))
         return {}
     return None
+
+
+def describe(kind, account, region, name, fields):
+    """Has EKS say something else of what it has."""
+    kept = {"cluster": eks._clusters, "addon": eks._addons, "access-entry": eks._access_entries}[kind]
+    thing = next(thing for at, thing in kept.all_items() if at == (account, region, name))
+    thing.update(fields)
 
 
 def credentials_of_pod(account, region, cluster, namespace, service_account):
@@ -209,10 +212,13 @@ async def app(scope, receive, send):
     fault = take_fault(operation)
     if fault and fault["kind"] == "hang":
         await asyncio.sleep(3600)
-    if fault:
+    if fault and fault["kind"] == "error":
         await respond(send, *refusal(operation, fault))
         return
     status, answered, content = await answer_of_ministack(scope, replay(body, receive))
+    if fault:
+        await respond(send, *refusal(operation, fault))
+        return
     if operation.startswith("eks:"):
         hold_to_model(operation, status, content)
     if operation == "sts:GetCallerIdentity" and headers.get("accept") == "application/json" and status == 200:
@@ -280,10 +286,14 @@ def mode_of(cluster):
 
 
 def update_config(name, body):
-    """UpdateClusterConfig, of the access configuration."""
+    """UpdateClusterConfig, of the access configuration or of the endpoint, which changes at once."""
     cluster = eks._clusters.get(name)
     if not cluster:
         return eks._error(404, "ResourceNotFoundException", f"No cluster found for name: {name}.")
+    if "resourcesVpcConfig" in body:
+        cluster["resourcesVpcConfig"].update(body["resourcesVpcConfig"])
+        update = {"id": str(uuid.uuid4()), "status": "Successful", "type": "EndpointAccessUpdate", "createdAt": time.time()}
+        return eks._json_resp(200, {"update": update})
     wanted = body.get("accessConfig", {}).get("authenticationMode")
     if wanted not in MODES:
         return eks._error(400, "InvalidParameterException", "accessConfig.authenticationMode is not one of " + ", ".join(MODES))
@@ -357,6 +367,13 @@ def default_username(arn):
     return f"arn:{role[1]}:sts::{role[2]}:assumed-role/{role[3]}/{{{{SessionName}}}}" if role else arn
 
 
+def forget_target(cluster, association):
+    """Takes the target role from a Pod Identity association, which an empty one does in EKS."""
+    kept = eks._pod_identity_associations.get(eks._pia_key(cluster, association))
+    for field in ("targetRoleArn", "externalId") if kept else ():
+        kept.pop(field, None)
+
+
 ministack_eks = eks._handle_request_sync
 
 
@@ -380,6 +397,9 @@ def handle(method, path, headers, body, query):
         if answer[0] == 200 and lag["reads"]:
             pending[f"{path}/{parsed['principalArn']}"] = lag["reads"]
         return answer
+    association = re.fullmatch(r"/clusters/([A-Za-z0-9_-]+)/pod-identity-associations/([a-z0-9-]+)", path)
+    if association and method == "POST" and parsed.get("targetRoleArn") == "":
+        forget_target(*association.groups())
     return ministack_eks(method, path, headers, body, query)
 
 

@@ -54,6 +54,8 @@ pub enum Fault {
     },
     /// It is never answered.
     Hang,
+    /// It is done, and answered as if AWS had failed.
+    Lost,
 }
 
 impl Aws {
@@ -172,6 +174,9 @@ impl Aws {
                 message,
             } => json!({"kind": "error", "status": status, "code": code, "message": message}),
             Fault::Hang => json!({"kind": "hang"}),
+            Fault::Lost => json!({
+                "kind": "lost", "status": 500, "code": "ServerException", "message": "the answer is lost",
+            }),
         };
         wanted["operation"] = json!(operation);
         wanted["times"] = json!(times);
@@ -191,8 +196,53 @@ impl Aws {
     /// # Errors
     /// There is no such cluster.
     pub fn describe(&self, account: &str, region: &str, name: &str, fields: &Value) -> Result<()> {
-        let wanted = json!({"account": account, "region": region, "name": name, "fields": fields});
-        self.tell("/_double/cluster", &wanted)
+        self.say("cluster", account, region, name, fields)
+    }
+
+    /// Changes what EKS says of an add-on of a cluster, such as its `status`.
+    ///
+    /// # Errors
+    /// There is no such add-on.
+    pub fn describe_addon(
+        &self,
+        account: &str,
+        region: &str,
+        cluster: &str,
+        addon: &str,
+        fields: &Value,
+    ) -> Result<()> {
+        let name = format!("{cluster}/{addon}");
+        self.say("addon", account, region, &name, fields)
+    }
+
+    /// Changes what EKS says of an access entry of a cluster, such as when it was created.
+    ///
+    /// # Errors
+    /// There is no such access entry.
+    pub fn describe_access_entry(
+        &self,
+        account: &str,
+        region: &str,
+        cluster: &str,
+        principal: &str,
+        fields: &Value,
+    ) -> Result<()> {
+        let name = format!("{cluster}\0{principal}");
+        self.say("access-entry", account, region, &name, fields)
+    }
+
+    fn say(
+        &self,
+        kind: &str,
+        account: &str,
+        region: &str,
+        name: &str,
+        fields: &Value,
+    ) -> Result<()> {
+        let wanted = json!({
+            "kind": kind, "account": account, "region": region, "name": name, "fields": fields,
+        });
+        self.tell("/_double/describe", &wanted)
     }
 
     /// All calls that were made, in order.

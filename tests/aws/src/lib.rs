@@ -6,6 +6,8 @@
 //! each is its own root's access key, with the secret `test`. It is reached in two ways: at a URL
 //! of loopback, and through a proxy by the names of AWS, over TLS, as in production.
 //!
+//! AWS's own command comes with it ([`commands`]).
+//!
 //! What is not real: nothing runs in a cluster, so that add-ons are active at once, and the agent of
 //! EKS Pod Identity takes a pod at its word ([`Aws::environment_of_pod`]); and access policies grant
 //! nothing.
@@ -17,4 +19,4 @@ mod python;
 mod tls;
 
 pub use aws::{Aws, Fault};
-pub use python::{PYTHON, ministack};
+pub use python::{PYTHON, commands, ministack};

@@ -1,4 +1,4 @@
-//! `ministack`, in an environment of Python of its own.
+//! `ministack` and AWS's own command, in an environment of Python of its own.
 
 use std::fs::{self, File};
 use std::io;
@@ -16,6 +16,16 @@ const REMEDY: &str =
 const REQUIREMENTS: &str = include_str!("../ministack/requirements.txt");
 /// Names what is installed, as it is written in the requirements.
 const INSTALLED: &str = "requirements.txt";
+
+/// The folder that has AWS's own command, `aws`, of the environment of [`ministack`].
+///
+/// # Errors
+/// As of [`ministack`].
+pub fn commands() -> Result<PathBuf> {
+    let python = ministack()?;
+    let folder = python.parent().context("Python is in no folder")?;
+    Ok(folder.to_owned())
+}
 
 /// The environment's own Python, which finds ministack and nothing of the system's packages. It is
 /// made once for a user, in his cache, which takes half a minute and a network; this blocks.

@@ -1,7 +1,5 @@
 //! Changes in a cluster of EKS.
 
-use std::fmt;
-
 use aws_sdk_eks::types::{
     AccessScope as EksAccessScope, AccessScopeType, AuthenticationMode, UpdateAccessConfigRequest,
 };
@@ -9,129 +7,13 @@ use aws_sdk_eks::types::{
 use super::{State, found};
 use crate::aws::account::Account;
 use crate::aws::error::AwsError;
+use crate::onboarding::change::ClusterChange;
 use crate::onboarding::facts::{AccessEntry, AccessScope, Addon, PodIdentityAssociation};
 
 const CONFIG_MAP: &str = "CONFIG_MAP";
 const STANDARD: &str = "STANDARD";
-
-/// What is to be so in a cluster.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum ClusterChange {
-    /// It can have access entries; there is no way back.
-    AllowAccessEntries,
-    /// An access entry of the type STANDARD, with exactly these groups.
-    CreateAccessEntry {
-        principal: String,
-        groups: Vec<String>,
-    },
-    DeleteAccessEntry {
-        principal: String,
-    },
-    /// Exactly this scope.
-    AssociateAccessPolicy {
-        principal: String,
-        policy: String,
-        scope: AccessScope,
-    },
-    DisassociateAccessPolicy {
-        principal: String,
-        policy: String,
-    },
-    CreateAddon {
-        name: String,
-    },
-    DeleteAddon {
-        name: String,
-    },
-    /// The pods of a service account have a role, instead of the one that they may have had.
-    AssociatePodIdentity {
-        namespace: String,
-        service_account: String,
-        role: String,
-    },
-    DissociatePodIdentity {
-        namespace: String,
-        service_account: String,
-    },
-}
-
-impl fmt::Display for ClusterChange {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ClusterChange::AllowAccessEntries => formatter.write_str("allow access entries"),
-            ClusterChange::CreateAccessEntry { principal, .. } => {
-                write!(formatter, "create the access entry of {principal}")
-            }
-            ClusterChange::DeleteAccessEntry { principal } => {
-                write!(formatter, "delete the access entry of {principal}")
-            }
-            ClusterChange::AssociateAccessPolicy {
-                principal, policy, ..
-            } => write!(formatter, "associate {policy} with {principal}"),
-            ClusterChange::DisassociateAccessPolicy { principal, policy } => {
-                write!(formatter, "disassociate {policy} from {principal}")
-            }
-            ClusterChange::CreateAddon { name } => write!(formatter, "create the add-on {name}"),
-            ClusterChange::DeleteAddon { name } => write!(formatter, "delete the add-on {name}"),
-            ClusterChange::AssociatePodIdentity {
-                namespace,
-                service_account,
-                role,
-            } => write!(
-                formatter,
-                "give {namespace}/{service_account} the role {role}"
-            ),
-            ClusterChange::DissociatePodIdentity {
-                namespace,
-                service_account,
-            } => write!(
-                formatter,
-                "take the role from {namespace}/{service_account}"
-            ),
-        }
-    }
-}
-
-impl ClusterChange {
-    pub(super) fn reverse(&self) -> Option<ClusterChange> {
-        Some(match self.clone() {
-            ClusterChange::CreateAccessEntry { principal, .. } => {
-                ClusterChange::DeleteAccessEntry { principal }
-            }
-            ClusterChange::AssociateAccessPolicy {
-                principal, policy, ..
-            } => ClusterChange::DisassociateAccessPolicy { principal, policy },
-            ClusterChange::CreateAddon { name } => ClusterChange::DeleteAddon { name },
-            ClusterChange::AssociatePodIdentity {
-                namespace,
-                service_account,
-                ..
-            } => ClusterChange::DissociatePodIdentity {
-                namespace,
-                service_account,
-            },
-            ClusterChange::AllowAccessEntries
-            | ClusterChange::DeleteAccessEntry { .. }
-            | ClusterChange::DisassociateAccessPolicy { .. }
-            | ClusterChange::DeleteAddon { .. }
-            | ClusterChange::DissociatePodIdentity { .. } => return None,
-        })
-    }
-
-    pub(super) fn call(&self) -> &'static str {
-        match self {
-            ClusterChange::AllowAccessEntries => "eks:UpdateClusterConfig",
-            ClusterChange::CreateAccessEntry { .. } => "eks:CreateAccessEntry",
-            ClusterChange::DeleteAccessEntry { .. } => "eks:DeleteAccessEntry",
-            ClusterChange::AssociateAccessPolicy { .. } => "eks:AssociateAccessPolicy",
-            ClusterChange::DisassociateAccessPolicy { .. } => "eks:DisassociateAccessPolicy",
-            ClusterChange::CreateAddon { .. } => "eks:CreateAddon",
-            ClusterChange::DeleteAddon { .. } => "eks:DeleteAddon",
-            ClusterChange::AssociatePodIdentity { .. } => "eks:CreatePodIdentityAssociation",
-            ClusterChange::DissociatePodIdentity { .. } => "eks:DeletePodIdentityAssociation",
-        }
-    }
-}
+/// What takes the target role from an association. One that is left out stays.
+const NO_ROLE: &str = "";
 
 impl Account {
     pub(super) async fn state_in_cluster(
@@ -145,7 +27,8 @@ impl Account {
                 let mode = access.and_then(|access| access.authentication_mode);
                 State::wanted(mode.is_some_and(|mode| mode != CONFIG_MAP))
             }
-            ClusterChange::CreateAccessEntry { principal, groups } => {
+            ClusterChange::CreateAccessEntry { principal, groups }
+            | ClusterChange::UpdateAccessEntry { principal, groups } => {
                 let entry = found(self.access_entry(cluster, principal).await)?;
                 entry.map_or(State::Otherwise, |entry| state_of_entry(&entry, groups))
             }
@@ -185,7 +68,18 @@ impl Account {
                 let is = self
                     .association_of(cluster, namespace, service_account)
                     .await?;
-                State::wanted(is.is_some_and(|is| is.role_arn == *role))
+                State::wanted(is.is_some_and(|is| has_roles(&is, role, None)))
+            }
+            ClusterChange::UpdatePodIdentity {
+                namespace,
+                service_account,
+                role,
+                target_role,
+                ..
+            } => {
+                let is = self.association_of(cluster, namespace, service_account);
+                let is = is.await?;
+                State::wanted(is.is_some_and(|is| has_roles(&is, role, target_role.as_deref())))
             }
             ClusterChange::DissociatePodIdentity {
                 namespace,
@@ -223,6 +117,7 @@ impl Account {
         Ok(associations.find(|association| association.service_account == service_account))
     }
 
+    #[expect(clippy::too_many_lines, reason = "one call after the other")]
     pub(super) async fn begin_in_cluster(
         &self,
         cluster: &str,
@@ -265,6 +160,11 @@ impl Account {
                 let create = create.principal_arn(principal).r#type(STANDARD);
                 send!(create.set_kubernetes_groups(groups))
             }
+            ClusterChange::UpdateAccessEntry { principal, groups } => {
+                let update = eks.update_access_entry().cluster_name(cluster);
+                let update = update.principal_arn(principal);
+                send!(update.set_kubernetes_groups(Some(groups.clone())))
+            }
             ClusterChange::DeleteAccessEntry { principal } => {
                 let delete = eks.delete_access_entry().cluster_name(cluster);
                 send!(delete.principal_arn(principal))
@@ -297,11 +197,22 @@ impl Account {
                 if let Some(is) = is.await? {
                     let update = eks.update_pod_identity_association().cluster_name(cluster);
                     let update = update.association_id(is.association_id).role_arn(role);
+                    let update = update.target_role_arn(NO_ROLE);
                     return send!(update, "eks:UpdatePodIdentityAssociation");
                 }
                 let create = eks.create_pod_identity_association().cluster_name(cluster);
                 let create = create.namespace(namespace).service_account(service_account);
                 send!(create.role_arn(role))
+            }
+            ClusterChange::UpdatePodIdentity {
+                association,
+                role,
+                target_role,
+                ..
+            } => {
+                let update = eks.update_pod_identity_association().cluster_name(cluster);
+                let update = update.association_id(association).role_arn(role);
+                send!(update.target_role_arn(target_role.as_deref().unwrap_or(NO_ROLE)))
             }
             ClusterChange::DissociatePodIdentity {
                 namespace,
@@ -314,6 +225,12 @@ impl Account {
             }
         }
     }
+}
+
+/// Whether an association has exactly these roles.
+fn has_roles(association: &PodIdentityAssociation, role: &str, target_role: Option<&str>) -> bool {
+    let target = association.target_role_arn.as_deref();
+    association.role_arn == role && target.filter(|target| !target.is_empty()) == target_role
 }
 
 fn state_of_entry(entry: &AccessEntry, groups: &[String]) -> State {

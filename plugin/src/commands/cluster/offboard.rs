@@ -1,16 +1,25 @@
 //! `cluster offboard`: a cluster leaves the fleet.
 
+mod aws_side;
+
 use argocd::Cluster;
+use argocd::names::CLUSTER_SECRETS;
+use policy::Kind;
+
+use self::aws_side::{Accounts, AwsArgs};
 
 use crate::args::{Format, OUTPUT, PlanArgs, formats};
 use crate::clusters::offboard::live::{Offboarding, applications_on};
-use crate::clusters::offboard::{Refusal, Workloads, plan};
+use crate::clusters::offboard::{self, Refusal, Workloads, plan};
 use crate::commands::plan::{FORMATS, carry_out_as};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
 use crate::fleet::Facts;
-use crate::kubernetes::block_on;
+use crate::kubernetes::{ApiServer, block_on, objects_of};
+use crate::onboarding::change::AwsChange;
+use crate::onboarding::registered::{Login, Registered};
+use crate::plan::{Outcome, Plan, Step};
 
 /// Take a cluster out of the fleet
 ///
@@ -26,6 +35,11 @@ use crate::kubernetes::block_on;
 /// Application deploys comes back as long as it is in Git: with --orphan it is to be taken out
 /// there afterwards, with --delete-applications before.
 ///
+/// With --aws it then takes back what AWS has for the cluster alone, in the reverse order of
+/// onboarding: the access policy, the access entry, the right of Argo CD's pods to assume the role,
+/// and the role. What others use stays, and what is not known to be the cluster's alone is for
+/// people: the plan says why.
+///
 /// Run again after it was cut off, it goes on with what is left.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
@@ -35,6 +49,9 @@ Examples:
 
   # Delete all that Argo CD deploys there, and forget the cluster
   kubectl gitops cluster offboard staging-eu --delete-applications
+
+  # The same, and what AWS has for it
+  kubectl gitops cluster offboard staging-eu --delete-applications --aws --engine-cluster devops
 
   # The plan and what became of it, as JSON
   kubectl gitops cluster offboard staging-eu --orphan --yes -o json
@@ -54,6 +71,9 @@ pub(super) struct OffboardArgs {
     /// Delete its Applications with all that they deploy
     #[arg(long)]
     delete_applications: bool,
+
+    #[command(flatten)]
+    aws: AwsArgs,
 
     #[command(flatten)]
     plan: PlanArgs,
@@ -77,30 +97,63 @@ pub(super) fn run(args: &OffboardArgs, context: &Context) -> Result<ExitStatus, 
     block_on(offboard(args, context))
 }
 
+/// One thing that is done.
+#[derive(Clone, Debug)]
+enum Action {
+    Fleet(offboard::Action),
+    Aws(AwsChange),
+}
+
+/// Why it is not.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Fleet(#[from] offboard::live::Failure),
+    #[error(transparent)]
+    Aws(#[from] aws_side::Failure),
+}
+
 async fn offboard(args: &OffboardArgs, context: &Context) -> Result<ExitStatus, CommandError> {
     let server = context.connect().await?;
-    let namespace = context.argocd_namespace();
-    // What is not known here may be on the cluster.
-    let (mut facts, lacking) = Facts::of_cluster(&server, namespace).await?;
-    context.warn(facts.what_lacks(lacking));
-    let inventory = facts.inventory()?;
-    let cluster = find(&args.name, inventory.fleet.clusters.secrets())?;
-    let applications = applications_on(&server, cluster, &inventory).await?;
-    let plan = plan(cluster, namespace, &applications, args.workloads()).map_err(explained)?;
+    let leaving = Box::pin(args.leaving(&server, context)).await?;
     let offboarding = Offboarding {
         server: &server,
-        argocd_namespace: namespace,
+        argocd_namespace: context.argocd_namespace(),
     };
-    carry_out_as(
+    let status = carry_out_as(
         "ClusterOffboarding",
-        &plan,
+        &leaving.plan,
         &args.plan,
         args.output,
-        &args.again(),
+        &leaving.again,
         context,
-        async |action, only_ask| offboarding.act(action, only_ask).await,
+        async |action, only_ask| -> Result<_, Failure> {
+            Ok(match (action, &leaving.accounts) {
+                (Action::Fleet(action), _) => offboarding.act(action, only_ask).await?,
+                (Action::Aws(change), Some(accounts)) => accounts.act(change, only_ask).await?,
+                // There is no such step without them.
+                (Action::Aws(_), None) => Outcome::NotAsked,
+            })
+        },
     )
-    .await
+    .await?;
+    if leaving.is_left_in_aws {
+        context.streams.hint(
+            "AWS still lets Argo CD's role in: --aws takes that back as long as the Secret is there, \
+             and with --eks-cluster and --role-arn also after that",
+        );
+    }
+    Ok(status)
+}
+
+/// A cluster that leaves.
+struct Leaving {
+    plan: Plan<Action>,
+    accounts: Option<Accounts>,
+    /// The command that goes on.
+    again: String,
+    /// Whether AWS has something for it that nobody asked to take back.
+    is_left_in_aws: bool,
 }
 
 impl OffboardArgs {
@@ -112,22 +165,73 @@ impl OffboardArgs {
         }
     }
 
-    /// The command that goes on.
-    fn again(&self) -> String {
-        let flag = match self.workloads() {
-            Some(Workloads::Orphan) => " --orphan",
-            Some(Workloads::Delete) => " --delete-applications",
-            None => "",
+    /// Reads what there is, and plans what becomes of it.
+    async fn leaving(
+        &self,
+        server: &ApiServer,
+        context: &Context,
+    ) -> Result<Leaving, CommandError> {
+        let namespace = context.argocd_namespace();
+        // What is not known here may be on the cluster.
+        let (mut facts, lacking) = Facts::of_cluster(server, namespace).await?;
+        context.warn(facts.what_lacks(lacking));
+        let inventory = facts.inventory()?;
+        let found = find(&self.name, inventory.fleet.clusters.secrets());
+        // What AWS has may be left when the cluster is not part of the fleet any more.
+        let is_of_aws_alone = self.aws.aws && self.aws.names_all();
+        let cluster = match found {
+            Err(error) if !is_of_aws_alone || !error.is_none => return Err(error.error),
+            found => found.ok(),
         };
-        format!("kubectl gitops cluster offboard {}{flag}", self.name)
+        let mut steps: Vec<Step<Action>> = Vec::new();
+        if let Some(cluster) = cluster {
+            let applications = applications_on(server, cluster, &inventory).await?;
+            let plan = plan(cluster, namespace, &applications, self.workloads());
+            let plan = plan.map_err(explained)?;
+            steps.extend(plan.steps.into_iter().map(|step| step.map(Action::Fleet)));
+        }
+        let secrets = objects_of(Kind::ClusterSecret, namespace);
+        let registered = server
+            .list(&secrets, Some(CLUSTER_SECRETS), Registered::read)
+            .await?;
+        let registered: Vec<Registered> = registered.into_iter().flatten().collect();
+        let own = cluster.and_then(|cluster| {
+            let mut all = registered.iter();
+            all.find(|one| one.secret_name == cluster.secret_name)
+        });
+        let mut leaving = Leaving {
+            plan: Plan { steps },
+            accounts: None,
+            again: context.command_line.clone(),
+            is_left_in_aws: !self.aws.aws
+                && own.is_some_and(|own| matches!(own.login, Login::Aws { .. })),
+        };
+        if self.aws.aws {
+            let meant = self.aws.meant(&self.name, own)?;
+            leaving.again += &self.aws.lacking(&meant);
+            let others = meant.others(&registered, own);
+            let accounts = Box::pin(self.aws.read(meant, others, context)).await?;
+            let of_aws = accounts.side.steps();
+            let of_aws = of_aws.into_iter().map(|step| step.map(Action::Aws));
+            leaving.plan.steps.extend(of_aws);
+            leaving.accounts = Some(accounts);
+        }
+        Ok(leaving)
     }
+}
+
+/// Which cluster is meant is not clear.
+struct NotFound {
+    /// There is none.
+    is_none: bool,
+    error: CommandError,
 }
 
 /// The one cluster of a name, a server, or a Secret's name.
 fn find<'c>(
     meant: &str,
     clusters: impl Iterator<Item = &'c Cluster>,
-) -> Result<&'c Cluster, CommandError> {
+) -> Result<&'c Cluster, NotFound> {
     let clusters: Vec<&Cluster> = clusters.collect();
     if let Some(exact) = clusters.iter().find(|one| one.secret_name == meant) {
         return Ok(exact);
@@ -137,12 +241,18 @@ fn find<'c>(
     let found: Vec<&Cluster> = clusters.into_iter().filter(is_meant).collect();
     match &*found {
         [one] => Ok(one),
-        [] => Err(CommandError::new(ClusterError::None(meant.to_owned()))
-            .hinted("`kubectl gitops cluster list` shows all that there are")),
+        [] => Err(NotFound {
+            is_none: true,
+            error: CommandError::new(ClusterError::None(meant.to_owned()))
+                .hinted("`kubectl gitops cluster list` shows all that there are"),
+        }),
         several => {
             let secrets: Vec<&str> = several.iter().map(|one| &*one.secret_name).collect();
             let error = ClusterError::Several(meant.to_owned(), secrets.join(", "));
-            Err(CommandError::new(error))
+            Err(NotFound {
+                is_none: false,
+                error: CommandError::new(error),
+            })
         }
     }
 }

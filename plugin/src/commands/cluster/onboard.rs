@@ -36,7 +36,7 @@ pub(super) fn run(args: &OnboardArgs, context: &Context) -> Result<ExitStatus, C
 }
 
 async fn onboarded(args: &OnboardArgs, context: &Context) -> Result<ExitStatus, CommandError> {
-    let source = Source::of(args).await?;
+    let source = Source::of(args, context).await?;
     let onboarding = source.onboarding(args, context).await?;
     let written = args.written(&onboarding)?;
     let status = match &source {
@@ -61,10 +61,12 @@ enum Source {
 }
 
 impl Source {
-    async fn of(args: &OnboardArgs) -> Result<Self, CommandError> {
+    async fn of(args: &OnboardArgs, context: &Context) -> Result<Self, CommandError> {
         match &args.describe {
             Some(path) => Ok(Source::Description(Box::new(Described::read(path)?))),
-            None => Ok(Source::Accounts(Box::new(Accounts::connect(args).await?))),
+            None => Ok(Source::Accounts(Box::new(
+                Accounts::connect(args, context).await?,
+            ))),
         }
     }
 
@@ -128,13 +130,14 @@ async fn apply(
     let shown = ClusterPlan {
         onboarding,
         applied: &[],
+        terraform: args.terraform.as_deref(),
     };
     let carried_out = carry_out(
         &plan,
         &shown,
         &args.plan(),
         args.output,
-        &args.again(),
+        &context.command_line,
         context,
         async |action, only_ask| worker.act(action, only_ask).await,
     )
@@ -155,6 +158,7 @@ async fn apply(
         let report = ClusterPlan {
             onboarding: now,
             applied: &applied,
+            terraform: args.terraform.as_deref(),
         };
         context.print(&report, args.output)?;
     }
@@ -212,6 +216,7 @@ impl OnboardArgs {
             let report = ClusterPlan {
                 onboarding,
                 applied: &[],
+                terraform: self.terraform.as_deref(),
             };
             context.print(&report, self.output)?;
         }

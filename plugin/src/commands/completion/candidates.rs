@@ -46,6 +46,9 @@ fn attach_to(argument: Arg, line: &Arc<Line>) -> Arg {
         "namespace" | "argocd_namespace" => argument.add(ArgValueCandidates::new(move || {
             candidates(line.namespaces_of_cluster())
         })),
+        "applications" => argument.add(completer(move |_| {
+            candidates(line.names_of(Kind::Application))
+        })),
         "target" => argument.add(completer(move |word| {
             let mut names = line.objects(word);
             if !word.contains('/') {

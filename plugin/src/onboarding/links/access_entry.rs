@@ -1,7 +1,7 @@
 //! Whether a cluster knows the role that Argo CD comes with.
 
 use crate::onboarding::arn::RoleArn;
-use crate::onboarding::change::{AwsChange, Change};
+use crate::onboarding::change::{AwsChange, ClusterChange};
 use crate::onboarding::facts::{AccessEntry, Lookup};
 use crate::onboarding::link::{Link, LinkName};
 use crate::onboarding::registration::{Access, Evidence};
@@ -124,12 +124,11 @@ fn there(
             ))
             .changed_by(anew());
     }
-    if is_of_former_role(evidence, entry) {
+    if let Some(reason) = former_role(evidence, entry) {
         return Link::wrong(LINK, observed)
-            .because(
-                "the role was created after the entry: the entry means the role that was deleted, whose id was \
-                 another one",
-            )
+            .because(format!(
+                "{reason}: the entry means the role that was deleted, whose id was another one"
+            ))
             .changed_by(anew());
     }
     let update = || {
@@ -137,11 +136,11 @@ fn there(
         groups.extend(own.iter().filter(|own| !own.starts_with(RESERVED)).cloned());
         groups.sort();
         groups.dedup();
-        Change::UpdateAccessEntry {
-            cluster: evidence.registration.eks_cluster.clone(),
+        ClusterChange::UpdateAccessEntry {
             principal: principal.to_string(),
             groups,
         }
+        .of(&evidence.registration.eks_cluster)
         .in_cluster_account()
     };
     if let Some(group) = own.iter().find(|group| group.starts_with(RESERVED)) {
@@ -163,31 +162,37 @@ fn there(
     }
 }
 
-/// An entry means the role that there was when it was made.
-fn is_of_former_role(evidence: Evidence<'_>, entry: &AccessEntry) -> bool {
+/// Why an entry does not mean the role that there is or will be: it means the one that there was when
+/// it was made.
+fn former_role(evidence: Evidence<'_>, entry: &AccessEntry) -> Option<&'static str> {
     let role = if evidence.registration.capability {
         &evidence.aws.engine_role
     } else {
         &evidence.aws.cluster_role
     };
-    let created = role.known().and_then(|role| role.create_date);
-    matches!((created, entry.created_at), (Some(role), Some(entry)) if role > entry)
+    match (role, entry.created_at) {
+        (Lookup::Absent, _) => Some("there is no such role any more"),
+        (Lookup::Known(role), Some(entry)) if role.create_date > Some(entry) => {
+            Some("the role was created after the entry")
+        }
+        _ => None,
+    }
 }
 
 fn create(evidence: Evidence<'_>, principal: &RoleArn, groups: &[String]) -> AwsChange {
-    Change::CreateAccessEntry {
-        cluster: evidence.registration.eks_cluster.clone(),
+    ClusterChange::CreateAccessEntry {
         principal: principal.to_string(),
         groups: groups.to_vec(),
     }
+    .of(&evidence.registration.eks_cluster)
     .in_cluster_account()
 }
 
 fn delete(evidence: Evidence<'_>, principal: &str) -> AwsChange {
-    Change::DeleteAccessEntry {
-        cluster: evidence.registration.eks_cluster.clone(),
+    ClusterChange::DeleteAccessEntry {
         principal: principal.to_owned(),
     }
+    .of(&evidence.registration.eks_cluster)
     .in_cluster_account()
 }
 
@@ -270,6 +275,18 @@ mod tests {
         assert_eq!(link.state, State::Wrong);
         assert!(link.detail.contains("deleted"));
         assert_eq!(commands(&link).len(), 3);
+    }
+
+    /// It was believed that an entry is as it should be while its role is not there: it does not mean
+    /// the one that is made for it.
+    #[test]
+    fn one_of_a_role_that_is_gone_is_made_anew() {
+        let link = judged(|case| case.aws.cluster_role = Lookup::Absent);
+        assert_eq!(link.state, State::Wrong);
+        assert!(link.detail.contains("no such role any more"));
+        assert_eq!(commands(&link).len(), 3);
+        let link = judged(|case| case.aws.cluster_role = Lookup::default());
+        assert_eq!(link.state, State::Ok);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What Argo CD may do in a cluster.
 
-use crate::onboarding::change::{AwsChange, Change, shorthand};
+use crate::onboarding::change::{AwsChange, ClusterChange, shorthand};
 use crate::onboarding::facts::{AccessScope, AssociatedAccessPolicy, Lookup};
 use crate::onboarding::link::{Link, LinkName};
 use crate::onboarding::registration::{Access, CLUSTER_ADMIN, Evidence};
@@ -82,22 +82,22 @@ fn scope_note(evidence: Evidence<'_>, namespaces: &[String]) -> String {
 
 impl Wanted<'_> {
     fn associate(&self) -> Option<AwsChange> {
-        let change = Change::AssociateAccessPolicy {
-            cluster: self.evidence.registration.eks_cluster.clone(),
+        let change = ClusterChange::AssociateAccessPolicy {
             principal: self.evidence.principal()?.to_string(),
             policy: self.policy.clone(),
             scope: self.scope.clone(),
         };
-        Some(change.in_cluster_account())
+        let cluster = &self.evidence.registration.eks_cluster;
+        Some(change.of(cluster).in_cluster_account())
     }
 
     fn disassociate(&self, policy: &str) -> Option<AwsChange> {
-        let change = Change::DisassociateAccessPolicy {
-            cluster: self.evidence.registration.eks_cluster.clone(),
+        let change = ClusterChange::DisassociateAccessPolicy {
             principal: self.evidence.principal()?.to_string(),
             policy: policy.to_owned(),
         };
-        Some(change.in_cluster_account())
+        let cluster = &self.evidence.registration.eks_cluster;
+        Some(change.of(cluster).in_cluster_account())
     }
 
     fn among(&self, policies: &[AssociatedAccessPolicy], associate: AwsChange) -> Link {

@@ -1,6 +1,6 @@
 //! Whether a cluster has access entries.
 
-use crate::onboarding::change::Change;
+use crate::onboarding::change::{ClusterChange, eks_command};
 use crate::onboarding::facts::Lookup;
 use crate::onboarding::link::{Link, LinkName};
 use crate::onboarding::registration::Evidence;
@@ -26,7 +26,11 @@ pub(super) fn judge(evidence: Evidence<'_>) -> Link {
         return Link::wrong(LINK, format!("the cluster is {status}"))
             .expecting("a cluster that is ACTIVE")
             .because("a cluster lets nobody in before it is created, nor once it is deleted")
-            .by_hand(format!("aws eks wait cluster-active --name {name}"));
+            .by_hand(eks_command(
+                "eks wait cluster-active",
+                &[("--name", name)],
+                &evidence.registration.login,
+            ));
     }
     let access = cluster.access_config.as_ref();
     match access.and_then(|access| access.authentication_mode.as_deref()) {
@@ -37,10 +41,9 @@ pub(super) fn judge(evidence: Evidence<'_>) -> Link {
                 "the cluster knows principals by its aws-auth ConfigMap alone and has no access entries; \
                  with API_AND_CONFIG_MAP it has both, and there is no way back",
             )
-            .changed_by([Change::AllowAccessEntries {
-                cluster: name.clone(),
-            }
-            .in_cluster_account()]),
+            .changed_by([ClusterChange::AllowAccessEntries
+                .of(name)
+                .in_cluster_account()]),
         Some(other) => Link::unknown(LINK, format!("{other} is not a mode that is known here"))
             .expecting(EXPECTED),
         None => Link::unknown(LINK, "the cluster's accessConfig.authenticationMode is not told")
@@ -73,7 +76,7 @@ mod tests {
         assert_eq!(
             commands(&link),
             [
-                "aws eks update-cluster-config --name prod-eu --access-config authenticationMode=API_AND_CONFIG_MAP --region eu-central-1"
+                "aws eks update-cluster-config --name prod-eu --access-config authenticationMode=API_AND_CONFIG_MAP --region eu-central-1 && aws eks wait cluster-active --name prod-eu --region eu-central-1"
             ]
         );
     }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::pem::Pem;
 
+use crate::onboarding::change::eks_command;
 use crate::onboarding::facts::Lookup;
 use crate::onboarding::link::{Link, LinkName};
 use crate::onboarding::registration::Evidence;
@@ -31,10 +32,14 @@ pub(super) fn judge(evidence: Evidence<'_>, now: Timestamp) -> Link {
             .expecting(EXPECTED)
             .because("a cluster has one once it is created");
     };
-    let describe = format!(
-        "take it as it is: aws eks describe-cluster --name {} --query cluster.certificateAuthority.data --output text",
-        cluster.name
-    );
+    let flags = [
+        ("--name", &*cluster.name),
+        ("--query", "cluster.certificateAuthority.data"),
+        ("--output", "text"),
+    ];
+    let login = &evidence.registration.login;
+    let describe = eks_command("eks describe-cluster", &flags, login);
+    let describe = format!("take it as it is: {describe}");
     match read(data, now) {
         Ok(told) => Link::ok(LINK, told).expecting(EXPECTED),
         Err(flaw) => Link::wrong(LINK, "it cannot be used")

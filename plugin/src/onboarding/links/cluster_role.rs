@@ -2,7 +2,7 @@
 
 use crate::onboarding::arn::RoleArn;
 use crate::onboarding::assumption::Trusted;
-use crate::onboarding::change::Change;
+use crate::onboarding::change::RoleChange;
 use crate::onboarding::facts::Lookup;
 use crate::onboarding::link::{Link, LinkName};
 use crate::onboarding::registration::Evidence;
@@ -63,11 +63,10 @@ pub(super) fn judge(evidence: Evidence<'_>) -> Link {
 /// Adds how the role is made.
 fn create(evidence: Evidence<'_>, role: &RoleArn, link: Link) -> Link {
     match evidence.engine_role() {
-        Some(engine) => link.changed_by([Change::CreateRole {
-            role: role.name().to_owned(),
-            path: role.path().to_owned(),
+        Some(engine) => link.changed_by([RoleChange::Create {
             trust_policy: Trusted::Role(&engine).new_policy().to_string(),
         }
+        .of(role)
         .in_cluster_account()]),
         None => link
             .noting("its trust policy has to name the role of Argo CD's pods, which is not known")

@@ -45,7 +45,7 @@ pub(super) fn judge(evidence: Evidence<'_>) -> Link {
         }
     };
     let (link, mended) = trust.judge(&known.trust_policy);
-    link.changed_by(mended.map(|policy| update(role.name(), policy).in_cluster_account()))
+    link.changed_by(mended.map(|policy| update(role, policy).in_cluster_account()))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::onboarding::change::eks_command;
 use crate::onboarding::facts::{EksCluster, Lookup, Reachability};
 use crate::onboarding::link::{Link, LinkName};
 use crate::onboarding::registration::Evidence;
@@ -24,9 +25,10 @@ pub(super) fn judge(evidence: Evidence<'_>) -> Link {
     else {
         return Link::missing(LINK, "the cluster has no endpoint yet")
             .expecting(EXPECTED)
-            .by_hand(format!(
-                "aws eks wait cluster-active --name {}",
-                cluster.name
+            .by_hand(eks_command(
+                "eks wait cluster-active",
+                &[("--name", &cluster.name)],
+                &evidence.registration.login,
             ));
     };
     if let Some(server) = &evidence.registration.server
@@ -119,9 +121,14 @@ fn of_public(evidence: Evidence<'_>, cluster: &EksCluster, endpoint: &str) -> (L
 }
 
 fn open(evidence: Evidence<'_>, access: &str) -> String {
-    format!(
-        "aws eks update-cluster-config --name {} --resources-vpc-config {access}",
-        evidence.registration.eks_cluster
+    let flags = [
+        ("--name", &*evidence.registration.eks_cluster),
+        ("--resources-vpc-config", access),
+    ];
+    eks_command(
+        "eks update-cluster-config",
+        &flags,
+        &evidence.registration.login,
     )
 }
 

@@ -4,7 +4,7 @@ use crate::onboarding::arn::RoleArn;
 use crate::onboarding::assumption::{
     ACTIONS, CAPABILITIES, POD_IDENTITY, Trusted, by_pod_identity,
 };
-use crate::onboarding::change::Change;
+use crate::onboarding::change::RoleChange;
 use crate::onboarding::facts::Lookup;
 use crate::onboarding::link::{Link, LinkName};
 use crate::onboarding::policy_document::condition::RequestContext;
@@ -39,12 +39,10 @@ pub(super) fn judge(evidence: Evidence<'_>) -> Link {
     let through = through(evidence, &role);
     let trust = trust(evidence, through.as_ref());
     let create = || {
-        let change = Change::CreateRole {
-            role: role.name().to_owned(),
-            path: role.path().to_owned(),
+        let change = RoleChange::Create {
             trust_policy: trust.trusted.new_policy().to_string(),
         };
-        [change.in_engine_account()]
+        [change.of(&role).in_engine_account()]
     };
     let known = match &evidence.aws.engine_role {
         Lookup::Known(known) => known,
@@ -68,7 +66,7 @@ pub(super) fn judge(evidence: Evidence<'_>) -> Link {
         _ => "",
     };
     link.noting(irsa)
-        .changed_by(mended.map(|policy| update(role.name(), policy).in_engine_account()))
+        .changed_by(mended.map(|policy| update(&role, policy).in_engine_account()))
 }
 
 /// The role by which EKS assumes it, where an association has it as its target.

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::onboarding::arn::RoleArn;
 use crate::onboarding::assumption::{ACTIONS, Permission, actions, by_engine};
-use crate::onboarding::change::Change;
+use crate::onboarding::change::{Change, RoleChange};
 use crate::onboarding::facts::{Lookup, NamedPolicy, Role};
 use crate::onboarding::link::{Link, LinkName};
 use crate::onboarding::policy_document::{Answer, Document, Request};
@@ -68,11 +68,11 @@ impl Asked<'_> {
                 "Resource": self.role.to_string(),
             }],
         });
-        Change::PutRolePolicy {
-            role: self.engine.name().to_owned(),
+        RoleChange::PutPolicy {
             name: policy_name(self.role),
             document: document.to_string(),
         }
+        .of(self.engine)
     }
 
     fn judge(&self, engine: &Role) -> Link {

@@ -1,7 +1,7 @@
 //! Whether Argo CD's pods have their role.
 
 use crate::onboarding::arn::RoleArn;
-use crate::onboarding::change::{AwsChange, Change};
+use crate::onboarding::change::{AwsChange, ClusterChange};
 use crate::onboarding::facts::{Lookup, PodIdentityAssociation};
 use crate::onboarding::link::{Link, LinkName, State};
 use crate::onboarding::registration::{Evidence, SERVICE_ACCOUNTS};
@@ -70,10 +70,10 @@ fn engine_cluster(evidence: Evidence<'_>) -> Option<String> {
 }
 
 fn agent(evidence: Evidence<'_>, cluster: &str) -> Part {
-    let create = Change::CreateAddon {
-        cluster: cluster.to_owned(),
+    let create = ClusterChange::CreateAddon {
         name: AGENT.to_owned(),
     };
+    let create = create.of(cluster).in_engine_account();
     let known = evidence.aws.engine_cluster.known();
     let is_auto = known.and_then(|cluster| cluster.compute_config.as_ref()?.enabled) == Some(true);
     match &evidence.aws.pod_identity_agent {
@@ -89,12 +89,12 @@ fn agent(evidence: Evidence<'_>, cluster: &str) -> Part {
                 state: State::Wrong,
                 told: format!("{AGENT} is {status}"),
                 changes: vec![
-                    Change::DeleteAddon {
-                        cluster: cluster.to_owned(),
+                    ClusterChange::DeleteAddon {
                         name: AGENT.to_owned(),
                     }
+                    .of(cluster)
                     .in_engine_account(),
-                    create.in_engine_account(),
+                    create,
                 ],
             },
         },
@@ -102,10 +102,10 @@ fn agent(evidence: Evidence<'_>, cluster: &str) -> Part {
         Lookup::Absent => Part {
             state: State::Missing,
             told: format!("there is no {AGENT}"),
-            changes: vec![create.in_engine_account()],
+            changes: vec![create],
         },
         Lookup::Unknown(reason) => Part {
-            changes: vec![create.in_engine_account()],
+            changes: vec![create],
             ..Part::unknown(format!("{AGENT}: {reason}"))
         },
     }
@@ -114,12 +114,12 @@ fn agent(evidence: Evidence<'_>, cluster: &str) -> Part {
 fn associations(evidence: Evidence<'_>, cluster: &str, role: &RoleArn) -> Vec<Part> {
     let namespace = &evidence.registration.engine.namespace;
     let associate = |account: &str| {
-        Change::AssociatePodIdentity {
-            cluster: cluster.to_owned(),
+        ClusterChange::AssociatePodIdentity {
             namespace: namespace.clone(),
             service_account: account.to_owned(),
             role: role.to_string(),
         }
+        .of(cluster)
         .in_engine_account()
     };
     let all = match &evidence.aws.pod_identity_associations {
@@ -172,13 +172,14 @@ fn there(association: &PodIdentityAssociation, cluster: &str, role: &RoleArn) ->
         state: State::Wrong,
         told,
         changes: vec![
-            Change::UpdatePodIdentity {
-                cluster: cluster.to_owned(),
+            ClusterChange::UpdatePodIdentity {
                 namespace: namespace.clone(),
                 service_account: service_account.clone(),
                 association: association_id.clone(),
                 role: role.to_string(),
+                target_role: None,
             }
+            .of(cluster)
             .in_engine_account(),
         ],
     }

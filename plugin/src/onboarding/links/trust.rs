@@ -1,7 +1,8 @@
 //! What is told of a trust policy.
 
+use crate::onboarding::arn::RoleArn;
 use crate::onboarding::assumption::{Permission, Trusted};
-use crate::onboarding::change::Change;
+use crate::onboarding::change::{Change, RoleChange};
 use crate::onboarding::link::{Link, LinkName};
 use crate::onboarding::policy_document::condition::RequestContext;
 use crate::onboarding::policy_document::{Document, Request};
@@ -82,9 +83,6 @@ impl Trust<'_> {
 }
 
 /// The change that gives a role another trust policy.
-pub(super) fn update(role: &str, trust_policy: String) -> Change {
-    Change::UpdateTrustPolicy {
-        role: role.to_owned(),
-        trust_policy,
-    }
+pub(super) fn update(role: &RoleArn, trust_policy: String) -> Change {
+    RoleChange::UpdateTrustPolicy { trust_policy }.of(role)
 }

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::OnboardArgs;
 use crate::aws::{self, Account, AwsError, Engine, Login, Side, Wanted};
+use crate::context::Context;
 use crate::onboarding::arn::{Arn, RoleArn};
 use crate::onboarding::facts::{AwsFacts, Lookup, Reachability};
 
@@ -27,15 +28,19 @@ impl Accounts {
     ///
     /// # Errors
     /// There is no way to AWS, or no good credential.
-    pub(super) async fn connect(args: &OnboardArgs) -> Result<Self, AwsError> {
+    pub(super) async fn connect(args: &OnboardArgs, context: &Context) -> Result<Self, AwsError> {
+        let timeout = context.cluster.request_timeout;
+        let timeout = timeout.and_then(|timeout| timeout.0);
         let cluster = Login {
             profile: args.profile.clone(),
             region: args.region.clone(),
+            timeout,
             ..Login::default()
         };
         let engine = Login {
             profile: args.engine_profile.clone().or_else(|| args.profile.clone()),
             region: args.engine_region.clone().or_else(|| args.region.clone()),
+            timeout,
             ..Login::default()
         };
         Ok(Accounts {

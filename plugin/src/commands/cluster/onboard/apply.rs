@@ -5,14 +5,14 @@ use base64::prelude::BASE64_STANDARD;
 use policy::Kind;
 use serde_json::{Map, Value};
 
-use crate::aws::{self, Account, AwsError, ClusterChange, Patience, RoleChange};
+use crate::aws::{Account, AwsError, Patience};
 use crate::kubernetes::{AccessError, ApiServer, FieldManager, Objects, resource_of};
 use crate::onboarding::Onboarding;
-use crate::onboarding::change::{AwsChange, Change as Wanted, Side};
-use crate::onboarding::facts::Lookup;
+use crate::onboarding::change::{AwsChange, Side};
 use crate::onboarding::link::{Link, LinkName, Mend, State};
 use crate::onboarding::script::Script;
 use crate::onboarding::secret::SecretManifest;
+use crate::onboarding::undo::undo;
 use crate::plan::{Change, Outcome, Plan, Step};
 
 /// One thing that is done.
@@ -25,8 +25,9 @@ pub(super) enum Action {
 /// Why something is not done.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ApplyError {
-    #[error(transparent)]
-    Aws(#[from] AwsError),
+    /// With what may help, which differs from call to call.
+    #[error("{}", .0.in_one_line())]
+    Aws(AwsError),
     #[error(transparent)]
     Kubernetes(#[from] AccessError),
 }
@@ -71,21 +72,22 @@ pub(super) fn plan(
                 detail: link.detail.clone(),
             });
         }
-        for mend in &link.mends {
-            steps.push(step(onboarding, link, mend));
+        let total = link.mends.len();
+        for (number, mend) in (1..).zip(&link.mends) {
+            let what = match total {
+                1 => link.name.as_str().to_owned(),
+                _ => format!("{} ({number} of {total})", link.name.as_str()),
+            };
+            steps.push(step(onboarding, link, what, mend));
             links.push(link.name);
         }
     }
     Ok((Plan { steps }, links))
 }
 
-/// Whether a mend is carried out here. A role with a path is not: the call that makes it says none.
+/// Whether a mend is carried out here.
 fn is_done_here(mend: &Mend) -> bool {
     match mend {
-        Mend::Aws(AwsChange {
-            change: Wanted::CreateRole { path, .. },
-            ..
-        }) => path == "/",
         Mend::Aws(_) | Mend::Secret => true,
         Mend::Kubernetes(_) | Mend::Manual(_) => false,
     }
@@ -96,7 +98,7 @@ fn comes_with_another(link: &Link) -> bool {
     link.name == LinkName::ClusterRoleTrust && link.state == State::Missing && link.mends.is_empty()
 }
 
-fn step(onboarding: &Onboarding, link: &Link, mend: &Mend) -> Step<Action> {
+fn step(onboarding: &Onboarding, link: &Link, what: String, mend: &Mend) -> Step<Action> {
     let script = Script {
         registration: &onboarding.registration,
         secret: &onboarding.secret,
@@ -104,13 +106,14 @@ fn step(onboarding: &Onboarding, link: &Link, mend: &Mend) -> Step<Action> {
     let (_, how) = script.command(mend);
     let (action, undo) = match mend {
         Mend::Aws(change) => {
-            let undo = undo(onboarding, change).map(|change| script.command(&Mend::Aws(change)).1);
+            let undo =
+                undo(change, &onboarding.aws).map(|change| script.command(&Mend::Aws(change)).1);
             (Action::Aws(change.clone()), undo)
         }
         _ => (Action::Secret, undo_secret(onboarding, link)),
     };
     Step {
-        what: link.name.as_str().to_owned(),
+        what,
         is: link.observed.clone(),
         change: Change::Make {
             should_be: link.expected.clone(),
@@ -129,26 +132,6 @@ fn undo_secret(onboarding: &Onboarding, link: &Link) -> Option<String> {
             "kubectl delete secret {} -n {}",
             metadata.name, metadata.namespace
         )
-    })
-}
-
-/// What takes a change back. A trust policy that was replaced is known.
-fn undo(onboarding: &Onboarding, change: &AwsChange) -> Option<AwsChange> {
-    let before = match &change.change {
-        Wanted::UpdateTrustPolicy { role, .. } => {
-            let roles = [&onboarding.aws.cluster_role, &onboarding.aws.engine_role];
-            let mut known = roles.into_iter().filter_map(Lookup::known);
-            let own = known.find(|known| known.arn.ends_with(&format!("/{role}")))?;
-            Wanted::UpdateTrustPolicy {
-                role: role.clone(),
-                trust_policy: own.trust_policy.clone(),
-            }
-        }
-        other => other.reverse()?,
-    };
-    Some(AwsChange {
-        side: change.side,
-        change: before,
     })
 }
 
@@ -175,8 +158,9 @@ impl Worker<'_> {
                     _ => self.account,
                 };
                 account
-                    .apply(&of_sdk(&change.change), Patience::default())
-                    .await?;
+                    .apply(&change.change, Patience::default())
+                    .await
+                    .map_err(ApplyError::Aws)?;
                 Ok(Outcome::Done)
             }
             Action::Secret => {
@@ -190,7 +174,7 @@ impl Worker<'_> {
                         &secrets,
                         name,
                         &stored(self.secret),
-                        FieldManager::Plugin,
+                        FieldManager::Registration,
                         only_ask,
                     )
                     .await?;
@@ -217,116 +201,4 @@ fn stored(secret: &SecretManifest) -> Value {
         object.insert("data".to_owned(), Value::Object(data));
     }
     object
-}
-
-fn in_cluster(cluster: &str, change: ClusterChange) -> aws::Change {
-    aws::Change::Cluster {
-        cluster: cluster.to_owned(),
-        change,
-    }
-}
-
-fn of_role(role: &str, change: RoleChange) -> aws::Change {
-    aws::Change::Role {
-        role: role.to_owned(),
-        change,
-    }
-}
-
-/// The change as it is asked of the SDK.
-fn of_sdk(wanted: &Wanted) -> aws::Change {
-    match wanted.clone() {
-        Wanted::AllowAccessEntries { cluster } => {
-            in_cluster(&cluster, ClusterChange::AllowAccessEntries)
-        }
-        Wanted::CreateAccessEntry {
-            cluster,
-            principal,
-            groups,
-        }
-        | Wanted::UpdateAccessEntry {
-            cluster,
-            principal,
-            groups,
-        } => in_cluster(
-            &cluster,
-            ClusterChange::CreateAccessEntry { principal, groups },
-        ),
-        Wanted::DeleteAccessEntry { cluster, principal } => {
-            in_cluster(&cluster, ClusterChange::DeleteAccessEntry { principal })
-        }
-        Wanted::AssociateAccessPolicy {
-            cluster,
-            principal,
-            policy,
-            scope,
-        } => in_cluster(
-            &cluster,
-            ClusterChange::AssociateAccessPolicy {
-                principal,
-                policy,
-                scope,
-            },
-        ),
-        Wanted::DisassociateAccessPolicy {
-            cluster,
-            principal,
-            policy,
-        } => in_cluster(
-            &cluster,
-            ClusterChange::DisassociateAccessPolicy { principal, policy },
-        ),
-        Wanted::CreateRole {
-            role, trust_policy, ..
-        } => of_role(&role, RoleChange::Create { trust_policy }),
-        Wanted::DeleteRole { role } => of_role(&role, RoleChange::Delete),
-        Wanted::UpdateTrustPolicy { role, trust_policy } => {
-            of_role(&role, RoleChange::UpdateTrustPolicy { trust_policy })
-        }
-        Wanted::PutRolePolicy {
-            role,
-            name,
-            document,
-        } => of_role(&role, RoleChange::PutPolicy { name, document }),
-        Wanted::DeleteRolePolicy { role, name } => {
-            of_role(&role, RoleChange::DeletePolicy { name })
-        }
-        Wanted::CreateAddon { cluster, name } => {
-            in_cluster(&cluster, ClusterChange::CreateAddon { name })
-        }
-        Wanted::DeleteAddon { cluster, name } => {
-            in_cluster(&cluster, ClusterChange::DeleteAddon { name })
-        }
-        Wanted::AssociatePodIdentity {
-            cluster,
-            namespace,
-            service_account,
-            role,
-        }
-        | Wanted::UpdatePodIdentity {
-            cluster,
-            namespace,
-            service_account,
-            role,
-            ..
-        } => in_cluster(
-            &cluster,
-            ClusterChange::AssociatePodIdentity {
-                namespace,
-                service_account,
-                role,
-            },
-        ),
-        Wanted::DissociatePodIdentity {
-            cluster,
-            namespace,
-            service_account,
-        } => in_cluster(
-            &cluster,
-            ClusterChange::DissociatePodIdentity {
-                namespace,
-                service_account,
-            },
-        ),
-    }
 }

@@ -10,7 +10,7 @@ use crate::args::{DryRun, FACTS, FactsArgs, Format, PlanArgs, formats};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::onboarding::arn::{Arn, RoleArn};
-use crate::onboarding::change::{Login, quoted};
+use crate::onboarding::change::Login;
 use crate::onboarding::facts::AwsFacts;
 use crate::onboarding::registration::{Access, CLUSTER_ADMIN, Engine, Evidence, Registration};
 
@@ -203,7 +203,7 @@ enum Contradiction {
         given: String,
         found: String,
     },
-    #[error("{0}: with --describe, no cluster is asked without --facts live")]
+    #[error("{0}: no cluster is asked with --describe or --facts FILE, but with --facts live")]
     NoClusterAsked(&'static str),
     #[error("--create-role: the account of the cluster is not known, in which the role would be")]
     NoAccount,
@@ -247,14 +247,6 @@ impl OnboardArgs {
             yes: self.yes,
             dry_run: self.dry_run,
         }
-    }
-
-    /// The command that goes on where this one stopped.
-    pub(super) fn again(&self) -> String {
-        format!(
-            "kubectl gitops cluster onboard {} --apply …",
-            quoted(&self.name)
-        )
     }
 
     /// What is asked for, as far as the facts are needed to say it.

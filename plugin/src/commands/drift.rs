@@ -1,0 +1,281 @@
+//! `drift`: what differs between Git and the clusters, and who did it.
+
+mod facts;
+
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::PathBuf;
+
+use clap::ValueHint;
+use jiff::SignedDuration;
+
+use self::facts::found;
+use crate::args::{ArgoCdServerArgs, Format, OUTPUT, SCOPE, SOURCE, ScopeArgs, formats};
+use crate::context::Context;
+use crate::drift::audit_log;
+use crate::drift::filter::{Filter, Wanted};
+use crate::drift::{Drift, Source, Verdict, attribution};
+use crate::error::CommandError;
+use crate::exit_status::ExitStatus;
+use crate::kubernetes::block_on;
+use crate::report::drift::DriftReport;
+use crate::text::counted;
+
+/// Show what differs between Git and the clusters, and who did it
+///
+/// Reads Applications of the cluster of the current context, and from argocd-server, where somebody
+/// is logged in to it, what Argo CD compared: which fields of which resources differ, by whom since
+/// when, of what kind that is, and what a sync would do. Nothing is written, refreshed or rendered.
+/// The values of Secrets are never shown.
+///
+/// Who did it is the field manager that owns the field, which the API server notes; a field that is
+/// gone has no owner any more. An audit log (--audit-log) names the person as well.
+///
+/// Without argocd-server it says what Applications say of themselves: which resources are out of
+/// sync, but not in which fields.
+///
+/// A verdict of Argo CD's that is out of date is told as stale, and one that it could not reach as
+/// unknown; neither counts as clean.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  # What differs, in all namespaces, production first
+  kubectl gitops drift -A
+
+  # What people changed on a cluster within the last day, and who they are
+  kubectl gitops drift -A --cluster prod-eu --since 24h --hide-expected --audit-log audit.jsonl
+
+  # What Applications say of themselves, for a script
+  kubectl gitops drift -A --source status -o json
+
+  # Whether an Application drifts
+  kubectl gitops drift shop-production -o name
+
+Causes:
+  changed-by-hand        kubectl, Helm, or whatever a person or a pipeline runs
+  changed-by-controller  another controller, or a webhook while Argo CD wrote
+  autoscaled             an autoscaler
+  not-synced-yet         Git has moved on since the last sync
+  extra, missing         it is not in Git; it is not there
+  unknown                nobody can tell, as of a field that is gone
+
+Effects of a sync:
+  nothing, in-place      it leaves the object alone, or changes only that
+  restart                it changes a Pod template
+  replace                the field cannot be changed: the object must be replaced
+  create, delete         the latter only where Argo CD prunes by itself
+
+Exit status:
+  0  nothing differs
+  1  something differs
+  2  something that was asked for could not be seen, such as a stale or unknown Application,
+     or the command line is wrong")]
+pub(crate) struct DriftArgs {
+    /// Names of Applications, also as NAMESPACE/NAME [default: all]
+    #[arg(value_name = "APPLICATION")]
+    applications: Vec<String>,
+
+    #[command(flatten)]
+    scope: ScopeArgs,
+
+    /// Only Applications of a project
+    #[arg(long, value_name = "NAME", help_heading = SCOPE)]
+    project: Option<String>,
+
+    /// Only Applications on a cluster, by its name in Argo CD or its server
+    ///
+    /// kubectl's own flag of this name is --kubeconfig-cluster here.
+    #[arg(long = "cluster", id = "on_cluster", value_name = "CLUSTER", help_heading = SCOPE)]
+    cluster: Option<String>,
+
+    /// Only Applications in an environment of the GitOpsPolicy, such as production
+    #[arg(long, value_name = "NAME", help_heading = SCOPE)]
+    environment: Option<String>,
+
+    /// Only resources of a kind; can be given several times
+    #[arg(long = "kind", value_name = "KIND", help_heading = SCOPE)]
+    kinds: Vec<String>,
+
+    /// Only what was written so recently, as in 30m or 7d, or at an unknown time
+    #[arg(long, value_name = "DURATION", value_parser = parse_since, help_heading = SCOPE)]
+    since: Option<SignedDuration>,
+
+    /// Only what a field manager or person did
+    #[arg(long, value_name = "MANAGER|PERSON", help_heading = SCOPE)]
+    by: Option<String>,
+
+    /// Leave out what autoscalers set
+    #[arg(long, help_heading = SCOPE)]
+    hide_expected: bool,
+
+    /// Where differences come from
+    #[arg(long, value_name = "SOURCE", value_enum, default_value = "auto", hide_possible_values = true, help_heading = SOURCE)]
+    source: SourceArg,
+
+    #[command(flatten)]
+    server: ArgoCdServerArgs,
+
+    /// Audit log of the cluster's API server, which names people; - is standard input
+    ///
+    /// Events of audit.k8s.io/v1 in JSON, one a line, or as CloudWatch Logs delivers those of EKS.
+    /// The level Metadata is enough. A log is of one cluster, so name that by --cluster.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = SOURCE)]
+    audit_log: Option<PathBuf>,
+
+    /// Format
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = formats(FORMATS), help_heading = OUTPUT)]
+    output: Format,
+
+    /// End with status 0 also where something differs
+    #[arg(long, help_heading = OUTPUT)]
+    exit_zero: bool,
+
+    /// End with status 0 or 1 also where something could not be seen
+    #[arg(long, help_heading = OUTPUT)]
+    partial_ok: bool,
+}
+
+/// Where differences come from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+enum SourceArg {
+    /// argocd-server where somebody is logged in to it, else status
+    Auto,
+    /// argocd-server
+    Argocd,
+    /// What Applications say of themselves
+    Status,
+}
+
+const FORMATS: &[(Format, &str)] = &[
+    (
+        Format::Table,
+        "A row for each resource that differs, and its fields",
+    ),
+    (Format::Wide, "The same, with nothing shortened"),
+    (Format::Json, "All that was found, in JSON"),
+    (Format::Yaml, "All that was found, in YAML"),
+    (Format::Name, "The names of Applications that differ"),
+];
+
+/// The audit log.
+#[derive(Debug, thiserror::Error)]
+enum LogError {
+    #[error("cannot read {}", .0.display())]
+    Open(PathBuf, #[source] io::Error),
+    #[error("{}", .0.display())]
+    Read(PathBuf, #[source] audit_log::AuditLogError),
+}
+
+/// Reads, compares, prints.
+pub(crate) fn run(args: &DriftArgs, context: &Context) -> Result<ExitStatus, CommandError> {
+    let mut drift = block_on(found(args, context))?;
+    if let Some(path) = &args.audit_log {
+        let writes = writes(path, &attribution::wanted(&drift)).map_err(CommandError::new)?;
+        attribution::attribute(&mut drift, &writes);
+    }
+    args.filter(context).apply(&mut drift);
+    drift.sort();
+    for problem in &drift.problems {
+        let text = format!("{}: {}", problem.object, problem.message);
+        context.streams.error(&text);
+    }
+    let report = DriftReport {
+        drift: &drift,
+        now: context.now(),
+    };
+    context.print(&report, args.output)?;
+    context.streams.status(&summary(&drift));
+    Ok(args.status(&drift))
+}
+
+fn summary(drift: &Drift) -> String {
+    let count = |verdict| drift.count(verdict);
+    let from = match drift.source {
+        Source::ArgoCd => "as Argo CD compared them",
+        Source::Status => "by their status alone, which has no fields",
+    };
+    format!(
+        "{}, {from}: {} clean, {} drifted, {} stale, {} unknown; {}",
+        counted(drift.applications.len(), "Application"),
+        count(Verdict::Clean),
+        count(Verdict::Drifted),
+        count(Verdict::Stale),
+        count(Verdict::Unknown),
+        match drift.resources() {
+            1 => "1 resource differs".to_owned(),
+            many => format!("{many} resources differ"),
+        }
+    )
+}
+
+fn writes(path: &PathBuf, wanted: &audit_log::Wanted) -> Result<Vec<audit_log::Write>, LogError> {
+    let read = |error| LogError::Read(path.clone(), error);
+    if path.as_os_str() == "-" {
+        return audit_log::read(io::stdin().lock(), wanted).map_err(read);
+    }
+    let file = File::open(path).map_err(|error| LogError::Open(path.clone(), error))?;
+    audit_log::read(BufReader::new(file), wanted).map_err(read)
+}
+
+impl DriftArgs {
+    fn filter(&self, context: &Context) -> Filter {
+        Filter {
+            kinds: self.kinds.clone(),
+            since: self
+                .since
+                .and_then(|since| context.now().checked_sub(since).ok()),
+            by: self.by.clone(),
+            hides_expected: self.hide_expected,
+        }
+    }
+
+    fn wanted(&self) -> Wanted {
+        Wanted {
+            project: self.project.clone(),
+            cluster: self.cluster.clone(),
+            environment: self.environment.clone(),
+        }
+    }
+
+    fn status(&self, drift: &Drift) -> ExitStatus {
+        if !(drift.is_complete() || self.partial_ok) {
+            ExitStatus::Failed
+        } else if drift.has_drift() && !self.exit_zero {
+            ExitStatus::Drifted
+        } else {
+            ExitStatus::Clean
+        }
+    }
+}
+
+/// Reads a duration as people write it; a day has 24 hours.
+fn parse_since(text: &str) -> Result<SignedDuration, String> {
+    let expected = || "expected a number with a unit, as in 30m, 24h or 7d".to_owned();
+    let days = text
+        .strip_suffix('d')
+        .and_then(|days| days.parse::<u32>().ok());
+    let duration = match days {
+        Some(days) => SignedDuration::from_hours(i64::from(days) * 24),
+        None => text.parse().map_err(|_| expected())?,
+    };
+    if duration.is_negative() {
+        return Err(expected());
+    }
+    Ok(duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_read_as_people_write_it() {
+        let hours = |hours| Ok(SignedDuration::from_hours(hours));
+        assert_eq!(parse_since("24h"), hours(24));
+        assert_eq!(parse_since("7d"), hours(168));
+        assert_eq!(parse_since("90m"), Ok(SignedDuration::from_mins(90)));
+        for wrong in ["", "soon", "-1h", "5"] {
+            assert!(parse_since(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! From where Applications come, and what is known of their resources.
+
+use std::collections::BTreeMap;
+
+use argocd::names::{PARAMETERS_CONFIG_MAP, SETTINGS_CONFIG_MAP};
+use futures::StreamExt as _;
+use policy::{Completeness, Inventory, Kind};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{DriftArgs, SourceArg};
+use crate::argocd_server::{ArgoCdServer, ServerError, Session, SessionError};
+use crate::context::Context;
+use crate::drift::autoscaler::Autoscalers;
+use crate::drift::{
+    ApplicationDrift, ControllerSettings, Drift, Overview, Problem, Source, Sync, judge,
+    judge_by_status, unanswered,
+};
+use crate::error::{CommandError, chain};
+use crate::fleet::Facts;
+use crate::kubernetes::{AccessError, ApiServer, ConnectError, Objects, objects_of, resource_of};
+
+/// How many Applications are asked for at once.
+const AT_ONCE: usize = 8;
+
+/// What is known before differences are asked for.
+struct Known {
+    overviews: Vec<Overview>,
+    problems: Vec<Problem>,
+}
+
+impl From<SessionError> for CommandError {
+    fn from(error: SessionError) -> Self {
+        let hint = error.hint();
+        hinted(CommandError::new(error), hint)
+    }
+}
+
+impl From<ServerError> for CommandError {
+    fn from(error: ServerError) -> Self {
+        let hint = error.hint();
+        hinted(CommandError::new(error), hint)
+    }
+}
+
+fn hinted(error: CommandError, hint: Option<String>) -> CommandError {
+    match hint {
+        Some(hint) => error.hinted(hint),
+        None => error,
+    }
+}
+
+/// What differs, before anything is left out of it.
+pub(super) async fn found(args: &DriftArgs, context: &Context) -> Result<Drift, CommandError> {
+    let argocd = argocd_server(args, context)?;
+    let cluster = match context.connect().await {
+        Ok(cluster) => Some(cluster),
+        Err(error) if error.is_without_cluster() && argocd.is_some() => None,
+        Err(error) => return Err(error.into()),
+    };
+    let of_cluster = match &cluster {
+        Some(cluster) => match of_cluster(args, context, cluster).await {
+            Err(Unlisted::Other(error)) => return Err(error),
+            Err(Unlisted::ByCluster(error)) if argocd.is_none() => return Err(error.into()),
+            Err(Unlisted::ByCluster(error)) => {
+                context.warn([format!("{}: argocd-server is asked", chain(&error))]);
+                None
+            }
+            Ok(known) => Some(known),
+        },
+        None => None,
+    };
+    let is_of_cluster = of_cluster.is_some();
+    let mut known = match (of_cluster, &argocd) {
+        (Some(known), _) => known,
+        (None, Some(argocd)) => of_argocd_server(args, context, argocd).await?,
+        // There is either of them.
+        (None, None) => return Err(ConnectError::NoKubeconfig.into()),
+    };
+    args.keep_wanted(&mut known);
+    let identities = match &argocd {
+        Some(argocd) if is_of_cluster => match argocd.identities().await {
+            Ok(text) => Some(identities(&text)?),
+            Err(error) if args.may_do_without_server() => {
+                let text = format!("{}: fields are not known", chain(&error));
+                context.warn([text]);
+                return Ok(by_status(known));
+            }
+            Err(error) => return Err(error.into()),
+        },
+        _ => None,
+    };
+    match argocd {
+        Some(argocd) => Ok(by_server(&argocd, known, identities.as_ref(), context).await),
+        None => Ok(by_status(known)),
+    }
+}
+
+impl DriftArgs {
+    /// Whether it is all right that there is no argocd-server.
+    fn may_do_without_server(&self) -> bool {
+        self.source == SourceArg::Auto && !self.server.are_given()
+    }
+
+    /// Leaves the Applications that are asked for, and tells of those that are not there.
+    fn keep_wanted(&self, known: &mut Known) {
+        let is_named = |overview: &Overview, name: &String| {
+            *name == overview.name || *name == overview.display_name()
+        };
+        for name in &self.applications {
+            let mut all = known.overviews.iter();
+            if !all.any(|overview| is_named(overview, name)) {
+                known.problems.push(Problem {
+                    object: format!("application/{name}"),
+                    message: "there is none of this name there".to_owned(),
+                });
+            }
+        }
+        let wanted = self.wanted();
+        let unmet = wanted.unmet(&known.overviews);
+        known.problems.extend(unmet.map(|object| Problem {
+            object,
+            message: "no Application is there".to_owned(),
+        }));
+        known.overviews.retain(|overview| {
+            let mut names = self.applications.iter();
+            let is_asked_for =
+                self.applications.is_empty() || names.any(|name| is_named(overview, name));
+            is_asked_for && wanted.includes(overview)
+        });
+    }
+}
+
+/// argocd-server, if it is to be asked and somebody is logged in to it.
+fn argocd_server(
+    args: &DriftArgs,
+    context: &Context,
+) -> Result<Option<ArgoCdServer>, CommandError> {
+    if args.source == SourceArg::Status {
+        return Ok(None);
+    }
+    let session = match Session::find(&args.server) {
+        Err(error) if error.is_absent() && args.may_do_without_server() => {
+            let hint = error.hint().unwrap_or_default();
+            context
+                .streams
+                .note(&format!("{error}, so fields are not known: {hint}"));
+            return Ok(None);
+        }
+        session => session?,
+    };
+    let timeout = context.cluster.request_timeout;
+    let timeout = timeout.and_then(|timeout| timeout.0);
+    Ok(Some(ArgoCdServer::new(session, timeout)?))
+}
+
+/// Applications cannot be listed.
+enum Unlisted {
+    /// The cluster does not answer or does not let one.
+    ByCluster(AccessError),
+    Other(CommandError),
+}
+
+impl From<AccessError> for Unlisted {
+    fn from(error: AccessError) -> Self {
+        let is_about_access = error.is_without_answer()
+            || error.is_forbidden()
+            || error.is_unauthorized()
+            || error.is_no_such_kind();
+        if is_about_access {
+            Unlisted::ByCluster(error)
+        } else {
+            Unlisted::Other(error.into())
+        }
+    }
+}
+
+/// Applications of the cluster on which Argo CD runs.
+async fn of_cluster(
+    args: &DriftArgs,
+    context: &Context,
+    cluster: &ApiServer,
+) -> Result<Known, Unlisted> {
+    let namespace = context.argocd_namespace();
+    let (facts, lacking) = Facts::of_cluster_as_far_as_permitted(cluster, namespace).await?;
+    for text in &lacking {
+        context.streams.note(text);
+    }
+    let inventory = facts.inventory().map_err(Unlisted::Other)?;
+    let settings = settings(cluster, namespace).await;
+    let own = context.namespace_of(cluster);
+    let is_all = args.scope.all_namespaces;
+    let objects = Objects {
+        resource: resource_of(Kind::Application),
+        namespace: (!is_all).then(|| own.to_owned()),
+    };
+    let read = |json: &str| Overview::read(json, &inventory, settings, context.now());
+    let selector = args.scope.selector.as_deref();
+    let listed = cluster.list(&objects, selector, read).await?;
+    let (mut overviews, mut problems) = (Vec::new(), Vec::new());
+    for application in listed {
+        match application {
+            Ok(overview) => overviews.push(overview),
+            Err(error) => problems.push(Problem {
+                message: error.reason,
+                object: error.object,
+            }),
+        }
+    }
+    Ok(Known {
+        overviews,
+        problems,
+    })
+}
+
+/// How the application controller is set up, as far as that may be read.
+async fn settings(cluster: &ApiServer, namespace: &str) -> ControllerSettings {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct ConfigMap {
+        data: Option<BTreeMap<String, String>>,
+    }
+    let data = async |kind, name| {
+        let read = |json: &str| serde_json::from_str::<ConfigMap>(json).unwrap_or_default();
+        let objects = objects_of(kind, namespace);
+        let found = cluster.get(&objects, name, read).await;
+        found.map(|found| found.and_then(|map| map.data).unwrap_or_default())
+    };
+    let (settings, parameters) = tokio::join!(
+        data(Kind::Settings, SETTINGS_CONFIG_MAP),
+        data(Kind::Parameters, PARAMETERS_CONFIG_MAP),
+    );
+    let default = ControllerSettings::default();
+    ControllerSettings {
+        period: settings.map_or(default.period, |data| {
+            let period = data.get("timeout.reconciliation");
+            ControllerSettings::period_of(period.map_or("", String::as_str))
+        }),
+        server_side_diff: parameters.ok().map(|data| {
+            let setting = data.get("controller.diff.server.side");
+            setting.is_some_and(|setting| setting == "true")
+        }),
+    }
+}
+
+#[derive(Deserialize)]
+struct List<'a> {
+    #[serde(borrow, default)]
+    items: Option<Vec<&'a RawValue>>,
+}
+
+/// Applications as argocd-server has them, where the cluster on which it runs cannot be asked.
+async fn of_argocd_server(
+    args: &DriftArgs,
+    context: &Context,
+    argocd: &ArgoCdServer,
+) -> Result<Known, CommandError> {
+    let namespace = context.argocd_namespace();
+    let inventory: Inventory = Facts::new(namespace, Completeness::Partial).inventory()?;
+    let text = argocd.applications(args.scope.selector.as_deref()).await?;
+    let list: List<'_> = serde_json::from_str(&text).map_err(|_| not_a_list())?;
+    let settings = ControllerSettings::default();
+    let (mut overviews, mut problems) = (Vec::new(), Vec::new());
+    for item in list.items.unwrap_or_default() {
+        match Overview::read(item.get(), &inventory, settings, context.now()) {
+            Ok(overview) => overviews.push(overview),
+            Err(error) => problems.push(Problem {
+                message: error.reason,
+                object: error.object,
+            }),
+        }
+    }
+    if !args.scope.all_namespaces {
+        let own = context.namespaces.of_objects(None);
+        overviews.retain(|overview| overview.namespace == own);
+    }
+    Ok(Known {
+        overviews,
+        problems,
+    })
+}
+
+fn not_a_list() -> CommandError {
+    CommandError::new("argocd-server answered something else than a list of Applications")
+}
+
+/// UIDs by namespace and name.
+type Identities = BTreeMap<(String, String), String>;
+
+fn identities(text: &str) -> Result<Identities, CommandError> {
+    #[derive(Deserialize)]
+    struct Answer {
+        #[serde(default)]
+        items: Option<Vec<Item>>,
+    }
+    #[derive(Deserialize)]
+    struct Item {
+        metadata: Metadata,
+    }
+    #[derive(Deserialize)]
+    struct Metadata {
+        namespace: String,
+        name: String,
+        uid: String,
+    }
+    let answer: Answer = serde_json::from_str(text).map_err(|_| not_a_list())?;
+    let items = answer.items.unwrap_or_default().into_iter();
+    Ok(items
+        .map(|Item { metadata }| ((metadata.namespace, metadata.name), metadata.uid))
+        .collect())
+}
+
+fn by_status(known: Known) -> Drift {
+    Drift {
+        source: Source::Status,
+        applications: known.overviews.into_iter().map(judge_by_status).collect(),
+        problems: known.problems,
+        autoscalers: Autoscalers::default(),
+    }
+}
+
+/// Asks argocd-server about each Application that was compared, several at once.
+async fn by_server(
+    argocd: &ArgoCdServer,
+    known: Known,
+    identities: Option<&Identities>,
+    context: &Context,
+) -> Drift {
+    let count = known.overviews.len();
+    let progress = context.progress.begin("asking argocd-server", Some(count));
+    let judged = futures::stream::iter(known.overviews)
+        .map(|overview| one_by_server(argocd, overview, identities))
+        .buffer_unordered(AT_ONCE);
+    let mut drift = Drift {
+        source: Source::ArgoCd,
+        applications: Vec::with_capacity(count),
+        problems: known.problems,
+        autoscalers: Autoscalers::default(),
+    };
+    let mut judged = std::pin::pin!(judged);
+    while let Some((application, autoscalers, problems)) = judged.next().await {
+        drift.applications.push(application);
+        drift.autoscalers.extend(autoscalers);
+        drift.problems.extend(problems);
+        progress.reached(drift.applications.len());
+    }
+    drift
+        .problems
+        .sort_by(|one, other| one.object.cmp(&other.object));
+    drift
+}
+
+async fn one_by_server(
+    argocd: &ArgoCdServer,
+    overview: Overview,
+    identities: Option<&Identities>,
+) -> (ApplicationDrift, Autoscalers, Vec<Problem>) {
+    // What could not be compared has nothing to say, and what it says is of another time.
+    if overview.sync == Sync::Unknown {
+        return (
+            judge_by_status(overview),
+            Autoscalers::default(),
+            Vec::new(),
+        );
+    }
+    if let Some(reason) = stranger(argocd, &overview, identities) {
+        let (application, problem) = unanswered(overview, reason);
+        return (application, Autoscalers::default(), vec![problem]);
+    }
+    let Overview {
+        namespace,
+        name,
+        project,
+        ..
+    } = &overview;
+    match argocd.managed_resources(namespace, name, project).await {
+        Ok(answer) => judge(overview, &answer),
+        Err(error) => {
+            let (application, problem) = unanswered(overview, chain(&error));
+            (application, Autoscalers::default(), vec![problem])
+        }
+    }
+}
+
+/// Why argocd-server's answer would not be about this Application.
+fn stranger(
+    argocd: &ArgoCdServer,
+    overview: &Overview,
+    identities: Option<&Identities>,
+) -> Option<String> {
+    let key = (overview.namespace.clone(), overview.name.clone());
+    let address = argocd.address();
+    match identities?.get(&key) {
+        Some(uid) if *uid == overview.uid => None,
+        Some(_) => Some(format!(
+            "argocd-server {address} has another Application of this name: it is not the one of this cluster"
+        )),
+        None => Some(format!("argocd-server {address} does not show it to you")),
+    }
+}

@@ -1,0 +1,199 @@
+//! Drift: what differs between Git and the clusters, where, since when, who did it, and what a sync
+//! would do about it.
+//!
+//! ```text
+//!   overview (an Application) ───────────┐
+//!   managed_resources (argocd-server) ───┼─> judge: a verdict, resources, fields ──> Drift
+//!                                        │      cause · effect · manager · autoscaler
+//!   audit_log (an API server's) ──> attribution───────────────────────────┘
+//! ```
+//!
+//! Facts come in, and nothing is asked or printed here. Another source than argocd-server needs to
+//! make [`ManagedResource`](managed_resources::ManagedResource)s only.
+
+pub(crate) mod attribution;
+pub(crate) mod audit_log;
+pub(crate) mod autoscaler;
+mod cause;
+mod decode;
+pub(crate) mod effect;
+mod field;
+pub(crate) mod filter;
+mod judge;
+pub(crate) mod managed_resources;
+pub(crate) mod manager;
+pub(crate) mod overview;
+pub(crate) mod person;
+
+use jiff::Timestamp;
+
+use self::autoscaler::Autoscalers;
+pub(crate) use self::cause::Cause;
+pub(crate) use self::effect::Effect;
+pub(crate) use self::field::{FieldDrift, MASK};
+pub(crate) use self::judge::{judge, judge_by_status, unanswered};
+pub(crate) use self::overview::{ControllerSettings, Destination, Overview, Strategy, Sync};
+
+/// Where what is desired and what is there come from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Source {
+    /// Argo CD's own comparison, by argocd-server.
+    ArgoCd,
+    /// Nothing but what Applications say of themselves.
+    Status,
+}
+
+impl Source {
+    /// As reports have it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Source::ArgoCd => "argocd",
+            Source::Status => "status",
+        }
+    }
+}
+
+/// What drift was found.
+#[derive(Debug)]
+pub(crate) struct Drift {
+    pub(crate) source: Source,
+    pub(crate) applications: Vec<ApplicationDrift>,
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) autoscalers: Autoscalers,
+}
+
+/// Something that could not be seen.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Problem {
+    /// `application/cart`, or what else it is.
+    pub(crate) object: String,
+    pub(crate) message: String,
+}
+
+/// What was found of an Application.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Verdict {
+    Clean,
+    Drifted,
+    /// It may be either: Argo CD's verdict is out of date.
+    Stale,
+    /// It may be either.
+    Unknown,
+}
+
+impl Verdict {
+    /// As reports have it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Clean => "clean",
+            Verdict::Drifted => "drifted",
+            Verdict::Stale => "stale",
+            Verdict::Unknown => "unknown",
+        }
+    }
+}
+
+/// An Application, and what differs.
+#[derive(Debug)]
+pub(crate) struct ApplicationDrift {
+    pub(crate) overview: Overview,
+    pub(crate) verdict: Verdict,
+    /// Why it is stale or unknown, or what is left out.
+    pub(crate) reason: Option<String>,
+    /// Those that differ.
+    pub(crate) resources: Vec<ResourceDrift>,
+}
+
+/// A resource that differs.
+#[derive(Debug)]
+pub(crate) struct ResourceDrift {
+    pub(crate) group: String,
+    /// None where nothing tells it.
+    pub(crate) version: Option<String>,
+    pub(crate) kind: String,
+    /// Empty for one of the whole cluster.
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) cause: Cause,
+    /// None where nobody can tell.
+    pub(crate) effect: Option<Effect>,
+    pub(crate) fields: Vec<FieldDrift>,
+}
+
+impl ResourceDrift {
+    /// `deployment/cart`.
+    pub(crate) fn short(&self) -> String {
+        format!("{}/{}", self.kind.to_lowercase(), self.name)
+    }
+
+    /// Since when it drifts at least, as far as that is known: when the fields that differ were
+    /// last written by their owners.
+    pub(crate) fn since(&self) -> Option<Timestamp> {
+        self.fields.iter().filter_map(FieldDrift::since).min()
+    }
+}
+
+impl ApplicationDrift {
+    /// The oldest drift.
+    pub(crate) fn since(&self) -> Option<Timestamp> {
+        let resources = self.resources.iter();
+        resources.filter_map(ResourceDrift::since).min()
+    }
+
+    /// What a server is called by which autoscalers are found.
+    pub(crate) fn cluster_key(&self) -> &str {
+        key_of(&self.overview.cluster)
+    }
+}
+
+fn key_of(cluster: &Destination) -> &str {
+    let known = cluster.server.as_deref().or(cluster.name.as_deref());
+    known.unwrap_or_default()
+}
+
+impl Drift {
+    /// Production first, then other environments, then by age, the oldest first, then by name.
+    pub(crate) fn sort(&mut self) {
+        let age = |since: Option<Timestamp>| since.unwrap_or(Timestamp::MAX);
+        for application in &mut self.applications {
+            let key = |one: &ResourceDrift| (age(one.since()), one.kind.clone(), one.name.clone());
+            application.resources.sort_by_cached_key(key);
+        }
+        self.applications.sort_by_cached_key(|one| {
+            let overview = &one.overview;
+            let environment = overview.environments.first().cloned();
+            (
+                !overview.is_production,
+                environment.is_none(),
+                environment,
+                age(one.since()),
+                overview.namespace.clone(),
+                overview.name.clone(),
+            )
+        });
+    }
+
+    /// How many Applications have a verdict.
+    pub(crate) fn count(&self, verdict: Verdict) -> usize {
+        let all = self.applications.iter();
+        all.filter(|one| one.verdict == verdict).count()
+    }
+
+    /// How many resources differ.
+    pub(crate) fn resources(&self) -> usize {
+        let all = self.applications.iter();
+        all.map(|one| one.resources.len()).sum()
+    }
+
+    /// Whether something differs, whatever else could not be seen.
+    pub(crate) fn has_drift(&self) -> bool {
+        self.count(Verdict::Drifted) > 0 || self.resources() > 0
+    }
+
+    /// Whether all that was asked for could be seen.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.problems.is_empty()
+            && self.count(Verdict::Stale) == 0
+            && self.count(Verdict::Unknown) == 0
+    }
+}

@@ -1,0 +1,213 @@
+//! From what is known of an Application to a verdict.
+
+use serde_json::Value;
+
+use super::autoscaler::Autoscalers;
+use super::cause::Cause;
+use super::effect::Effect;
+use super::field::{FieldDrift, fields};
+use super::managed_resources::{ManagedResource, State, UnreadableAnswer, read};
+use super::overview::{COMPARE_OPTIONS, ListedResource, Overview, Sync};
+use super::{ApplicationDrift, Problem, ResourceDrift, Verdict, key_of};
+
+/// Annotation that says how to sync a resource.
+const SYNC_OPTIONS: &str = "argocd.argoproj.io/sync-options";
+
+/// Judges an Application by what argocd-server says of its resources. The other values are what
+/// scales something there, and what could not be read.
+pub(crate) fn judge(
+    overview: Overview,
+    answer: &str,
+) -> (ApplicationDrift, Autoscalers, Vec<Problem>) {
+    let mut resources = Vec::new();
+    let mut autoscalers = Autoscalers::default();
+    let mut each = |resource: ManagedResource| {
+        if let State::Same { live: Some(live) } | State::Modified { live, .. } = &resource.state {
+            autoscalers.add(key_of(&overview.cluster), live);
+        }
+        resources.extend(drift_of(resource, &overview));
+    };
+    let unreadable = read(answer, &mut each).unwrap_or_else(|whole| vec![whole]);
+    let problems = unreadable.iter().map(|error| problem(&overview, error));
+    let problems: Vec<Problem> = problems.collect();
+    let first = problems.first().map(|problem| problem.message.clone());
+    (verdict(overview, resources, first), autoscalers, problems)
+}
+
+/// An Application of which argocd-server says nothing.
+pub(crate) fn unanswered(overview: Overview, reason: String) -> (ApplicationDrift, Problem) {
+    let problem = Problem {
+        object: format!("application/{}", overview.name),
+        message: reason.clone(),
+    };
+    let resources = listed(&overview);
+    (verdict(overview, resources, Some(reason)), problem)
+}
+
+/// Judges an Application by its status alone.
+pub(crate) fn judge_by_status(overview: Overview) -> ApplicationDrift {
+    let resources = listed(&overview);
+    verdict(overview, resources, None)
+}
+
+fn problem(overview: &Overview, error: &UnreadableAnswer) -> Problem {
+    Problem {
+        object: format!("application/{}", overview.name),
+        message: error.to_string(),
+    }
+}
+
+fn verdict(
+    overview: Overview,
+    resources: Vec<ResourceDrift>,
+    unseen: Option<String>,
+) -> ApplicationDrift {
+    let (verdict, reason) = if let Some(reason) = &overview.stale {
+        (Verdict::Stale, Some(reason.clone()))
+    } else if overview.sync == Sync::Unknown {
+        let reason = match overview.errors.as_slice() {
+            [] if overview.reconciled_at.is_none() => "not compared yet".to_owned(),
+            [] => "Argo CD does not say why".to_owned(),
+            errors => errors.join("; "),
+        };
+        (Verdict::Unknown, Some(reason))
+    } else if unseen.is_some() {
+        (Verdict::Unknown, unseen)
+    } else if !resources.is_empty() || overview.sync == Sync::OutOfSync {
+        (Verdict::Drifted, None)
+    } else {
+        (Verdict::Clean, None)
+    };
+    ApplicationDrift {
+        overview,
+        verdict,
+        reason,
+        resources,
+    }
+}
+
+/// What `status.resources` says is out of sync. Which fields that are it does not say.
+fn listed(overview: &Overview) -> Vec<ResourceDrift> {
+    let counts = |listed: &&ListedResource| listed.status() == Some(Sync::OutOfSync);
+    let resources = overview.resources.iter().filter(counts);
+    resources
+        .map(|listed| {
+            let text = |text: &Option<String>| text.clone().unwrap_or_default();
+            let (cause, effect) = if listed.is_extra() {
+                (Cause::Extra, Some(pruning(overview.prunes)))
+            } else if listed.is_missing() {
+                (Cause::Missing, Some(Effect::Create))
+            } else {
+                (Cause::Unknown, None)
+            };
+            ResourceDrift {
+                group: text(&listed.group),
+                version: listed.version.clone(),
+                kind: text(&listed.kind),
+                namespace: text(&listed.namespace),
+                name: text(&listed.name),
+                cause,
+                effect,
+                fields: Vec::new(),
+            }
+        })
+        .collect()
+}
+
+fn pruning(prunes: bool) -> Effect {
+    if prunes {
+        Effect::Delete
+    } else {
+        Effect::Nothing
+    }
+}
+
+/// What differs of a resource; None where nothing does that counts.
+fn drift_of(resource: ManagedResource, overview: &Overview) -> Option<ResourceDrift> {
+    let ManagedResource {
+        group,
+        kind,
+        namespace,
+        name,
+        state,
+    } = resource;
+    let is_secret = group.is_empty() && kind == "Secret";
+    let listed = overview.listed(&group, &kind, &namespace, &name);
+    let (version, cause, effect, fields) = match &state {
+        State::Same { .. } => return None,
+        State::Missing { target } => (
+            version_of(target),
+            Cause::Missing,
+            Effect::Create,
+            vec![FieldDrift::of_object(None)],
+        ),
+        State::Extra { live } => {
+            // It is there, but for Argo CD it does not count: a copy, or what is left alone.
+            let counts = listed.is_none_or(|listed| listed.status() == Some(Sync::OutOfSync));
+            if !counts || has_option(live, COMPARE_OPTIONS, "IgnoreExtraneous") {
+                return None;
+            }
+            let prunes = overview.prunes && !has_option(live, SYNC_OPTIONS, "Prune=false");
+            (
+                version_of(live),
+                Cause::Extra,
+                pruning(prunes),
+                vec![FieldDrift::of_object(Some(live))],
+            )
+        }
+        State::Modified {
+            live,
+            normalized,
+            predicted,
+        } => {
+            let fields = fields(predicted, normalized, live, is_secret);
+            let pointers = fields.iter().map(|field| field.pointer.as_str());
+            let effect = if is_immutable(live) && !is_only_metadata(&fields) {
+                Effect::Replace
+            } else {
+                Effect::of_fields(&group, &kind, pointers, has_rollout(live))
+            };
+            let cause = Cause::of_fields(&fields, live, overview.is_revision_synced);
+            (version_of(live), cause, effect, fields)
+        }
+    };
+    Some(ResourceDrift {
+        version: version.or_else(|| listed.and_then(|listed| listed.version.clone())),
+        group,
+        kind,
+        namespace,
+        name,
+        cause,
+        effect: Some(effect),
+        fields,
+    })
+}
+
+fn version_of(object: &Value) -> Option<String> {
+    let version = object.get("apiVersion")?.as_str()?;
+    Some(version.rsplit('/').next().unwrap_or(version).to_owned())
+}
+
+/// Whether an annotation, which is a list with commas, has an option.
+fn has_option(object: &Value, annotation: &str, option: &str) -> bool {
+    let annotations = object.pointer("/metadata/annotations");
+    let text = annotations.and_then(|all| all.get(annotation));
+    let text = text.and_then(Value::as_str).unwrap_or_default();
+    text.split(',').any(|word| word.trim() == option)
+}
+
+/// A ConfigMap or Secret that nobody may change.
+fn is_immutable(live: &Value) -> bool {
+    live.get("immutable") == Some(&Value::Bool(true))
+}
+
+fn is_only_metadata(fields: &[FieldDrift]) -> bool {
+    let mut fields = fields.iter();
+    fields.all(|field| field.pointer.starts_with("/metadata/"))
+}
+
+/// Whether Pods follow the template by themselves.
+fn has_rollout(live: &Value) -> bool {
+    let strategy = live.pointer("/spec/updateStrategy/type");
+    strategy.and_then(Value::as_str) != Some("OnDelete")
+}

@@ -1,0 +1,547 @@
+//! `kubectl gitops drift` by the real argocd-server: what people, controllers and an autoscaler changed on a cluster is found, with
+//! who did it, and nothing else is.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use harness::argo_cd::Fleet;
+use harness::plugin::plugin_as;
+use harness::{User, eventually, path, succeed};
+use serde_json::{Value, json};
+
+use crate::support::{Turn, WITHIN, commit};
+
+const NAME: &str = "drift-staging";
+const PERSON: &str = "carol@example.com";
+/// What the Secret holds by Git, and what somebody makes of it.
+const PASSWORDS: [&str; 2] = ["correct-horse", "battery-staple"];
+
+/// What is deployed: each of these is tampered with in its own way.
+fn objects() -> String {
+    let deployment = |name: &str| {
+        format!(
+            r#"
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{ name: {name} }}
+spec:
+  replicas: 2
+  selector: {{ matchLabels: {{ app: {name} }} }}
+  template:
+    metadata: {{ labels: {{ app: {name} }} }}
+    spec:
+      containers:
+        - name: web
+          image: registry.example.com/drift/web:1.0.0
+          env: [{{ name: COLOUR, value: blue }}, {{ name: SIZE, value: small }}]
+          resources: {{ limits: {{ memory: 64Mi }} }}
+"#
+        )
+    };
+    let deployments = [
+        "drift-image",
+        "drift-scaled",
+        "drift-autoscaled",
+        "drift-limits",
+        "drift-same",
+    ];
+    let deployments: Vec<String> = deployments.into_iter().map(deployment).collect();
+    let password = BASE64_STANDARD.encode(PASSWORDS[0]);
+    let others = format!(
+        r#"
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {{ name: drift-autoscaler }}
+spec:
+  scaleTargetRef: {{ apiVersion: apps/v1, kind: Deployment, name: drift-autoscaled }}
+  minReplicas: 3
+  maxReplicas: 4
+  metrics:
+    - type: ContainerResource
+      containerResource: {{ name: cpu, container: web, target: {{ type: Utilization, averageUtilization: 80 }} }}
+---
+apiVersion: v1
+kind: Service
+metadata: {{ name: drift-gone }}
+spec:
+  selector: {{ app: drift-image }}
+  ports: [{{ name: http, port: 80 }}]
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {{ name: drift-label, labels: {{ team: shop }} }}
+data: {{ greeting: hello }}
+---
+apiVersion: v1
+kind: Secret
+metadata: {{ name: drift-password }}
+data: {{ password: {password} }}
+"#
+    );
+    format!("{}---{others}", deployments.join("---"))
+}
+
+fn application(fleet: &Fleet) -> Value {
+    json!({
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Application",
+        "metadata": {
+            "name": NAME,
+            "namespace": "argocd",
+            "finalizers": ["resources-finalizer.argocd.argoproj.io"],
+        },
+        "spec": {
+            "project": "shop-staging",
+            "source": {"repoURL": fleet.repository().url(), "path": "drift", "targetRevision": "main"},
+            "destination": {"name": "staging", "namespace": "shop"},
+        },
+    })
+}
+
+#[tokio::test]
+async fn what_was_tampered_with_is_found_with_who_did_it() -> Result<()> {
+    let fleet = Turn::take().await?;
+    let repository = fleet.repository();
+    repository.write("drift/objects.yaml", &objects())?;
+    repository.commit("Add what is tampered with")?;
+    let apply = fleet.admin().kubectl(["apply", "--filename", "-"]);
+    succeed(apply.input(application(&fleet).to_string())).await?;
+    fleet
+        .argocd(["app", "sync", NAME, "--timeout", "120"])
+        .await?;
+
+    let staging = fleet.staging().control_plane();
+    let person = staging.user(PERSON, &["system:masters"])?;
+    tamper(&person).await?;
+    for options in ["ServerSideDiff=false", "ServerSideDiff=true"] {
+        let annotation = format!("argocd.argoproj.io/compare-options={options}");
+        let annotate = [
+            "annotate",
+            "application",
+            NAME,
+            "--namespace=argocd",
+            "--overwrite",
+        ];
+        succeed(fleet.admin().kubectl(annotate).arguments([annotation])).await?;
+        let status = out_of_sync(&fleet).await?;
+        found(&fleet, &status, options == "ServerSideDiff=true").await?;
+    }
+    people_are_named(&fleet).await?;
+    no_password_is_shown(&fleet).await?;
+    the_page_shows_it(&fleet).await?;
+
+    // A sync puts all of it right but what the autoscaler does again.
+    fleet
+        .argocd(["app", "sync", NAME, "--prune", "--timeout", "120"])
+        .await?;
+    let what = "nothing but the autoscaler's is left";
+    let left = eventually(WITHIN, what, async || {
+        let report = report(&fleet, &["--hide-expected"]).await;
+        let (code, report) = report.map_err(|error| format!("{error:#}"))?;
+        (code == 0)
+            .then_some(report.clone())
+            .ok_or_else(|| report.to_string())
+    });
+    assert_eq!(left.await?["applications"][0]["verdict"], "clean");
+
+    fleet.delete("application", NAME).await?;
+    repository.remove("drift/objects.yaml")?;
+    commit(&fleet, "Remove what was tampered with", "root").await?;
+    Ok(())
+}
+
+/// Each of these is another kind of drift, or none.
+async fn tamper(person: &User) -> Result<()> {
+    let password = BASE64_STANDARD.encode(PASSWORDS[1]);
+    let secret = json!({"data": {"password": password}}).to_string();
+    let limits =
+        json!([{"op": "remove", "path": "/spec/template/spec/containers/0/resources"}]).to_string();
+    for arguments in [
+        &[
+            "set",
+            "image",
+            "deployment/drift-image",
+            "web=registry.example.com/drift/web:debug",
+        ][..],
+        &["scale", "deployment/drift-scaled", "--replicas=5"],
+        &[
+            "patch",
+            "deployment",
+            "drift-limits",
+            "--type=json",
+            "--patch",
+            &limits,
+        ],
+        // Fields that Git says nothing of do not count.
+        &["label", "deployment", "drift-same", "debug=yes"],
+        &["set", "env", "deployment/drift-same", "DEBUG=yes"],
+        &[
+            "label",
+            "configmap",
+            "drift-label",
+            "team=other",
+            "--overwrite",
+        ],
+        &[
+            "patch",
+            "secret",
+            "drift-password",
+            "--type=merge",
+            "--patch",
+            &secret,
+        ],
+        &["delete", "service", "drift-gone"],
+    ] {
+        let kubectl = person.kubectl(["--namespace", "shop"]);
+        succeed(kubectl.arguments(arguments)).await?;
+    }
+    let extra = json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": "drift-extra",
+            "namespace": "shop",
+            "annotations": {"argocd.argoproj.io/tracking-id": format!("{NAME}:/ConfigMap:shop/drift-extra")},
+        },
+    });
+    let create = person.kubectl(["create", "--filename", "-"]);
+    succeed(create.input(extra.to_string())).await
+}
+
+/// What of the Application is out of sync by Argo CD's own word, once it has seen all of it.
+async fn out_of_sync(fleet: &Turn) -> Result<Vec<String>> {
+    let what = "Argo CD has seen all that was done";
+    let seen = eventually(WITHIN, what, async || {
+        let status = compared(fleet).await;
+        let names = status.map_err(|error| format!("{error:#}"))?;
+        if names.len() == 8 {
+            Ok(names)
+        } else {
+            Err(format!("{names:?}"))
+        }
+    });
+    Ok(seen.await?)
+}
+
+async fn compared(fleet: &Turn) -> Result<Vec<String>> {
+    fleet.argocd(["app", "get", NAME, "--refresh"]).await?;
+    let application = fleet.application(NAME).await?;
+    let resources = application.data["status"]["resources"].as_array();
+    let resources = resources.context("there are no resources")?.iter();
+    let out = resources.filter(|one| one["status"] == "OutOfSync");
+    let mut names: Vec<String> = out
+        .filter_map(|one| one["name"].as_str())
+        .map(str::to_owned)
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+/// The status and the report.
+async fn report(fleet: &Turn, arguments: &[&str]) -> Result<(i32, Value)> {
+    let (code, text, stderr) = drift(fleet, &[&["--output", "json"], arguments].concat()).await?;
+    let report = serde_json::from_str(&text).with_context(|| stderr)?;
+    Ok((code, report))
+}
+
+/// As somebody for whom `argocd` is logged in.
+async fn drift(fleet: &Turn, arguments: &[&str]) -> Result<(i32, String, String)> {
+    let mut plugin = plugin_as(fleet.admin())?;
+    plugin.env("HOME", fleet.argo_cd().home());
+    plugin
+        .args(["drift", NAME, "--namespace", "argocd"])
+        .args(arguments);
+    let output = plugin.output().await.context("cannot run the plugin")?;
+    let code = output.status.code().context("the plugin was ended")?;
+    Ok((
+        code,
+        String::from_utf8(output.stdout)?,
+        String::from_utf8(output.stderr)?,
+    ))
+}
+
+/// A resource by its name: cause, effect, and pointer, desired, live, manager and subresource of each field.
+type Row = (String, String, Vec<[Value; 5]>);
+
+fn rows(report: &Value) -> Result<BTreeMap<String, Row>> {
+    let resources = report["applications"][0]["resources"].as_array();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let row = |resource: &Value| {
+        let fields = resource["fields"].as_array().into_iter().flatten();
+        let fields = fields.map(|field| {
+            let manager = &field["managers"][0];
+            [
+                field["path"].clone(),
+                field["desired"].clone(),
+                field["live"].clone(),
+                manager["manager"].clone(),
+                manager["subresource"].clone(),
+            ]
+        });
+        (
+            text(&resource["name"]),
+            (
+                text(&resource["cause"]),
+                text(&resource["effect"]),
+                fields.collect(),
+            ),
+        )
+    };
+    Ok(resources
+        .context("there are no resources")?
+        .iter()
+        .map(row)
+        .collect())
+}
+
+async fn found(fleet: &Turn, out_of_sync: &[String], is_server_side: bool) -> Result<()> {
+    let (code, report) = report(fleet, &[]).await?;
+    ensure!(code == 1, "{code}: {report}");
+    let application = &report["applications"][0];
+    assert_eq!(report["source"], "argocd");
+    assert_eq!(application["verdict"], "drifted");
+    assert_eq!(application["sync"], "OutOfSync");
+    let strategy = if is_server_side {
+        "server-side"
+    } else {
+        "three-way"
+    };
+    assert_eq!(application["strategy"], strategy);
+    assert_eq!(application["cluster"]["name"], "staging");
+    let rows = rows(&report)?;
+    let names: Vec<_> = rows.keys().cloned().collect();
+    assert_eq!(names, out_of_sync, "{report}");
+
+    let image = "/spec/template/spec/containers/0/image";
+    let row = |cause: &str, effect: &str, fields: &[[Value; 5]]| {
+        (cause.to_owned(), effect.to_owned(), fields.to_vec())
+    };
+    let field = |path: &str, desired: Value, live: Value, manager: &str, subresource: Value| {
+        [json!(path), desired, live, json!(manager), subresource]
+    };
+    let expected = [
+        (
+            "drift-image",
+            row(
+                "changed-by-hand",
+                "restart",
+                &[field(
+                    image,
+                    json!("registry.example.com/drift/web:1.0.0"),
+                    json!("registry.example.com/drift/web:debug"),
+                    "kubectl-set",
+                    Value::Null,
+                )],
+            ),
+        ),
+        (
+            "drift-scaled",
+            row(
+                "changed-by-hand",
+                "in-place",
+                &[field(
+                    "/spec/replicas",
+                    json!(2),
+                    json!(5),
+                    "kubectl",
+                    json!("scale"),
+                )],
+            ),
+        ),
+        (
+            "drift-autoscaled",
+            row(
+                "autoscaled",
+                "in-place",
+                &[field(
+                    "/spec/replicas",
+                    json!(2),
+                    json!(3),
+                    "kube-controller-manager",
+                    json!("scale"),
+                )],
+            ),
+        ),
+        (
+            "drift-limits",
+            row(
+                "unknown",
+                "restart",
+                &[[
+                    json!("/spec/template/spec/containers/0/resources/limits"),
+                    json!({"memory": "64Mi"}),
+                    Value::Null,
+                    Value::Null,
+                    Value::Null,
+                ]],
+            ),
+        ),
+        (
+            "drift-label",
+            row(
+                "changed-by-hand",
+                "in-place",
+                &[field(
+                    "/metadata/labels/team",
+                    json!("shop"),
+                    json!("other"),
+                    "kubectl-label",
+                    Value::Null,
+                )],
+            ),
+        ),
+        (
+            "drift-password",
+            row(
+                "changed-by-hand",
+                "in-place",
+                &[field(
+                    "/data/password",
+                    json!("***"),
+                    json!("***"),
+                    "kubectl-patch",
+                    Value::Null,
+                )],
+            ),
+        ),
+        (
+            "drift-gone",
+            row(
+                "missing",
+                "create",
+                &[[
+                    json!(""),
+                    Value::Null,
+                    Value::Null,
+                    Value::Null,
+                    Value::Null,
+                ]],
+            ),
+        ),
+        (
+            "drift-extra",
+            row(
+                "extra",
+                "nothing",
+                &[field(
+                    "",
+                    Value::Null,
+                    Value::Null,
+                    "kubectl-create",
+                    Value::Null,
+                )],
+            ),
+        ),
+    ];
+    for (name, expected) in expected {
+        let found = rows.get(name);
+        // Which of the maps that are gone is named depends on how Argo CD compares.
+        if name == "drift-limits" {
+            let (cause, effect, fields) = found.context(name)?;
+            assert_eq!((&**cause, &**effect), (&*expected.0, &*expected.1));
+            let path = fields[0][0].as_str().unwrap_or_default();
+            assert!(
+                path.starts_with("/spec/template/spec/containers/0/resources"),
+                "{path}"
+            );
+            assert_eq!((&fields[0][2], &fields[0][3]), (&Value::Null, &Value::Null));
+            continue;
+        }
+        assert_eq!(found, Some(&expected), "{name}");
+    }
+    Ok(())
+}
+
+/// The audit log of the cluster that was tampered with.
+async fn people_are_named(fleet: &Turn) -> Result<()> {
+    let log = fleet.staging().control_plane().audit_log()?;
+    let log = log.to_str().context("the log has no name")?;
+    let (_, report) = report(fleet, &["--audit-log", log]).await?;
+    let resources = report["applications"][0]["resources"].as_array();
+    for resource in resources.context("there are no resources")? {
+        let name = resource["name"].as_str().unwrap_or_default();
+        let person = &resource["fields"][0]["person"];
+        let expected = match name {
+            "drift-autoscaled" => {
+                json!("system:serviceaccount:kube-system:horizontal-pod-autoscaler")
+            }
+            _ => json!(PERSON),
+        };
+        assert_eq!(*person, expected, "{name}: {resource}");
+    }
+    let (_, table, _) = drift(fleet, &["--audit-log", log]).await?;
+    for words in [
+        "by kubectl set (carol@example.com), ",
+        "by kubectl scale (likely carol@example.com), ",
+        "by kube-controller-manager (HPA drift-autoscaler)",
+    ] {
+        let line = table.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(line.contains(words), "{words}: {table}");
+    }
+    Ok(())
+}
+
+async fn no_password_is_shown(fleet: &Turn) -> Result<()> {
+    for format in ["table", "wide", "json", "yaml", "name"] {
+        let (_, stdout, stderr) = drift(fleet, &["--output", format]).await?;
+        for password in PASSWORDS {
+            for text in [password.to_owned(), BASE64_STANDARD.encode(password)] {
+                ensure!(
+                    !stdout.contains(&text) && !stderr.contains(&text),
+                    "{format}: {stdout}"
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is asked in the page, as it is typed there.
+const TYPED: &str = "drift-staging --kind Deployment --hide-expected --audit-log audit.jsonl";
+
+/// The page has what it prints. How long ago something was, and so how lines are wrapped, is of the day on which it was written.
+async fn the_page_shows_it(fleet: &Turn) -> Result<()> {
+    let log = fleet.staging().control_plane().audit_log()?;
+    let log = log.to_str().context("the log has no name")?;
+    let arguments = [
+        "--kind",
+        "Deployment",
+        "--hide-expected",
+        "--audit-log",
+        log,
+    ];
+    let (code, stdout, stderr) = drift(fleet, &arguments).await?;
+    ensure!(code == 1, "{code}: {stderr}");
+    let printed = format!("$ kubectl gitops drift {TYPED}\n{stdout}{stderr}");
+    let page = path("../docs/src/drift.md");
+    let text = fs::read_to_string(&page)?;
+    let mark = text.find("<!-- drift: ").context("there is no mark")?;
+    let begin = "```console\n";
+    let at = text[mark..].find(begin).context("there is no transcript")?;
+    let (before, rest) = text.split_at(mark + at + begin.len());
+    let (written, after) = rest
+        .split_once("```\n<!-- /drift -->")
+        .context("the transcript has no end")?;
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(
+            &page,
+            format!("{before}{printed}```\n<!-- /drift -->{after}"),
+        )?;
+        return Ok(());
+    }
+    assert_eq!(timeless(written), timeless(&printed));
+    Ok(())
+}
+
+fn timeless(text: &str) -> Vec<&str> {
+    let mut words: Vec<&str> = text.split_whitespace().collect();
+    for at in 1..words.len() {
+        if words[at].trim_end_matches([',', ';']) == "ago" {
+            words[at - 1] = "AGE";
+        }
+    }
+    words
+}
