@@ -305,11 +305,25 @@ fn a_file_that_says_something_else_is_left_alone() {
     );
     let kustomization = std::fs::read_to_string(folder.path().join("clusters/kustomization.yaml"));
     assert_eq!(kustomization.unwrap(), "resources: []\n");
-    // Nor is a folder made a kustomization that Argo CD reads as it is.
-    folder.add(&[("plain/other.yaml", "kind: Other\n")]);
-    assert_eq!(folder.run(&arguments(&["--write", "plain"])).status(), 1);
-    assert!(folder.path().join("plain/cluster-prod-eu.yaml").exists());
-    assert!(!folder.path().join("plain/kustomization.yaml").exists());
+    // Nor is a folder made a kustomization that Argo CD reads as it is, also where there is only a
+    // page in it, as `bootstrap` leaves it.
+    folder.add(&[
+        ("plain/other.yaml", "kind: Other\n"),
+        ("page/README.md", "# Clusters\n"),
+        ("empty/.gitkeep", ""),
+    ]);
+    for plain in ["plain", "page", "empty"] {
+        for _ in 0..2 {
+            assert_eq!(folder.run(&arguments(&["--write", plain])).status(), 1);
+            let plain = folder.path().join(plain);
+            assert!(plain.join("cluster-prod-eu.yaml").exists());
+            assert!(
+                !plain.join("kustomization.yaml").exists(),
+                "{}",
+                plain.display()
+            );
+        }
+    }
 }
 
 #[test]

@@ -127,7 +127,7 @@ impl Files {
             });
             return Ok(());
         }
-        if is_without_manifests(folder, entry) {
+        if is_new(folder, entry) {
             self.files.push(File {
                 path: folder.join(KUSTOMIZATIONS[0]),
                 text: Some(kustomization::new(entry)),
@@ -173,19 +173,13 @@ fn read(path: &Path) -> Result<Option<String>, CommandError> {
     }
 }
 
-/// Whether a folder has nothing that Argo CD would read but this file.
-fn is_without_manifests(folder: &Path, own: &str) -> bool {
-    let Ok(entries) = std::fs::read_dir(folder) else {
+/// Whether a folder has nothing but perhaps this file. Git keeps no empty folder: one in which there
+/// is anything else, such as a page for people, is there for somebody who reads it as it is.
+fn is_new(folder: &Path, own: &str) -> bool {
+    let Ok(mut entries) = std::fs::read_dir(folder) else {
         return true;
     };
-    let names = entries.flatten().map(|entry| entry.file_name());
-    names.into_iter().all(|name| {
-        let name = name.to_string_lossy();
-        let is_manifest = [".yaml", ".yml", ".json"]
-            .iter()
-            .any(|end| name.ends_with(end));
-        name == own || !is_manifest
-    })
+    entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == own))
 }
 
 /// Writes a file beside, and puts it in its place at once.
