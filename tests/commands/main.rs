@@ -4,3 +4,4 @@ mod audit;
 mod clusters;
 mod facts;
 mod preview;
+mod terraform;

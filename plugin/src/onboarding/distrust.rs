@@ -70,7 +70,8 @@ fn forget(statement: &mut Value, role: &str) -> bool {
             texts.retain(|text| text != role);
             texts.len() < before
         }
-        one => one == role,
+        Value::String(one) => one == role,
+        _ => false,
     };
     let is_empty = match named {
         Value::Array(texts) => texts.is_empty(),
