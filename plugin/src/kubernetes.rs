@@ -3,6 +3,7 @@
 mod api_server;
 mod connect;
 mod permissions;
+mod port_forward;
 mod resource;
 mod selection;
 mod warnings;
@@ -15,6 +16,7 @@ use crate::error::CommandError;
 pub(crate) use self::api_server::{AccessError, ApiServer, FieldManager, Objects};
 pub(crate) use self::connect::ConnectError;
 pub(crate) use self::permissions::{Permission, User, may_i, who_am_i, whoami};
+pub(crate) use self::port_forward::{Tunnel, TunnelError};
 pub(crate) use self::resource::{
     objects_of, of_all_namespaces, reference_of, resource, resource_of,
 };

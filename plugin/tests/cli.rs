@@ -271,6 +271,19 @@ case $command in
 esac
 ";
 
+/// An Application that was compared a moment ago, and differs.
+fn drifted() -> Value {
+    json!({
+        "metadata": {"name": "shop-production", "namespace": "argocd"},
+        "spec": {"destination": {"name": "prod-eu"}},
+        "status": {
+            "sync": {"status": "OutOfSync"},
+            "reconciledAt": jiff::Timestamp::now().to_string(),
+            "resources": [{"kind": "ConfigMap", "name": "shop", "status": "OutOfSync"}],
+        },
+    })
+}
+
 /// Lets the API server have what the examples of `break-glass` name, and do what they ask.
 fn takes_overrides(server: &ApiServer, application: &Value, application_set: &Value) {
     let argo_cd = "/apis/argoproj.io/v1alpha1";
@@ -348,6 +361,10 @@ fn the_examples_in_the_help_work() {
         ("home/.local/bin/kubectl", KUBECTL),
         ("home/.local/bin/aws", "#!/bin/sh\nexec cat prod-eu.json\n"),
         ("prod-eu.json", CLUSTER_OF_EKS),
+        (
+            "audit.jsonl",
+            r#"{"kind": "Event", "apiVersion": "audit.k8s.io/v1"}"#,
+        ),
         ("home/.kube/config", &server.kubeconfig("{}")),
     ]);
     let bin = folder.path().join("home/.local/bin");
@@ -357,6 +374,12 @@ fn the_examples_in_the_help_work() {
     std::os::unix::fs::symlink(BINARY, bin.join("kubectl-gitops")).unwrap();
     let mut examples = 0;
     for command in &COMMANDS[1..] {
+        // Other commands would judge it.
+        let applications = Vec::from_iter((*command == "drift").then(drifted));
+        for namespace in ["", "/namespaces/argocd"] {
+            let path = format!("/apis/argoproj.io/v1alpha1{namespace}/applications");
+            server.lists(&path, &applications);
+        }
         let words: Vec<_> = ["help"].into_iter().chain(command.split(' ')).collect();
         let help = folder.run(&words).stdout();
         let (_, section) = help.split_once("Examples:\n").unwrap();
@@ -370,7 +393,7 @@ fn the_examples_in_the_help_work() {
             // That something changes, or may not, is what an example shows.
             let expected: &[i32] = match *command {
                 "preview" => &[0, 1, 3],
-                "cluster onboard" => &[1],
+                "cluster onboard" | "drift" => &[1],
                 // There is no AWS here, so that nobody can tell, and no such cluster.
                 "cluster verify" | "cluster migrate" | "cluster offboard" => &[2],
                 _ => &[0],
@@ -378,7 +401,7 @@ fn the_examples_in_the_help_work() {
             run_example(line, folder.path(), &bin, expected);
         }
     }
-    assert!(examples >= 34, "only {examples} examples were found");
+    assert!(examples >= 38, "only {examples} examples were found");
 }
 
 #[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]

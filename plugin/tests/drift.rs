@@ -172,7 +172,8 @@ fn deployment(name: &str, replicas: u8, image: &str) -> Value {
     })
 }
 
-/// An edited Deployment and a scaled one, a Secret, a Service that is gone, a ConfigMap that nobody wants, an autoscaler.
+/// An edited Deployment and a scaled one, a Secret, a Service that is gone, a ConfigMap that nobody
+/// wants, an autoscaler.
 fn managed_resources() -> Value {
     let image = |name: &str| {
         let key = format!(r#"k:{{"name":"{name}"}}"#);
@@ -795,4 +796,80 @@ fn the_cluster_of_the_kubeconfig_can_be_named_as_well() {
     );
     let ran = world.drift(&["--kubeconfig-cluster", "here", "--cluster", "staging"]);
     assert_eq!(ran.status(), 0, "{}", ran.transcript());
+}
+
+/// A Pod of argocd-server whose port has a name, and one that is not ready.
+fn behind_the_cluster(world: &World) {
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "argocd-server"},
+        "spec": {
+            "selector": {"app.kubernetes.io/name": "argocd-server"},
+            "ports": [{"name": "http", "port": 80, "targetPort": "server"}],
+        },
+    });
+    let pod = |name: &str, ready: &str| {
+        json!({
+            "metadata": {"name": name},
+            "spec": {"containers": [{"ports": [{"name": "metrics", "containerPort": 8083}, {"name": "server", "containerPort": 8080}]}]},
+            "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": ready}]},
+        })
+    };
+    let namespace = "/api/v1/namespaces/argocd";
+    let pods = [pod("starting", "False"), pod("ready", "True")];
+    let path = format!("{namespace}/services/argocd-server");
+    world.cluster.answers(&path, 200, service);
+    let path = format!("{namespace}/pods?app.kubernetes.io/name=argocd-server");
+    world.cluster.lists(&path, &pods);
+    world.cluster.forwards_to(&world.argocd);
+    world.argocd.says("/healthz", 200, "ok");
+}
+
+#[test]
+fn argocd_server_is_reached_through_the_api_server() {
+    let world = World::with(&[production()]);
+    world.answers("shop-production", managed_resources());
+    behind_the_cluster(&world);
+    let token = [("ARGOCD_AUTH_TOKEN", TOKEN)];
+    for arguments in [&["-o", "json"][..], &["-o", "json", "--port-forward"]] {
+        let ran = world.drift_with(&token, arguments);
+        assert_eq!(ran.status(), 1, "{}", ran.transcript());
+        let report = ran.json();
+        assert_eq!(report["source"], "argocd");
+        assert_eq!(report["summary"]["resources"], 5);
+    }
+    let to_pod = "GET /api/v1/namespaces/argocd/pods/ready/portforward?&ports=8080 ";
+    let requests = world.cluster.requests();
+    let is_to_pod = |head: &&String| head.contains("/portforward");
+    let ways: Vec<_> = requests.iter().filter(is_to_pod).collect();
+    assert!(!ways.is_empty());
+    assert!(ways.iter().all(|head| head.starts_with(to_pod)), "{ways:?}");
+    // Nobody is asked for a token, and none is sent to find out how argocd-server speaks.
+    let health = world.argocd.requests();
+    let health = health.iter().find(|head| head.starts_with("GET /healthz"));
+    assert!(!health.unwrap().contains(TOKEN));
+}
+
+#[test]
+fn a_way_through_the_api_server_that_is_barred_is_told() {
+    let world = World::with(&[production()]);
+    behind_the_cluster(&world);
+    world
+        .cluster
+        .forbids("/api/v1/namespaces/argocd/pods/ready/portforward");
+    let token = [("ARGOCD_AUTH_TOKEN", TOKEN)];
+    let barred = "you may not `create` pods/portforward in namespace argocd";
+    let ran = world.drift_with(&token, &["--port-forward"]);
+    assert_eq!(ran.status(), 2);
+    assert!(ran.stderr().contains(barred), "{}", ran.stderr());
+    let ran = world.drift_with(&token, &[]);
+    assert_eq!(ran.status(), 1);
+    assert!(ran.stderr().contains(barred), "{}", ran.stderr());
+    let ran = world.drift(&["--port-forward"]);
+    assert_eq!(ran.status(), 2);
+    assert!(
+        ran.stderr()
+            .contains("there is no token for argocd-server behind the API server"),
+        "{}",
+        ran.stderr()
+    );
 }

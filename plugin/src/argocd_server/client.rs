@@ -1,11 +1,12 @@
 //! Requests to argocd-server, and its answers.
 
 use std::io::Read as _;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use flate2::read::GzDecoder;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
-use http::{Request, StatusCode};
+use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
 use kube::client::Body;
 use kube::config::AuthInfo;
@@ -14,6 +15,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use super::error::SessionError;
 use super::session::Session;
 
 /// How long an answer may take where nobody says otherwise.
@@ -22,6 +24,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How large an answer may be, in bytes, as it is sent and as it is meant.
 const LIMIT: usize = 256 << 20;
+/// What argocd-server answers to anybody, without TLS only where it has none.
+const HEALTH: &str = "/healthz";
 /// How much of what argocd-server says of an error is told.
 const MESSAGE_LIMIT: usize = 200;
 
@@ -41,6 +45,8 @@ pub(crate) enum ServerError {
         #[source]
         source: kube::Error,
     },
+    #[error(transparent)]
+    Session(SessionError),
     #[error("argocd-server {address} does not answer: {reason}")]
     Unreachable { address: String, reason: String },
     #[error("argocd-server {address} took longer than {} s to answer", .after.as_secs_f64())]
@@ -86,13 +92,14 @@ impl ArgoCdServer {
     /// # Errors
     /// What the session says makes no connection.
     pub(crate) fn new(session: Session, timeout: Option<Duration>) -> Result<Self, ServerError> {
+        let url = session.url().map_err(ServerError::Session)?;
+        let address = session.address().to_owned();
         let Session {
-            url,
-            address,
             token,
             insecure,
             authorities,
             client_certificate,
+            ..
         } = session;
         let mut config = Config::new(url);
         config.accept_invalid_certs = insecure;
@@ -115,6 +122,40 @@ impl ArgoCdServer {
             address,
             timeout: timeout.unwrap_or(TIMEOUT),
         })
+    }
+
+    /// One behind the near end of a way through the API server. It is found out by a request without
+    /// a token whether it speaks TLS, which its certificate is not checked for.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub(crate) async fn behind(
+        session: Session,
+        near: SocketAddr,
+        timeout: Option<Duration>,
+    ) -> Result<Self, ServerError> {
+        let address = near.to_string();
+        let unreachable = |error: &dyn std::error::Error| ServerError::Unreachable {
+            address: session.address().to_owned(),
+            reason: innermost(error),
+        };
+        let url: Uri = format!("http://{address}/")
+            .parse()
+            .map_err(|_| ServerError::Answer("its address is none"))?;
+        let mut config = Config::new(url);
+        config.connect_timeout = Some(CONNECT_TIMEOUT);
+        let client = Client::try_from(config).map_err(|error| unreachable(&error))?;
+        let request = Request::get(HEALTH).body(Body::empty());
+        let request = request.map_err(|_| ServerError::Answer("it cannot be asked"))?;
+        let after = timeout.unwrap_or(TIMEOUT);
+        let answer = tokio::time::timeout(after, client.send(request)).await;
+        let answer = answer.map_err(|_| ServerError::TimedOut {
+            address: session.address().to_owned(),
+            after,
+        })?;
+        let answer = answer.map_err(|error| unreachable(&error))?;
+        let plaintext = !answer.status().is_redirection();
+        ArgoCdServer::new(session.through(near, plaintext), timeout)
     }
 
     /// Where it is, for people.

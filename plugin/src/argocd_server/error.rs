@@ -9,6 +9,8 @@ pub(crate) enum SessionError {
     NoServer,
     #[error("nobody is logged in to {0}")]
     NoToken(String),
+    #[error("there is no token for argocd-server behind the API server")]
+    NoTokenBehind,
     #[error("ARGOCD_OPTS: {0}")]
     Options(&'static str),
     #[error("cannot read {}", .path.display())]
@@ -27,14 +29,19 @@ pub(crate) enum SessionError {
     Token,
     #[error("{} holds no certificate in PEM", .0.display())]
     Certificate(PathBuf),
-    #[error("certificate-authority-data of {0} is not Base64 of certificates in PEM")]
-    Authority(String),
+    #[error(
+        "certificate-authority-data in the file of the argocd CLI is not Base64 of certificates in PEM"
+    )]
+    Authority,
 }
 
 impl SessionError {
     /// Whether there is just none.
     pub(crate) fn is_absent(&self) -> bool {
-        matches!(self, SessionError::NoServer | SessionError::NoToken(_))
+        matches!(
+            self,
+            SessionError::NoServer | SessionError::NoToken(_) | SessionError::NoTokenBehind
+        )
     }
 
     /// What may help.
@@ -46,6 +53,9 @@ impl SessionError {
             SessionError::NoToken(address) => Some(format!(
                 "log in by `argocd login {address}`, or set ARGOCD_AUTH_TOKEN"
             )),
+            SessionError::NoTokenBehind => {
+                Some("set ARGOCD_AUTH_TOKEN, or log in by `argocd login --port-forward`".to_owned())
+            }
             _ => None,
         }
     }

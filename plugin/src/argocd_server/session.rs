@@ -1,8 +1,9 @@
-//! Where argocd-server is, and what one logs in to it with, from flags, the environment and what the
-//! argocd CLI keeps.
+//! Where argocd-server is, and what one logs in to it with, from flags, the environment and what
+//! the argocd CLI keeps.
 
 use std::env;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use base64::Engine as _;
@@ -18,10 +19,9 @@ use crate::args::ArgoCdServerArgs;
 
 /// What it takes to talk to an argocd-server.
 pub(crate) struct Session {
-    /// `https://HOST:PORT/PATH`.
-    pub(super) url: Uri,
-    /// As people write it.
-    pub(crate) address: String,
+    place: Place,
+    /// The path under which argocd-server answers, without slashes at its ends.
+    root: String,
     pub(super) token: SecretString,
     pub(super) insecure: bool,
     /// Certificates in DER; None for those of the system.
@@ -30,7 +30,55 @@ pub(crate) struct Session {
     pub(super) client_certificate: Option<(String, SecretString)>,
 }
 
+/// Where argocd-server is.
+enum Place {
+    /// At an address, as people write it, with or without TLS.
+    At { address: String, plaintext: bool },
+    /// Behind the API server of the cluster.
+    Behind,
+}
+
+/// What the argocd CLI calls a server that it reaches by a port-forward.
+const PORT_FORWARD: &str = "port-forward";
+
 impl Session {
+    /// Whether it takes a way through the API server.
+    pub(crate) fn is_behind_cluster(&self) -> bool {
+        matches!(self.place, Place::Behind)
+    }
+
+    /// What argocd-server is called to people.
+    pub(super) fn address(&self) -> &str {
+        match &self.place {
+            Place::At { address, .. } => address,
+            Place::Behind => "behind the API server",
+        }
+    }
+
+    /// `https://HOST:PORT/PATH`.
+    ///
+    /// # Errors
+    /// The address is not one.
+    pub(super) fn url(&self) -> Result<Uri, SessionError> {
+        match &self.place {
+            Place::At { address, plaintext } => url(address, *plaintext, &self.root),
+            Place::Behind => Err(SessionError::NoServer),
+        }
+    }
+
+    /// The same session at the near end of such a way. Its far end is proven by the API server, and
+    /// so argocd-server's certificate is not.
+    pub(crate) fn through(self, near: SocketAddr, plaintext: bool) -> Self {
+        Session {
+            place: Place::At {
+                address: near.to_string(),
+                plaintext,
+            },
+            insecure: true,
+            ..self
+        }
+    }
+
     /// The session that flags, environment and the argocd CLI's file amount to, in this order.
     ///
     /// # Errors
@@ -44,13 +92,17 @@ impl Session {
             .clone()
             .or_else(|| options.get("server").map(str::to_owned))
             .or_else(|| variable("ARGOCD_SERVER"));
+        let is_forwarded = args.port_forward
+            || args.argocd_server.is_none()
+                && (options.is_on("port-forward")
+                    || options.get("port-forward-namespace").is_some());
         let known = match &named {
+            _ if is_forwarded => config.of_address(PORT_FORWARD),
             Some(address) => config.of_address(address),
             None => current(&config, &options)?,
         };
-        let address = named
-            .or_else(|| known.as_ref().map(|known| known.server.server.clone()))
-            .ok_or(SessionError::NoServer)?;
+        let address = named.or_else(|| known.as_ref().map(|known| known.server.server.clone()));
+        let address = address.filter(|address| !is_forwarded && address != PORT_FORWARD);
         let (server, kept) = known.map_or_else(Default::default, |LoggedIn { server, token }| {
             (server, token)
         });
@@ -59,8 +111,13 @@ impl Session {
         let token = given.map(|token| SecretString::from(token.trim().to_owned()));
         let token = token
             .or(kept)
-            .filter(|token| !token.expose_secret().is_empty())
-            .ok_or_else(|| SessionError::NoToken(address.clone()))?;
+            .filter(|token| !token.expose_secret().is_empty());
+        let token = match (token, &address) {
+            (Some(token), _) => token,
+            (None, Some(address)) => return Err(SessionError::NoToken(address.clone())),
+            (None, None) if is_forwarded => return Err(SessionError::NoTokenBehind),
+            (None, None) => return Err(SessionError::NoServer),
+        };
         HeaderValue::from_str(token.expose_secret()).map_err(|_| SessionError::Token)?;
         let file = args.server_crt.clone();
         let file = file.or_else(|| options.get("server-crt").map(PathBuf::from));
@@ -69,23 +126,30 @@ impl Session {
             (None, Some(data)) if !data.is_empty() => {
                 let pem = BASE64_STANDARD.decode(data).ok();
                 let certificates = pem.and_then(|pem| certificates(&pem));
-                Some(certificates.ok_or_else(|| SessionError::Authority(address.clone()))?)
+                Some(certificates.ok_or(SessionError::Authority)?)
             }
             _ => None,
         };
         let plaintext = args.plaintext || options.is_on("plaintext") || server.plain_text;
         let root = options.get("grpc-web-root-path");
         let root = root.or(server.grpc_web_root_path.as_deref());
-        Ok(Session {
-            url: url(&address, plaintext, root.unwrap_or_default())?,
+        let session = Session {
+            place: match address {
+                Some(address) => Place::At { address, plaintext },
+                None => Place::Behind,
+            },
+            root: root.unwrap_or_default().trim_matches('/').to_owned(),
             token,
             insecure: args.insecure || options.is_on("insecure") || server.insecure,
             authorities,
             client_certificate: server
                 .client_certificate_data
                 .zip(server.client_certificate_key_data),
-            address,
-        })
+        };
+        if !session.is_behind_cluster() {
+            session.url()?;
+        }
+        Ok(session)
     }
 }
 

@@ -11,13 +11,22 @@ pub(crate) const SOURCE: &str = "Source";
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = SOURCE)]
 pub(crate) struct ArgoCdServerArgs {
-    /// Address of argocd-server [default: the one that `argocd` is logged in to]
+    /// Address of argocd-server [default: where `argocd` is logged in]
     ///
     /// As HOST or HOST:PORT. What is logged in with is the token of `ARGOCD_AUTH_TOKEN`, else that of
     /// the argocd CLI for this address. Without the flag the address is that of `ARGOCD_SERVER`, or
     /// of the current context of the argocd CLI; the flags in `ARGOCD_OPTS` count as well.
     #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::Hostname)]
     pub(crate) argocd_server: Option<String>,
+
+    /// Go to argocd-server through the API server, as `kubectl port-forward` does
+    ///
+    /// It is the Service argocd-server in Argo CD's namespace. That takes the right to create
+    /// pods/portforward there, and a token: in `ARGOCD_AUTH_TOKEN`, or of
+    /// `argocd login --port-forward`. Without the flag it is done where there is a token and no
+    /// address.
+    #[arg(long, conflicts_with = "argocd_server", hide_short_help = true)]
+    pub(crate) port_forward: bool,
 
     /// Connect to argocd-server without TLS
     #[arg(long, hide_short_help = true)]
@@ -35,6 +44,10 @@ pub(crate) struct ArgoCdServerArgs {
 impl ArgoCdServerArgs {
     /// Whether one of them was given.
     pub(crate) fn are_given(&self) -> bool {
-        self.argocd_server.is_some() || self.plaintext || self.insecure || self.server_crt.is_some()
+        self.argocd_server.is_some()
+            || self.port_forward
+            || self.plaintext
+            || self.insecure
+            || self.server_crt.is_some()
     }
 }

@@ -79,16 +79,19 @@ pub(crate) struct DriftArgs {
     scope: ScopeArgs,
 
     /// Only Applications of a project
-    #[arg(long, value_name = "NAME", help_heading = SCOPE)]
+    #[arg(long, value_name = "NAME", help_heading = SCOPE, hide_short_help = true)]
     project: Option<String>,
 
-    /// Only Applications on a cluster, by its name in Argo CD or its server
+    /// Only Applications on a cluster, by name or server
     ///
-    /// kubectl's own flag of this name is --kubeconfig-cluster here.
+    /// The name is the one that it has in Argo CD. kubectl's own flag of this name is
+    /// --kubeconfig-cluster here.
     #[arg(long = "cluster", id = "on_cluster", value_name = "CLUSTER", help_heading = SCOPE)]
     cluster: Option<String>,
 
-    /// Only Applications in an environment of the GitOpsPolicy, such as production
+    /// Only Applications in an environment, such as production
+    ///
+    /// It is one of the GitOpsPolicy; `production` is whatever counts as that.
     #[arg(long, value_name = "NAME", help_heading = SCOPE)]
     environment: Option<String>,
 
@@ -96,7 +99,9 @@ pub(crate) struct DriftArgs {
     #[arg(long = "kind", value_name = "KIND", help_heading = SCOPE)]
     kinds: Vec<String>,
 
-    /// Only what was written so recently, as in 30m or 7d, or at an unknown time
+    /// Only what was written so recently, as in 30m, 24h or 7d
+    ///
+    /// What was written at a time that is not known may be as recent, and is shown.
     #[arg(long, value_name = "DURATION", value_parser = parse_since, help_heading = SCOPE)]
     since: Option<SignedDuration>,
 
@@ -115,10 +120,11 @@ pub(crate) struct DriftArgs {
     #[command(flatten)]
     server: ArgoCdServerArgs,
 
-    /// Audit log of the cluster's API server, which names people; - is standard input
+    /// Audit log of a cluster's API server, which names people
     ///
-    /// Events of audit.k8s.io/v1 in JSON, one a line, or as CloudWatch Logs delivers those of EKS.
-    /// The level Metadata is enough. A log is of one cluster, so name that by --cluster.
+    /// The file `-` is standard input. Events of audit.k8s.io/v1 in JSON, one a line, or as
+    /// CloudWatch Logs delivers those of EKS. The level Metadata is enough. A log is of one
+    /// cluster, so name that by --cluster.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = SOURCE)]
     audit_log: Option<PathBuf>,
 
@@ -127,11 +133,11 @@ pub(crate) struct DriftArgs {
     output: Format,
 
     /// End with status 0 also where something differs
-    #[arg(long, help_heading = OUTPUT)]
+    #[arg(long, help_heading = OUTPUT, hide_short_help = true)]
     exit_zero: bool,
 
     /// End with status 0 or 1 also where something could not be seen
-    #[arg(long, help_heading = OUTPUT)]
+    #[arg(long, help_heading = OUTPUT, hide_short_help = true)]
     partial_ok: bool,
 }
 

@@ -1,8 +1,8 @@
 //! The audit log of an API server: who wrote to which object.
 //!
-//! Events are those of `audit.k8s.io/v1`, of any level, one after the other as the API server writes
-//! them, or as CloudWatch Logs delivers those of EKS: as texts in `events[].message`
-//! (`aws logs filter-log-events`), in `@message`, or in `results[][]` (`aws logs get-query-results`).
+//! Events are those of `audit.k8s.io/v1`, of any level, one after the other as the API server
+//! writes them, or as CloudWatch Logs delivers those of EKS: as texts in `events[].message` (`aws
+//! logs filter-log-events`), in `@message`, or in `results[][]` (`aws logs get-query-results`).
 
 use std::collections::BTreeSet;
 use std::io::BufRead;

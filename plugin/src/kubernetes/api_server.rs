@@ -278,6 +278,11 @@ impl ApiServer {
         self.namespace.as_deref()
     }
 
+    /// What requests are sent by.
+    pub(super) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
     /// The names of the objects with some labels. Of Secrets nothing else is sent.
     ///
     /// # Errors

@@ -9,6 +9,8 @@ use std::thread;
 
 use serde_json::{Value, json};
 
+use super::port_forward::forward;
+
 /// An answer: its status, and its body.
 type Answer<Body = Value> = (u16, Body);
 
@@ -24,6 +26,8 @@ struct State {
     answers: Mutex<BTreeMap<String, VecDeque<Answer>>>,
     /// What is answered that is not JSON.
     texts: Mutex<BTreeMap<String, Answer<String>>>,
+    /// The port of this machine that all ports of Pods are.
+    forwards_to: Mutex<Option<u16>>,
     warnings: Mutex<BTreeMap<String, String>>,
     requests: Mutex<Vec<String>>,
     writes: Mutex<Vec<(String, Value)>>,
@@ -70,6 +74,11 @@ impl ApiServer {
     pub(crate) fn says(&self, path: &str, status: u16, text: &str) {
         let mut texts = self.state.texts.lock().unwrap();
         texts.insert(path.to_owned(), (status, text.to_owned()));
+    }
+
+    /// Takes whatever is forwarded to a Pod to another server.
+    pub(crate) fn forwards_to(&self, other: &ApiServer) {
+        *self.state.forwards_to.lock().unwrap() = Some(other.port);
     }
 
     /// Where it is.
@@ -194,6 +203,12 @@ fn serve(mut stream: TcpStream, state: &State) {
         let written = (verb != "GET").then(|| format!("{verb} {target}"));
         state.requests.lock().unwrap().push(head.clone());
         let answer = state.next_answer(&key);
+        let forwards_to = *state.forwards_to.lock().unwrap();
+        if let (Some(port), None) = (forwards_to, &answer)
+            && key.ends_with("/portforward")
+        {
+            return forward(&mut stream, &head, port);
+        }
         let warning = state.warnings.lock().unwrap().get(&key).cloned();
         if let Some(written) = written {
             assert!(answer.is_some(), "nothing may be written here: {written}");

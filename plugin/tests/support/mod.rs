@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot start has failed")]
 
 pub(crate) mod api_server;
+mod port_forward;
 
 use std::fs;
 use std::io::Write;

@@ -18,7 +18,9 @@ use crate::drift::{
 };
 use crate::error::{CommandError, chain};
 use crate::fleet::Facts;
-use crate::kubernetes::{AccessError, ApiServer, ConnectError, Objects, objects_of, resource_of};
+use crate::kubernetes::{
+    AccessError, ApiServer, ConnectError, Objects, Tunnel, TunnelError, objects_of, resource_of,
+};
 
 /// How many Applications are asked for at once.
 const AT_ONCE: usize = 8;
@@ -50,13 +52,26 @@ fn hinted(error: CommandError, hint: Option<String>) -> CommandError {
     }
 }
 
+impl From<TunnelError> for CommandError {
+    fn from(error: TunnelError) -> Self {
+        match error {
+            TunnelError::Access(error) => error.into(),
+            other => CommandError::new(other),
+        }
+    }
+}
+
 /// What differs, before anything is left out of it.
 pub(super) async fn found(args: &DriftArgs, context: &Context) -> Result<Drift, CommandError> {
-    let argocd = argocd_server(args, context)?;
+    let session = session(args, context)?;
     let cluster = match context.connect().await {
         Ok(cluster) => Some(cluster),
-        Err(error) if error.is_without_cluster() && argocd.is_some() => None,
+        Err(error) if error.is_without_cluster() && session.is_some() => None,
         Err(error) => return Err(error.into()),
+    };
+    let (argocd, _tunnel) = match session {
+        Some(session) => reached(args, context, session, cluster.as_ref()).await?,
+        None => (None, None),
     };
     let of_cluster = match &cluster {
         Some(cluster) => match of_cluster(args, context, cluster).await {
@@ -131,27 +146,49 @@ impl DriftArgs {
     }
 }
 
-/// argocd-server, if it is to be asked and somebody is logged in to it.
-fn argocd_server(
-    args: &DriftArgs,
-    context: &Context,
-) -> Result<Option<ArgoCdServer>, CommandError> {
+/// What argocd-server is asked by, if it is to be asked and somebody is logged in to it.
+fn session(args: &DriftArgs, context: &Context) -> Result<Option<Session>, CommandError> {
     if args.source == SourceArg::Status {
         return Ok(None);
     }
-    let session = match Session::find(&args.server) {
+    match Session::find(&args.server) {
         Err(error) if error.is_absent() && args.may_do_without_server() => {
             let hint = error.hint().unwrap_or_default();
             context
                 .streams
                 .note(&format!("{error}, so fields are not known: {hint}"));
-            return Ok(None);
+            Ok(None)
         }
-        session => session?,
-    };
+        session => Ok(Some(session?)),
+    }
+}
+
+/// The Service of argocd-server.
+const SERVICE: &str = "argocd-server";
+
+/// argocd-server, and the way to it that is to be kept open. None where it may be done without and
+/// there is no way.
+async fn reached(
+    args: &DriftArgs,
+    context: &Context,
+    session: Session,
+    cluster: Option<&ApiServer>,
+) -> Result<(Option<ArgoCdServer>, Option<Tunnel>), CommandError> {
     let timeout = context.cluster.request_timeout;
     let timeout = timeout.and_then(|timeout| timeout.0);
-    Ok(Some(ArgoCdServer::new(session, timeout)?))
+    if !session.is_behind_cluster() {
+        return Ok((Some(ArgoCdServer::new(session, timeout)?), None));
+    }
+    let cluster = cluster.ok_or(ConnectError::NoKubeconfig)?;
+    let tunnel = match cluster.tunnel(context.argocd_namespace(), SERVICE).await {
+        Err(error) if args.may_do_without_server() => {
+            context.warn([format!("{}: fields are not known", chain(&error))]);
+            return Ok((None, None));
+        }
+        tunnel => tunnel?,
+    };
+    let argocd = ArgoCdServer::behind(session, tunnel.address(), timeout).await?;
+    Ok((Some(argocd), Some(tunnel)))
 }
 
 /// Applications cannot be listed.
