@@ -144,22 +144,28 @@ impl Search {
     }
 
     /// Looks at the arguments and the environment of all processes that this one has started, and
-    /// of those that they have.
-    pub(crate) fn processes(&mut self) -> Result<()> {
+    /// of those that they have, as far as one of these folders is named there: other tests have
+    /// processes, too.
+    pub(crate) fn processes(&mut self, folders: &[&Path]) -> Result<()> {
         let parents: Vec<(u32, u32)> = fs::read_dir("/proc")?
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
             .filter_map(|process| Some((process, parent(process)?)))
             .collect();
+        let folders = folders
+            .iter()
+            .map(|folder| regex::escape(&folder.to_string_lossy()));
+        let of_test = Regex::new(&folders.collect::<Vec<_>>().join("|"))?;
         let mut ours = vec![process::id()];
         while let Some(process) = ours.pop() {
             let children = parents.iter().filter(|(_, parent)| *parent == process);
             for (child, _) in children {
                 ours.push(*child);
-                for what in ["cmdline", "environ"] {
-                    // One that has ended meanwhile has neither.
-                    if let Ok(text) = fs::read(format!("/proc/{child}/{what}")) {
-                        self.text(&format!("process {child}, {what}"), &text);
-                    }
+                // One that has ended meanwhile has neither.
+                let read = |what| fs::read(format!("/proc/{child}/{what}")).unwrap_or_default();
+                let [arguments, environment] = ["cmdline", "environ"].map(read);
+                if of_test.is_match(&arguments) || of_test.is_match(&environment) {
+                    self.text(&format!("process {child}, cmdline"), &arguments);
+                    self.text(&format!("process {child}, environ"), &environment);
                 }
             }
         }
@@ -287,18 +293,17 @@ mod tests {
         let mut child = Command::new("/bin/sh")
             .args(["-c", "read line", "sh", &token("bob")])
             .env("TOKEN", token("carol"))
+            .env("HOME", folder.path())
             .stdin(Stdio::piped())
             .spawn()
             .unwrap();
         let mut search = Search::new().unwrap();
-        search.processes().unwrap();
-        let of_child = format!("process {}, ", child.id());
-        let mut found: Vec<_> = places(&search);
-        found.retain(|place| place.starts_with(&of_child));
-        assert_eq!(
-            found,
-            [format!("{of_child}cmdline"), format!("{of_child}environ")]
-        );
+        search.processes(&[folder.path()]).unwrap();
+        let of_child = ["cmdline", "environ"].map(|what| format!("process {}, {what}", child.id()));
+        assert_eq!(places(&search), of_child);
+        let mut search = Search::new().unwrap();
+        search.processes(&[Path::new("/nowhere")]).unwrap();
+        assert_eq!(places(&search), [""; 0]);
         drop(child.stdin.take());
         child.wait().unwrap();
     }

@@ -115,12 +115,18 @@ impl World {
         ];
         for (name, control_plane) in clusters {
             search.cluster(name, control_plane.admin()).await?;
-            // Its etcd, its audit log, the logs of all that runs there.
-            search.folder(control_plane.folder())?;
         }
-        search.folder(self.workload.folder())?;
-        search.folder(self.aws.folder())?;
-        search.processes()?;
+        // Those of a control plane have its etcd, its audit log, the logs of all that runs there.
+        let folders = [
+            self.devops.control_plane().folder(),
+            self.workload.control_plane().folder(),
+            self.workload.folder(),
+            self.aws.folder(),
+        ];
+        for folder in folders {
+            search.folder(folder)?;
+        }
+        search.processes(&folders)?;
         Ok(search)
     }
 

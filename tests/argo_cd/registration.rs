@@ -224,6 +224,7 @@ async fn planted_tokens_are_found(world: &World) -> Result<()> {
     // It ends with its standard input.
     let mut process = Command::new("/bin/sh")
         .args(["-c", "read line", "sh", &token])
+        .env("HOME", world.devops.control_plane().folder())
         .stdin(Stdio::piped())
         .spawn()?;
 

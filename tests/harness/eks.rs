@@ -138,11 +138,20 @@ impl EksCluster {
             }
             roles.push(MappedRole {
                 username: entry.username.unwrap_or_else(|| principal.clone()),
-                arn: principal,
+                arn: without_path(&principal),
                 groups,
             });
         }
         self.authenticator.map(&roles)
+    }
+}
+
+/// A role as the authenticator knows it. EKS goes by the whole ARN; a session that logs in has no
+/// path in its own, and the authenticator knows nothing else.
+fn without_path(arn: &str) -> String {
+    match (arn.split_once(":role/"), arn.rsplit_once('/')) {
+        (Some((account, _)), Some((_, name))) => format!("{account}:role/{name}"),
+        _ => arn.to_owned(),
     }
 }
 

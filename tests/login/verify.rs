@@ -221,7 +221,7 @@ async fn each_access_is_proven_or_named(world: &World) {
 }
 
 /// The certificate authority of the first cluster that a kubeconfig has.
-fn authority_in(kubeconfig: &Path) -> Result<String> {
+pub(crate) fn authority_in(kubeconfig: &Path) -> Result<String> {
     let kubeconfig: Value = serde_json::from_slice(&std::fs::read(kubeconfig)?)?;
     let authority = &kubeconfig["clusters"][0]["cluster"]["certificate-authority-data"];
     Ok(authority.as_str().context("it has none")?.to_owned())
