@@ -593,7 +593,7 @@ fn a_hostile_answer_is_told_and_the_rest_is_judged() {
 #[test]
 fn an_argocd_server_of_another_cluster_is_not_believed() {
     let world = shop();
-    let items = json!({"items": [{"metadata": {"namespace": "argocd", "name": "shop-production", "uid": "another"}}]});
+    let items = json!({"items": [{"metadata": {"namespace": "argocd", "name": "shop-production", "creationTimestamp": "2026-01-01T00:00:00Z"}}]});
     world.argocd.answers(IDENTITIES, 200, items);
     let ran = world.drift(&[]);
     assert_eq!(ran.status(), 2);

@@ -163,12 +163,14 @@ impl ArgoCdServer {
         &self.address
     }
 
-    /// Namespace, name and UID of the Applications that it shows, as JSON.
+    /// Namespace, name and time of creation of the Applications that it shows, as JSON. It lists no
+    /// UIDs (Argo CD 3.6, `appFields`).
     ///
     /// # Errors
     /// There is no answer.
     pub(crate) async fn identities(&self) -> Result<Zeroizing<String>, ServerError> {
-        let fields = "items.metadata.name,items.metadata.namespace,items.metadata.uid";
+        let fields =
+            "items.metadata.name,items.metadata.namespace,items.metadata.creationTimestamp";
         self.get(&format!("/api/v1/applications?fields={fields}"))
             .await
     }

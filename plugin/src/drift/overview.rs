@@ -118,7 +118,8 @@ pub(crate) struct Destination {
 pub(crate) struct Overview {
     pub(crate) namespace: String,
     pub(crate) name: String,
-    pub(crate) uid: String,
+    /// When it was created, as the API server writes it.
+    pub(crate) created: Option<String>,
     pub(crate) project: String,
     pub(crate) cluster: Destination,
     /// All that anything is evidence of, production first.
@@ -192,7 +193,6 @@ struct Document<'a> {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Metadata {
-    uid: Option<String>,
     creation_timestamp: Option<String>,
 }
 
@@ -287,7 +287,7 @@ impl Overview {
         Ok(Overview {
             namespace: metadata.namespace.to_string(),
             name: metadata.name.to_string(),
-            uid: document.metadata.uid.unwrap_or_default(),
+            created: document.metadata.creation_timestamp.clone(),
             project: application.spec.project().to_owned(),
             cluster: destination(&application, inventory),
             environments: environments.into_iter().map(|(_, name)| name).collect(),

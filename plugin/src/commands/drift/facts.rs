@@ -321,8 +321,9 @@ fn not_a_list() -> CommandError {
     CommandError::new("argocd-server answered something else than a list of Applications")
 }
 
-/// UIDs by namespace and name.
-type Identities = BTreeMap<(String, String), String>;
+/// When Applications were created, by namespace and name: what tells them from those of the same
+/// name elsewhere.
+type Identities = BTreeMap<(String, String), Option<String>>;
 
 fn identities(text: &str) -> Result<Identities, CommandError> {
     #[derive(Deserialize)]
@@ -335,15 +336,19 @@ fn identities(text: &str) -> Result<Identities, CommandError> {
         metadata: Metadata,
     }
     #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
     struct Metadata {
         namespace: String,
         name: String,
-        uid: String,
+        creation_timestamp: Option<String>,
     }
     let answer: Answer = serde_json::from_str(text).map_err(|_| not_a_list())?;
     let items = answer.items.unwrap_or_default().into_iter();
     Ok(items
-        .map(|Item { metadata }| ((metadata.namespace, metadata.name), metadata.uid))
+        .map(|Item { metadata }| {
+            let key = (metadata.namespace, metadata.name);
+            (key, metadata.creation_timestamp)
+        })
         .collect())
 }
 
@@ -428,7 +433,7 @@ fn stranger(
     let key = (overview.namespace.clone(), overview.name.clone());
     let address = argocd.address();
     match identities?.get(&key) {
-        Some(uid) if *uid == overview.uid => None,
+        Some(created) if created.is_none() || *created == overview.created => None,
         Some(_) => Some(format!(
             "argocd-server {address} has another Application of this name: it is not the one of this cluster"
         )),
