@@ -19,6 +19,7 @@ mod merge_patch;
 mod normalize;
 mod object;
 mod scheme;
+mod secrets;
 mod settings;
 mod strategic;
 mod tracking;
@@ -28,6 +29,7 @@ pub use self::compare::{CompareError, Pair, Rules, compare};
 pub use self::ignore::{
     ComparisonError, Customizations, Hidden, IgnoreRules, InvalidCustomization, JqError,
 };
+pub use self::secrets::hide_secret_data;
 pub use self::settings::{ComparisonSettings, IgnoredStatus, KnownTypeField, Tracking};
 pub use self::strategic::PatchError;
 pub use self::verdict::{

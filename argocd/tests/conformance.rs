@@ -346,19 +346,16 @@ fn drift(input: &Value) -> Value {
         desired: input.get("desired").cloned(),
         live: input.get("live").cloned(),
     };
-    let verdict = IgnoreRules::new(
-        &entries.unwrap_or_default(),
-        &settings.customizations,
-        &work,
-    )
-    .map_err(CompareError::from)
-    .and_then(|ignore| {
-        let rules = Rules {
-            settings: &settings,
-            ignore: &ignore,
-        };
-        compare(pair, Strategy::ClientSide, rules, &work)
-    });
+    let entries = entries.unwrap_or_default();
+    let verdict = IgnoreRules::new(&entries, &settings.customizations, &work)
+        .map_err(CompareError::from)
+        .and_then(|ignore| {
+            let rules = Rules {
+                settings: &settings,
+                ignore: &ignore,
+            };
+            compare(pair, Strategy::ClientSide, rules, &work)
+        });
     match verdict {
         Ok(Verdict::Compared(comparison)) => json!({"modified": comparison.modified}),
         Ok(Verdict::NeedsDryRun(_)) => json!({"needs_dry_run": true}),

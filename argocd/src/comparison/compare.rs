@@ -13,6 +13,7 @@ use golang::yaml;
 use serde_json::Value;
 
 use self::structured::Structured;
+use super::fields::Invalid;
 use super::ignore::{ComparisonError, IgnoreRules, remove_pointer};
 use super::known_types;
 use super::normalize;
@@ -62,9 +63,21 @@ pub enum CompareError {
     /// An object that is not of its type cannot be merged by its managed fields.
     #[error("expected an object with only fields that its kind has")]
     Type,
+    /// Two items of a list that is merged have the same key.
+    #[error("expected the items of a merged list to have different keys")]
+    Duplicate,
     /// The answer to a dry run does not say that Argo CD manages anything.
     #[error("expected managedFields of {MANAGER} in the answer to a dry run")]
     NotManaged,
+}
+
+impl From<Invalid> for CompareError {
+    fn from(invalid: Invalid) -> Self {
+        match invalid {
+            Invalid::Type => CompareError::Type,
+            Invalid::Duplicate => CompareError::Duplicate,
+        }
+    }
 }
 
 /// Compares a resource. What that needs is taken off the work.
@@ -79,15 +92,15 @@ pub fn compare(
     rules: Rules<'_>,
     work: &Work,
 ) -> Result<Verdict, CompareError> {
-    let mut comparer = Comparer {
+    let mut state = Comparer {
         rules,
         work,
         own: Vec::new(),
         decided: true,
     };
-    let compared = comparer.compare(pair, strategy)?;
-    Ok(match compared {
-        Verdict::Compared(_) if !comparer.decided => Verdict::Undecided,
+    let verdict = state.compare(pair, strategy)?;
+    Ok(match verdict {
+        Verdict::Compared(_) if !state.decided => Verdict::Undecided,
         verdict => verdict,
     })
 }
@@ -148,7 +161,7 @@ impl Comparer<'_> {
                 self.client_side(&desired, live).map(compared)
             }
             Strategy::ClientSide | Strategy::Structured => {
-                Ok(match self.structured(&desired, live)? {
+                Ok(match structured::compare(&desired, live)? {
                     Structured::Compared(comparison) => compared(comparison),
                     Structured::NeedsDryRun(reason) => Verdict::NeedsDryRun(reason),
                 })

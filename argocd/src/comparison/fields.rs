@@ -1,6 +1,6 @@
 //! Who owns which fields, as `managedFields` has it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -198,6 +198,56 @@ pub(super) fn item(items: &Items, item: &Value) -> Option<String> {
     }
 }
 
+/// What is wrong with a value of a type.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Invalid {
+    /// It has another type, or a field that its type does not have.
+    Type,
+    /// Two items of a list cannot be told apart.
+    Duplicate,
+}
+
+/// Checks a value as structured-merge-diff does before it works with it.
+pub(super) fn validate(value: &Value, layout: Layout<'_>) -> Result<(), Invalid> {
+    let Layout::Known(of, _) = layout.resolved() else {
+        return Ok(());
+    };
+    match (of, value) {
+        (Type::Struct(number), Value::Object(members)) => {
+            let of = Scheme::kubernetes().get(*number);
+            members.iter().try_for_each(|(name, value)| {
+                of.exact_field(name).ok_or(Invalid::Type)?;
+                validate(value, layout.member(name))
+            })
+        }
+        (Type::Map(_) | Type::ResourceList, Value::Object(members)) => members
+            .iter()
+            .try_for_each(|(name, value)| validate(value, layout.member(name))),
+        (Type::List(_), Value::Array(values)) => {
+            let items = layout.items();
+            let mut names = HashSet::new();
+            values.iter().try_for_each(|value| {
+                if items != Items::Atomic {
+                    let name = item(&items, value).ok_or(Invalid::Type)?;
+                    if !names.insert(name) {
+                        return Err(Invalid::Duplicate);
+                    }
+                }
+                validate(value, layout.item(""))
+            })
+        }
+        (Type::String | Type::Bytes, Value::String(_))
+        | (Type::Bool, Value::Bool(_))
+        | (Type::Int32 | Type::Int64 | Type::Float, Value::Number(_))
+        | (_, Value::Null)
+        | (
+            Type::Quantity | Type::Time | Type::MicroTime | Type::Duration | Type::IntOrString,
+            Value::String(_) | Value::Number(_) | Value::Bool(_),
+        ) => Ok(()),
+        _ => Err(Invalid::Type),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -230,5 +280,20 @@ mod tests {
         let keys = ["port", "protocol"].map(str::to_owned).to_vec();
         assert_eq!(spec.member("ports").items(), Items::Map(keys));
         assert_eq!(spec.member("externalIPs").items(), Items::Atomic);
+    }
+
+    #[test]
+    fn items_that_cannot_be_told_apart_are_refused() {
+        let of = Type::Struct(Scheme::kubernetes().named("core/v1.Container").unwrap());
+        let check = |container: Value| validate(&container, Layout::of(&of));
+        assert_eq!(
+            check(json!({"env": [{"name": "A"}, {"name": "B"}]})),
+            Ok(())
+        );
+        let twice = json!({"env": [{"name": "A"}, {"name": "A"}]});
+        assert_eq!(check(twice), Err(Invalid::Duplicate));
+        assert_eq!(check(json!({"unknown": 1})), Err(Invalid::Type));
+        assert_eq!(check(json!({"image": 1})), Err(Invalid::Type));
+        assert_eq!(check(json!({"resources": {"limits": {"cpu": 1}}})), Ok(()));
     }
 }

@@ -17,11 +17,10 @@ pub(super) fn normalize(object: &mut Value, fields: &[KnownTypeField]) -> Result
     let (group, kind) = (group_of(object).to_owned(), kind_of(object).1.to_owned());
     let mut is_configured = false;
     for field in fields {
-        if field.group == group && field.kind == kind && field.path != [""] {
-            if let Some(of) = named(&field.type_name) {
-                is_configured = true;
-                rewrite(object, &field.path, &of)?;
-            }
+        let is_meant = field.group == group && field.kind == kind;
+        if let Some(of) = named(&field.type_name).filter(|_| is_meant) {
+            is_configured = true;
+            rewrite(object, &field.path, &of)?;
         }
     }
     if !is_configured && group == "argoproj.io" && kind == "Rollout" {
@@ -87,7 +86,7 @@ mod tests {
         }
     }
 
-    fn normalized(spec: Value, fields: &[KnownTypeField]) -> Value {
+    fn normalized(spec: &Value, fields: &[KnownTypeField]) -> Value {
         let mut object = json!({"apiVersion": "x.io/v1", "kind": "X", "spec": spec});
         let _ = normalize(&mut object, fields);
         object["spec"].take()
@@ -100,16 +99,16 @@ mod tests {
             field("spec.d", "meta/v1/Duration"),
         ];
         assert_eq!(
-            normalized(json!({"q": 0.5, "d": "90s", "x": 1}), &fields),
+            normalized(&json!({"q": 0.5, "d": "90s", "x": 1}), &fields),
             json!({"q": "500m", "d": "1m30s", "x": 1})
         );
         // What comes after a value that cannot be read is left alone.
         assert_eq!(
-            normalized(json!({"q": "x", "d": "90s"}), &fields),
+            normalized(&json!({"q": "x", "d": "90s"}), &fields),
             json!({"q": "x", "d": "90s"})
         );
         assert_eq!(
-            normalized(json!({"q": "1000m"}), &[field("spec.q", "core/v1/Bogus")])["q"],
+            normalized(&json!({"q": "1000m"}), &[field("spec.q", "core/v1/Bogus")])["q"],
             "1000m"
         );
     }
@@ -119,7 +118,7 @@ mod tests {
         let fields = [field("spec.items.r", "core/v1/ResourceRequirements")];
         assert_eq!(
             normalized(
-                json!({"items": [{"r": {"limits": {"cpu": "0.1"}, "other": 1}}, 1]}),
+                &json!({"items": [{"r": {"limits": {"cpu": "0.1"}, "other": 1}}, 1]}),
                 &fields
             ),
             json!({"items": [{"r": {"limits": {"cpu": "100m"}}}, 1]})

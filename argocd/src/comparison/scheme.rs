@@ -12,6 +12,6 @@ mod quantity;
 mod table;
 mod time;
 
-pub(super) use self::decode::{Mismatch, decode, encode, keep_fields, remarshal};
+pub(super) use self::decode::{Mismatch, decode, encode, keep_fields, keep_members, remarshal};
 pub(super) use self::defaults::set_defaults;
 pub(super) use self::table::{Field, ListType, Scheme, Type};

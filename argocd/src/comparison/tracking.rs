@@ -64,13 +64,13 @@ mod tests {
 
     use super::*;
 
-    fn normalized(desired: Value, live: Value, tracking: Tracking) -> Value {
+    fn normalized(desired: &Value, live: Value, tracking: Tracking) -> Value {
         let settings = ComparisonSettings {
             tracking,
             ..ComparisonSettings::default()
         };
         let mut live = live;
-        normalize(&desired, &mut live, &settings);
+        normalize(desired, &mut live, &settings);
         live
     }
 
@@ -80,26 +80,23 @@ mod tests {
         let desired = json!({"metadata": {"annotations": {TRACKING_ID: "app:/Secret:n/s"}}});
         let live = json!({"metadata": {"labels": label, "annotations": null}});
         assert_eq!(
-            normalized(desired.clone(), live.clone(), Tracking::Annotation),
+            normalized(&desired, live.clone(), Tracking::Annotation),
             json!({"metadata": {
                 "labels": {"a": "b"},
                 "annotations": {TRACKING_ID: "app:/Secret:n/s"},
             }})
         );
-        assert_eq!(
-            normalized(desired.clone(), live.clone(), Tracking::Label),
-            live
-        );
+        assert_eq!(normalized(&desired, live.clone(), Tracking::Label), live);
         let kept = json!({"metadata": {"labels": label}});
         assert_eq!(
-            normalized(kept, live.clone(), Tracking::Annotation)["metadata"]["labels"],
+            normalized(&kept, live.clone(), Tracking::Annotation)["metadata"]["labels"],
             label
         );
         let mut definition = live;
         definition["apiVersion"] = "apiextensions.k8s.io/v1".into();
         definition["kind"] = "CustomResourceDefinition".into();
         assert_eq!(
-            normalized(desired, definition.clone(), Tracking::Annotation),
+            normalized(&desired, definition.clone(), Tracking::Annotation),
             definition
         );
     }
@@ -116,7 +113,7 @@ mod tests {
             }}),
         ] {
             assert_eq!(
-                normalized(desired.clone(), live.clone(), Tracking::Annotation),
+                normalized(&desired, live.clone(), Tracking::Annotation),
                 live
             );
         }

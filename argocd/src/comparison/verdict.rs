@@ -142,10 +142,13 @@ mod tests {
             Strategy::Structured => "structured",
             Strategy::ServerSide {
                 mutation_webhooks, ..
-            } => match mutation_webhooks {
-                true => "server, webhooks",
-                false => "server",
-            },
+            } => {
+                if mutation_webhooks {
+                    "server, webhooks"
+                } else {
+                    "server"
+                }
+            }
         }
     }
 

@@ -6,7 +6,9 @@ use super::{CompareError, Comparer};
 use crate::comparison::ignore::ComparisonError;
 use crate::comparison::merge_patch;
 use crate::comparison::object::{LAST_APPLIED, annotation, kind_of, with_integers};
-use crate::comparison::scheme::{Scheme, Type, decode, encode, keep_fields, set_defaults};
+use crate::comparison::scheme::{
+    Scheme, Type, decode, encode, keep_fields, keep_members, set_defaults,
+};
 use crate::comparison::strategic::{self, PatchError};
 use crate::comparison::verdict::{Comparison, Method};
 
@@ -86,31 +88,24 @@ fn three_way(
             .unwrap_or_default()
     };
     let (version, kind) = (text("apiVersion"), text("kind"));
-    let (predicted, live) = match Scheme::kubernetes().kind(version, kind) {
-        Some(number) => {
-            let of = Type::Struct(number);
-            let patch = if is_stateful_set(version, kind) {
-                let live = without_claim_defaults(original, live);
-                strategic::three_way(original, desired, &live, &of)?
-            } else {
-                strategic::three_way(original, desired, live, &of)?
-            };
-            let predicted = strategic::apply(live.clone(), patch, &of)?;
-            let live = with_defaults(live.clone(), number)?;
-            (with_defaults(predicted, number)?, live)
-        }
-        None => {
-            let mut known = Value::Object(live.clone());
-            keep_fields(&Value::Object(original.clone()), &mut known);
-            let known = match known {
-                Value::Object(known) => known,
-                _ => Map::new(),
-            };
-            let patch = merge_patch::three_way(original, desired, &known);
-            let mut predicted = live.clone();
-            merge_patch::apply(&mut predicted, patch);
-            (predicted, live.clone())
-        }
+    let (predicted, live) = if let Some(number) = Scheme::kubernetes().kind(version, kind) {
+        let of = Type::Struct(number);
+        let patch = if is_stateful_set(version, kind) {
+            let live = without_claim_defaults(original, live);
+            strategic::three_way(original, desired, &live, &of)?
+        } else {
+            strategic::three_way(original, desired, live, &of)?
+        };
+        let predicted = strategic::apply(live.clone(), patch, &of)?;
+        let live = with_defaults(live.clone(), number)?;
+        (with_defaults(predicted, number)?, live)
+    } else {
+        let mut known = live.clone();
+        keep_members(original, &mut known);
+        let patch = merge_patch::three_way(original, desired, &known);
+        let mut predicted = live.clone();
+        merge_patch::apply(&mut predicted, patch);
+        (predicted, live.clone())
     };
     Ok(Comparison {
         modified: predicted != live,

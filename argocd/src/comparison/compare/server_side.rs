@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::{CompareError, Comparer, MANAGER};
-use crate::comparison::fields::{FieldSet, Items, Layout, item, member};
+use crate::comparison::fields::{FieldSet, Items, Layout, item, member, validate};
 use crate::comparison::object::{LAST_APPLIED, kind_of, remove_metadata};
 use crate::comparison::scheme::{Scheme, Type};
 use crate::comparison::verdict::{Comparison, Generation, Method};
@@ -54,13 +54,17 @@ impl Comparer<'_> {
             Generation::Since36 => Some(FieldSet::of(live, is_ours)),
         };
         let (version, kind) = kind_of(dry_run);
-        let of = Scheme::kubernetes().kind(version, kind).map(Type::Struct);
+        let number = Scheme::kubernetes().kind(version, kind);
+        let number = number.filter(|number| Scheme::kubernetes().get(*number).served);
+        let of = number.map(Type::Struct);
         let mut all = FieldSet::of(dry_run, |_| true);
         all.merge(FieldSet::of(live, |_| true));
         let layout = match &of {
             Some(of) => Layout::of(of),
             None => Layout::Owned(&all),
         };
+        validate(dry_run, layout)?;
+        validate(live, layout)?;
         let removable = match &kept {
             None => Removable::Everything,
             Some(kept) => Removable::Only(Some(kept)),
@@ -112,7 +116,7 @@ fn overlay(
 ) -> Option<Value> {
     let below = |name: &str| owned.and_then(|owned| owned.below(name));
     match answer {
-        Value::Object(new) if !new.is_empty() && layout.has_members() => {
+        Value::Object(new) if layout.has_members() && !(new.is_empty() && is_bare(live)) => {
             let empty = Map::new();
             let old = live.and_then(Value::as_object).unwrap_or(&empty);
             let mut merged: Map<String, Value> = old
@@ -137,7 +141,9 @@ fn overlay(
             }
             (live.is_some() || !merged.is_empty()).then_some(Value::Object(merged))
         }
-        Value::Array(new) if !new.is_empty() && layout.items() != Items::Atomic => {
+        Value::Array(new)
+            if layout.items() != Items::Atomic && !(new.is_empty() && is_bare(live)) =>
+        {
             let items = layout.items();
             let empty = Vec::new();
             let old = live.and_then(Value::as_array).unwrap_or(&empty);
@@ -181,5 +187,14 @@ fn overlay(
         }
         leaf if owned.is_some_and(|owned| owned.itself) => Some(leaf.clone()),
         _ => live.cloned(),
+    }
+}
+
+/// Whether there is nothing in it.
+fn is_bare(value: Option<&Value>) -> bool {
+    match value {
+        Some(Value::Object(members)) => members.is_empty(),
+        Some(Value::Array(items)) => items.is_empty(),
+        _ => true,
     }
 }

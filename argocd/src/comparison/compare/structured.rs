@@ -5,12 +5,12 @@
 
 use serde_json::{Map, Value};
 
+use super::CompareError;
 use super::client_side::with_defaults;
 use super::server_side::is_ours;
-use super::{CompareError, Comparer};
-use crate::comparison::fields::{FieldSet, Items, Layout, item, member};
+use crate::comparison::fields::{FieldSet, Items, Layout, item, member, validate};
 use crate::comparison::object::{LAST_APPLIED, kind_of};
-use crate::comparison::scheme::{Scheme, Type, remarshal};
+use crate::comparison::scheme::{Scheme, Type};
 use crate::comparison::verdict::{Comparison, Method, NeedsDryRun};
 
 /// What comes of it.
@@ -19,77 +19,65 @@ pub(super) enum Structured {
     NeedsDryRun(NeedsDryRun),
 }
 
-impl Comparer<'_> {
-    pub(super) fn structured(
-        &self,
-        desired: &Value,
-        live: Value,
-    ) -> Result<Structured, CompareError> {
-        let (version, kind) = kind_of(desired);
-        let Some(number) = Scheme::kubernetes().kind(version, kind) else {
-            return Ok(Structured::NeedsDryRun(NeedsDryRun::UnknownSchema));
-        };
-        if remarshal(number, desired).is_err() || remarshal(number, &live).is_err() {
-            return Err(CompareError::Type);
-        }
-        let is_applied = |entry: &Value| {
-            let operation = entry.get("operation").and_then(Value::as_str);
-            is_ours(entry)
-                && operation == Some("Apply")
-                && entry
-                    .get("subresource")
-                    .is_none_or(|subresource| subresource == "")
-        };
-        let is_other_version =
-            |entry: &&Value| entry.get("apiVersion").and_then(Value::as_str) != Some(version);
-        let entries = live
-            .pointer("/metadata/managedFields")
-            .and_then(Value::as_array);
-        let is_converted = entries
-            .into_iter()
-            .flatten()
-            .any(|entry| is_other_version(&entry));
-        if is_converted {
-            return Ok(Structured::NeedsDryRun(NeedsDryRun::OtherVersion));
-        }
-        let last = FieldSet::of(&live, is_applied);
-        let others = FieldSet::of(&live, |entry| !is_applied(entry));
-        let of = Type::Struct(number);
-        let owners = Owners {
-            last: Some(&last),
-            others: Some(&others),
-        };
-        let predicted = merge(&live, Some(desired), owners, Layout::of(&of));
-        let predicted = predicted.unwrap_or_default();
-        if predicted == live {
-            return Ok(Structured::Compared(Comparison {
-                modified: false,
-                predicted,
-                live,
-                method: Method::Structured,
-            }));
-        }
-        let finish = |object: Value| -> Result<Value, CompareError> {
-            let Value::Object(mut object) = object else {
-                return Err(CompareError::Type);
-            };
-            if let Some(annotations) = object
-                .get_mut("metadata")
-                .and_then(|metadata| metadata.get_mut("annotations"))
-                .and_then(Value::as_object_mut)
-            {
-                annotations.remove(LAST_APPLIED);
-            }
-            Ok(Value::Object(with_defaults(object, number)?))
-        };
-        let (predicted, live) = (finish(predicted)?, finish(live)?);
-        Ok(Structured::Compared(Comparison {
-            modified: predicted != live,
-            predicted,
-            live,
-            method: Method::Structured,
-        }))
+/// Compares two objects whose kind is known here.
+pub(super) fn compare(desired: &Value, live: Value) -> Result<Structured, CompareError> {
+    let (version, kind) = kind_of(desired);
+    let number = Scheme::kubernetes().kind(version, kind);
+    let Some(number) = number.filter(|number| Scheme::kubernetes().get(*number).served) else {
+        return Ok(Structured::NeedsDryRun(NeedsDryRun::UnknownSchema));
+    };
+    let of = Type::Struct(number);
+    validate(&live, Layout::of(&of))?;
+    validate(desired, Layout::of(&of))?;
+    let entries = live
+        .pointer("/metadata/managedFields")
+        .and_then(Value::as_array);
+    let is_of_version =
+        |entry: &Value| entry.get("apiVersion").and_then(Value::as_str) == Some(version);
+    if !entries.into_iter().flatten().all(is_of_version) {
+        return Ok(Structured::NeedsDryRun(NeedsDryRun::OtherVersion));
     }
+    let last = FieldSet::of(&live, is_applied);
+    let others = FieldSet::of(&live, |entry| !is_applied(entry));
+    let owners = Owners {
+        last: Some(&last),
+        others: Some(&others),
+    };
+    let predicted = merge(&live, Some(desired), owners, Layout::of(&of)).unwrap_or_default();
+    let (predicted, live) = if predicted == live {
+        (predicted, live)
+    } else {
+        (finished(predicted, number)?, finished(live, number)?)
+    };
+    Ok(Structured::Compared(Comparison {
+        modified: predicted != live,
+        predicted,
+        live,
+        method: Method::Structured,
+    }))
+}
+
+/// Whether Argo CD applied what an entry of `managedFields` has.
+fn is_applied(entry: &Value) -> bool {
+    let operation = entry.get("operation").and_then(Value::as_str);
+    is_ours(entry)
+        && operation == Some("Apply")
+        && entry
+            .get("subresource")
+            .is_none_or(|subresource| subresource == "")
+}
+
+/// With the defaults of its kind, and without what was applied last (`normalizeTypedValue`).
+fn finished(object: Value, number: usize) -> Result<Value, CompareError> {
+    let Value::Object(mut object) = object else {
+        return Err(CompareError::Type);
+    };
+    let metadata = object.get_mut("metadata");
+    let annotations = metadata.and_then(|metadata| metadata.get_mut("annotations"));
+    if let Some(Value::Object(annotations)) = annotations {
+        annotations.remove(LAST_APPLIED);
+    }
+    Ok(Value::Object(with_defaults(object, number)?))
 }
 
 /// What Argo CD applied last, and what others own.
@@ -109,8 +97,7 @@ impl Owners<'_> {
 
     /// Whether what is no longer wanted goes: it was applied, and nobody else owns it.
     fn are_gone(self) -> bool {
-        self.last.is_some_and(|fields| fields.itself)
-            && !self.others.is_some_and(|fields| !fields.is_empty())
+        self.last.is_some_and(|fields| fields.itself) && self.others.is_none_or(FieldSet::is_empty)
     }
 }
 
@@ -170,25 +157,18 @@ fn merge_list(
         Some(name) => merge(&old[at], wanted, owners.below(name), layout.item(name)),
         None => Some(old[at].clone()),
     };
+    let unwanted = |from: usize, to: usize| {
+        let places = (from..to).filter(|at| !new_names.contains(&old_names[*at]));
+        places.filter_map(|at| kept(at, None)).collect::<Vec<_>>()
+    };
     let mut merged = Vec::with_capacity(old.len() + new.len());
     let mut next = 0;
     for (value, name) in new.iter().zip(&new_names) {
-        let at = old_names
-            .iter()
-            .position(|other| other == name && name.is_some());
-        let Some(at) = at else {
+        let Some(at) = old_names.iter().position(|other| other == name) else {
             merged.push(value.clone());
             continue;
         };
-        while next <= at {
-            if next == at {
-                break;
-            }
-            if !new_names.contains(&old_names[next]) {
-                merged.extend(kept(next, None));
-            }
-            next += 1;
-        }
+        merged.extend(unwanted(next, at));
         if items == Items::Set {
             merged.push(value.clone());
         } else {
@@ -196,10 +176,6 @@ fn merge_list(
         }
         next = next.max(at + 1);
     }
-    for at in next..old.len() {
-        if !new_names.contains(&old_names[at]) {
-            merged.extend(kept(at, None));
-        }
-    }
+    merged.extend(unwanted(next, old.len()));
     merged
 }

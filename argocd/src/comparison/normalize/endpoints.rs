@@ -19,9 +19,11 @@ pub(super) fn normalize(object: &mut Value) {
     };
     if let Some(Value::Array(subsets)) = typed.get_mut("subsets") {
         subsets.iter_mut().for_each(sort_subset);
-        subsets.sort_by_cached_key(Value::to_string);
     }
     *object = encode(&of, &typed);
+    if let Some(Value::Array(subsets)) = object.get_mut("subsets") {
+        subsets.sort_by_cached_key(Value::to_string);
+    }
 }
 
 fn sort_subset(subset: &mut Value) {
@@ -65,7 +67,6 @@ mod tests {
         normalize(&mut other);
         assert_eq!(one["subsets"].as_array().map(Vec::len), Some(2));
         assert!(one.to_string().contains("\"TCP\""));
-        // An empty list is there for the type, and is left out when it is written.
         assert_eq!(one["subsets"], other["subsets"]);
     }
 }

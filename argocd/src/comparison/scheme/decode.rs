@@ -48,16 +48,23 @@ pub(in crate::comparison) fn remarshal(number: usize, object: &Value) -> Result<
 }
 
 /// Takes out of maps what the others do not have (gitops-engine `json.RemoveMapFields`).
+pub(in crate::comparison) fn keep_members(
+    of: &Map<String, Value>,
+    members: &mut Map<String, Value>,
+) {
+    members.retain(|name, member| match of.get(name) {
+        Some(of) => {
+            keep_fields(of, member);
+            true
+        }
+        None => false,
+    });
+}
+
+/// The same for any value; items of lists are taken in pairs.
 pub(in crate::comparison) fn keep_fields(of: &Value, value: &mut Value) {
     match (of, value) {
-        (Value::Object(of), Value::Object(members)) => {
-            members.retain(|name, _| of.contains_key(name));
-            for (name, member) in members {
-                if let Some(of) = of.get(name) {
-                    keep_fields(of, member);
-                }
-            }
-        }
+        (Value::Object(of), Value::Object(members)) => keep_members(of, members),
         (Value::Array(of), Value::Array(items)) => {
             for (of, item) in of.iter().zip(items) {
                 keep_fields(of, item);
@@ -69,9 +76,15 @@ pub(in crate::comparison) fn keep_fields(of: &Value, value: &mut Value) {
 
 fn read(of: &Type, value: &Value, unknown: Unknown) -> Result<Value, Mismatch> {
     match (of, value) {
-        (Type::Pointer(_) | Type::List(_) | Type::Map(_), Value::Null)
-        | (
-            Type::Bytes | Type::ResourceList | Type::Raw | Type::Time | Type::MicroTime,
+        (
+            Type::Pointer(_)
+            | Type::List(_)
+            | Type::Map(_)
+            | Type::Bytes
+            | Type::ResourceList
+            | Type::Raw
+            | Type::Time
+            | Type::MicroTime,
             Value::Null,
         ) => Ok(Value::Null),
         (Type::Pointer(of), value) => read(of, value, unknown),
@@ -96,6 +109,12 @@ fn read(of: &Type, value: &Value, unknown: Unknown) -> Result<Value, Mismatch> {
             number.is_i64().then(|| value.clone()).ok_or(Mismatch)
         }
         (Type::Bytes, Value::String(text)) => bytes(text),
+        (Type::Bytes, Value::Array(items)) => {
+            let byte = |item: &Value| item.as_u64().and_then(|byte| u8::try_from(byte).ok());
+            let bytes: Option<Vec<u8>> = items.iter().map(byte).collect();
+            let bytes = bytes.ok_or(Mismatch)?;
+            Ok(Value::String(BASE64.encode(bytes)))
+        }
         (Type::Quantity, _) => quantity(value),
         (Type::Time, Value::String(text)) => point(text, 0),
         (Type::MicroTime, Value::String(text)) => point(text, 6),
@@ -148,8 +167,14 @@ fn structure(
 /// Whether a value of a type is its zero value.
 fn is_zero(of: &Type, value: &Value) -> bool {
     match of {
-        Type::Pointer(_) | Type::List(_) | Type::Map(_) | Type::ResourceList => value.is_null(),
-        Type::Bytes | Type::Raw | Type::Time | Type::MicroTime => value.is_null(),
+        Type::Pointer(_)
+        | Type::List(_)
+        | Type::Map(_)
+        | Type::ResourceList
+        | Type::Bytes
+        | Type::Raw
+        | Type::Time
+        | Type::MicroTime => value.is_null(),
         Type::String => value.as_str() == Some(""),
         Type::Bool => *value == Value::Bool(false),
         Type::Int32 | Type::Int64 | Type::IntOrString => value.as_i64() == Some(0),

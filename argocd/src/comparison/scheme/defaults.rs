@@ -150,7 +150,6 @@ const PLAIN: &[(&str, Places)] = &[
             ("reinvocationPolicy", r#""Never""#),
         ],
     ),
-    ("admissionregistration/v1.Rule", &[("scope", r#""*""#)]),
     (
         "admissionregistration/v1.RuleWithOperations",
         &[("scope", r#""*""#)],
@@ -415,7 +414,10 @@ const PLAIN: &[(&str, Places)] = &[
 /// Packages whose kinds have no defaults, though what they hold would have some elsewhere.
 const WITHOUT: [&str; 3] = ["node/v1.", "node/v1beta1.", "node/v1alpha1."];
 
-static BY_TYPE: LazyLock<HashMap<usize, Vec<(Vec<&'static str>, Value)>>> = LazyLock::new(|| {
+/// A path and what is set there.
+type Default = (Vec<&'static str>, Value);
+
+static BY_TYPE: LazyLock<HashMap<usize, Vec<Default>>> = LazyLock::new(|| {
     let scheme = Scheme::kubernetes();
     let places = |places: Places| {
         let place = |(path, default): &(&'static str, &str)| {

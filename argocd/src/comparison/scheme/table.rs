@@ -18,7 +18,7 @@ pub(in crate::comparison) struct Scheme {
 }
 
 /// A struct of Go. What it embeds is among its own fields.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::comparison) struct Struct {
     /// The package, without what all have in common, and the name: `core/v1.PodSpec`.
     pub(in crate::comparison) name: &'static str,
@@ -28,6 +28,8 @@ pub(in crate::comparison) struct Struct {
     pub(in crate::comparison) atomic: bool,
     /// Whether a field in it replaces the other one whatever it has (`patchStrategy:"replace"`).
     pub(in crate::comparison) replaces: bool,
+    /// Whether the API server's OpenAPI document has it, which says how its lists are owned.
+    pub(in crate::comparison) served: bool,
 }
 
 /// A field of a struct.
@@ -127,7 +129,10 @@ impl Scheme {
             scheme.names.insert(name, scheme.types.len());
             scheme.types.push(Struct {
                 name,
-                ..Struct::default()
+                fields: Vec::new(),
+                atomic: false,
+                replaces: false,
+                served: true,
             });
         }
         let mut next = 0;
@@ -143,10 +148,14 @@ impl Scheme {
             }
             words.next();
             for word in words {
-                if word == "=atomic" {
-                    scheme.types[next].atomic = true;
-                } else if let Some(field) = scheme.field(word) {
-                    scheme.types[next].fields.push(field);
+                match word {
+                    "=atomic" => scheme.types[next].atomic = true,
+                    "=unserved" => scheme.types[next].served = false,
+                    word => {
+                        if let Some(field) = scheme.field(word) {
+                            scheme.types[next].fields.push(field);
+                        }
+                    }
                 }
             }
             next += 1;
@@ -277,7 +286,7 @@ mod tests {
                 continue;
             }
             let found = scheme.get(scheme.named(first).unwrap());
-            let fields: Vec<&str> = words.filter(|word| *word != "=atomic").collect();
+            let fields: Vec<&str> = words.filter(|word| !word.starts_with('=')).collect();
             assert_eq!(found.fields.len(), fields.len(), "{line}");
             for (field, word) in found.fields.iter().zip(fields) {
                 assert!(word.starts_with(&format!("{}:", field.name)), "{word}");

@@ -201,7 +201,10 @@ fn lists(
     let identity = Identity { kind, merge_key };
     if kind != Kind::Map {
         let (added, deleted) = scalars(original, modified, options);
-        if options.deletions && !deleted.is_empty() || options.additions && original != modified {
+        // Go has sorted the original by now.
+        let mut sorted = original.to_vec();
+        sort_printed(&mut sorted, None);
+        if options.deletions && !deleted.is_empty() || options.additions && sorted != modified {
             found.order = modified.to_vec();
         }
         found.changed = identity.sort(added, modified)?;

@@ -13,18 +13,18 @@ fn members(value: Value) -> Members {
     }
 }
 
-fn with_containers(containers: Value) -> Members {
+fn with_containers(containers: &Value) -> Members {
     members(json!({"spec": {"template": {"spec": {"containers": containers}}}}))
 }
 
 #[test]
 fn containers_are_merged_by_name_and_environment_in_its_order() {
     let of = deployment();
-    let live = with_containers(json!([
+    let live = with_containers(&json!([
         {"name": "a", "image": "a:1", "env": [{"name": "X", "value": "1"}, {"name": "Y"}]},
         {"name": "injected"},
     ]));
-    let desired = with_containers(json!([
+    let desired = with_containers(&json!([
         {"name": "a", "image": "a:2", "env": [{"name": "Y"}, {"name": "X", "value": "1"}]},
     ]));
     let patch = three_way(&desired, &desired, &live, &of).unwrap();
@@ -41,8 +41,8 @@ fn containers_are_merged_by_name_and_environment_in_its_order() {
 #[test]
 fn what_was_applied_last_and_is_gone_is_deleted() {
     let of = deployment();
-    let both = with_containers(json!([{"name": "a"}, {"name": "b"}]));
-    let desired = with_containers(json!([{"name": "b"}]));
+    let both = with_containers(&json!([{"name": "a"}, {"name": "b"}]));
+    let desired = with_containers(&json!([{"name": "b"}]));
     let patch = three_way(&both, &desired, &both, &of).unwrap();
     assert_eq!(apply(both, patch, &of).unwrap(), desired);
 }

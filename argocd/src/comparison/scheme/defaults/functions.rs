@@ -12,7 +12,7 @@ const NOT_SOURCES: [&str; 1] = ["name"];
 pub(super) fn set(name: &str, members: &mut Members) {
     match name {
         "core/v1.Container" | "core/v1.EphemeralContainer" => {
-            pull_policy(members, "image", "imagePullPolicy")
+            pull_policy(members, "image", "imagePullPolicy");
         }
         "core/v1.ImageVolumeSource" => pull_policy(members, "reference", "pullPolicy"),
         "core/v1.Volume" => volume(members),
@@ -23,7 +23,7 @@ pub(super) fn set(name: &str, members: &mut Members) {
         "core/v1.NodeStatus" => node_status(members),
         "core/v1.LimitRangeItem" => limit_range_item(members),
         "apps/v1.Deployment" | "apps/v1beta2.Deployment" => {
-            rolling_deployment(members, "25%".into())
+            rolling_deployment(members, "25%".into());
         }
         "apps/v1beta1.Deployment" => {
             labels_of_template(members, true);
@@ -59,7 +59,7 @@ pub(super) fn set(name: &str, members: &mut Members) {
         "autoscaling/v2.HorizontalPodAutoscaler" => autoscaler(members),
         "batch/v1.Job" => job(members),
         "networking/v1.NetworkPolicy" | "extensions/v1beta1.NetworkPolicy" => {
-            network_policy(members)
+            network_policy(members);
         }
         "networking/v1.IngressClass" => {
             if let Some(Value::Object(parameters)) = at(members, &["spec", "parameters"]) {
@@ -67,7 +67,7 @@ pub(super) fn set(name: &str, members: &mut Members) {
             }
         }
         "rbac/v1.Subject" | "rbac/v1beta1.Subject" | "rbac/v1alpha1.Subject" => {
-            subject(members, name)
+            subject(members, name);
         }
         "storage/v1.CSIDriver" | "storage/v1beta1.CSIDriver" => {
             set_if_empty(members, &["spec", "volumeLifecycleModes"], || {

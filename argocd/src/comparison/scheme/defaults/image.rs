@@ -37,9 +37,7 @@ pub(super) fn is_latest(image: &str) -> bool {
     }
     let host = image.split_once('/').map(|(host, _)| host);
     let is_host = host.is_some_and(|host| {
-        host.contains(['.', ':'])
-            || host == "localhost"
-            || host.chars().any(|one| one.is_uppercase())
+        host.contains(['.', ':']) || host == "localhost" || host.chars().any(char::is_uppercase)
     });
     let full = match is_host {
         true => image.to_owned(),
