@@ -19,7 +19,10 @@ use argocd::application_set::{ApplicationSet, ExpansionError, Generated, Limits,
 use argocd::cluster::DestinationError;
 use argocd::cluster::config::{Login, LoginError};
 use argocd::cluster::{ClusterSecret, ClusterSecretError};
-use argocd::comparison::{ComparisonError, Hidden, IgnoreRules};
+use argocd::comparison::{
+    CompareError, ComparisonError, ComparisonSettings, Hidden, IgnoreRules, Pair, Rules, Strategy,
+    Verdict, compare,
+};
 use argocd::conditions::{Problem, conditions};
 use argocd::fleet::{Fleet, Parts};
 use argocd::names::{LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER, SECRET_TYPE_REPOSITORY};
@@ -38,13 +41,14 @@ const SUITE: Suite<'_> = Suite {
         ("automated", automated, without_messages),
         ("cluster_auth", cluster_auth, without_messages),
         ("deny_reason", deny_reason, without_messages),
+        ("drift", drift, without_messages),
         ("project_destination", project_destination, without_messages),
         ("project_namespace", project_namespace, without_messages),
         ("project_resource", project_resource, without_messages),
         ("project_source", project_source, without_messages),
         ("replicas_ignored", replicas_ignored, without_messages),
     ],
-    skipped: &[("drift", "whole objects are not compared")],
+    skipped: &[],
 };
 
 fn main() -> io::Result<ExitCode> {
@@ -68,12 +72,15 @@ fn project(value: &Value) -> AppProject {
     serde_json::from_value(value.clone()).expect("a project decodes")
 }
 
-fn settings(input: &Value) -> Settings {
-    let data: BTreeMap<String, String> = input
+fn config_map(input: &Value) -> BTreeMap<String, String> {
+    input
         .pointer("/argocdCM/data")
         .map(|data| serde_json::from_value(data.clone()).expect("settings are strings"))
-        .unwrap_or_default();
-    Settings::from_config_map(&data)
+        .unwrap_or_default()
+}
+
+fn settings(input: &Value) -> Settings {
+    Settings::from_config_map(&config_map(input))
 }
 
 fn fleet(projects: Vec<AppProject>, secrets: &Value, settings: Settings) -> Fleet {
@@ -325,6 +332,35 @@ fn replicas_ignored(input: &Value) -> Value {
         Ok(Hidden::Undecided) => json!({"undecided": true}),
         Ok(hidden) => json!({"ignored": hidden == Hidden::Yes}),
         Err(ComparisonError::Settings(_)) => json!({"error": "settings"}),
+        Err(_) => json!({"error": "comparison"}),
+    }
+}
+
+fn drift(input: &Value) -> Value {
+    let json = text(input.get("ignoreDifferences").unwrap_or(&Value::Null));
+    let entries: Option<Vec<argocd::application::IgnoreDifference<'_>>> =
+        serde_json::from_str(&json).expect("entries decode");
+    let settings = ComparisonSettings::from_config_map(&config_map(input));
+    let work = Work::new(16 << 20);
+    let pair = Pair {
+        desired: input.get("desired").cloned(),
+        live: input.get("live").cloned(),
+    };
+    let entries = entries.unwrap_or_default();
+    let verdict = IgnoreRules::new(&entries, &settings.customizations, &work)
+        .map_err(CompareError::from)
+        .and_then(|ignore| {
+            let rules = Rules {
+                settings: &settings,
+                ignore: &ignore,
+            };
+            compare(pair, Strategy::ClientSide, rules, &work)
+        });
+    match verdict {
+        Ok(Verdict::Compared(comparison)) => json!({"modified": comparison.modified}),
+        Ok(Verdict::NeedsDryRun(_)) => json!({"needs_dry_run": true}),
+        Ok(Verdict::Undecided) => json!({"undecided": true}),
+        Err(CompareError::Ignore(ComparisonError::Settings(_))) => json!({"error": "settings"}),
         Err(_) => json!({"error": "comparison"}),
     }
 }

@@ -2,6 +2,7 @@
 
 mod ending;
 mod existing_cluster;
+mod kubernetes_types;
 
 use std::time::Duration;
 

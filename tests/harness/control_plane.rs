@@ -59,7 +59,10 @@ use supervisor::Supervisor;
 use user::Surroundings;
 
 pub use authority::CertificateError;
-pub use binaries::{Binaries, BinariesError, KUBEBUILDER_ASSETS, kube_controller_manager};
+pub use binaries::{
+    Binaries, BinariesError, KUBEBUILDER_ASSETS, kube_controller_manager, kubernetes_types,
+    kubernetes_version,
+};
 pub use envtest::EnvtestError;
 pub use error::Error;
 pub use kubectl::{Kubectl, KubectlOutput};

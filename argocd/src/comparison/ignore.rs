@@ -16,6 +16,7 @@ use serde_json::Value;
 pub use self::customizations::{Customizations, InvalidCustomization};
 pub use self::jq::JqError;
 use self::jq::{Conditions, JqPath, Undecided};
+pub(super) use self::pointer::remove as remove_pointer;
 use self::rule::{Identity, IgnoreRule, IgnoredFields};
 use crate::application::IgnoreDifference;
 
@@ -149,7 +150,7 @@ impl IgnoreRules {
         live: &mut Value,
         work: &Work,
     ) -> Result<bool, ComparisonError> {
-        managed_fields::normalize(desired, live, &self.managers(&Identity::of(desired)));
+        self.normalize_managed(desired, live);
         let desired_is_known = self.patch(desired, Conditions::AsTheyAre, work);
         let live_is_known = self.patch(live, Conditions::AsTheyAre, work);
         if desired.is_null() && live.is_null() {
@@ -158,11 +159,36 @@ impl IgnoreRules {
         Ok(desired_is_known && live_is_known)
     }
 
+    /// Takes out of both objects the differing fields of trusted managers.
+    pub(super) fn normalize_managed(&self, desired: &mut Value, live: &mut Value) {
+        managed_fields::normalize(desired, live, &self.managers(&Identity::of(desired)));
+    }
+
+    /// Takes out of one object what pointers and jq paths select, and says whether all of them
+    /// were worked out.
+    ///
+    /// # Errors
+    /// Nothing remains, on which Argo CD fails.
+    pub(super) fn remove(&self, object: &mut Value, work: &Work) -> Result<bool, ComparisonError> {
+        let is_known = self.patch(object, Conditions::AsTheyAre, work);
+        if object.is_null() {
+            return Err(ComparisonError::NothingLeft);
+        }
+        Ok(is_known)
+    }
+
     /// Applies pointers and jq paths, and says whether all of them were. Argo CD undoes all of it
     /// where something else than an object comes out.
     fn patch(&self, object: &mut Value, conditions: Conditions, work: &Work) -> bool {
         let identity = Identity::of(object);
-        let before = object.clone();
+        let applies = |rule: &&IgnoreRule| rule.applies_to(&identity);
+        let runs_jq = |rule: &IgnoreRule| !rule.jq_paths.is_empty();
+        // Only a jq path can make something else of it.
+        let before = self
+            .rules()
+            .filter(applies)
+            .any(runs_jq)
+            .then(|| object.clone());
         let mut all = true;
         for rule in self.rules() {
             if work.spend(rule.cost).is_err() {
@@ -178,7 +204,9 @@ impl IgnoreRules {
                 all &= delete(path, object, conditions, work).is_ok();
             }
         }
-        if !matches!(object, Value::Null | Value::Object(_)) {
+        if let Some(before) = before
+            && !matches!(object, Value::Null | Value::Object(_))
+        {
             *object = before;
         }
         all

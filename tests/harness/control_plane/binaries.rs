@@ -7,7 +7,7 @@ use std::{env, fmt::Write as _, io};
 use thiserror::Error;
 
 use crate::control_plane::envtest::{Archive, EnvtestError, Patience};
-use crate::go_programs::{GoPrograms, GoProgramsError, cache, lock};
+use crate::go_programs::{GoPrograms, GoProgramsError, ModuleFile, cache, lock};
 
 /// The environment variable that names a folder with all three binaries; the same that
 /// controller-runtime's envtest reads, so that one setting serves both.
@@ -170,6 +170,35 @@ pub fn kube_controller_manager() -> Result<PathBuf, BinariesError> {
     Ok(folder.join("kube-controller-manager"))
 }
 
+/// The program that prints Kubernetes' Go types, and the OpenAPI document that it is given: what
+/// `argocd/src/comparison/scheme/types.txt` is written with. It takes a minute to build; this blocks.
+pub fn kubernetes_types() -> Result<(PathBuf, PathBuf), GoProgramsError> {
+    let programs = GoPrograms {
+        cache: "kubernetes-types",
+        go_mod: GO_MOD,
+        go_sum: GO_SUM,
+        sources: &[("main.go", include_str!("binaries/kubernetes_types.go"))],
+        linker_flags: "-s -w".to_owned(),
+        packages: &[(
+            "kubernetes-types",
+            "kubectl-gitops.io/tests/control-plane/binaries",
+        )],
+        files: &[ModuleFile {
+            name: "swagger.json",
+            module: "k8s.io/kubernetes",
+            path: "api/openapi-spec/swagger.json",
+            executable: false,
+        }],
+    };
+    let folder = programs.built_once()?;
+    Ok((folder.join("kubernetes-types"), folder.join("swagger.json")))
+}
+
+/// The version of Kubernetes that all of them are of.
+pub fn kubernetes_version() -> Result<&'static str, BinariesError> {
+    required_version("k8s.io/kubernetes", GO_MOD).ok_or(BinariesError::NoVersion)
+}
+
 fn programs() -> Result<GoPrograms, BinariesError> {
     Ok(GoPrograms {
         cache: "control-plane",
@@ -185,7 +214,7 @@ fn programs() -> Result<GoPrograms, BinariesError> {
 /// A release build of Kubernetes is told its own version by the linker; without this it calls
 /// itself v0.0.0-master. Without the debugger's tables it links faster and is smaller.
 fn linker_flags() -> Result<String, BinariesError> {
-    let version = required_version("k8s.io/kubernetes", GO_MOD).ok_or(BinariesError::NoVersion)?;
+    let version = kubernetes_version()?;
     let mut numbers = version.trim_start_matches('v').split('.');
     let (major, minor) = (
         numbers.next().unwrap_or_default(),

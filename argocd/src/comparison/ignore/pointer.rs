@@ -5,7 +5,7 @@ use serde_json::Value;
 /// Removes what a pointer points at. Whatever does not exist is ignored in silence, and so is a
 /// pointer without a slash. What stands before the first slash is not looked at (json-patch,
 /// `findObject`).
-pub(super) fn remove(object: &mut Value, pointer: &str) {
+pub(in crate::comparison) fn remove(object: &mut Value, pointer: &str) {
     let Some((parent, last)) = pointer.rsplit_once('/') else {
         return;
     };
