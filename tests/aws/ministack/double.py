@@ -147,6 +147,22 @@ def tags_of_session(params, check=True):
 sts._session_tags = tags_of_session
 
 
+value_of_condition_key = iam_evaluator._resolve_condition_key
+
+
+def condition_key(key, context):
+    """The value of a condition key. `aws:PrincipalArn` is the role, and not its session, in AWS."""
+    value = value_of_condition_key(key, context)
+    session = re.fullmatch(r"arn:aws[^:]*:sts::(\d+):assumed-role/([^/]+)/.*", str(value))
+    if key.lower() != "aws:principalarn" or not session:
+        return value
+    role = iam._roles.get_scoped(session[1], None, session[2])
+    return role["Arn"] if role else value
+
+
+iam_evaluator._resolve_condition_key = condition_key
+
+
 def operation_of(scope, headers, body):
     """Such as `eks:DescribeCluster`, as policies of IAM name it."""
     credential = re.search(r"Credential=[^/]+/\d+/[^/]+/([a-z]+)/", headers.get("authorization", ""))
