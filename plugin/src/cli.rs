@@ -108,13 +108,16 @@ pub(crate) fn run(
     }
     let host = Host::of(&called);
     let command = command(host);
+    let words = arguments.iter().skip(1).map(|word| word.to_string_lossy());
+    let words = words.map(String::from).collect();
     let arguments = behind_the_command(&command, arguments);
     match command
         .try_get_matches_from(arguments)
         .and_then(|matches| parsed(&matches))
     {
         Ok((command, cluster, namespaces)) => {
-            dispatch(command, host, &Context::new(streams, cluster, namespaces))
+            let context = Context::new(streams, cluster, namespaces, words);
+            dispatch(command, host, &context)
         }
         Err(answer) => {
             streams.answer(&answer)?;

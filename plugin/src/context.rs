@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::args::{ClusterArgs, Format, NamespaceArgs, ScopeArgs};
 use crate::error::CommandError;
 use crate::kubernetes::{ApiServer, ConnectError, Selection};
+use crate::onboarding::change::quoted;
 use crate::progress::Progress;
 use crate::render::render;
 use crate::report::Report;
@@ -19,14 +20,17 @@ pub(crate) struct Context {
     pub(crate) progress: Progress,
     pub(crate) cluster: ClusterArgs,
     pub(crate) namespaces: NamespaceArgs,
+    /// What stands behind our name on the command line.
+    words: Vec<String>,
 }
 
 impl Context {
-    /// That of this process.
+    /// That of this process, which was called with these words.
     pub(crate) fn new(
         streams: Arc<Streams>,
         cluster: ClusterArgs,
         namespaces: NamespaceArgs,
+        words: Vec<String>,
     ) -> Self {
         Context {
             clock: Timestamp::now,
@@ -34,7 +38,13 @@ impl Context {
             progress: Progress::of_process(),
             cluster,
             namespaces,
+            words,
         }
+    }
+
+    /// The command line, to be run again.
+    pub(crate) fn again(&self) -> String {
+        again(&self.words)
     }
 
     /// What time it is.
@@ -96,5 +106,51 @@ impl Context {
         for text in texts {
             self.streams.warning(text.as_ref());
         }
+    }
+}
+
+/// The command line of some words. A token is not repeated.
+fn again(words: &[String]) -> String {
+    const TOKEN: &str = "--token";
+    let mut line = "kubectl gitops".to_owned();
+    let mut is_token = false;
+    for word in words {
+        line.push(' ');
+        match word.split_once('=') {
+            _ if is_token => line.push_str("TOKEN"),
+            Some((TOKEN, _)) => line.push_str("--token=TOKEN"),
+            _ => line.push_str(&quoted(word)),
+        }
+        is_token = !is_token && word == TOKEN;
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_repeated_without_a_token() {
+        let line = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            again(&words)
+        };
+        assert_eq!(
+            line(&["cluster", "migrate", "--from", "my clusters.yaml", "-y"]),
+            "kubectl gitops cluster migrate --from 'my clusters.yaml' -y"
+        );
+        assert_eq!(
+            line(&["--token", "secret", "cluster", "migrate", "a"]),
+            "kubectl gitops --token TOKEN cluster migrate a"
+        );
+        assert_eq!(
+            line(&["cluster", "migrate", "a", "--token=a=secret"]),
+            "kubectl gitops cluster migrate a --token=TOKEN"
+        );
+        assert_eq!(
+            line(&["--token", "--token", "a"]),
+            "kubectl gitops --token TOKEN a"
+        );
     }
 }

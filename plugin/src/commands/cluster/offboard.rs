@@ -1,8 +1,7 @@
 //! `cluster offboard`: a cluster leaves the fleet.
 
-use argocd::Cluster;
-
 use crate::args::{Format, OUTPUT, PlanArgs, formats};
+use crate::clusters::named;
 use crate::clusters::offboard::live::{Offboarding, applications_on};
 use crate::clusters::offboard::{Refusal, Workloads, plan};
 use crate::commands::plan::{FORMATS, carry_out_as};
@@ -63,15 +62,6 @@ pub(super) struct OffboardArgs {
     output: Format,
 }
 
-/// The name of a cluster means none, or several.
-#[derive(Debug, thiserror::Error)]
-enum ClusterError {
-    #[error("there is no cluster {0}")]
-    None(String),
-    #[error("{0} are several clusters: name the Secret of the one that is meant ({1})")]
-    Several(String, String),
-}
-
 /// Reads, shows, asks, does.
 pub(super) fn run(args: &OffboardArgs, context: &Context) -> Result<ExitStatus, CommandError> {
     block_on(offboard(args, context))
@@ -84,7 +74,8 @@ async fn offboard(args: &OffboardArgs, context: &Context) -> Result<ExitStatus, 
     let (mut facts, lacking) = Facts::of_cluster(&server, namespace).await?;
     context.warn(facts.what_lacks(lacking));
     let inventory = facts.inventory()?;
-    let cluster = find(&args.name, inventory.fleet.clusters.secrets())?;
+    let clusters = inventory.fleet.clusters.secrets();
+    let cluster = named(&args.name, namespace, clusters, |cluster| cluster)?;
     let applications = applications_on(&server, cluster, &inventory).await?;
     let plan = plan(cluster, namespace, &applications, args.workloads()).map_err(explained)?;
     let offboarding = Offboarding {
@@ -120,30 +111,6 @@ impl OffboardArgs {
             None => "",
         };
         format!("kubectl gitops cluster offboard {}{flag}", self.name)
-    }
-}
-
-/// The one cluster of a name, a server, or a Secret's name.
-fn find<'c>(
-    meant: &str,
-    clusters: impl Iterator<Item = &'c Cluster>,
-) -> Result<&'c Cluster, CommandError> {
-    let clusters: Vec<&Cluster> = clusters.collect();
-    if let Some(exact) = clusters.iter().find(|one| one.secret_name == meant) {
-        return Ok(exact);
-    }
-    let server = meant.trim_end_matches('/');
-    let is_meant = |one: &&Cluster| one.name == meant || one.server == server;
-    let found: Vec<&Cluster> = clusters.into_iter().filter(is_meant).collect();
-    match &*found {
-        [one] => Ok(one),
-        [] => Err(CommandError::new(ClusterError::None(meant.to_owned()))
-            .hinted("`kubectl gitops cluster list` shows all that there are")),
-        several => {
-            let secrets: Vec<&str> = several.iter().map(|one| &*one.secret_name).collect();
-            let error = ClusterError::Several(meant.to_owned(), secrets.join(", "));
-            Err(CommandError::new(error))
-        }
     }
 }
 
