@@ -4,6 +4,7 @@ mod generated;
 pub(crate) mod live;
 pub(crate) mod login;
 pub(crate) mod migrate;
+mod named;
 pub(crate) mod offboard;
 pub(crate) mod revoke;
 
@@ -16,12 +17,17 @@ use jiff::Timestamp;
 
 use self::login::{Credential, Login};
 
+pub(crate) use self::named::{NamedError, named};
+
 /// The annotation of a cluster Secret that says when somebody last proved that its login works
 /// (RFC 3339).
 pub(crate) const VERIFIED: &str = "kubectl-gitops.io/verified";
 
 /// The annotation that says whose token is still to be revoked: `NAMESPACE/NAME`.
 pub(crate) const TOKEN_OF: &str = "kubectl-gitops.io/token-of";
+
+/// The annotation in which `kubectl apply` keeps a copy of what it has applied.
+pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// A cluster as Argo CD knows it.
 #[derive(Debug)]
@@ -77,6 +83,13 @@ impl Registration {
             name: name.to_owned(),
             secret: None,
         })
+    }
+
+    /// Its name in EKS, if nobody says otherwise: what its Secret has, or its name in Argo CD.
+    pub(crate) fn eks_cluster(&self) -> String {
+        let known = self.aws.as_ref().map(|aws| &aws.cluster_name);
+        let known = known.filter(|name| !name.is_empty());
+        known.unwrap_or(&self.cluster.name).clone()
     }
 
     /// Whether something is written in its Secret that lets anybody in who reads it.

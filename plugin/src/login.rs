@@ -4,12 +4,14 @@
 //! is in memory only, and in no error.
 
 mod connection;
+mod job;
 mod needs;
 mod proof;
 mod target;
 mod token;
 mod verify;
 
+pub(crate) use self::job::Controller;
 pub(crate) use self::needs::{Need, needs};
 pub(crate) use self::proof::{Proof, State, Verdict, Verification};
 pub(crate) use self::target::Target;

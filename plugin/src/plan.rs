@@ -4,7 +4,10 @@
 //! with nothing to do, so that a command that was cut off goes on when it is run again.
 
 use std::fmt;
+use std::num::NonZero;
+use std::ops::Range;
 
+use futures::future::join_all;
 use serde::Serialize;
 
 /// Steps in the order in which they are done.
@@ -12,6 +15,9 @@ use serde::Serialize;
 pub(crate) struct Plan<Action> {
     pub(crate) steps: Vec<Step<Action>>,
 }
+
+/// Steps of a plan that are done one after the other, by their numbers.
+pub(crate) type Part = Range<usize>;
 
 /// One thing, as it is and as it should be.
 #[derive(Clone, Debug)]
@@ -76,8 +82,8 @@ pub(crate) enum StepResult {
 pub(crate) struct Applied<Error> {
     /// Of each step, in their order.
     pub(crate) results: Vec<StepResult>,
-    /// The step that failed, and why. None was tried after it.
-    pub(crate) failure: Option<(usize, Error)>,
+    /// The steps that failed, and why: several only of parts that were done at the same time.
+    pub(crate) failures: Vec<(usize, Error)>,
 }
 
 impl fmt::Display for StepResult {
@@ -116,27 +122,58 @@ impl<Action> Plan<Action> {
         self.steps.iter().map(Step::untried).collect()
     }
 
-    /// Does one step after the other, until one fails.
+    /// All steps as one part.
+    pub(crate) fn whole(&self) -> Part {
+        0..self.steps.len()
+    }
+
+    /// Does one batch after the other. The parts of a batch are done at the same time, each until one
+    /// of its steps fails. No batch is begun after a failure.
     pub(crate) async fn apply<Error>(
         &self,
-        mut act: impl AsyncFnMut(&Step<Action>, &Action) -> Result<Outcome, Error>,
+        batches: &[Vec<Part>],
+        act: impl AsyncFn(&Step<Action>, &Action) -> Result<Outcome, Error>,
     ) -> Applied<Error> {
-        let mut results = self.untried();
-        let mut failure = None;
-        for (index, step) in self.steps.iter().enumerate() {
+        let mut applied = Applied {
+            results: self.untried(),
+            failures: Vec::new(),
+        };
+        for batch in batches {
+            let parts = batch.iter().map(|part| self.apply_part(part.clone(), &act));
+            for (tried, failure) in join_all(parts).await {
+                for (index, result) in tried {
+                    applied.results[index] = result;
+                }
+                applied.failures.extend(failure);
+            }
+            if !applied.failures.is_empty() {
+                break;
+            }
+        }
+        applied
+    }
+
+    /// What became of the steps that were tried, and which failed.
+    async fn apply_part<Error>(
+        &self,
+        part: Part,
+        act: &impl AsyncFn(&Step<Action>, &Action) -> Result<Outcome, Error>,
+    ) -> (Vec<(usize, StepResult)>, Option<(usize, Error)>) {
+        let mut tried = Vec::new();
+        for index in part {
+            let step = &self.steps[index];
             let Change::Make { action, .. } = &step.change else {
                 continue;
             };
             match act(step, action).await {
-                Ok(outcome) => results[index] = outcome.into(),
+                Ok(outcome) => tried.push((index, outcome.into())),
                 Err(error) => {
-                    results[index] = StepResult::Failed;
-                    failure = Some((index, error));
-                    break;
+                    tried.push((index, StepResult::Failed));
+                    return (tried, Some((index, error)));
                 }
             }
         }
-        Applied { results, failure }
+        (tried, None)
     }
 
     /// The commands that take back what was done, the last one first.
@@ -145,6 +182,18 @@ impl<Action> Plan<Action> {
         let done = steps.filter(|(_, result)| **result == StepResult::Done);
         done.flat_map(|(step, _)| step.change.undo()).collect()
     }
+}
+
+/// The first part by itself, and then so many at a time.
+pub(crate) fn canary_first(
+    parts: impl IntoIterator<Item = Part>,
+    at_a_time: NonZero<usize>,
+) -> Vec<Vec<Part>> {
+    let mut parts = parts.into_iter();
+    let canary = parts.next().map(|canary| vec![canary]);
+    let rest: Vec<Part> = parts.collect();
+    let rest = rest.chunks(at_a_time.get()).map(<[Part]>::to_vec);
+    canary.into_iter().chain(rest).collect()
 }
 
 impl<Action> Step<Action> {
@@ -207,6 +256,10 @@ impl<Action> Change<Action> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use tokio::sync::Barrier;
+
     use super::*;
 
     fn step(what: &str, change: Change<&'static str>) -> Step<&'static str> {
@@ -246,15 +299,15 @@ mod tests {
     async fn what_has_to_be_done_is_done_in_order_and_the_rest_left_alone() {
         let plan = plan();
         assert_eq!(plan.to_do(), 3);
-        let mut done = Vec::new();
+        let done = RefCell::new(Vec::new());
         let applied = plan
-            .apply(async |_, action| {
-                done.push(*action);
+            .apply(&[vec![plan.whole()]], async |_, action| {
+                done.borrow_mut().push(*action);
                 Ok::<_, String>(Outcome::Done)
             })
             .await;
-        assert_eq!(done, ["a", "b", "c"]);
-        assert!(applied.failure.is_none());
+        assert_eq!(*done.borrow(), ["a", "b", "c"]);
+        assert!(applied.failures.is_empty());
         assert_eq!(
             applied.results,
             [
@@ -273,12 +326,12 @@ mod tests {
     async fn nothing_is_tried_after_a_step_that_failed() {
         let plan = plan();
         let applied = plan
-            .apply(async |_, action| match *action {
+            .apply(&[vec![plan.whole()]], async |_, action| match *action {
                 "b" => Err("denied"),
                 _ => Ok(Outcome::Done),
             })
             .await;
-        assert_eq!(applied.failure, Some((3, "denied")));
+        assert_eq!(applied.failures, [(3, "denied")]);
         assert_eq!(
             applied.results,
             [
@@ -290,5 +343,87 @@ mod tests {
             ]
         );
         assert_eq!(plan.undo(&applied.results), ["remove a"]);
+    }
+
+    /// Two steps for each of six things.
+    fn fleet() -> (Plan<&'static str>, Vec<Part>) {
+        let actions = [
+            "a1", "a2", "b1", "b2", "c1", "c2", "d1", "d2", "e1", "e2", "f1", "f2",
+        ];
+        let steps: Vec<_> = actions.map(|action| step(action, make(action))).into();
+        let parts = (0..steps.len()).step_by(2).map(|first| first..first + 2);
+        let parts = parts.collect();
+        (Plan { steps }, parts)
+    }
+
+    #[test]
+    fn one_goes_first_and_the_others_by_so_many() {
+        let parts = |count| (0..count).map(|index| index..index + 1);
+        let sizes = |count, at_a_time| {
+            let batches = canary_first(parts(count), NonZero::new(at_a_time).unwrap());
+            batches.iter().map(Vec::len).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(6, 2), [1, 2, 2, 1]);
+        assert_eq!(sizes(1, 5), [1]);
+        assert_eq!(sizes(3, 5), [1, 2]);
+        assert!(sizes(0, 5).is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_in_one_batch_is_done_at_the_same_time() {
+        let (plan, parts) = fleet();
+        let batches = canary_first(parts, NonZero::new(2).unwrap());
+        let both = Barrier::new(2);
+        let in_hand = Cell::new(0);
+        let most = Cell::new(0);
+        let applied = plan
+            .apply(&batches, async |_, action| {
+                in_hand.set(in_hand.get() + 1);
+                most.set(most.get().max(in_hand.get()));
+                // None of a pair goes on before the other has begun. The first and the last are alone.
+                if !["a", "f"].contains(&&action[..1]) {
+                    both.wait().await;
+                }
+                in_hand.set(in_hand.get() - 1);
+                Ok::<_, String>(Outcome::Done)
+            })
+            .await;
+        assert!(applied.failures.is_empty());
+        assert!(applied.results.iter().all(|one| *one == StepResult::Done));
+        assert_eq!(most.get(), 2);
+    }
+
+    #[tokio::test]
+    async fn no_batch_is_begun_after_one_in_which_something_failed() {
+        use StepResult::{Done, Failed, NotTried};
+        let results = async |failing: &[&str]| {
+            let (plan, parts) = fleet();
+            let batches = canary_first(parts, NonZero::new(2).unwrap());
+            let applied = plan.apply(&batches, async |_, action| {
+                if failing.contains(action) {
+                    Err(*action)
+                } else {
+                    Ok(Outcome::Done)
+                }
+            });
+            let applied = applied.await;
+            let failed: Vec<&str> = applied.failures.iter().map(|(_, action)| *action).collect();
+            assert_eq!(failed, failing);
+            applied.results
+        };
+        let not_tried = [NotTried; 12];
+
+        // The first one: nothing else is begun.
+        let canary = results(&["a1"]).await;
+        assert_eq!(canary[..1], [Failed]);
+        assert_eq!(canary[1..], not_tried[1..]);
+        // One of a batch: the other is brought to its end.
+        let one = results(&["b1"]).await;
+        assert_eq!(one[..6], [Done, Done, Failed, NotTried, Done, Done]);
+        assert_eq!(one[6..], not_tried[6..]);
+        // Both.
+        let both = results(&["b2", "c1"]).await;
+        assert_eq!(both[..6], [Done, Done, Done, Failed, Failed, NotTried]);
+        assert_eq!(both[6..], not_tried[6..]);
     }
 }

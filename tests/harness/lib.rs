@@ -29,6 +29,7 @@ mod port;
 mod process;
 pub mod programs;
 mod progress;
+mod reverse_proxy;
 mod shared;
 mod transcript;
 mod wait;
@@ -44,6 +45,7 @@ pub use installation::{
     Installation, Overlay, effective, expose, install, path, serve, serve_by, succeed,
 };
 pub use process::{Process, Signal};
+pub use reverse_proxy::{Answered, ReverseProxy};
 pub use shared::{Alone, shared};
 pub use transcript::{told, told_as_written};
 pub use wait::{Unfulfilled, eventually, eventually_object, eventually_objects};

@@ -1,17 +1,25 @@
 //! `cluster migrate`: a cluster with a token in its Secret becomes one that Argo CD logs in to by
 //! AWS, and the token dies.
 
+mod cut_off;
+mod fleet;
+mod long_lived;
+mod rolled_back;
+
 use std::fs;
-use std::process::Output;
+use std::path::Path;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use harness::{User, eventually, succeed};
+use harness::{ReverseProxy, User, eventually, succeed};
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
+use tokio::process::Command;
 
-use crate::world::{CLUSTER, CLUSTER_ROLE, ENGINE_ROLE, World};
+use crate::world::{CLUSTER, CLUSTER_ROLE, ENGINE, ENGINE_ROLE, REGION, World};
 
 /// What `argocd cluster add` makes on a cluster, but that the token is requested: no controller is
 /// here that would fill a Secret with one that never expires.
@@ -36,6 +44,9 @@ subjects:
   - { kind: ServiceAccount, name: monitoring, namespace: kube-system }
 ";
 
+/// The controller that makes tokens which never expire, in Secrets, and deletes them with their service account.
+const TOKENS: &str = "serviceaccount-token-controller";
+
 impl World {
     /// Registers the cluster as `argocd cluster add` does, and returns as whom.
     async fn register_by_token(&self) -> Result<Manager> {
@@ -59,6 +70,69 @@ impl World {
         })
         .await?;
         Ok(Manager { user, token })
+    }
+
+    /// `cluster migrate` as a process of its own, by a kubeconfig.
+    fn migration(&self, kubeconfig: &Path, arguments: &[&str]) -> Command {
+        let mut command = self.command();
+        command
+            .args(["cluster", "migrate"])
+            .args(arguments)
+            .args(["--engine-role-arn", ENGINE_ROLE, "--region", REGION])
+            .args(["--yes", "--kubeconfig"])
+            .arg(kubeconfig);
+        command
+    }
+
+    /// The plugin, as somebody of the account that Argo CD runs in.
+    fn command(&self) -> Command {
+        let mut command = Command::new(self.programs.plugin());
+        command
+            .env_clear()
+            .envs(self.aws.environment(ENGINE))
+            .env("NO_PROXY", "127.0.0.1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command
+    }
+
+    /// The kubeconfig of somebody who may do everything where Argo CD runs, through a proxy.
+    async fn kubeconfig_through(&self, proxy: &ReverseProxy) -> Result<NamedTempFile> {
+        let operator = self
+            .devops
+            .service_account("kube-system", "operator")
+            .await?;
+        let bind = ["create", "clusterrolebinding", "operator"];
+        let to = [
+            "--clusterrole=cluster-admin",
+            "--serviceaccount=kube-system:operator",
+        ];
+        succeed(self.devops.admin().kubectl(bind).arguments(to)).await?;
+        let mut kubeconfig: Value = serde_json::from_slice(&fs::read(operator.kubeconfig())?)?;
+        kubeconfig["clusters"][0]["cluster"]["server"] = json!(proxy.url());
+        let file = NamedTempFile::new()?;
+        fs::write(file.path(), kubeconfig.to_string())?;
+        Ok(file)
+    }
+
+    /// The whole Secret, but for its version.
+    async fn secret(&self) -> Result<Value> {
+        let get = ["get", "secret", "cluster-orders", "-n", "argocd"];
+        let as_json = ["--show-managed-fields", "-o", "json"];
+        let got = self
+            .devops
+            .admin()
+            .kubectl(get)
+            .arguments(as_json)
+            .run()
+            .await?;
+        ensure!(got.status.success(), "{}", got.stderr);
+        let mut secret: Value = serde_json::from_str(&got.stdout)?;
+        let metadata = secret["metadata"].as_object_mut().context("metadata")?;
+        metadata.remove("resourceVersion");
+        Ok(secret)
     }
 
     async fn migrate(&self, arguments: &[&str]) -> Result<Migrated> {
@@ -118,7 +192,8 @@ struct Manager {
 
 impl Manager {
     async fn is_let_in(&self) -> Result<bool> {
-        let asked = self.user.kubectl(["auth", "whoami"]).run().await?;
+        let whoami = ["auth", "whoami", "--token", &self.token];
+        let asked = self.user.kubectl(whoami).run().await?;
         Ok(asked.status.success())
     }
 

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::process::Output;
 
 use anyhow::{Context as _, Result, ensure};
-use harness::eventually;
+use harness::plugin::plugin_as;
+use harness::{eventually, succeed};
 use serde_json::{Value, json};
 
 use crate::world::{ADMIN, CLUSTER, CLUSTER_ROLE, ENGINE_ROLE, REGION, WORKLOAD, World, trust};
 
 impl World {
-    async fn verify(&self, arguments: &[&str]) -> Result<Verified> {
+    pub(crate) async fn verify(&self, arguments: &[&str]) -> Result<Verified> {
         let verify = ["cluster", "verify"].into_iter();
         let command: Vec<&str> = verify.chain(arguments.iter().copied()).collect();
         Verified::new(&self.plugin(&command).await?)
@@ -24,7 +25,7 @@ impl World {
 }
 
 #[derive(Debug)]
-struct Verified {
+pub(crate) struct Verified {
     status: Option<i32>,
     /// The link that does not hold, and how it is.
     flaw: Option<(String, String)>,
@@ -52,16 +53,20 @@ impl Verified {
         })
     }
 
-    fn is_proven(&self) {
+    pub(crate) fn is_proven(&self) {
         assert_eq!((self.status, &self.flaw), (Some(0), &None), "{}", self.text);
     }
 
-    fn is_broken(&self, link: &str) {
+    pub(crate) fn is_broken(&self, link: &str) {
         let flaw = Some((link.to_owned(), "wrong".to_owned()));
         assert_eq!((self.status, &self.flaw), (Some(1), &flaw), "{}", self.text);
     }
 
-    fn is_unknown(&self, link: &str) {
+    pub(crate) fn tells(&self, text: &str) {
+        assert!(self.text.contains(text), "{}", self.text);
+    }
+
+    pub(crate) fn is_unknown(&self, link: &str) {
         let flaw = Some((link.to_owned(), "unknown".to_owned()));
         assert_eq!((self.status, &self.flaw), (Some(2), &flaw), "{}", self.text);
     }
@@ -95,6 +100,8 @@ async fn each_link_of_the_login_is_proven_or_named() {
         .await
         .unwrap()
         .is_proven();
+
+    a_proof_is_on_record_where_that_is_wanted(&world).await;
 
     let log = std::fs::read_to_string(world.cluster.control_plane().audit_log().unwrap()).unwrap();
     assert!(
@@ -181,6 +188,76 @@ async fn each_link_of_the_login_is_proven_or_named() {
         .is_broken("cluster-role-trust");
 
     world.aws.agrees_with_the_model().unwrap();
+}
+
+/// Who may only read is told so, and proves it all the same.
+#[expect(clippy::unwrap_used, reason = "a part of a test")]
+async fn a_proof_is_on_record_where_that_is_wanted(world: &World) {
+    let proven = async || {
+        let mut list = plugin_as(world.devops.admin()).unwrap();
+        let list = list.args(["cluster", "list", "-o", "json"]).output();
+        let list = list.await.unwrap();
+        let list: Value = serde_json::from_slice(&list.stdout).unwrap();
+        let clusters = list["clusters"].as_array().unwrap();
+        let cluster = clusters.iter().find(|one| one["name"] == CLUSTER).unwrap();
+        cluster["verified"].as_str().map(str::to_owned)
+    };
+    let record = async |which: &str, more: &[&str]| {
+        let flags = [which, "--engine-role-arn", ENGINE_ROLE, "--record"];
+        let verified = world.verify(&[&flags, more].concat()).await;
+        verified.unwrap()
+    };
+    assert_eq!(proven().await, None);
+
+    let reader = world
+        .devops
+        .service_account("argocd", "reader")
+        .await
+        .unwrap();
+    let role = [
+        "create",
+        "role",
+        "reader",
+        "-n",
+        "argocd",
+        "--verb=get,list",
+    ];
+    let resources = ["--resource=secrets,appprojects.argoproj.io"];
+    let bind = [
+        "create",
+        "rolebinding",
+        "reader",
+        "-n",
+        "argocd",
+        "--role=reader",
+    ];
+    let subject = ["--serviceaccount=argocd:reader"];
+    let admin = world.devops.admin();
+    succeed(admin.kubectl(role).arguments(resources))
+        .await
+        .unwrap();
+    succeed(admin.kubectl(bind).arguments(subject))
+        .await
+        .unwrap();
+    let kubeconfig = reader.kubeconfig().to_str().unwrap();
+    let told = record(CLUSTER, &["--kubeconfig", kubeconfig]).await;
+    assert_eq!((told.status, &told.flaw), (Some(2), &None), "{}", told.text);
+    let reason = "orders-production: that it is proven is not on record: cannot patch secrets/cluster-orders";
+    assert!(told.text.contains(reason), "{}", told.text);
+    assert_eq!(proven().await, None);
+
+    // By another name of the same cluster.
+    record("secret/cluster-orders", &[]).await.is_proven();
+    let first = proven().await;
+    assert!(first.is_some());
+    world
+        .register(|config| config["awsAuthConfig"]["clusterName"] = json!("orders-staging"))
+        .await
+        .unwrap();
+    let server = world.cluster.control_plane().url();
+    record(server, &[]).await.is_broken("access-entry");
+    assert_eq!(proven().await, first);
+    world.register(|_| {}).await.unwrap();
 }
 
 /// What EKS says of the role.

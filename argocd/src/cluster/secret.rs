@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::OnceLock;
 
 use golang::json::{is_there, object};
 use serde::Deserialize;
@@ -34,6 +35,9 @@ pub struct ClusterSecret<'a> {
     has_sops: bool,
     #[serde(skip)]
     made_from: Option<&'static str>,
+    /// What `config` says, once somebody has asked.
+    #[serde(skip)]
+    config: OnceLock<Result<ClusterConfig, ClusterSecretError>>,
 }
 
 /// As any object, but without what is there in its place in the error.
@@ -137,9 +141,8 @@ impl ClusterSecret<'_> {
             Some(_) => None,
             None => Some(self.config()),
         };
-        let readable = config.as_ref().and_then(|config| config.as_ref().ok());
         Ok(Cluster {
-            aws_accounts: accounts(&server, readable),
+            aws_accounts: accounts(&server, config.and_then(Result::ok)),
             has_unreadable_config: config.is_some_and(|config| config.is_err()),
             name: plain("name", &self.data.name)?,
             server_with_slashes: (server != written).then_some(written),
@@ -156,13 +159,16 @@ impl ClusterSecret<'_> {
         })
     }
 
-    /// What its `config` says, without the values of credentials.
+    /// What its `config` says, without the values of credentials. It is parsed once.
     ///
     /// # Errors
     /// `config` is not base64, or not what Argo CD can read.
-    pub fn config(&self) -> Result<ClusterConfig, ClusterSecretError> {
-        let config = decode(&self.data.config).ok_or(ClusterSecretError::Encoding("config"))?;
-        ClusterConfig::parse(&config).map_err(ClusterSecretError::Config)
+    pub fn config(&self) -> Result<&ClusterConfig, ClusterSecretError> {
+        let config = self.config.get_or_init(|| {
+            let config = decode(&self.data.config).ok_or(ClusterSecretError::Encoding("config"))?;
+            ClusterConfig::parse(&config).map_err(ClusterSecretError::Config)
+        });
+        config.as_ref().map_err(|error| *error)
     }
 
     /// Its `config` with `awsAuthConfig` in place of a credential.
@@ -326,7 +332,7 @@ mod tests {
         assert_eq!(secret.cluster().unwrap().name, "a\u{fffd}b");
         let config = secret.config().unwrap();
         assert!(config.bearer_token);
-        let exec = config.exec.unwrap();
+        let exec = config.exec.as_ref().unwrap();
         assert_eq!(
             exec.args.expose().collect::<Vec<_>>(),
             ["\u{fffd}\u{fffd}|"]

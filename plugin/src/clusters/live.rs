@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use argocd::cluster::config::AwsAuthConfig;
-use argocd::names::CLUSTER_SECRETS;
 use argocd::{Application, ApplicationSet, Cluster, ClusterSecret};
 use jiff::Timestamp;
 use policy::environment::environments_of_cluster;
 use policy::{Inventory, Kind};
 use serde::Deserialize;
+use serde_json::json;
 
 use super::generated::servers_of;
 use super::login::{Credential, Login};
-use super::{Registration, Usage};
+use super::{Registration, Usage, VERIFIED};
 use crate::error::{CommandError, chain};
 use crate::fleet::Facts;
 use crate::kubernetes::{AccessError, ApiServer, Objects, objects_of, resource_of};
@@ -40,14 +40,10 @@ pub(crate) struct Clusters {
 /// Something cannot be read for another reason than that it is forbidden, or the policy makes no
 /// sense.
 pub(crate) async fn read(server: &ApiServer, namespace: &str) -> Result<Clusters, CommandError> {
-    let (facts, secrets) = tokio::join!(
-        Facts::of_cluster_as_far_as_permitted(server, namespace),
-        secrets(server, namespace),
-    );
-    let (mut facts, lacking) = facts?;
+    let mut secrets = BTreeMap::new();
+    let see = |json: &str| secrets.extend(registered(json));
+    let (mut facts, lacking) = Facts::of_cluster_with_secrets(server, namespace, see).await?;
     let lacking = facts.what_lacks(lacking);
-    // That Secrets may not be read is told already.
-    let secrets = if_permitted(secrets)?.unwrap_or_default();
     let inventory = facts.inventory()?;
     Ok(Clusters {
         all: registrations(&inventory, secrets),
@@ -77,24 +73,27 @@ impl Clusters {
     }
 }
 
+/// Notes in the Secret of a cluster that its login was proven, and when. Nothing else is changed.
+///
+/// # Errors
+/// It is not changed.
+pub(crate) async fn record_proof(
+    server: &ApiServer,
+    namespace: &str,
+    secret: &str,
+    now: Timestamp,
+) -> Result<(), AccessError> {
+    let secrets = objects_of(Kind::ClusterSecret, namespace);
+    let change = json!({"metadata": {"annotations": {VERIFIED: now.to_string()}}});
+    server.patch(&secrets, secret, &change, false, |_| ()).await
+}
+
 fn if_permitted<T>(read: Result<T, AccessError>) -> Result<Option<T>, AccessError> {
     match read {
         Ok(read) => Ok(Some(read)),
         Err(error) if error.is_forbidden() => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// What the cluster Secrets say, by their names.
-async fn secrets(
-    server: &ApiServer,
-    namespace: &str,
-) -> Result<BTreeMap<String, Registered>, AccessError> {
-    let objects = objects_of(Kind::ClusterSecret, namespace);
-    let listed = server
-        .list(&objects, Some(CLUSTER_SECRETS), registered)
-        .await?;
-    Ok(listed.into_iter().flatten().collect())
 }
 
 /// None for a Secret of which the facts say already that it cannot be read.
@@ -115,7 +114,7 @@ fn registered(json: &str) -> Option<(String, Registered)> {
     let registered = Registered {
         created: created.and_then(|created| created.metadata.creation_timestamp),
         login,
-        aws: secret.config().ok().and_then(|config| config.aws),
+        aws: secret.config().ok().and_then(|config| config.aws.clone()),
         credentials,
     };
     Some((cluster.secret_name, registered))

@@ -96,8 +96,8 @@ impl Login {
         }
         match secret.config() {
             Ok(config) => {
-                let login = Login::by(&config, server, secret.is_in_cluster());
-                (login, credentials(&config))
+                let login = Login::by(config, server, secret.is_in_cluster());
+                (login, credentials(config))
             }
             Err(error) => (Login::Broken(chain(&error)), Vec::new()),
         }

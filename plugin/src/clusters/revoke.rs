@@ -2,9 +2,13 @@
 //! away.
 
 use argocd::cluster::ServiceAccount;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use kube::api::ApiResource;
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use crate::kubernetes::{AccessError, ApiServer, Objects, of_all_namespaces, resource};
 use crate::plan::{Change, Outcome, Step};
@@ -96,7 +100,15 @@ pub(crate) async fn steps(
             && binding.role_ref.name == ROLE
             && !binding.binds_only(account)
     });
+    let is_own = |binding: &Binding| binding.binds(account) && binding.role_ref.name == ROLE;
+    let has_own = of_cluster.iter().chain(&of_namespaces).any(is_own);
     let mut steps = Vec::new();
+    // Before its bindings, by which it is known: a run that was cut off in between finds what is left.
+    if has_own && !is_bound_otherwise {
+        let objects = of_all_namespaces(rbac("ClusterRole", "clusterroles"));
+        let is = "what `argocd cluster add` gives its service account";
+        steps.extend(role.map(|role| delete(cluster, objects, &role.metadata, is)));
+    }
     for binding in &of_cluster {
         let objects = of_all_namespaces(rbac("ClusterRoleBinding", "clusterrolebindings"));
         steps.extend(binding.step(cluster, objects, account));
@@ -108,17 +120,6 @@ pub(crate) async fn steps(
         };
         steps.extend(binding.step(cluster, objects, account));
     }
-    let is_own = |binding: &&Binding| binding.binds(account) && binding.role_ref.name == ROLE;
-    if of_cluster
-        .iter()
-        .chain(&of_namespaces)
-        .any(|binding| is_own(&binding))
-        && !is_bound_otherwise
-    {
-        let objects = of_all_namespaces(rbac("ClusterRole", "clusterroles"));
-        let is = "what `argocd cluster add` gives its service account";
-        steps.extend(role.map(|role| delete(cluster, objects, &role.metadata, is)));
-    }
     for secret in secrets {
         let objects = core("Secret", "secrets", account);
         let is = "a token that never expires";
@@ -128,6 +129,36 @@ pub(crate) async fn steps(
     let is = "whom the token lets in";
     steps.extend(itself.map(|itself| delete(cluster, objects, &itself.metadata, is)));
     Ok(steps)
+}
+
+/// The tokens of an account that are stored on the cluster. They are for being tried.
+///
+/// # Errors
+/// They cannot be read.
+pub(crate) async fn tokens(
+    server: &ApiServer,
+    account: &ServiceAccount,
+) -> Result<Vec<SecretString>, AccessError> {
+    #[derive(Deserialize)]
+    struct TokenSecret {
+        metadata: Metadata,
+        #[serde(default)]
+        data: Data,
+    }
+    #[derive(Default, Deserialize)]
+    struct Data {
+        token: Option<Zeroizing<String>>,
+    }
+    let read = |json: &str| {
+        let secret: TokenSecret = serde_json::from_str(json).ok()?;
+        let is_its = secret.metadata.annotations.get(ACCOUNT) == Some(&account.name);
+        let token = secret.data.token.filter(|_| is_its)?;
+        let token = BASE64_STANDARD.decode(&*token).ok()?;
+        Some(SecretString::from(String::from_utf8(token).ok()?))
+    };
+    let objects = core("Secret", "secrets", account);
+    let all = server.list_by_fields(&objects, &of_type(), read).await?;
+    Ok(all.into_iter().flatten().collect())
 }
 
 /// Does one of them, or only asks.
@@ -267,10 +298,13 @@ async fn token_secrets(
 ) -> Result<Vec<Object>, AccessError> {
     let objects = core("Secret", "secrets", account);
     let read = |json: &str| serde_json::from_str::<Object>(json).unwrap_or_default();
-    let fields = format!("type={TOKEN_TYPE}");
-    let all = server.list_by_fields(&objects, &fields, read).await?;
+    let all = server.list_by_fields(&objects, &of_type(), read).await?;
     let is_its = |secret: &Object| secret.metadata.annotations.get(ACCOUNT) == Some(&account.name);
     Ok(all.into_iter().filter(is_its).collect())
+}
+
+fn of_type() -> String {
+    format!("type={TOKEN_TYPE}")
 }
 
 async fn get(

@@ -1,10 +1,13 @@
 //! How every command shows a plan, asks, and carries it out.
 
+use std::cell::Cell;
+
 use crate::args::{DryRun, Format, PlanArgs};
 use crate::context::Context;
 use crate::error::{CommandError, chain};
 use crate::exit_status::ExitStatus;
-use crate::plan::{Applied, Change, Outcome, Plan, Step, StepResult};
+use crate::plan::{Applied, Change, Outcome, Part, Plan, Step, StepResult};
+use crate::progress::Progress;
 use crate::report::Report;
 use crate::report::plan::PlanReport;
 use crate::text::counted;
@@ -44,6 +47,15 @@ pub(super) const FORMATS: &[(Format, &str)] = &[
     (Format::Yaml, "The same in YAML"),
 ];
 
+/// What was said of how a plan is carried out.
+pub(super) struct Carrying<'c> {
+    pub(super) args: &'c PlanArgs,
+    pub(super) output: Format,
+    /// The command that goes on after a failure.
+    pub(super) again: &'c str,
+    pub(super) context: &'c Context,
+}
+
 /// Carries out a plan as [`carry_out`] does, and tells programs what became of it by a document of
 /// this kind.
 ///
@@ -56,24 +68,16 @@ pub(super) async fn carry_out_as<Action, Error: std::error::Error>(
     output: Format,
     again: &str,
     context: &Context,
-    act: impl AsyncFnMut(&Action, bool) -> Result<Outcome, Error>,
+    act: impl AsyncFn(&Action, bool) -> Result<Outcome, Error>,
 ) -> Result<ExitStatus, CommandError> {
-    let mut report = PlanReport {
-        kind,
-        plan,
-        results: None,
-        failure: None,
+    let carrying = Carrying {
+        args,
+        output,
+        again,
+        context,
     };
-    let done = carry_out(plan, &report, args, output, again, context, act).await?;
-    if !output.is_for_people() {
-        report.results = Some(&done.results);
-        report.failure = done.failure.as_deref();
-        context.print(&report, output)?;
-    }
-    Ok(match done.failure {
-        None => ExitStatus::Clean,
-        Some(_) => ExitStatus::Failed,
-    })
+    let all_at_once = [vec![plan.whole()]];
+    carrying.in_batches_as(kind, plan, &all_at_once, act).await
 }
 
 /// Shows a plan to people, asks unless that was answered beforehand, and does one step after the
@@ -92,36 +96,92 @@ pub(super) async fn carry_out<Action, Error: std::error::Error>(
     output: Format,
     again: &str,
     context: &Context,
-    mut act: impl AsyncFnMut(&Action, bool) -> Result<Outcome, Error>,
+    act: impl AsyncFn(&Action, bool) -> Result<Outcome, Error>,
 ) -> Result<CarriedOut, CommandError> {
-    if output.is_for_people() {
-        context.print(shown, output)?;
-    }
-    tell_by_hand(plan, context);
-    if plan.to_do() == 0 {
-        context.streams.status("nothing is to be done");
-        return Ok(CarriedOut::untried(plan));
-    }
-    match args.dry_run {
-        DryRun::Client => return Ok(CarriedOut::untried(plan)),
-        DryRun::Server => {}
-        DryRun::None => agree(plan, args, context)?,
-    }
-    let only_ask = args.dry_run == DryRun::Server;
-    let total = plan.to_do();
-    let mut number = 0;
-    let applied: Applied<Error> = plan
-        .apply(async |step, action| {
-            number += 1;
-            let work = context.progress.begin("step", Some(total));
-            work.reached(number);
-            let outcome = act(action, only_ask).await?;
-            drop(work);
-            tell_done(step, &outcome, context);
-            Ok(outcome)
+    let carrying = Carrying {
+        args,
+        output,
+        again,
+        context,
+    };
+    let all_at_once = [vec![plan.whole()]];
+    carrying.in_batches(plan, shown, &all_at_once, act).await
+}
+
+impl Carrying<'_> {
+    /// As [`carry_out_as`], batch by batch.
+    ///
+    /// # Errors
+    /// As of [`carry_out`].
+    pub(super) async fn in_batches_as<Action, Error: std::error::Error>(
+        &self,
+        kind: &'static str,
+        plan: &Plan<Action>,
+        batches: &[Vec<Part>],
+        act: impl AsyncFn(&Action, bool) -> Result<Outcome, Error>,
+    ) -> Result<ExitStatus, CommandError> {
+        let mut report = PlanReport {
+            kind,
+            plan,
+            results: None,
+            failure: None,
+        };
+        let done = self.in_batches(plan, &report, batches, act).await?;
+        if !self.output.is_for_people() {
+            report.results = Some(&done.results);
+            report.failure = done.failure.as_deref();
+            self.context.print(&report, self.output)?;
+        }
+        Ok(match done.failure {
+            None => ExitStatus::Clean,
+            Some(_) => ExitStatus::Failed,
         })
-        .await;
-    Ok(told(plan, applied, again, context))
+    }
+
+    async fn in_batches<Action, Error: std::error::Error>(
+        &self,
+        plan: &Plan<Action>,
+        shown: &impl Report,
+        batches: &[Vec<Part>],
+        act: impl AsyncFn(&Action, bool) -> Result<Outcome, Error>,
+    ) -> Result<CarriedOut, CommandError> {
+        let context = self.context;
+        if self.output.is_for_people() {
+            context.print(shown, self.output)?;
+        }
+        tell_by_hand(plan, context);
+        if plan.to_do() == 0 {
+            context.streams.status("nothing is to be done");
+            return Ok(CarriedOut::untried(plan));
+        }
+        match self.args.dry_run {
+            DryRun::Client => return Ok(CarriedOut::untried(plan)),
+            DryRun::Server => {}
+            DryRun::None => agree(plan, self.args, context)?,
+        }
+        let only_ask = self.args.dry_run == DryRun::Server;
+        let total = plan.to_do();
+        // Several lines of progress would be in each other's way.
+        let is_one_by_one = batches.iter().all(|batch| batch.len() == 1);
+        let progress = if is_one_by_one {
+            context.progress
+        } else {
+            Progress::default()
+        };
+        let number = Cell::new(0);
+        let applied: Applied<Error> = plan
+            .apply(batches, async |step, action| {
+                number.set(number.get() + 1);
+                let work = progress.begin("step", Some(total));
+                work.reached(number.get());
+                let outcome = act(action, only_ask).await?;
+                drop(work);
+                tell_done(step, &outcome, context);
+                Ok(outcome)
+            })
+            .await;
+        Ok(told(plan, applied, self.again, context))
+    }
 }
 
 /// Asks, unless it was answered by `--yes`.
@@ -159,15 +219,20 @@ fn told<Action, Error: std::error::Error>(
     again: &str,
     context: &Context,
 ) -> CarriedOut {
-    let Applied { results, failure } = applied;
-    let Some((index, error)) = failure else {
+    let Applied { results, failures } = applied;
+    if failures.is_empty() {
         return CarriedOut {
             results,
             failure: None,
         };
-    };
-    let failure = format!("{}: {}", plan.steps[index].what, chain(&error));
-    context.streams.error(&failure);
+    }
+    let failures = failures
+        .iter()
+        .map(|(index, error)| format!("{}: {}", plan.steps[*index].what, chain(error)));
+    let failures: Vec<String> = failures.collect();
+    for failure in &failures {
+        context.streams.error(failure);
+    }
     for (step, result) in plan.steps.iter().zip(&results) {
         if *result == StepResult::NotTried {
             context.streams.status(&format!("{}: {result}", step.what));
@@ -181,6 +246,6 @@ fn told<Action, Error: std::error::Error>(
     }
     CarriedOut {
         results,
-        failure: Some(failure),
+        failure: Some(failures.join("; ")),
     }
 }

@@ -53,7 +53,7 @@ impl Facts {
             application_sets: Some(Demand::All),
             others: Demand::All,
         };
-        Facts::read(server, namespace, reading).await
+        Facts::read(server, namespace, reading, |_| ()).await
     }
 
     /// The same, but that only ApplicationSets must be readable: what depends on anything else that
@@ -70,7 +70,7 @@ impl Facts {
             application_sets: Some(Demand::All),
             others: Demand::Permitted,
         };
-        Facts::read(server, namespace, reading).await
+        Facts::read(server, namespace, reading, |_| ()).await
     }
 
     /// The same without ApplicationSets: what files are judged by.
@@ -85,7 +85,7 @@ impl Facts {
             application_sets: None,
             others: Demand::Permitted,
         };
-        Facts::read(server, namespace, reading).await
+        Facts::read(server, namespace, reading, |_| ()).await
     }
 
     /// The same, but that what depends on something that the user may not read is undecided.
@@ -100,13 +100,31 @@ impl Facts {
             application_sets: Some(Demand::Permitted),
             others: Demand::Permitted,
         };
-        Facts::read(server, namespace, reading).await
+        Facts::read(server, namespace, reading, |_| ()).await
+    }
+
+    /// The same, where somebody else sees the JSON of each cluster Secret as well, so that they are
+    /// listed once.
+    ///
+    /// # Errors
+    /// Something cannot be read for another reason than that it is forbidden.
+    pub(crate) async fn of_cluster_with_secrets(
+        server: &ApiServer,
+        namespace: &str,
+        see: impl FnMut(&str),
+    ) -> Result<(Self, Vec<String>), AccessError> {
+        let reading = Reading {
+            application_sets: Some(Demand::Permitted),
+            others: Demand::Permitted,
+        };
+        Facts::read(server, namespace, reading, see).await
     }
 
     async fn read(
         server: &ApiServer,
         namespace: &str,
         reading: Reading,
+        see: impl FnMut(&str),
     ) -> Result<(Self, Vec<String>), AccessError> {
         let reader = Reader { server, namespace };
         let demand = reading.others;
@@ -114,8 +132,13 @@ impl Facts {
         let (application_sets, clusters, repositories, settings, parameters, policy, definition) =
             tokio::try_join!(
                 reader.application_sets(reading.application_sets),
-                reader.secrets(Kind::ClusterSecret, SECRET_TYPE_CLUSTER, demand),
-                reader.secrets(Kind::RepositorySecret, SECRET_TYPE_REPOSITORY, demand),
+                reader.secrets(Kind::ClusterSecret, SECRET_TYPE_CLUSTER, demand, see),
+                reader.secrets(
+                    Kind::RepositorySecret,
+                    SECRET_TYPE_REPOSITORY,
+                    demand,
+                    |_| ()
+                ),
                 reader.settings(),
                 reader.parameters(),
                 reader.policy("the verdicts are those of a cluster without a GitOpsPolicy"),
@@ -281,10 +304,14 @@ impl Reader<'_> {
         kind: Kind,
         label: &str,
         demand: Demand,
+        mut see: impl FnMut(&str),
     ) -> Result<Perhaps<Vec<Stated>>, AccessError> {
         let objects = self.own(resource_of(kind));
         let labels = format!("{LABEL_SECRET_TYPE}={label}");
-        let read = |json: &str| stated(kind, &objects.resource, json);
+        let read = |json: &str| {
+            see(json);
+            stated(kind, &objects.resource, json)
+        };
         demand.meet(self.server.list(&objects, Some(&labels), read).await)
     }
 

@@ -10,7 +10,7 @@ use http::HeaderMap;
 use kube::Client;
 use kube::api::{
     ApiResource, DeleteParams, DynamicObject, GetParams, ListParams, Patch, PatchParams,
-    PostParams, Preconditions,
+    PostParams, Preconditions, PropagationPolicy,
 };
 use kube::client::Body;
 use kube::core::request::Request;
@@ -488,11 +488,24 @@ impl ApiServer {
     ) -> Result<(), AccessError> {
         let parameters = DeleteParams {
             dry_run: only_ask,
+            ..DeleteParams::default()
+        };
+        self.delete_by(objects, name, uid, parameters).await
+    }
+
+    async fn delete_by(
+        &self,
+        objects: &Objects,
+        name: &str,
+        uid: &str,
+        parameters: DeleteParams,
+    ) -> Result<(), AccessError> {
+        let parameters = DeleteParams {
             preconditions: Some(Preconditions {
                 uid: Some(uid.to_owned()),
                 resource_version: None,
             }),
-            ..DeleteParams::default()
+            ..parameters
         };
         let request = objects.request().delete(name, &parameters);
         match self.answer(request).await {
@@ -504,6 +517,23 @@ impl ApiServer {
                 reason,
             }),
         }
+    }
+
+    /// Deletes an object with all that was made for it.
+    ///
+    /// # Errors
+    /// It is not deleted.
+    pub(crate) async fn delete_with_dependents(
+        &self,
+        objects: &Objects,
+        name: &str,
+        uid: &str,
+    ) -> Result<(), AccessError> {
+        let parameters = DeleteParams {
+            propagation_policy: Some(PropagationPolicy::Background),
+            ..DeleteParams::default()
+        };
+        self.delete_by(objects, name, uid, parameters).await
     }
 
     /// Creates an object that is a question, and returns the answer.

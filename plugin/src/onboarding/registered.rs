@@ -126,7 +126,7 @@ impl Login {
             return Login::Unreadable("it is not told in the file".to_owned());
         }
         match secret.config() {
-            Ok(config) => Login::of_config(&config),
+            Ok(config) => Login::of_config(config),
             Err(error) => Login::Unreadable(crate::error::chain(&error)),
         }
     }

@@ -105,7 +105,7 @@ fn names_secret(object: &Value) -> bool {
     let Ok(secret) = serde_json::from_str::<ClusterSecret<'_>>(&text) else {
         return false;
     };
-    let command = secret.config().ok().and_then(|config| config.exec);
+    let command = secret.config().ok().and_then(|config| config.exec.as_ref());
     let name = secret.cluster().map(|cluster| cluster.name);
     command.is_some_and(|exec| exec.command.contains(SECRET))
         || name.is_ok_and(|name| name.contains(SECRET))

@@ -31,15 +31,18 @@ pub fn cluster_config(config: &[u8]) {
     // Go reads a byte that is not UTF-8 as U+FFFD.
     if let Ok(text) = str::from_utf8(config) {
         let parsed = ClusterConfig::parse(text);
-        assert_eq!(read, parsed.map_err(ClusterSecretError::Config));
+        let parsed = parsed
+            .as_ref()
+            .map_err(|error| ClusterSecretError::Config(*error));
+        assert_eq!(read, parsed);
     }
     assert!(
-        !text_of(&read).contains(SECRET) || read.as_ref().is_ok_and(shows_secret),
+        !text_of(&read).contains(SECRET) || read.is_ok_and(shows_secret),
         "{read:?}"
     );
     let verdict = judged(&json);
     assert_eq!(judged(&json), verdict);
-    match &read {
+    match read {
         Err(_) => assert_eq!(verdict.outcome, Outcome::Denied),
         Ok(parsed) => {
             logs_in(parsed);
@@ -54,7 +57,7 @@ pub fn cluster_config(config: &[u8]) {
 }
 
 /// All that the result could print.
-fn text_of(read: &Result<ClusterConfig, ClusterSecretError>) -> String {
+fn text_of(read: &Result<&ClusterConfig, ClusterSecretError>) -> String {
     match read {
         Ok(config) => format!("{config:?} {:?}", config.login(false)),
         Err(error) => {

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::argo_cd::component::Component;
 use crate::argo_cd::programs::Programs;
-use crate::control_plane::ControlPlane;
+use crate::control_plane::{ControlPlane, kube_controller_manager};
 
 /// The API server lets this user do what the controller manager does, and make tokens for its
 /// controllers.
@@ -33,6 +33,20 @@ impl ControllerManager {
             user.kubeconfig(),
             controllers,
         );
+        let component = Component::start("kube-controller-manager", &command, folder)?;
+        Ok(Self(component))
+    }
+
+    /// The same with the program that is built for it where there is none yet, which takes minutes, and blocks.
+    /// `serviceaccount-token-controller` can sign tokens as the API server does.
+    pub fn start_built(control_plane: &ControlPlane, controllers: &[&str]) -> Result<Self> {
+        let program = kube_controller_manager()?;
+        let user = control_plane.user(USER, &[])?;
+        let folder = control_plane.folder();
+        let mut command = command(&program, user.kubeconfig(), controllers);
+        command
+            .arg("--service-account-private-key-file")
+            .arg(folder.join("service-account.key"));
         let component = Component::start("kube-controller-manager", &command, folder)?;
         Ok(Self(component))
     }

@@ -156,7 +156,7 @@ pub const HARNESS: Crate = Crate {
         &["go"],
         &["definitions", "go_programs"],
         &["control_plane"],
-        &["plugin", "webhook"],
+        &["plugin", "reverse_proxy", "webhook"],
         &["installation"],
         &["demo", "eks", "objects", "shared"],
         &["argo_cd"],

@@ -226,7 +226,7 @@ fn bench(quick: bool) -> Result<()> {
     preflight::check(&[GO])?;
     // One after the other: built together, the webhook would get what only the benchmark asks of
     // their dependencies.
-    for package in ["gitops-webhook", "gitops-bench"] {
+    for package in ["gitops-webhook", "kubectl-gitops", "gitops-bench"] {
         let mut build = cargo();
         build.args([
             "build",
@@ -256,7 +256,12 @@ fn bench(quick: bool) -> Result<()> {
         servers.args(["--servers", "gitops-webhook,floor,floor-json"]);
         servers.args(["--rounds", "1", "--seconds", "1", "--applications", "200"]);
     }
-    run("measuring the servers", &mut servers)
+    run("measuring the servers", &mut servers)?;
+    let mut clusters = Command::new(programs.join("gitops-bench-clusters"));
+    if quick {
+        clusters.args(["--rounds", "3"]);
+    }
+    run("measuring the list of clusters", &mut clusters)
 }
 
 fn prepare_control_plane() -> Result<()> {

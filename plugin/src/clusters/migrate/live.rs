@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use argocd::ClusterSecret;
-use argocd::cluster::config::AwsAuthConfig;
+use argocd::cluster::config::{AwsAuthConfig, ClusterConfig};
 use argocd::cluster::{Connection, RewriteError, ServiceAccount};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -18,7 +18,8 @@ use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
 use super::Action;
-use crate::clusters::{TOKEN_OF, VERIFIED, revoke};
+use crate::clusters::{LAST_APPLIED, TOKEN_OF, VERIFIED, revoke};
+use crate::error::chain;
 use crate::kubernetes::{
     AccessError, ApiServer, FieldManager, WorkloadError, connect_by_token, objects_of, whoami,
 };
@@ -30,6 +31,12 @@ use crate::plan::Outcome;
 const DEATH: Duration = Duration::from_mins(1);
 
 const INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long it is tried to put a Secret back: what was in it is nowhere else.
+const WAY_BACK: Duration = Duration::from_mins(1);
+
+/// How often a Secret is read again that somebody else has changed just now.
+const ATTEMPTS: usize = 5;
 
 /// Why a step is not done.
 #[derive(Debug, thiserror::Error)]
@@ -46,9 +53,16 @@ pub(crate) enum Failure {
     NoSecret(String),
     #[error("secret/{0} cannot be read")]
     Unreadable(String),
+    #[error("data.config of secret/{0} was changed by somebody else in the meantime")]
+    Changed(String),
+    #[error("the new login does not work any more, and the Secret is not touched: {0}")]
+    NotProven(String),
     #[error("the login that is stored does not work, and the Secret is as it was before: {0}")]
     RolledBack(String),
-    #[error("the login that is stored does not work ({reason}), and the Secret is not put back")]
+    #[error(
+        "the login that is stored does not work ({reason}), and the Secret is not put back: register the cluster anew by \
+         `argocd cluster add --upsert`, or mend the login"
+    )]
     NotRolledBack {
         reason: String,
         #[source]
@@ -67,9 +81,34 @@ pub(crate) struct Stored {
     connection: Connection,
     config: Zeroizing<String>,
     new_config: Zeroizing<String>,
-    resource_version: String,
+    metadata: Metadata,
     /// The service account that its token is of.
     pub(crate) account: Option<ServiceAccount>,
+}
+
+/// What is kept of the metadata of a Secret, to put it back.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    resource_version: String,
+    #[serde(default)]
+    annotations: Annotations,
+    /// Who manages which field.
+    #[serde(default)]
+    managed_fields: Value,
+}
+
+/// The annotations that matter here.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Annotations {
+    #[serde(rename = "kubectl-gitops.io/verified")]
+    verified: Option<String>,
+    #[serde(rename = "kubectl-gitops.io/token-of")]
+    token_of: Option<String>,
+    /// What somebody has applied by `kubectl apply`: a copy of all of it.
+    #[serde(rename = "kubectl.kubernetes.io/last-applied-configuration")]
+    last_applied: Option<Zeroizing<String>>,
 }
 
 /// Proves logins, as somebody who may take on the roles of clusters.
@@ -95,6 +134,8 @@ pub(crate) struct Migration<'m> {
     pub(crate) aws: AwsAuthConfig,
     pub(crate) stored: Stored,
     pub(crate) prover: Prover<'m>,
+    /// Tokens of its service account that must be dead in the end, beside the one that is stored.
+    pub(crate) tokens: Vec<SecretString>,
     pub(crate) now: Timestamp,
 }
 
@@ -116,22 +157,17 @@ pub(crate) async fn read(
 
 fn taken_apart(json: &str, secret: &str, aws: &AwsAuthConfig) -> Result<Stored, Failure> {
     #[derive(Deserialize)]
-    struct Versioned {
-        metadata: Version,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Version {
-        resource_version: String,
+    struct Object {
+        metadata: Metadata,
     }
     // What serde says may quote a value.
     let unreadable = || Failure::Unreadable(secret.to_owned());
-    let versioned: Versioned = serde_json::from_str(json).map_err(|_| unreadable())?;
+    let object: Object = serde_json::from_str(json).map_err(|_| unreadable())?;
     let read: ClusterSecret<'_> = serde_json::from_str(json).map_err(|_| unreadable())?;
     let claims = read
         .config()
         .ok()
-        .and_then(|config| config.bearer_token_claims);
+        .and_then(|config| config.bearer_token_claims.clone());
     let new_config = read.config_with_aws_login(aws)?;
     let new_json = with_config(json, &new_config).ok_or_else(unreadable)?;
     let new: ClusterSecret<'_> = serde_json::from_str(&new_json).map_err(|_| unreadable())?;
@@ -141,9 +177,32 @@ fn taken_apart(json: &str, secret: &str, aws: &AwsAuthConfig) -> Result<Stored, 
         connection: read.connection()?,
         config: read.expose_config().ok_or_else(unreadable)?,
         new_config,
-        resource_version: versioned.metadata.resource_version,
+        metadata: object.metadata,
         account: claims.and_then(|claims| claims.service_account),
     })
+}
+
+/// Whether a cluster Secret, as somebody has applied it, has a credential in its `config`.
+fn holds_credential(applied: &str) -> bool {
+    #[derive(Default, Deserialize)]
+    #[serde(default, rename_all = "camelCase")]
+    struct Applied {
+        data: Option<Config>,
+        string_data: Option<Config>,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Config {
+        config: Option<Zeroizing<String>>,
+    }
+    let applied: Applied = serde_json::from_str(applied).unwrap_or_default();
+    let in_base64 = applied.data.and_then(|data| data.config);
+    let decoded = in_base64.and_then(|config| BASE64_STANDARD.decode(&*config).ok());
+    let decoded = decoded.and_then(|config| String::from_utf8(config).ok());
+    let plain = applied.string_data.and_then(|data| data.config);
+    let texts = decoded.map(Zeroizing::new).into_iter().chain(plain);
+    let mut configs = texts.filter_map(|text| ClusterConfig::parse(&text).ok());
+    configs.any(|config| config.bearer_token || config.password || config.tls.key_data)
 }
 
 /// A Secret with another `config`. What is secret in it is wiped.
@@ -192,6 +251,17 @@ fn flaw(found: &Verification) -> String {
 }
 
 impl Stored {
+    /// Whether a token is in it.
+    pub(crate) fn has_token(&self) -> bool {
+        self.connection.bearer_token.is_some()
+    }
+
+    /// Whether kubectl's copy of what was applied has a credential in it as well.
+    pub(crate) fn has_copy(&self) -> bool {
+        let copy = self.metadata.annotations.last_applied.as_ref();
+        copy.is_some_and(|copy| holds_credential(copy))
+    }
+
     /// Proves the login that the Secret would have.
     ///
     /// # Errors
@@ -209,6 +279,7 @@ impl Migration<'_> {
     pub(crate) async fn act(&self, action: &Action, only_ask: bool) -> Result<Outcome, Failure> {
         match action {
             Action::Switch => self.switch(only_ask).await,
+            Action::DropCopy => self.drop_copy(only_ask).await,
             Action::Revoke(action) => {
                 Ok(revoke::act(&self.log_in().await?, action, only_ask).await?)
             }
@@ -226,33 +297,122 @@ impl Migration<'_> {
         server.ok_or_else(|| Failure::NotLoggedIn(flaw(&found)))
     }
 
+    /// The first proof may be old: somebody has thought about the plan, or other clusters went before.
     async fn switch(&self, only_ask: bool) -> Result<Outcome, Failure> {
-        let account = self.stored.account.as_ref();
-        let token_of = account.map(|account| format!("{}/{}", account.namespace, account.name));
-        let annotations = token_of.map(|account| (TOKEN_OF, account));
-        let annotations: Vec<_> = annotations.into_iter().chain([self.verified()]).collect();
-        let version = Some(&*self.stored.resource_version);
-        self.apply(&self.stored.new_config, &annotations, version, only_ask)
-            .await?;
         if only_ask {
+            self.apply_new_login(&self.stored, true).await?;
             return Ok(Outcome::WouldBeDone);
         }
+        let proven = self.stored.prove_new(&self.prover).await;
+        proven.map_err(Failure::NotProven)?;
+        let before = self.write_new_login().await?;
         match self.prove_what_is_stored().await {
             Ok(()) => Ok(Outcome::Done),
-            Err(reason) => {
-                // Whoever changed it in between would lose that: the old login is worth more.
-                match self.apply(&self.stored.config, &[], None, false).await {
-                    Ok(()) => Err(Failure::RolledBack(reason)),
-                    Err(source) => Err(Failure::NotRolledBack { reason, source }),
-                }
+            Err(reason) => match self.roll_back(&before).await {
+                Ok(()) => Err(Failure::RolledBack(reason)),
+                Err(source) => Err(Failure::NotRolledBack { reason, source }),
+            },
+        }
+    }
+
+    /// Writes it, and returns what was there before. Argo CD writes to the Secret as well, such as
+    /// labels, so that one that was changed is read again.
+    async fn write_new_login(&self) -> Result<Stored, Failure> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let now = self.read_again().await?;
+            if *now.config != *self.stored.config {
+                return Err(Failure::Changed(self.secret.clone()));
+            }
+            match self.apply_new_login(&now, false).await {
+                Ok(()) => return Ok(now),
+                Err(error) if error.is_conflict() && attempts < ATTEMPTS => {}
+                Err(error) => return Err(error.into()),
             }
         }
     }
 
+    async fn apply_new_login(&self, now: &Stored, only_ask: bool) -> Result<(), AccessError> {
+        let account = self.stored.account.as_ref();
+        let token_of = account.map(|account| format!("{}/{}", account.namespace, account.name));
+        let annotations = token_of.map(|account| (TOKEN_OF, account));
+        let annotations: Vec<_> = annotations.into_iter().chain([self.verified()]).collect();
+        let version = &now.metadata.resource_version;
+        self.apply(&self.stored.new_config, &annotations, version, only_ask)
+            .await
+    }
+
+    async fn read_again(&self) -> Result<Stored, Failure> {
+        read(self.server, self.argocd_namespace, &self.secret, &self.aws).await
+    }
+
     async fn prove_what_is_stored(&self) -> Result<(), String> {
-        let stored = read(self.server, self.argocd_namespace, &self.secret, &self.aws).await;
-        let stored = stored.map_err(|error| crate::error::chain(&error))?;
+        let stored = self.read_again().await.map_err(|error| chain(&error))?;
         self.prover.prove(&stored.target).await.map(drop)
+    }
+
+    /// Puts the Secret back, as long as it takes for the API server to answer.
+    async fn roll_back(&self, before: &Stored) -> Result<(), AccessError> {
+        let deadline = Instant::now() + WAY_BACK;
+        loop {
+            match self.put_back(before).await {
+                Err(error) if error.is_without_answer() && Instant::now() < deadline => {
+                    sleep(INTERVAL).await;
+                }
+                put_back => return put_back,
+            }
+        }
+    }
+
+    /// Whoever changed `config` in between would lose that: the old login is worth more. All else
+    /// that others have changed stays.
+    async fn put_back(&self, before: &Stored) -> Result<(), AccessError> {
+        let Annotations {
+            verified, token_of, ..
+        } = &before.metadata.annotations;
+        let change = json!({
+            "metadata": {"annotations": {TOKEN_OF: token_of, VERIFIED: verified}},
+            "data": {"config": BASE64_STANDARD.encode(&*before.config)},
+        });
+        let version = self.patch(&change, false).await?;
+        // Whose `data.config` was before has it again. Without this it would be ours, and that
+        // changes nothing of what the Secret says.
+        let whose = json!({"metadata": {
+            "resourceVersion": version,
+            "managedFields": before.metadata.managed_fields,
+        }});
+        drop(self.patch(&whose, false).await);
+        Ok(())
+    }
+
+    /// Changes the Secret, and returns its version afterwards.
+    async fn patch(&self, change: &Value, only_ask: bool) -> Result<String, AccessError> {
+        #[derive(Deserialize)]
+        struct Object {
+            metadata: Metadata,
+        }
+        let secrets = objects_of(Kind::ClusterSecret, self.argocd_namespace);
+        let version = |json: &str| {
+            let object: Option<Object> = serde_json::from_str(json).ok();
+            object.map(|object| object.metadata.resource_version)
+        };
+        let version = self
+            .server
+            .patch(&secrets, &self.secret, change, only_ask, version)
+            .await?;
+        Ok(version.unwrap_or_default())
+    }
+
+    /// Takes off the annotation in which kubectl has a copy of the old `config`.
+    async fn drop_copy(&self, only_ask: bool) -> Result<Outcome, Failure> {
+        let change = json!({"metadata": {"annotations": {LAST_APPLIED: Value::Null}}});
+        self.patch(&change, only_ask).await?;
+        Ok(if only_ask {
+            Outcome::WouldBeDone
+        } else {
+            Outcome::Done
+        })
     }
 
     fn verified(&self) -> (&'static str, String) {
@@ -264,23 +424,20 @@ impl Migration<'_> {
         &self,
         config: &str,
         annotations: &[(&str, String)],
-        version: Option<&str>,
+        version: &str,
         only_ask: bool,
     ) -> Result<(), AccessError> {
         let annotations = annotations.iter().cloned();
         let annotations = annotations.map(|(key, value)| (key.to_owned(), Value::from(value)));
-        let mut metadata = json!({
-            "name": self.secret,
-            "namespace": self.argocd_namespace,
-            "annotations": annotations.collect::<Map<_, _>>(),
-        });
-        if let Some(version) = version {
-            metadata["resourceVersion"] = Value::from(version);
-        }
         let object = json!({
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": metadata,
+            "metadata": {
+                "name": self.secret,
+                "namespace": self.argocd_namespace,
+                "annotations": annotations.collect::<Map<_, _>>(),
+                "resourceVersion": version,
+            },
             "data": {"config": BASE64_STANDARD.encode(config)},
         });
         let secrets = objects_of(Kind::ClusterSecret, self.argocd_namespace);
@@ -290,14 +447,17 @@ impl Migration<'_> {
             .await
     }
 
-    /// Waits until the old token is refused, where it is at hand, and takes the annotation off.
+    /// Waits until the old tokens are refused, as far as they are at hand, and takes the annotation
+    /// off.
     async fn conclude(&self) -> Result<Outcome, Failure> {
-        if let Some(token) = &self.stored.connection.bearer_token {
-            let token = SecretString::from(token.expose());
+        let stored = self.stored.connection.bearer_token.iter();
+        let stored = stored.map(|token| SecretString::from(token.expose()));
+        for token in stored.chain(self.tokens.iter().cloned()) {
             self.await_death(token).await?;
         }
-        self.apply(&self.stored.new_config, &[self.verified()], None, false)
-            .await?;
+        let (verified, now) = self.verified();
+        let change = json!({"metadata": {"annotations": {TOKEN_OF: Value::Null, verified: now}}});
+        self.patch(&change, false).await?;
         Ok(Outcome::Done)
     }
 
@@ -311,6 +471,41 @@ impl Migration<'_> {
                 Ok(_) if Instant::now() >= deadline => return Err(Failure::StillAlive),
                 _ => sleep(INTERVAL).await,
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_of_what_was_applied_may_have_the_credential() {
+        let in_base64 = |config: &str| {
+            let config = BASE64_STANDARD.encode(config);
+            holds_credential(&json!({"data": {"config": config}}).to_string())
+        };
+        let plain =
+            |config: &str| holds_credential(&json!({"stringData": {"config": config}}).to_string());
+        let both: [&dyn Fn(&str) -> bool; 2] = [&in_base64, &plain];
+        for holds in both {
+            assert!(holds(r#"{"bearerToken":"t"}"#));
+            assert!(holds(r#"{"BearerToken":"t","awsAuthConfig":{}}"#));
+            assert!(holds(r#"{"username":"u","password":"p"}"#));
+            assert!(holds(r#"{"tlsClientConfig":{"keyData":"a2V5"}}"#));
+            assert!(!holds(
+                r#"{"awsAuthConfig":{},"tlsClientConfig":{"caData":"Y2E="}}"#
+            ));
+            assert!(!holds(""));
+        }
+        for nothing in [
+            "",
+            "{}",
+            "[]",
+            r#"{"data":null}"#,
+            r#"{"data":{"config":"?"}}"#,
+        ] {
+            assert!(!holds_credential(nothing), "{nothing}");
         }
     }
 }

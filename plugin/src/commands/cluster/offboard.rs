@@ -2,13 +2,13 @@
 
 mod aws_side;
 
-use argocd::Cluster;
 use argocd::names::CLUSTER_SECRETS;
 use policy::Kind;
 
 use self::aws_side::{Accounts, AwsArgs};
 
 use crate::args::{Format, OUTPUT, PlanArgs, formats};
+use crate::clusters::{NamedError, named};
 use crate::clusters::offboard::live::{Offboarding, applications_on};
 use crate::clusters::offboard::{self, Refusal, Workloads, plan};
 use crate::commands::plan::{FORMATS, carry_out_as};
@@ -81,15 +81,6 @@ pub(super) struct OffboardArgs {
     /// Format
     #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = formats(FORMATS), help_heading = OUTPUT)]
     output: Format,
-}
-
-/// The name of a cluster means none, or several.
-#[derive(Debug, thiserror::Error)]
-enum ClusterError {
-    #[error("there is no cluster {0}")]
-    None(String),
-    #[error("{0} are several clusters: name the Secret of the one that is meant ({1})")]
-    Several(String, String),
 }
 
 /// Reads, shows, asks, does.
@@ -176,12 +167,13 @@ impl OffboardArgs {
         let (mut facts, lacking) = Facts::of_cluster(server, namespace).await?;
         context.warn(facts.what_lacks(lacking));
         let inventory = facts.inventory()?;
-        let found = find(&self.name, inventory.fleet.clusters.secrets());
+        let clusters = inventory.fleet.clusters.secrets();
+        let found = named(&self.name, namespace, clusters, |cluster| cluster);
         // What AWS has may be left when the cluster is not part of the fleet any more.
         let is_of_aws_alone = self.aws.aws && self.aws.names_all();
         let cluster = match found {
-            Err(error) if !is_of_aws_alone || !error.is_none => return Err(error.error),
-            found => found.ok(),
+            Err(NamedError::None { .. }) if is_of_aws_alone => None,
+            found => Some(found?),
         };
         let mut steps: Vec<Step<Action>> = Vec::new();
         if let Some(cluster) = cluster {
@@ -217,43 +209,6 @@ impl OffboardArgs {
             leaving.accounts = Some(accounts);
         }
         Ok(leaving)
-    }
-}
-
-/// Which cluster is meant is not clear.
-struct NotFound {
-    /// There is none.
-    is_none: bool,
-    error: CommandError,
-}
-
-/// The one cluster of a name, a server, or a Secret's name.
-fn find<'c>(
-    meant: &str,
-    clusters: impl Iterator<Item = &'c Cluster>,
-) -> Result<&'c Cluster, NotFound> {
-    let clusters: Vec<&Cluster> = clusters.collect();
-    if let Some(exact) = clusters.iter().find(|one| one.secret_name == meant) {
-        return Ok(exact);
-    }
-    let server = meant.trim_end_matches('/');
-    let is_meant = |one: &&Cluster| one.name == meant || one.server == server;
-    let found: Vec<&Cluster> = clusters.into_iter().filter(is_meant).collect();
-    match &*found {
-        [one] => Ok(one),
-        [] => Err(NotFound {
-            is_none: true,
-            error: CommandError::new(ClusterError::None(meant.to_owned()))
-                .hinted("`kubectl gitops cluster list` shows all that there are"),
-        }),
-        several => {
-            let secrets: Vec<&str> = several.iter().map(|one| &*one.secret_name).collect();
-            let error = ClusterError::Several(meant.to_owned(), secrets.join(", "));
-            Err(NotFound {
-                is_none: false,
-                error: CommandError::new(error),
-            })
-        }
     }
 }
 

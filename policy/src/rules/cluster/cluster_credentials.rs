@@ -281,15 +281,16 @@ impl ObjectRule<ClusterSecret<'_>> for ClusterCredentials {
             Err(error) => return unreadable(error, findings),
         };
         let unknown = secret.unknown_config();
+        let nothing = ClusterConfig::default();
         let config = match secret.config() {
-            _ if unknown.is_some() => ClusterConfig::default(),
+            _ if unknown.is_some() => &nothing,
             Ok(config) => config,
             Err(error) => {
                 check_server(&cluster, Provider::Amazon, findings);
                 return unreadable(error, findings);
             }
         };
-        let provider = Provider::of(&cluster, &config);
+        let provider = Provider::of(&cluster, config);
         check_server(&cluster, provider, findings);
         if let Some(unknown) = unknown {
             let (message, fix) = match unknown {
@@ -308,7 +309,7 @@ impl ObjectRule<ClusterSecret<'_>> for ClusterCredentials {
         }
         let rules = &context.inventory.policy().rules;
         let allowed = &rules.cluster_credentials.allow_exec;
-        check_config(&config, provider, allowed, findings);
+        check_config(config, provider, allowed, findings);
     }
 }
 
