@@ -34,7 +34,7 @@ pub use self::ignore::{
 };
 pub use self::ownership::{FieldManager, Ownership};
 pub use self::secrets::hide_secret_data;
-pub use self::settings::{ComparisonSettings, IgnoredStatus, KnownTypeField, Tracking};
+pub use self::settings::{ComparisonSettings, IgnoredStatus, KnownTypeField};
 pub use self::strategic::PatchError;
 pub use self::verdict::{
     Comparison, Generation, Method, NeedsDryRun, Strategy, StrategyChoice, Verdict,

@@ -29,6 +29,7 @@ pub mod project;
 pub mod repository;
 pub mod settings;
 pub mod sync_options;
+pub mod tracking;
 
 pub use application::Application;
 pub use application_set::ApplicationSet;

@@ -12,6 +12,7 @@
 //!   path       path.Match and filepath.Match
 //!   url        net/url: parsed and printed
 //!   pem        encoding/pem, as far as crypto/tls and crypto/x509 take what is in it
+//!   os         os.Expand
 //!   fmt, strconv, strings   numbers and letters
 //!   work       how much may still be done, which all of it is counted against
 //! ```
@@ -20,6 +21,7 @@
 
 pub mod fmt;
 pub mod json;
+pub mod os;
 pub mod path;
 pub mod pem;
 mod strconv;

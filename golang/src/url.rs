@@ -118,6 +118,12 @@ pub fn reprint(text: &str) -> Option<String> {
     Some(printed)
 }
 
+/// Whether Go takes a text for a URL with a scheme: `url.Parse(text).Scheme` is there.
+pub fn has_scheme(text: &str) -> bool {
+    let scheme = split_scheme(text).map_or("", |(scheme, _)| scheme);
+    !scheme.is_empty() && reprint(text).is_some()
+}
+
 fn reprint_without_fragment(text: &str) -> Option<String> {
     let (scheme, rest) = split_scheme(text)?;
     let (rest, query) = match rest.split_once('?') {

@@ -18,7 +18,7 @@ pub(crate) mod target;
 
 pub(crate) use self::argocd_server::{ArgoCdServerArgs, SOURCE};
 pub(crate) use self::argocd_version::ArgoCdVersion;
-pub(crate) use self::cluster::ClusterArgs;
+pub(crate) use self::cluster::{ClusterArgs, RequestTimeout};
 pub(crate) use self::dry_run::DryRun;
 pub(crate) use self::exclusions::ExclusionArgs;
 pub(crate) use self::facts::FactsArgs;

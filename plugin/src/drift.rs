@@ -20,6 +20,7 @@ pub(crate) mod effect;
 mod field;
 pub(crate) mod filter;
 mod judge;
+pub(crate) mod local;
 pub(crate) mod managed_resources;
 pub(crate) mod manager;
 pub(crate) mod overview;
@@ -31,7 +32,7 @@ use self::autoscaler::Autoscalers;
 pub(crate) use self::cause::Cause;
 pub(crate) use self::effect::Effect;
 pub(crate) use self::field::{FieldDrift, MASK};
-pub(crate) use self::judge::{judge, judge_by_status, unanswered};
+pub(crate) use self::judge::{judge, judge_by_status, judge_found, unanswered};
 pub(crate) use self::overview::{ControllerSettings, Destination, Overview, Strategy, Sync};
 
 /// Where what is desired and what is there come from.
@@ -39,6 +40,8 @@ pub(crate) use self::overview::{ControllerSettings, Destination, Overview, Strat
 pub(crate) enum Source {
     /// Argo CD's own comparison, by argocd-server.
     ArgoCd,
+    /// A checkout, and the clusters themselves.
+    Local,
     /// Nothing but what Applications say of themselves.
     Status,
 }
@@ -48,6 +51,7 @@ impl Source {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Source::ArgoCd => "argocd",
+            Source::Local => "local",
             Source::Status => "status",
         }
     }
@@ -82,6 +86,14 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
+    /// All that there are.
+    pub(crate) const ALL: [Verdict; 4] = [
+        Verdict::Clean,
+        Verdict::Drifted,
+        Verdict::Stale,
+        Verdict::Unknown,
+    ];
+
     /// As reports have it.
     pub(crate) fn as_str(self) -> &'static str {
         match self {

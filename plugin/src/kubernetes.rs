@@ -2,6 +2,7 @@
 
 mod api_server;
 mod connect;
+mod contexts;
 mod permissions;
 mod port_forward;
 mod resource;
@@ -13,8 +14,9 @@ use std::future::Future;
 
 use crate::error::CommandError;
 
-pub(crate) use self::api_server::{AccessError, ApiServer, FieldManager, Objects};
+pub(crate) use self::api_server::{AccessError, ApiServer, DiscoveryError, FieldManager, Objects};
 pub(crate) use self::connect::ConnectError;
+pub(crate) use self::contexts::{ContextError, Contexts, Wanted};
 pub(crate) use self::permissions::{Permission, User, may_i, who_am_i, whoami};
 pub(crate) use self::port_forward::{Tunnel, TunnelError};
 pub(crate) use self::resource::{

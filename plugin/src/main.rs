@@ -37,6 +37,7 @@ mod exit_status;
 mod fleet;
 mod kubernetes;
 mod login;
+mod manifest_generation;
 mod namespaces;
 mod onboarding;
 mod parallel;

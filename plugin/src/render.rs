@@ -1,8 +1,11 @@
 //! How a report looks. One module a form.
 
+mod html;
 mod json;
+mod junit;
 mod markdown;
 mod name;
+mod openmetrics;
 mod table;
 mod yaml;
 
@@ -26,5 +29,8 @@ pub(crate) fn render(
         Format::Yaml => yaml::document(&report.document())?,
         Format::Name => name::lines(&report.names()),
         Format::Markdown => markdown::page(&report.page(Detail::Wide)),
+        Format::Junit => junit::document(report.suites())?,
+        Format::OpenMetrics => openmetrics::exposition(&report.gauges()),
+        Format::Html => html::page(&report.document(), report.view())?,
     })
 }

@@ -11,15 +11,19 @@ pub(crate) mod cluster_plan;
 pub(crate) mod cluster_verification;
 pub(crate) mod clusters;
 pub(crate) mod drift;
+mod metric;
 pub(crate) mod plan;
 pub(crate) mod preview;
 pub(crate) mod rules;
+mod suite;
 mod table;
 pub(crate) mod versions;
 
 use policy::Level;
 use serde::Serialize;
 
+pub(crate) use self::metric::{Gauge, Sample};
+pub(crate) use self::suite::{Case, Outcome, Suite};
 pub(crate) use self::table::{Cell, Notes, Page, Row, Table, Tone};
 
 use crate::check::Unread;
@@ -41,6 +45,30 @@ pub(crate) trait Report {
     fn names(&self) -> Vec<String> {
         Vec::new()
     }
+
+    /// What a build server shows as tests. None where the command has no `-o junit`.
+    fn suites(&self) -> Vec<Suite> {
+        Vec::new()
+    }
+
+    /// What a monitoring system keeps. None where the command has no `-o openmetrics`.
+    fn gauges(&self) -> Vec<Gauge> {
+        Vec::new()
+    }
+
+    /// How a page of its document shows it.
+    fn view(&self) -> View {
+        View::Document
+    }
+}
+
+/// How a page shows a document.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum View {
+    /// As it is written.
+    Document,
+    /// Drift by Application, with filters, and as a matrix.
+    Drift,
 }
 
 /// How much people are shown.

@@ -7,6 +7,7 @@ pub(crate) mod manifest;
 mod path;
 pub(crate) mod problem;
 mod repository_url;
+pub(crate) mod revisions;
 pub(crate) mod skipped;
 mod text;
 pub(crate) mod work_trees;

@@ -1,15 +1,16 @@
 //! `kubectl gitops drift` by the real argocd-server: what people, controllers and an autoscaler
 //! changed on a cluster is found, with who did it, and nothing else is.
 
-use std::fs;
+use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use harness::argo_cd::Fleet;
-use harness::plugin::plugin_as;
+use harness::plugin::{plugin, plugin_as};
 use harness::{User, eventually, path, succeed};
 use serde_json::{Map, Value, json};
+use tokio::process::Command;
 
 use crate::support::{Turn, WITHIN, commit};
 
@@ -309,6 +310,101 @@ fn expected() -> Value {
     })
 }
 
+/// The same differences are found without Argo CD's own comparison.
+async fn the_checkout_says_the_same(fleet: &Turn, expected: &Map<String, Value>) -> Result<()> {
+    let (code, report) = by_checkout(fleet, &[NAME]).await?;
+    ensure!(code == 1, "{code}: {report}");
+    assert_eq!(report["applications"][0]["verdict"], "drifted", "{report}");
+    assert_eq!(&rows(&report)?, expected);
+    Ok(())
+}
+
+/// The status and the report of the fleet's repository against its clusters.
+async fn by_checkout(fleet: &Turn, arguments: &[&str]) -> Result<(i32, Value)> {
+    let repository = fleet.repository();
+    let mut home = fleet.argo_cd().home().ancestors();
+    let built = home.find(|folder| folder.join("built").is_dir());
+    let built = built
+        .context("Argo CD's programs are nowhere")?
+        .join("built");
+    // Some Applications name the repository so, others by its folder.
+    let git = Command::new("git")
+        .current_dir(repository.folder())
+        .args([
+            "config",
+            "remote.origin.url",
+            "https://git.example.com/shop/platform.git",
+        ])
+        .status();
+    ensure!(git.await?.success(), "git config failed");
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path = [built].into_iter().chain(env::split_paths(&path));
+    let mut plugin = plugin()?;
+    plugin
+        .env("PATH", env::join_paths(path)?)
+        .args(["drift", "--namespace", "argocd", "--output", "json"])
+        .args(["--kubeconfig", &all_clusters(fleet)?, "--source", "local"])
+        .arg("--checkout")
+        .arg(repository.folder())
+        .args(["--repository", &repository.url()])
+        .args(arguments);
+    let output = plugin.output().await.context("cannot run the plugin")?;
+    let stderr = String::from_utf8(output.stderr)?;
+    let code = output.status.code().context("the plugin was ended")?;
+    let report: Value = serde_json::from_slice(&output.stdout).context(stderr)?;
+    assert_eq!(report["source"], "local");
+    Ok((code, report))
+}
+
+/// A kubeconfig with a context for the devops cluster, which is the current one, and for each of
+/// those that are deployed to.
+fn all_clusters(fleet: &Turn) -> Result<String> {
+    let read = |user: &User| -> Result<Value> {
+        let text = fs::read_to_string(user.kubeconfig())?;
+        Ok(serde_json::from_str(&text)?)
+    };
+    let mut all = read(fleet.admin())?;
+    for (name, cluster) in [("one", fleet.staging()), ("two", fleet.production())] {
+        let mut other = read(cluster.control_plane().admin())?;
+        other["clusters"][0]["name"] = json!(name);
+        other["users"][0]["name"] = json!(name);
+        other["contexts"][0]["name"] = json!(name);
+        other["contexts"][0]["context"]["cluster"] = json!(name);
+        other["contexts"][0]["context"]["user"] = json!(name);
+        for list in ["clusters", "users", "contexts"] {
+            let own = all[list].as_array_mut();
+            own.context("the kubeconfig has no list")?
+                .push(other[list][0].clone());
+        }
+    }
+    let path = fleet.admin().kubeconfig().with_file_name("all-clusters");
+    fs::write(&path, all.to_string())?;
+    Ok(path.display().to_string())
+}
+
+/// Charts and kustomizations are rendered here as Argo CD renders them: what it has deployed of the
+/// fleet is what the checkout says.
+#[tokio::test]
+async fn what_argo_cd_has_deployed_is_what_the_checkout_says() -> Result<()> {
+    let fleet = Turn::take().await?;
+
+    let (code, report) = by_checkout(&fleet, &[]).await?;
+
+    let applications = report["applications"].as_array();
+    let applications = applications.context("there are no Applications")?;
+    assert!(applications.len() > 3, "{report}");
+    for application in applications {
+        let expected = if application["sync"] == "Synced" {
+            "clean"
+        } else {
+            "drifted"
+        };
+        assert_eq!(application["verdict"], expected, "{application}");
+    }
+    ensure!(code < 2, "{code}: {report}");
+    Ok(())
+}
+
 async fn found(fleet: &Turn, out_of_sync: &[String], is_server_side: bool) -> Result<()> {
     let (code, report) = report(fleet, &[]).await?;
     ensure!(code == 1, "{code}: {report}");
@@ -327,6 +423,7 @@ async fn found(fleet: &Turn, out_of_sync: &[String], is_server_side: bool) -> Re
     let mut names: Vec<_> = rows.keys().cloned().collect();
     names.sort();
     assert_eq!(names, out_of_sync, "{report}");
+    the_checkout_says_the_same(fleet, &rows).await?;
     // A field that is gone has no owner. Which of the maps that are gone is named depends on how
     // Argo CD compares.
     let limits = rows.remove("drift-limits").context("no limits")?;

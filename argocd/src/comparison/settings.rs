@@ -8,12 +8,10 @@ use serde_json::Value;
 
 use super::ignore::Customizations;
 use super::verdict::Generation;
+use crate::tracking::Tracking;
 
 const COMPARE_OPTIONS: &str = "resource.compareoptions";
 const CUSTOMIZATIONS: &str = "resource.customizations";
-const INSTANCE_LABEL_KEY: &str = "application.instanceLabelKey";
-const TRACKING_METHOD: &str = "application.resourceTrackingMethod";
-const DEFAULT_INSTANCE_LABEL_KEY: &str = "app.kubernetes.io/instance";
 
 /// How an installation of Argo CD compares objects.
 #[derive(Clone, Debug)]
@@ -26,9 +24,7 @@ pub struct ComparisonSettings {
     pub ignore_aggregated_roles: bool,
     /// Fields of custom resources that hold values of Kubernetes' own types.
     pub known_types: Vec<KnownTypeField>,
-    /// The label by which Argo CD tracks, or tracked, what belongs to an Application.
-    pub instance_label_key: String,
-    /// How it tracks.
+    /// How it marks what belongs to an Application.
     pub tracking: Tracking,
     /// Which Argo CD it is.
     pub generation: Generation,
@@ -44,16 +40,6 @@ pub enum IgnoredStatus {
     Definitions,
     /// None.
     None,
-}
-
-/// How Argo CD marks what belongs to an Application.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Tracking {
-    /// By an annotation, with or without a label.
-    #[default]
-    Annotation,
-    /// Only by a label.
-    Label,
 }
 
 /// A field of a kind whose values are read as a type of Kubernetes, and so written in one way.
@@ -77,7 +63,6 @@ impl Default for ComparisonSettings {
             status: IgnoredStatus::default(),
             ignore_aggregated_roles: false,
             known_types: Vec::new(),
-            instance_label_key: DEFAULT_INSTANCE_LABEL_KEY.to_owned(),
             tracking: Tracking::default(),
             generation: Generation::default(),
         }
@@ -99,12 +84,7 @@ impl ComparisonSettings {
                 .map(String::as_str)
                 .filter(|text| !text.is_empty())
         };
-        if let Some(key) = text(INSTANCE_LABEL_KEY) {
-            key.clone_into(&mut settings.instance_label_key);
-        }
-        if text(TRACKING_METHOD) == Some("label") {
-            settings.tracking = Tracking::Label;
-        }
+        settings.tracking = Tracking::of(text);
         if let Some(Value::Object(options)) =
             text(COMPARE_OPTIONS).and_then(|text| yaml::value(text).ok())
         {
@@ -251,17 +231,5 @@ mod tests {
                 ("B", "spec".to_owned(), "core/Quantity")
             ]
         );
-    }
-
-    #[test]
-    fn anything_but_label_tracks_by_annotation() {
-        for method in ["annotation", "annotation+label", "bogus", ""] {
-            let settings = settings(&[(TRACKING_METHOD, method), (INSTANCE_LABEL_KEY, "x/y")]);
-            assert_eq!(settings.tracking, Tracking::Annotation);
-            assert_eq!(settings.instance_label_key, "x/y");
-        }
-        let settings = settings(&[(TRACKING_METHOD, "label")]);
-        assert_eq!(settings.tracking, Tracking::Label);
-        assert_eq!(settings.instance_label_key, "app.kubernetes.io/instance");
     }
 }

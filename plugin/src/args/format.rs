@@ -14,6 +14,9 @@ pub(crate) enum Format {
     Yaml,
     Name,
     Markdown,
+    Junit,
+    OpenMetrics,
+    Html,
 }
 
 /// A text is the name of no format.
@@ -22,13 +25,16 @@ pub(crate) enum Format {
 pub(crate) struct NoFormat;
 
 impl Format {
-    const ALL: [Format; 6] = [
+    const ALL: [Format; 9] = [
         Format::Table,
         Format::Wide,
         Format::Json,
         Format::Yaml,
         Format::Name,
         Format::Markdown,
+        Format::Junit,
+        Format::OpenMetrics,
+        Format::Html,
     ];
 
     /// As it is typed.
@@ -40,6 +46,9 @@ impl Format {
             Format::Yaml => "yaml",
             Format::Name => "name",
             Format::Markdown => "markdown",
+            Format::Junit => "junit",
+            Format::OpenMetrics => "openmetrics",
+            Format::Html => "html",
         }
     }
 

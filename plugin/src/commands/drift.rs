@@ -1,6 +1,7 @@
 //! `drift`: what differs between Git and the clusters, and who did it.
 
 mod facts;
+mod local;
 
 use std::fs::File;
 use std::io::{self, BufReader};
@@ -70,6 +71,7 @@ Exit status:
   1  something differs
   2  something that was asked for could not be seen, such as a stale or unknown Application,
      or the command line is wrong")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct DriftArgs {
     /// Names of Applications, also as NAMESPACE/NAME [default: all]
     #[arg(value_name = "APPLICATION")]
@@ -120,6 +122,25 @@ pub(crate) struct DriftArgs {
     #[command(flatten)]
     server: ArgoCdServerArgs,
 
+    /// Checkout that --source local renders [default: the current folder]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = SOURCE)]
+    checkout: Option<PathBuf>,
+
+    /// URL of the repository that the checkout is of, where no remote of it says so
+    #[arg(long, value_name = "URL", hide_short_help = true, help_heading = SOURCE)]
+    repository: Option<String>,
+
+    /// Context of the kubeconfig for a cluster, by its name in Argo CD or its server
+    ///
+    /// It is needed for a cluster whose context --source local cannot find by its server, its name
+    /// or the ARN of EKS. It can be given several times.
+    #[arg(long, value_name = "CLUSTER=CONTEXT", value_parser = parse_context, hide_short_help = true, help_heading = SOURCE)]
+    context_for: Vec<(String, String)>,
+
+    /// Ask each API server by dry runs what a sync would make of every object (--source local)
+    #[arg(long, hide_short_help = true, help_heading = SOURCE)]
+    exact: bool,
+
     /// Audit log of a cluster's API server, which names people
     ///
     /// The file `-` is standard input. Events of audit.k8s.io/v1 in JSON, one a line, or as
@@ -148,6 +169,8 @@ enum SourceArg {
     Auto,
     /// argocd-server
     Argocd,
+    /// A checkout, rendered here, and the clusters themselves
+    Local,
     /// What Applications say of themselves
     Status,
 }
@@ -161,6 +184,13 @@ const FORMATS: &[(Format, &str)] = &[
     (Format::Json, "All that was found, in JSON"),
     (Format::Yaml, "All that was found, in YAML"),
     (Format::Name, "The names of Applications that differ"),
+    (
+        Format::Markdown,
+        "A table and its fields, for a pull request",
+    ),
+    (Format::Junit, "A test for each Application"),
+    (Format::OpenMetrics, "Verdicts and counts, for monitoring"),
+    (Format::Html, "A page with filters, in one file"),
 ];
 
 /// The audit log.
@@ -170,6 +200,16 @@ enum LogError {
     Open(PathBuf, #[source] io::Error),
     #[error("{}", .0.display())]
     Read(PathBuf, #[source] audit_log::AuditLogError),
+}
+
+/// `CLUSTER=CONTEXT`. The server of a cluster may have a `=` in it, a context has none.
+fn parse_context(text: &str) -> Result<(String, String), String> {
+    match text.rsplit_once('=') {
+        Some((cluster, context)) if !cluster.is_empty() && !context.is_empty() => {
+            Ok((cluster.to_owned(), context.to_owned()))
+        }
+        _ => Err("expected CLUSTER=CONTEXT".to_owned()),
+    }
 }
 
 /// Reads, compares, prints.
@@ -198,6 +238,7 @@ fn summary(drift: &Drift) -> String {
     let count = |verdict| drift.count(verdict);
     let from = match drift.source {
         Source::ArgoCd => "as Argo CD compared them",
+        Source::Local => "as the checkout compares with the clusters",
         Source::Status => "by their status alone, which has no fields",
     };
     format!(

@@ -26,7 +26,7 @@ impl Wanted {
     }
 
     /// What is asked for of which there is nothing, as the flag and its value.
-    pub(crate) fn unmet(&self, overviews: &[Overview]) -> impl Iterator<Item = String> {
+    pub(crate) fn unmet(&self, overviews: &[&Overview]) -> impl Iterator<Item = String> {
         self.parts().filter_map(|(flag, wanted, is)| {
             let wanted = wanted?;
             let is_met = overviews.iter().any(|overview| is(overview, wanted));

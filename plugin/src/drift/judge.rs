@@ -34,6 +34,41 @@ pub(crate) fn judge(
     (verdict(overview, resources, first), autoscalers, problems)
 }
 
+/// Judges an Application by what was found of its resources, whatever Argo CD says of it. `unseen`
+/// is what could not be seen.
+pub(crate) fn judge_found(
+    overview: Overview,
+    found: Vec<ManagedResource>,
+    unseen: Vec<String>,
+) -> (ApplicationDrift, Autoscalers, Vec<Problem>) {
+    let mut resources = Vec::new();
+    let mut autoscalers = Autoscalers::default();
+    for resource in found {
+        if let State::Same { live: Some(live) } | State::Modified { live, .. } = &resource.state {
+            autoscalers.add(key_of(&overview.cluster), live);
+        }
+        resources.extend(drift_of(resource, &overview));
+    }
+    let verdict = match (unseen.is_empty(), resources.is_empty()) {
+        (false, _) => Verdict::Unknown,
+        (true, false) => Verdict::Drifted,
+        (true, true) => Verdict::Clean,
+    };
+    let object = format!("application/{}", overview.name);
+    let problems = unseen.iter().map(|message| Problem {
+        object: object.clone(),
+        message: message.clone(),
+    });
+    let problems = problems.collect();
+    let application = ApplicationDrift {
+        overview,
+        verdict,
+        reason: unseen.into_iter().next(),
+        resources,
+    };
+    (application, autoscalers, problems)
+}
+
 /// An Application of which argocd-server says nothing.
 pub(crate) fn unanswered(overview: Overview, reason: String) -> (ApplicationDrift, Problem) {
     let problem = Problem {

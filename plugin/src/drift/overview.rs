@@ -113,6 +113,14 @@ pub(crate) struct Destination {
     pub(crate) server: Option<String>,
 }
 
+impl Destination {
+    /// Its name, else its server.
+    pub(crate) fn display_name(&self) -> &str {
+        let known = self.name.as_deref().or(self.server.as_deref());
+        known.unwrap_or("(unknown)")
+    }
+}
+
 /// What an Application says of itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Overview {

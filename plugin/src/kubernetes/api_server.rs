@@ -15,6 +15,7 @@ use kube::api::{
 use kube::client::Body;
 use kube::core::request::Request;
 use kube::core::{Resource as _, Status};
+use kube::discovery::Discovery;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -35,6 +36,8 @@ pub(crate) enum FieldManager {
     Login,
     /// What makes Argo CD know a cluster: its Secret, but for what others added.
     Registration,
+    /// Argo CD itself, for a question: what would a sync make of an object?
+    ArgoCd,
 }
 
 impl FieldManager {
@@ -42,13 +45,39 @@ impl FieldManager {
         match self {
             FieldManager::Plugin | FieldManager::Registration => "kubectl-gitops",
             FieldManager::Login => "kubectl-gitops-login",
+            FieldManager::ArgoCd => "argocd-controller",
         }
     }
 
-    /// Whether what others manage becomes ours where we name it. How Argo CD knows a cluster and logs
-    /// in was somebody's before, and a plan says what it is to be.
+    /// Whether what others manage becomes ours where we name it. How Argo CD knows a cluster and
+    /// logs in was somebody's before, and a plan says what it is to be; Argo CD itself always takes
+    /// over.
     fn takes_over(self) -> bool {
-        matches!(self, FieldManager::Login | FieldManager::Registration)
+        self != FieldManager::Plugin
+    }
+}
+
+/// An API server does not say what it has.
+#[derive(Debug, thiserror::Error)]
+#[error("the API server {address} does not say what it has: {reason}")]
+pub(crate) struct DiscoveryError {
+    address: String,
+    reason: String,
+}
+
+impl DiscoveryError {
+    fn new(address: &str, error: &kube::Error) -> Self {
+        DiscoveryError {
+            address: address.to_owned(),
+            reason: innermost(error),
+        }
+    }
+
+    fn timed_out(address: &str, after: Duration) -> Self {
+        DiscoveryError {
+            address: address.to_owned(),
+            reason: format!("no answer within {after:?}"),
+        }
     }
 }
 
@@ -471,6 +500,62 @@ impl ApiServer {
                 name: Some(name.to_owned()),
                 reason,
             }),
+        }
+    }
+
+    /// What a server-side apply would make of an object, which stays as it is.
+    ///
+    /// # Errors
+    /// The API server would refuse it, or the user may not ask.
+    pub(crate) async fn predict(
+        &self,
+        objects: &Objects,
+        name: &str,
+        object: &Value,
+        manager: FieldManager,
+    ) -> Result<Value, AccessError> {
+        let parameters = PatchParams {
+            dry_run: true,
+            force: manager.takes_over(),
+            ..PatchParams::apply(manager.as_str())
+        };
+        let failed = |reason| AccessError {
+            verb: Verb::Patch,
+            objects: Box::new(objects.clone()),
+            name: Some(name.to_owned()),
+            reason,
+        };
+        let request = objects.request();
+        let request = request.patch(name, &parameters, &Patch::Apply(object));
+        let text = self.answer(request).await.map_err(failed)?;
+        serde_json::from_str(&text).map_err(|_| failed(AccessErrorReason::Answer))
+    }
+
+    /// What the API server has: its kinds, by groups and versions.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub(crate) async fn discover(&self) -> Result<Discovery, DiscoveryError> {
+        let discover = Discovery::new(self.client.clone()).run_aggregated();
+        let failed = |source| DiscoveryError::new(&self.address, &source);
+        match self.timeout {
+            None => discover.await.map_err(failed),
+            Some(after) => match tokio::time::timeout(after, discover).await {
+                Ok(found) => found.map_err(failed),
+                Err(_) => Err(DiscoveryError::timed_out(&self.address, after)),
+            },
+        }
+    }
+
+    /// The API server's version, such as `v1.34.1`.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub(crate) async fn version(&self) -> Result<String, DiscoveryError> {
+        let version = self.client.apiserver_version().await;
+        match version {
+            Ok(version) => Ok(version.git_version),
+            Err(error) => Err(DiscoveryError::new(&self.address, &error)),
         }
     }
 

@@ -1,12 +1,17 @@
 //! What differs between Git and the clusters.
 
+mod gauges;
+mod suites;
+
 use jiff::Timestamp;
 use policy::finding::shorten;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::age::{away, rough};
-use super::{API_VERSION, Cell, Detail, Page, Report, Row, Table, Tone, non_empty};
+use super::{
+    API_VERSION, Cell, Detail, Gauge, Page, Report, Row, Suite, Table, Tone, View, non_empty,
+};
 use crate::drift::manager::Manager;
 use crate::drift::person::Person;
 use crate::drift::{
@@ -46,6 +51,18 @@ impl Report for DriftReport<'_> {
             .filter(|one| one.verdict == Verdict::Drifted)
             .map(|one| format!("application.argoproj.io/{}", one.overview.name))
             .collect()
+    }
+
+    fn suites(&self) -> Vec<Suite> {
+        suites::of(self.drift)
+    }
+
+    fn gauges(&self) -> Vec<Gauge> {
+        gauges::of(self.drift)
+    }
+
+    fn view(&self) -> View {
+        View::Drift
     }
 }
 

@@ -78,9 +78,28 @@ impl WorkTrees {
 
 impl Checkouts for WorkTrees {
     fn checkout(&self, repository: &str, revision: &str) -> Option<&dyn Checkout> {
+        let tree = self.tree_of(repository, revision)?;
+        Some(tree as &dyn Checkout)
+    }
+}
+
+impl WorkTrees {
+    /// The top of the work tree of a repository that may be at a revision.
+    pub(crate) fn top_of_repository(&self, repository: &str, revision: &str) -> Option<&Path> {
+        Some(&self.tree_of(repository, revision)?.top)
+    }
+
+    /// The top of the work tree of a repository, whatever it is at.
+    pub(crate) fn top_of(&self, repository: &str) -> Option<&Path> {
         let wanted = RepositoryUrl::of(repository);
         let tree = self.trees.iter().find(|tree| tree.is_of(&wanted))?;
-        tree.may_be_at(revision).then_some(tree as &dyn Checkout)
+        Some(&tree.top)
+    }
+
+    fn tree_of(&self, repository: &str, revision: &str) -> Option<&WorkTree> {
+        let wanted = RepositoryUrl::of(repository);
+        let tree = self.trees.iter().find(|tree| tree.is_of(&wanted))?;
+        tree.may_be_at(revision).then_some(tree)
     }
 }
 

@@ -31,7 +31,7 @@ pub const CRATES: &[&[Crate]] = &[
             folder: "golang",
             package: "golang",
             modules: &[
-                &["fmt", "strconv", "strings", "work"],
+                &["fmt", "os", "strconv", "strings", "work"],
                 &["json", "path", "pem", "url"],
                 &["yaml"],
                 &["template"],
@@ -54,7 +54,7 @@ pub const CRATES: &[&[Crate]] = &[
         folder: "argocd",
         package: "argocd",
         modules: &[
-            &["known_fields", "names"],
+            &["known_fields", "names", "tracking"],
             &["kubernetes", "limited", "pattern", "sync_options"],
             &["repository"],
             &["application"],
@@ -92,6 +92,7 @@ pub const CRATES: &[&[Crate]] = &[
                 &["parallel", "streams"],
                 &["error"],
                 &["repository"],
+                &["manifest_generation"],
                 &["args"],
                 &["kubernetes", "argocd_server"],
                 &["fleet"],

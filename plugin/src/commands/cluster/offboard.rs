@@ -8,9 +8,9 @@ use policy::Kind;
 use self::aws_side::{Accounts, AwsArgs};
 
 use crate::args::{Format, OUTPUT, PlanArgs, formats};
-use crate::clusters::{NamedError, named};
 use crate::clusters::offboard::live::{Offboarding, applications_on};
 use crate::clusters::offboard::{self, Refusal, Workloads, plan};
+use crate::clusters::{NamedError, named};
 use crate::commands::plan::{FORMATS, carry_out_as};
 use crate::context::Context;
 use crate::error::CommandError;

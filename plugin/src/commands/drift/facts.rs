@@ -8,7 +8,7 @@ use policy::{Completeness, Inventory, Kind};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{DriftArgs, SourceArg};
+use super::{DriftArgs, SourceArg, local};
 use crate::argocd_server::{ArgoCdServer, ServerError, Session, SessionError};
 use crate::context::Context;
 use crate::drift::autoscaler::Autoscalers;
@@ -26,9 +26,63 @@ use crate::kubernetes::{
 const AT_ONCE: usize = 8;
 
 /// What is known before differences are asked for.
-struct Known {
-    overviews: Vec<Overview>,
-    problems: Vec<Problem>,
+pub(super) struct Known<T = Overview> {
+    pub(super) applications: Vec<T>,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// What Argo CD's `ConfigMap`s say; None of one that may not be read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Configuration {
+    /// `argocd-cm`.
+    pub(super) settings: Option<BTreeMap<String, String>>,
+    /// `argocd-cmd-params-cm`.
+    parameters: Option<BTreeMap<String, String>>,
+}
+
+impl Configuration {
+    /// A setting of `argocd-cm`; empty where there is none.
+    pub(super) fn setting(&self, key: &str) -> &str {
+        let value = self.settings.as_ref().and_then(|data| data.get(key));
+        value.map_or("", String::as_str)
+    }
+
+    /// A setting of `argocd-cmd-params-cm`; empty where there is none.
+    pub(super) fn parameter(&self, key: &str) -> &str {
+        let value = self.parameters.as_ref().and_then(|data| data.get(key));
+        value.map_or("", String::as_str)
+    }
+
+    fn of_controller(&self) -> ControllerSettings {
+        let default = ControllerSettings::default();
+        ControllerSettings {
+            period: match &self.settings {
+                Some(_) => ControllerSettings::period_of(self.setting("timeout.reconciliation")),
+                None => default.period,
+            },
+            server_side_diff: self
+                .parameters
+                .is_some()
+                .then(|| self.parameter("controller.diff.server.side") == "true"),
+        }
+    }
+}
+
+/// An Application with what is known of it beside.
+pub(super) trait HasOverview {
+    fn overview(&self) -> &Overview;
+}
+
+impl HasOverview for Overview {
+    fn overview(&self) -> &Overview {
+        self
+    }
+}
+
+impl HasOverview for local::Found {
+    fn overview(&self) -> &Overview {
+        &self.overview
+    }
 }
 
 impl From<SessionError> for CommandError {
@@ -63,6 +117,9 @@ impl From<TunnelError> for CommandError {
 
 /// What differs, before anything is left out of it.
 pub(super) async fn found(args: &DriftArgs, context: &Context) -> Result<Drift, CommandError> {
+    if args.source == SourceArg::Local {
+        return by_checkout(args, context).await;
+    }
     let session = session(args, context)?;
     let cluster = match context.connect().await {
         Ok(cluster) => Some(cluster),
@@ -74,7 +131,7 @@ pub(super) async fn found(args: &DriftArgs, context: &Context) -> Result<Drift, 
         None => (None, None),
     };
     let of_cluster = match &cluster {
-        Some(cluster) => match of_cluster(args, context, cluster).await {
+        Some(cluster) => match overviews(args, context, cluster).await {
             Err(Unlisted::Other(error)) => return Err(error),
             Err(Unlisted::ByCluster(error)) if argocd.is_none() => return Err(error.into()),
             Err(Unlisted::ByCluster(error)) => {
@@ -111,6 +168,35 @@ pub(super) async fn found(args: &DriftArgs, context: &Context) -> Result<Drift, 
     }
 }
 
+/// What differs between a checkout and the clusters.
+async fn by_checkout(args: &DriftArgs, context: &Context) -> Result<Drift, CommandError> {
+    let devops = context.connect().await?;
+    let configuration = configuration(&devops, context.argocd_namespace()).await;
+    let make = |overview, json: &str| local::Found {
+        overview,
+        json: json.to_owned(),
+    };
+    let mut known = match of_cluster(args, context, &devops, &configuration, make).await {
+        Ok(known) => known,
+        Err(Unlisted::ByCluster(error)) => return Err(error.into()),
+        Err(Unlisted::Other(error)) => return Err(error),
+    };
+    args.keep_wanted(&mut known);
+    local::by_checkout(args, context, &devops, configuration, known).await
+}
+
+async fn overviews(
+    args: &DriftArgs,
+    context: &Context,
+    cluster: &ApiServer,
+) -> Result<Known, Unlisted> {
+    let configuration = configuration(cluster, context.argocd_namespace()).await;
+    of_cluster(args, context, cluster, &configuration, |overview, _| {
+        overview
+    })
+    .await
+}
+
 impl DriftArgs {
     /// Whether it is all right that there is no argocd-server.
     fn may_do_without_server(&self) -> bool {
@@ -118,13 +204,13 @@ impl DriftArgs {
     }
 
     /// Leaves the Applications that are asked for, and tells of those that are not there.
-    fn keep_wanted(&self, known: &mut Known) {
+    fn keep_wanted<T: HasOverview>(&self, known: &mut Known<T>) {
         let is_named = |overview: &Overview, name: &String| {
             *name == overview.name || *name == overview.display_name()
         };
         for name in &self.applications {
-            let mut all = known.overviews.iter();
-            if !all.any(|overview| is_named(overview, name)) {
+            let mut all = known.applications.iter();
+            if !all.any(|one| is_named(one.overview(), name)) {
                 known.problems.push(Problem {
                     object: format!("application/{name}"),
                     message: "there is none of this name there".to_owned(),
@@ -132,12 +218,16 @@ impl DriftArgs {
             }
         }
         let wanted = self.wanted();
-        let unmet = wanted.unmet(&known.overviews);
-        known.problems.extend(unmet.map(|object| Problem {
-            object,
-            message: "no Application is there".to_owned(),
-        }));
-        known.overviews.retain(|overview| {
+        let overviews: Vec<_> = known.applications.iter().map(T::overview).collect();
+        let unmet: Vec<_> = wanted.unmet(&overviews).collect();
+        known
+            .problems
+            .extend(unmet.into_iter().map(|object| Problem {
+                object,
+                message: "no Application is there".to_owned(),
+            }));
+        known.applications.retain(|one| {
+            let overview = one.overview();
             let mut names = self.applications.iter();
             let is_asked_for =
                 self.applications.is_empty() || names.any(|name| is_named(overview, name));
@@ -213,31 +303,36 @@ impl From<AccessError> for Unlisted {
 }
 
 /// Applications of the cluster on which Argo CD runs.
-async fn of_cluster(
+async fn of_cluster<T>(
     args: &DriftArgs,
     context: &Context,
     cluster: &ApiServer,
-) -> Result<Known, Unlisted> {
+    configuration: &Configuration,
+    make: impl Fn(Overview, &str) -> T,
+) -> Result<Known<T>, Unlisted> {
     let namespace = context.argocd_namespace();
     let (facts, lacking) = Facts::of_cluster_as_far_as_permitted(cluster, namespace).await?;
     for text in &lacking {
         context.streams.note(text);
     }
     let inventory = facts.inventory().map_err(Unlisted::Other)?;
-    let settings = settings(cluster, namespace).await;
+    let settings = configuration.of_controller();
     let own = context.namespace_of(cluster);
     let is_all = args.scope.all_namespaces;
     let objects = Objects {
         resource: resource_of(Kind::Application),
         namespace: (!is_all).then(|| own.to_owned()),
     };
-    let read = |json: &str| Overview::read(json, &inventory, settings, context.now());
+    let read = |json: &str| {
+        let overview = Overview::read(json, &inventory, settings, context.now());
+        overview.map(|overview| make(overview, json))
+    };
     let selector = args.scope.selector.as_deref();
     let listed = cluster.list(&objects, selector, read).await?;
-    let (mut overviews, mut problems) = (Vec::new(), Vec::new());
+    let (mut applications, mut problems) = (Vec::new(), Vec::new());
     for application in listed {
         match application {
-            Ok(overview) => overviews.push(overview),
+            Ok(application) => applications.push(application),
             Err(error) => problems.push(Problem {
                 message: error.reason,
                 object: error.object,
@@ -245,13 +340,13 @@ async fn of_cluster(
         }
     }
     Ok(Known {
-        overviews,
+        applications,
         problems,
     })
 }
 
-/// How the application controller is set up, as far as that may be read.
-async fn settings(cluster: &ApiServer, namespace: &str) -> ControllerSettings {
+/// How Argo CD is set up, as far as that may be read.
+async fn configuration(cluster: &ApiServer, namespace: &str) -> Configuration {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct ConfigMap {
@@ -267,16 +362,9 @@ async fn settings(cluster: &ApiServer, namespace: &str) -> ControllerSettings {
         data(Kind::Settings, SETTINGS_CONFIG_MAP),
         data(Kind::Parameters, PARAMETERS_CONFIG_MAP),
     );
-    let default = ControllerSettings::default();
-    ControllerSettings {
-        period: settings.map_or(default.period, |data| {
-            let period = data.get("timeout.reconciliation");
-            ControllerSettings::period_of(period.map_or("", String::as_str))
-        }),
-        server_side_diff: parameters.ok().map(|data| {
-            let setting = data.get("controller.diff.server.side");
-            setting.is_some_and(|setting| setting == "true")
-        }),
+    Configuration {
+        settings: settings.ok(),
+        parameters: parameters.ok(),
     }
 }
 
@@ -312,7 +400,7 @@ async fn of_argocd_server(
         overviews.retain(|overview| overview.namespace == own);
     }
     Ok(Known {
-        overviews,
+        applications: overviews,
         problems,
     })
 }
@@ -355,7 +443,11 @@ fn identities(text: &str) -> Result<Identities, CommandError> {
 fn by_status(known: Known) -> Drift {
     Drift {
         source: Source::Status,
-        applications: known.overviews.into_iter().map(judge_by_status).collect(),
+        applications: known
+            .applications
+            .into_iter()
+            .map(judge_by_status)
+            .collect(),
         problems: known.problems,
         autoscalers: Autoscalers::default(),
     }
@@ -368,9 +460,9 @@ async fn by_server(
     identities: Option<&Identities>,
     context: &Context,
 ) -> Drift {
-    let count = known.overviews.len();
+    let count = known.applications.len();
     let progress = context.progress.begin("asking argocd-server", Some(count));
-    let judged = futures::stream::iter(known.overviews)
+    let judged = futures::stream::iter(known.applications)
         .map(|overview| one_by_server(argocd, overview, identities))
         .buffer_unordered(AT_ONCE);
     let mut drift = Drift {
