@@ -1,6 +1,7 @@
 //! `drift`: what differs between Git and the clusters, and who did it.
 
 mod facts;
+mod known;
 mod local;
 
 use std::fs::File;
@@ -98,7 +99,7 @@ pub(crate) struct DriftArgs {
     environment: Option<String>,
 
     /// Only resources of a kind; can be given several times
-    #[arg(long = "kind", value_name = "KIND", help_heading = SCOPE)]
+    #[arg(long = "kind", value_name = "KIND", hide_short_help = true, help_heading = SCOPE)]
     kinds: Vec<String>,
 
     /// Only what was written so recently, as in 30m, 24h or 7d
@@ -115,7 +116,7 @@ pub(crate) struct DriftArgs {
     #[arg(long, help_heading = SCOPE)]
     hide_expected: bool,
 
-    /// Where differences come from
+    /// Where differences come from: argocd, local (a checkout) or status
     #[arg(long, value_name = "SOURCE", value_enum, default_value = "auto", hide_possible_values = true, help_heading = SOURCE)]
     source: SourceArg,
 
@@ -123,7 +124,7 @@ pub(crate) struct DriftArgs {
     server: ArgoCdServerArgs,
 
     /// Checkout that --source local renders [default: the current folder]
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = SOURCE)]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, hide_short_help = true, help_heading = SOURCE)]
     checkout: Option<PathBuf>,
 
     /// URL of the repository that the checkout is of, where no remote of it says so
@@ -149,8 +150,8 @@ pub(crate) struct DriftArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = SOURCE)]
     audit_log: Option<PathBuf>,
 
-    /// Format
-    #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = formats(FORMATS), help_heading = OUTPUT)]
+    /// As table, wide, json, yaml, name, markdown, junit, openmetrics or html
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", hide_default_value = true, hide_possible_values = true, value_parser = formats(FORMATS), help_heading = OUTPUT)]
     output: Format,
 
     /// End with status 0 also where something differs

@@ -8,6 +8,7 @@ use policy::{Completeness, Inventory, Kind};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::known::{Configuration, Found, HasOverview, Known};
 use super::{DriftArgs, SourceArg, local};
 use crate::argocd_server::{ArgoCdServer, ServerError, Session, SessionError};
 use crate::context::Context;
@@ -24,66 +25,6 @@ use crate::kubernetes::{
 
 /// How many Applications are asked for at once.
 const AT_ONCE: usize = 8;
-
-/// What is known before differences are asked for.
-pub(super) struct Known<T = Overview> {
-    pub(super) applications: Vec<T>,
-    pub(super) problems: Vec<Problem>,
-}
-
-/// What Argo CD's `ConfigMap`s say; None of one that may not be read.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Configuration {
-    /// `argocd-cm`.
-    pub(super) settings: Option<BTreeMap<String, String>>,
-    /// `argocd-cmd-params-cm`.
-    parameters: Option<BTreeMap<String, String>>,
-}
-
-impl Configuration {
-    /// A setting of `argocd-cm`; empty where there is none.
-    pub(super) fn setting(&self, key: &str) -> &str {
-        let value = self.settings.as_ref().and_then(|data| data.get(key));
-        value.map_or("", String::as_str)
-    }
-
-    /// A setting of `argocd-cmd-params-cm`; empty where there is none.
-    pub(super) fn parameter(&self, key: &str) -> &str {
-        let value = self.parameters.as_ref().and_then(|data| data.get(key));
-        value.map_or("", String::as_str)
-    }
-
-    fn of_controller(&self) -> ControllerSettings {
-        let default = ControllerSettings::default();
-        ControllerSettings {
-            period: match &self.settings {
-                Some(_) => ControllerSettings::period_of(self.setting("timeout.reconciliation")),
-                None => default.period,
-            },
-            server_side_diff: self
-                .parameters
-                .is_some()
-                .then(|| self.parameter("controller.diff.server.side") == "true"),
-        }
-    }
-}
-
-/// An Application with what is known of it beside.
-pub(super) trait HasOverview {
-    fn overview(&self) -> &Overview;
-}
-
-impl HasOverview for Overview {
-    fn overview(&self) -> &Overview {
-        self
-    }
-}
-
-impl HasOverview for local::Found {
-    fn overview(&self) -> &Overview {
-        &self.overview
-    }
-}
 
 impl From<SessionError> for CommandError {
     fn from(error: SessionError) -> Self {
@@ -172,7 +113,7 @@ pub(super) async fn found(args: &DriftArgs, context: &Context) -> Result<Drift, 
 async fn by_checkout(args: &DriftArgs, context: &Context) -> Result<Drift, CommandError> {
     let devops = context.connect().await?;
     let configuration = configuration(&devops, context.argocd_namespace()).await;
-    let make = |overview, json: &str| local::Found {
+    let make = |overview, json: &str| Found {
         overview,
         json: json.to_owned(),
     };

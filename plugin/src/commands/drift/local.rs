@@ -16,7 +16,7 @@ use golang::work::Work;
 use serde_json::Value;
 
 use super::DriftArgs;
-use super::facts::{Configuration, Known};
+use super::known::{Configuration, Found, Known};
 use crate::args::{ClusterArgs, RequestTimeout};
 use crate::context::Context;
 use crate::drift::autoscaler::Autoscalers;
@@ -51,12 +51,6 @@ const WORK: u64 = 1 << 24;
 const NOT_WORKED_OUT: &str = "a jq path of ignoreDifferences is not worked out";
 /// Annotation that says how to compare.
 const COMPARE_OPTIONS: &str = "argocd.argoproj.io/compare-options";
-
-/// An Application, as it is known and as it is written.
-pub(super) struct Found {
-    pub(super) overview: Overview,
-    pub(super) json: String,
-}
 
 /// A cluster cannot be read.
 #[derive(Debug, thiserror::Error)]
