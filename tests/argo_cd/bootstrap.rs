@@ -390,7 +390,7 @@ async fn generated_are_accepted(applications: &Api<DynamicObject>) -> Result<()>
                 .into_iter()
                 .flatten();
             let mut types = conditions.map(|condition| &condition["type"]);
-            let is_invalid = types.any(|kind| *kind == Value::from("InvalidSpecError"));
+            let is_invalid = types.any(|kind| kind == "InvalidSpecError");
             if is_invalid {
                 return Err(application.data["status"]["conditions"].to_string());
             }

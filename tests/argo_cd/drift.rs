@@ -23,7 +23,7 @@ const PASSWORDS: [&str; 2] = ["correct-horse", "battery-staple"];
 fn objects() -> String {
     let deployment = |name: &str| {
         format!(
-            r#"
+            r"
 apiVersion: apps/v1
 kind: Deployment
 metadata: {{ name: {name} }}
@@ -38,7 +38,7 @@ spec:
           image: registry.example.com/drift/web:1.0.0
           env: [{{ name: COLOUR, value: blue }}, {{ name: SIZE, value: small }}]
           resources: {{ limits: {{ memory: 64Mi }} }}
-"#
+"
         )
     };
     let deployments = [
@@ -51,7 +51,7 @@ spec:
     let deployments: Vec<String> = deployments.into_iter().map(deployment).collect();
     let password = BASE64_STANDARD.encode(PASSWORDS[0]);
     let others = format!(
-        r#"
+        r"
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
 metadata: {{ name: drift-autoscaler }}
@@ -79,7 +79,7 @@ apiVersion: v1
 kind: Secret
 metadata: {{ name: drift-password }}
 data: {{ password: {password} }}
-"#
+"
     );
     format!("{}---{others}", deployments.join("---"))
 }

@@ -165,6 +165,10 @@ fn automated() -> Value {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story, told from its beginning to its end"
+)]
 async fn an_incident_is_played_through_on_each_way_to_have_an_application() -> Result<()> {
     let incident = Incident::begin().await?;
     let repository = incident.fleet.repository();

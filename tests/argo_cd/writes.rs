@@ -24,9 +24,7 @@ async fn nothing_that_argo_cd_writes_to_deploy_the_fleet_is_refused() -> Result<
 
     let mut requests = Request::by_argo_cd(fleet.devops().control_plane())?;
 
-    let updates = requests
-        .iter()
-        .filter(|request| request.is_update_of_applications());
+    let updates = requests.iter().filter(Request::is_update_of_applications);
     assert!(updates.count() > 20, "{requests:?}");
     requests.retain(|request| request.is_refused() && !request.object_name().starts_with(REFUSED));
     assert!(requests.is_empty(), "{requests:#?}");

@@ -178,6 +178,9 @@ fn lint() -> Result<()> {
         "clippy",
         "--workspace",
         "--all-targets",
+        // Not among all, as it runs only when it is named.
+        "--test",
+        "argo_cd",
         "--quiet",
         "--",
         "-D",
