@@ -127,8 +127,8 @@ impl<Action> Plan<Action> {
         0..self.steps.len()
     }
 
-    /// Does one batch after the other. The parts of a batch are done at the same time, each until one
-    /// of its steps fails. No batch is begun after a failure.
+    /// Does one batch after the other. The parts of a batch are done at the same time, each until
+    /// one of its steps fails. No batch is begun after a failure.
     pub(crate) async fn apply<Error>(
         &self,
         batches: &[Vec<Part>],
@@ -380,7 +380,8 @@ mod tests {
             .apply(&batches, async |_, action| {
                 in_hand.set(in_hand.get() + 1);
                 most.set(most.get().max(in_hand.get()));
-                // None of a pair goes on before the other has begun. The first and the last are alone.
+                // None of a pair goes on before the other has begun. The first and the last are
+                // alone.
                 if !["a", "f"].contains(&&action[..1]) {
                     both.wait().await;
                 }

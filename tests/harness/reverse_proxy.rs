@@ -1,4 +1,5 @@
-//! What stands before an API server and is taken for it, so that a test sees each request and may hold the answer.
+//! What stands before an API server and is taken for it, so that a test sees each request and may
+//! hold the answer.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -47,8 +48,8 @@ impl Answered {
 /// What is done before whoever asked has the answer. An error breaks the connection.
 type Hook = Arc<dyn Fn(Answered) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
-/// It shows the API server's own certificate and passes on what it is given. It belongs to the runtime that it was
-/// started on, and ends when it is dropped.
+/// It shows the API server's own certificate and passes on what it is given. It belongs to the
+/// runtime that it was started on, and ends when it is dropped.
 pub struct ReverseProxy {
     address: SocketAddr,
     hook: Arc<Mutex<Option<Hook>>>,
@@ -89,8 +90,8 @@ impl ReverseProxy {
         format!("https://{}", self.address)
     }
 
-    /// From now on this is done whenever the API server has answered, before the answer is passed on. An error breaks
-    /// the connection instead.
+    /// From now on this is done whenever the API server has answered, before the answer is passed
+    /// on. An error breaks the connection instead.
     pub fn before_answers(
         &self,
         hook: impl Fn(Answered) -> BoxFuture<'static, Result<()>> + Send + Sync + 'static,

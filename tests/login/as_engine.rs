@@ -1,7 +1,8 @@
 //! `cluster verify --as-engine`: a Job with the service account of Argo CD tries the login.
 //!
-//! The real job controller makes the Pod. No kubelet is here: how its container ends is written into its status, and
-//! that `argocd-k8s-auth` and Helm end like that in Argo CD's image is not shown.
+//! The real job controller makes the Pod. No kubelet is here: how its container ends is written
+//! into its status, and that `argocd-k8s-auth` and Helm end like that in Argo CD's image is not
+//! shown.
 
 use std::time::Duration;
 

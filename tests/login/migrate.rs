@@ -44,7 +44,8 @@ subjects:
   - { kind: ServiceAccount, name: monitoring, namespace: kube-system }
 ";
 
-/// The controller that makes tokens which never expire, in Secrets, and deletes them with their service account.
+/// The controller that makes tokens which never expire, in Secrets, and deletes them with their
+/// service account.
 const TOKENS: &str = "serviceaccount-token-controller";
 
 impl World {

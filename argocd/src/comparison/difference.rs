@@ -367,7 +367,8 @@ mod tests {
             prop_assert_eq!(differences(&one, &other).is_empty(), one == other);
         }
 
-        /// The pointer leads to the value in the live tree, or in the desired one where it is absent.
+        /// The pointer leads to the value in the live tree, or in the desired one where it is
+        /// absent.
         #[test]
         fn a_pointer_leads_to_what_differs(desired in tree(), live in tree()) {
             for difference in differences(&desired, &live) {

@@ -124,8 +124,8 @@ impl ArgoCdServer {
         })
     }
 
-    /// One behind the near end of a way through the API server. It is found out by a request without
-    /// a token whether it speaks TLS, which its certificate is not checked for.
+    /// One behind the near end of a way through the API server. It is found out by a request
+    /// without a token whether it speaks TLS, which its certificate is not checked for.
     ///
     /// # Errors
     /// There is no answer.

@@ -13,9 +13,9 @@ pub(crate) const SOURCE: &str = "Source";
 pub(crate) struct ArgoCdServerArgs {
     /// Address of argocd-server [default: where `argocd` is logged in]
     ///
-    /// As HOST or HOST:PORT. What is logged in with is the token of `ARGOCD_AUTH_TOKEN`, else that of
-    /// the argocd CLI for this address. Without the flag the address is that of `ARGOCD_SERVER`, or
-    /// of the current context of the argocd CLI; the flags in `ARGOCD_OPTS` count as well.
+    /// As HOST or HOST:PORT. What is logged in with is the token of `ARGOCD_AUTH_TOKEN`, else that
+    /// of the argocd CLI for this address. Without the flag the address is that of `ARGOCD_SERVER`,
+    /// or of the current context of the argocd CLI; the flags in `ARGOCD_OPTS` count as well.
     #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::Hostname)]
     pub(crate) argocd_server: Option<String>,
 

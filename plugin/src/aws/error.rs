@@ -113,7 +113,8 @@ impl AwsError {
         matches!(self.reason, Reason::Denied(_))
     }
 
-    /// Whether a change may have been made all the same: AWS was asked, and its answer is not known.
+    /// Whether a change may have been made all the same: AWS was asked, and its answer is not
+    /// known.
     pub(super) fn may_be_done(&self) -> bool {
         let is_lost = matches!(
             self.reason,

@@ -71,8 +71,8 @@ pub(crate) async fn read(account: &Account, wanted: &Wanted<'_>) -> AwsFacts {
     }
 }
 
-/// What there is of a cluster that leaves: the same, with all policies of its role, and the other clusters of the account
-/// and region that let the role in.
+/// What there is of a cluster that leaves: the same, with all policies of its role, and the other
+/// clusters of the account and region that let the role in.
 pub(crate) async fn read_leaving(
     account: &Account,
     wanted: &Wanted<'_>,
@@ -510,8 +510,8 @@ fn association_of(
 mod tests {
     use super::*;
 
-    /// It was believed that only a comparison has to decode it, and what takes a change back was told
-    /// percent-encoded.
+    /// It was believed that only a comparison has to decode it, and what takes a change back was
+    /// told percent-encoded.
     #[test]
     fn a_policy_is_read_as_it_was_written() {
         let written = r#"{"Version": "2012-10-17", "Statement": []}"#;

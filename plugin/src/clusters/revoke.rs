@@ -103,7 +103,8 @@ pub(crate) async fn steps(
     let is_own = |binding: &Binding| binding.binds(account) && binding.role_ref.name == ROLE;
     let has_own = of_cluster.iter().chain(&of_namespaces).any(is_own);
     let mut steps = Vec::new();
-    // Before its bindings, by which it is known: a run that was cut off in between finds what is left.
+    // Before its bindings, by which it is known: a run that was cut off in between finds what is
+    // left.
     if has_own && !is_bound_otherwise {
         let objects = of_all_namespaces(rbac("ClusterRole", "clusterroles"));
         let is = "what `argocd cluster add` gives its service account";

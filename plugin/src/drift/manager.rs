@@ -86,8 +86,8 @@ impl Manager {
         }
     }
 
-    /// Of all controllers of kube-controller-manager only that of HorizontalPodAutoscalers writes to
-    /// the subresource `scale`. KEDA scales from and to zero itself.
+    /// Of all controllers of kube-controller-manager only that of HorizontalPodAutoscalers writes
+    /// to the subresource `scale`. KEDA scales from and to zero itself.
     fn is_autoscaler(&self, name: &str, pointer: &str) -> bool {
         let is_scaled = pointer == "/spec/replicas";
         let scales = self.subresource.as_deref() == Some(SCALE)

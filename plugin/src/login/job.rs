@@ -1,9 +1,10 @@
 //! The login as Argo CD's own pods make it: a Job with their service account and their image.
 //!
-//! That image has `argocd-k8s-auth`, which makes the token, and Helm, which is a client of Kubernetes
-//! that goes by it as Argo CD does (client-go's exec plugin). So no image has to be published for
-//! this. Of what both print nothing is kept but why they failed: no token is in a log. What the role
-//! may do on the cluster is not asked there, as nothing in the image asks for it.
+//! That image has `argocd-k8s-auth`, which makes the token, and Helm, which is a client of
+//! Kubernetes that goes by it as Argo CD does (client-go's exec plugin). So no image has to be
+//! published for this. Of what both print nothing is kept but why they failed: no token is in a
+//! log. What the role may do on the cluster is not asked there, as nothing in the image asks for
+//! it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -98,8 +98,8 @@ impl AwsChange {
         }
     }
 
-    /// The command that does it, as a shell reads it. What takes AWS its time is waited for, so that
-    /// the next command can be run when this one is through.
+    /// The command that does it, as a shell reads it. What takes AWS its time is waited for, so
+    /// that the next command can be run when this one is through.
     pub(crate) fn command(&self, login: &Login) -> String {
         match &self.change {
             Change::Cluster { cluster, change } => change.command(cluster, login),

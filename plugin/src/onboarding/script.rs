@@ -57,8 +57,8 @@ impl Script<'_> {
         }
     }
 
-    /// The command that mends a link by files that were written to a folder; None where it takes more
-    /// than they say. They say what is to be there, and not what is to go.
+    /// The command that mends a link by files that were written to a folder; None where it takes
+    /// more than they say. They say what is to be there, and not what is to go.
     pub(crate) fn terraform(link: &Link, folder: &Path) -> Option<(Kind, String)> {
         let is_written = |mend: &Mend| matches!(mend, Mend::Aws(change) if !change.takes_away());
         if link.state == State::Ok || link.mends.is_empty() || !link.mends.iter().all(is_written) {

@@ -4,7 +4,8 @@ use super::arn::RoleArn;
 use super::change::{AwsChange, Change, ClusterChange, RoleChange, Side};
 use super::facts::{AwsFacts, Lookup, NamedPolicy, PodIdentityAssociation, Role};
 
-/// The change that takes one back; None where nothing does, or where it is not known what was there.
+/// The change that takes one back; None where nothing does, or where it is not known what was
+/// there.
 pub(crate) fn undo(change: &AwsChange, before: &AwsFacts) -> Option<AwsChange> {
     let undone = match &change.change {
         Change::Cluster { cluster, change } => in_cluster(change, before)?.of(cluster),

@@ -1,5 +1,5 @@
-//! `-o openmetrics`: values for a monitoring system (`OpenMetrics` 1.0), as a textfile collector or a
-//! push gateway takes them.
+//! `-o openmetrics`: values for a monitoring system (`OpenMetrics` 1.0), as a textfile collector or
+//! a push gateway takes them.
 //!
 //! Written here, as prometheus-client gives samples in another order each time.
 

@@ -1,4 +1,5 @@
-//! A chain from Argo CD's pods to a cluster that holds, to break, and who looks at it. AWS is a double.
+//! A chain from Argo CD's pods to a cluster that holds, to break, and who looks at it. AWS is a
+//! double.
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};

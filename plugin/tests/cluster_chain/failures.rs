@@ -133,7 +133,8 @@ async fn each_failure_says_the_step_the_call_and_how_it_goes_on_and_back() {
             assert!(stderr.contains(part), "{part}: {transcript}");
         }
         assert!(!stderr.contains("FQoGZXIv"), "{transcript}");
-        // What was signed is not told, nothing was written to the fleet, and what is there is told anew.
+        // What was signed is not told, nothing was written to the fleet, and what is there is told
+        // anew.
         assert_eq!(chain.server.writes(), []);
         assert_eq!(link(&failed.json(), "access-entry")["state"], "ok");
 

@@ -1,5 +1,5 @@
-//! Each way in which the chain can be broken: `cluster onboard` names the link, and both the commands that it prints, run
-//! by AWS's own command, and `--apply` mend it.
+//! Each way in which the chain can be broken: `cluster onboard` names the link, and both the
+//! commands that it prints, run by AWS's own command, and `--apply` mend it.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -362,7 +362,8 @@ async fn what_is_asked_for_wrongly_is_named() {
     assert_eq!(flaws(&chain.onboard(&[]).await.json()), [] as [String; 0]);
 }
 
-/// What EKS says of the cluster itself is for people to put right, by a command that can be run as it is.
+/// What EKS says of the cluster itself is for people to put right, by a command that can be run as
+/// it is.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_cluster_is_like_is_for_people() {
     let aws = Arc::new(Aws::start().await.unwrap());

@@ -1,5 +1,5 @@
-//! `cluster offboard --aws`: what AWS has for a cluster is taken back, in the reverse order of onboarding, and what others
-//! use stays.
+//! `cluster offboard --aws`: what AWS has for a cluster is taken back, in the reverse order of
+//! onboarding, and what others use stays.
 
 use std::sync::Arc;
 

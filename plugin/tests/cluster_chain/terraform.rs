@@ -1,7 +1,9 @@
-//! What `--terraform` writes is valid by the provider's schema, and once it is applied, all links of AWS hold.
+//! What `--terraform` writes is valid by the provider's schema, and once it is applied, all links
+//! of AWS hold.
 //!
-//! The provider itself cannot be had here. Read by an HCL parser, each resource is held to the arguments that the
-//! provider has, and then made by AWS's SDK in an order that its references allow, as Terraform does it.
+//! The provider itself cannot be had here. Read by an HCL parser, each resource is held to the
+//! arguments that the provider has, and then made by AWS's SDK in an order that its references
+//! allow, as Terraform does it.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -8,9 +8,9 @@
 //!
 //! AWS's own command comes with it ([`commands`]).
 //!
-//! What is not real: nothing runs in a cluster, so that add-ons are active at once, and the agent of
-//! EKS Pod Identity takes a pod at its word ([`Aws::environment_of_pod`]); and access policies grant
-//! nothing.
+//! What is not real: nothing runs in a cluster, so that add-ons are active at once, and the agent
+//! of EKS Pod Identity takes a pod at its word ([`Aws::environment_of_pod`]); and access policies
+//! grant nothing.
 
 mod aws;
 mod front;

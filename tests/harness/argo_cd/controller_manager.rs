@@ -37,8 +37,8 @@ impl ControllerManager {
         Ok(Self(component))
     }
 
-    /// The same with the program that is built for it where there is none yet, which takes minutes, and blocks.
-    /// `serviceaccount-token-controller` can sign tokens as the API server does.
+    /// The same with the program that is built for it where there is none yet, which takes minutes,
+    /// and blocks. `serviceaccount-token-controller` can sign tokens as the API server does.
     pub fn start_built(control_plane: &ControlPlane, controllers: &[&str]) -> Result<Self> {
         let program = kube_controller_manager()?;
         let user = control_plane.user(USER, &[])?;

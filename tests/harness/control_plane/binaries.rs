@@ -171,7 +171,8 @@ pub fn kube_controller_manager() -> Result<PathBuf, BinariesError> {
 }
 
 /// The program that prints Kubernetes' Go types, and the OpenAPI document that it is given: what
-/// `argocd/src/comparison/scheme/types.txt` is written with. It takes a minute to build; this blocks.
+/// `argocd/src/comparison/scheme/types.txt` is written with. It takes a minute to build; this
+/// blocks.
 pub fn kubernetes_types() -> Result<(PathBuf, PathBuf), GoProgramsError> {
     let programs = GoPrograms {
         cache: "kubernetes-types",

@@ -12,8 +12,8 @@ use super::*;
 
 const MIGRATE: [&str; 4] = [CLUSTER, "--role-arn", CLUSTER_ROLE, "--revoke"];
 
-/// Holds the answer to one request: to the write of a number, or to the first question where there is no number. What
-/// was asked is done by then, and whoever asked does not know it.
+/// Holds the answer to one request: to the write of a number, or to the first question where there
+/// is no number. What was asked is done by then, and whoever asked does not know it.
 fn hold(proxies: [&ReverseProxy; 2], number: Option<usize>) -> UnboundedReceiver<Answered> {
     let (tell, held) = unbounded_channel();
     let writes = Arc::new(AtomicUsize::new(0));

@@ -1,5 +1,5 @@
-//! Many clusters at once. One API server stands behind all of them, each time by another address and with another
-//! service account.
+//! Many clusters at once. One API server stands behind all of them, each time by another address
+//! and with another service account.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -94,8 +94,8 @@ impl World {
         Ok(token.context("no token in the credential")?.to_owned())
     }
 
-    /// Uses a cluster through its Secret, again and again, as Argo CD does, which reads it anew once it is changed.
-    /// Returns how often it did so by a token and by AWS.
+    /// Uses a cluster through its Secret, again and again, as Argo CD does, which reads it anew
+    /// once it is changed. Returns how often it did so by a token and by AWS.
     async fn use_cluster(&self, index: usize, is_over: &AtomicBool) -> Result<[usize; 2]> {
         let secrets = Api::<Secret>::namespaced(self.devops.admin().client().await?, "argocd");
         let secret = format!("cluster-{}", name(index));

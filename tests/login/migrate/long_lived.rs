@@ -34,8 +34,8 @@ type: kubernetes.io/service-account-token
 ";
 
 impl World {
-    /// Registers the cluster as `argocd cluster add` does, by a token that Kubernetes' own controller makes. `server` is
-    /// where Argo CD believes it to be.
+    /// Registers the cluster as `argocd cluster add` does, by a token that Kubernetes' own
+    /// controller makes. `server` is where Argo CD believes it to be.
     pub(super) async fn register_by_long_lived_token(&self, server: &str) -> Result<Manager> {
         let Manager { user, .. } = self.register_by_token().await?;
         let secret = "argocd-manager-long-lived-token";

@@ -297,7 +297,8 @@ impl Migration<'_> {
         server.ok_or_else(|| Failure::NotLoggedIn(flaw(&found)))
     }
 
-    /// The first proof may be old: somebody has thought about the plan, or other clusters went before.
+    /// The first proof may be old: somebody has thought about the plan, or other clusters went
+    /// before.
     async fn switch(&self, only_ask: bool) -> Result<Outcome, Failure> {
         if only_ask {
             self.apply_new_login(&self.stored, true).await?;

@@ -35,10 +35,10 @@ use crate::text::counted;
 /// Secrets with its tokens, and the service account. It waits until the API server refuses the
 /// token. The token is kept in memory only.
 ///
-/// With --all the logins to all clusters are proven first. Then the first of the file is migrated by
-/// itself, and the others some at a time. No other is begun once one has failed. Run again, it goes
-/// on from what is there; --resume takes up those whose Secret is switched and whose token is still
-/// to be revoked.
+/// With --all the logins to all clusters are proven first. Then the first of the file is migrated
+/// by itself, and the others some at a time. No other is begun once one has failed. Run again, it
+/// goes on from what is there; --resume takes up those whose Secret is switched and whose token is
+/// still to be revoked.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -250,7 +250,8 @@ impl<'p> Preparing<'p> {
         }
     }
 
-    /// Proves the new login of one cluster, and says what is to be done. Nothing for one that is done.
+    /// Proves the new login of one cluster, and says what is to be done. Nothing for one that is
+    /// done.
     async fn prepare(
         &self,
         registration: &Registration,

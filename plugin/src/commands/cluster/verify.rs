@@ -29,12 +29,12 @@ use crate::report::cluster_verification::ClusterVerifications;
 ///
 /// --as-engine tries it where Argo CD runs: a Job with the service account and the image of its
 /// application controller takes on the role and asks the API server. That proves Pod Identity, the
-/// trust of the role and the way to the endpoint. What the role may do is asked from here, where you
-/// may take it on. The Job is deleted afterwards, and what it prints is not kept.
+/// trust of the role and the way to the endpoint. What the role may do is asked from here, where
+/// you may take it on. The Job is deleted afterwards, and what it prints is not kept.
 ///
-/// Otherwise nothing is written, so that who may only read can verify. With --record the time is noted in the
-/// Secret of each cluster whose login is proven (annotation kubectl-gitops.io/verified), and
-/// `cluster list` shows it.
+/// Otherwise nothing is written, so that who may only read can verify. With --record the time is
+/// noted in the Secret of each cluster whose login is proven (annotation
+/// kubectl-gitops.io/verified), and `cluster list` shows it.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:

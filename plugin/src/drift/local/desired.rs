@@ -62,7 +62,8 @@ pub(crate) enum DesiredError {
 }
 
 /// The objects that an Application is to have, marked as its own, each with the namespace that it
-/// goes to; of several with one key the last (Argo CD 3.6, `GetRepoObjs`, `NormalizeTargetObjects`).
+/// goes to; of several with one key the last (Argo CD 3.6, `GetRepoObjs`,
+/// `NormalizeTargetObjects`).
 pub(crate) async fn desired(
     application: Application<'_>,
     surroundings: Surroundings<'_>,

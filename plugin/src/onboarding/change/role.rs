@@ -62,8 +62,8 @@ impl RoleChange {
         }
     }
 
-    /// The words of the command that does it. IAM knows a role by its name, which is one of a kind in
-    /// an account, whatever its path is.
+    /// The words of the command that does it. IAM knows a role by its name, which is one of a kind
+    /// in an account, whatever its path is.
     pub(super) fn words(&self, role: &RoleArn) -> Words {
         let command = |command: &str| Words::of(command).flag("--role-name", role.name());
         match self {

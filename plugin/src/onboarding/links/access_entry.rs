@@ -162,8 +162,8 @@ fn there(
     }
 }
 
-/// Why an entry does not mean the role that there is or will be: it means the one that there was when
-/// it was made.
+/// Why an entry does not mean the role that there is or will be: it means the one that there was
+/// when it was made.
 fn former_role(evidence: Evidence<'_>, entry: &AccessEntry) -> Option<&'static str> {
     let role = if evidence.registration.capability {
         &evidence.aws.engine_role
@@ -277,8 +277,8 @@ mod tests {
         assert_eq!(commands(&link).len(), 3);
     }
 
-    /// It was believed that an entry is as it should be while its role is not there: it does not mean
-    /// the one that is made for it.
+    /// It was believed that an entry is as it should be while its role is not there: it does not
+    /// mean the one that is made for it.
     #[test]
     fn one_of_a_role_that_is_gone_is_made_anew() {
         let link = judged(|case| case.aws.cluster_role = Lookup::Absent);

@@ -1,6 +1,8 @@
-//! Measures `kubectl gitops cluster list` beside one bare LIST of the same Secrets, on a real API server.
+//! Measures `kubectl gitops cluster list` beside one bare LIST of the same Secrets, on a real API
+//! server.
 //!
-//! Both begin with a new connection. They are measured in turn, so that whatever else the machine does falls on both.
+//! Both begin with a new connection. They are measured in turn, so that whatever else the machine
+//! does falls on both.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

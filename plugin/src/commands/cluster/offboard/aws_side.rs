@@ -133,7 +133,8 @@ impl AwsArgs {
         Ok(Meant { cluster, role })
     }
 
-    /// The flags that name what only the Secret says, which may be gone when the command is run again.
+    /// The flags that name what only the Secret says, which may be gone when the command is run
+    /// again.
     pub(super) fn lacking(&self, meant: &Meant) -> String {
         // A String takes all that is written to it.
         let mut flags = String::new();

@@ -173,8 +173,8 @@ fn read(path: &Path) -> Result<Option<String>, CommandError> {
     }
 }
 
-/// Whether a folder has nothing but perhaps this file. Git keeps no empty folder: one in which there
-/// is anything else, such as a page for people, is there for somebody who reads it as it is.
+/// Whether a folder has nothing but perhaps this file. Git keeps no empty folder: one in which
+/// there is anything else, such as a page for people, is there for somebody who reads it as it is.
 fn is_new(folder: &Path, own: &str) -> bool {
     let Ok(mut entries) = std::fs::read_dir(folder) else {
         return true;
