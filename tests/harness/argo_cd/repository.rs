@@ -18,7 +18,7 @@ const OWN_URL: &str = "https://git.example.com/shop/platform.git";
 pub struct Repository(PathBuf);
 
 impl Repository {
-    /// Makes one of the files of a folder, in which its own URL stands for [`OWN_URL`], with one
+    /// Makes one of the files of a folder, in which its own URL stands for `OWN_URL`, with one
     /// commit.
     pub fn of(fixture: &Path, folder: PathBuf) -> Result<Self> {
         let repository = Self(folder);
