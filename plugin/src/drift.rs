@@ -33,7 +33,9 @@ pub(crate) use self::cause::Cause;
 pub(crate) use self::effect::Effect;
 pub(crate) use self::field::{FieldDrift, MASK};
 pub(crate) use self::judge::{judge, judge_by_status, judge_found, unanswered};
-pub(crate) use self::overview::{ControllerSettings, Destination, Overview, Strategy, Sync};
+pub(crate) use self::overview::{
+    ControllerSettings, Destination, Overview, Strategy, Sync, strategy_choice,
+};
 
 /// Where what is desired and what is there come from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

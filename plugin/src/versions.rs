@@ -45,6 +45,12 @@ impl Versions {
         versions
     }
 
+    /// Argo CD alone; None where that is not known.
+    pub(crate) async fn argo_cd(server: &ApiServer, namespace: &str) -> Option<Program> {
+        let mut versions = Versions::default();
+        versions.find(server, namespace, ARGO_CD_SERVER).await
+    }
+
     /// The program of the first Deployment with some labels.
     async fn find(&mut self, server: &ApiServer, namespace: &str, labels: &str) -> Option<Program> {
         let deployments = Objects {

@@ -18,7 +18,6 @@ use harness::{User, eventually_object, eventually_objects};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
-use serde_json::Value;
 use tokio::task::spawn_blocking;
 
 use crate::on_eks::{World, only_expected};

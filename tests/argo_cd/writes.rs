@@ -24,7 +24,9 @@ async fn nothing_that_argo_cd_writes_to_deploy_the_fleet_is_refused() -> Result<
 
     let mut requests = Request::by_argo_cd(fleet.devops().control_plane())?;
 
-    let updates = requests.iter().filter(Request::is_update_of_applications);
+    let updates = requests
+        .iter()
+        .filter(|request| request.is_update_of_applications());
     assert!(updates.count() > 20, "{requests:?}");
     requests.retain(|request| request.is_refused() && !request.object_name().starts_with(REFUSED));
     assert!(requests.is_empty(), "{requests:#?}");
@@ -121,7 +123,7 @@ async fn the_steps_of_a_progressive_sync_do_not_reach_the_webhook() -> Result<()
     let written = Request::by_argo_cd(control_plane)?.split_off(before);
     let mut updates: Vec<_> = written
         .into_iter()
-        .filter(|request| request.is_update_of_applications())
+        .filter(Request::is_update_of_applications)
         .collect();
     for user in [APPLICATION_SET_CONTROLLER, APPLICATION_CONTROLLER] {
         let count = updates

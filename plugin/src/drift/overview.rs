@@ -3,6 +3,7 @@
 
 use argocd::Application;
 use argocd::application::ApplicationSpec;
+use argocd::comparison::{self, Generation, StrategyChoice};
 use jiff::{SignedDuration, Timestamp};
 use policy::environment::environments_of_application;
 use policy::{Inventory, Kind};
@@ -32,6 +33,8 @@ pub(crate) struct ControllerSettings {
     /// Whether it compares by dry runs unless an Application says otherwise; None where that is
     /// not known.
     pub(crate) server_side_diff: Option<bool>,
+    /// As which versions of Argo CD it compares.
+    pub(crate) generation: Generation,
 }
 
 impl Default for ControllerSettings {
@@ -39,11 +42,22 @@ impl Default for ControllerSettings {
         ControllerSettings {
             period: Some(DEFAULT_PERIOD),
             server_side_diff: None,
+            generation: Generation::Since36,
         }
     }
 }
 
 impl ControllerSettings {
+    /// As which versions one of a version such as `v3.5.1` compares. Whatever is no version counts
+    /// as the newest.
+    pub(crate) fn generation_of(version: &str) -> Generation {
+        let version = version.trim_start_matches('v').parse::<semver::Version>();
+        match version {
+            Ok(version) if (version.major, version.minor) < (3, 6) => Generation::UpTo35,
+            _ => Generation::Since36,
+        }
+    }
+
     /// Reads `timeout.reconciliation` as Go reads a duration. What cannot be read is the default.
     pub(crate) fn period_of(text: &str) -> Option<SignedDuration> {
         let text = text.trim();
@@ -361,31 +375,33 @@ fn destination(application: &Application<'_>, inventory: &Inventory) -> Destinat
     }
 }
 
-/// Argo CD 3.6, `controller.CompareAppState`: the annotation, then the controller's setting, then
-/// the sync option of the spec.
+/// How its resources are compared, where that is known.
 fn strategy(application: &Application<'_>, settings: ControllerSettings) -> Option<Strategy> {
+    let choice = strategy_choice(application, settings);
+    let is_known =
+        settings.server_side_diff.is_some() || choice.compare_options.contains("ServerSideDiff=");
+    let strategy = match choice.strategy() {
+        comparison::Strategy::ServerSide { .. } => return Some(Strategy::ServerSide),
+        comparison::Strategy::Structured => Strategy::Structured,
+        comparison::Strategy::ClientSide => Strategy::ThreeWay,
+    };
+    is_known.then_some(strategy)
+}
+
+/// What decides how the resources of an Application are compared.
+pub(crate) fn strategy_choice<'a>(
+    application: &'a Application<'_>,
+    settings: ControllerSettings,
+) -> StrategyChoice<'a> {
     let annotation = application.metadata.annotations.get(COMPARE_OPTIONS);
-    let annotation = annotation.unwrap_or_default();
-    let is_asked = |option: &str| annotation.split(',').any(|word| word.trim() == option);
-    if is_asked("ServerSideDiff=true") {
-        return Some(Strategy::ServerSide);
-    }
-    if !is_asked("ServerSideDiff=false") {
-        match settings.server_side_diff {
-            Some(true) => return Some(Strategy::ServerSide),
-            Some(false) => {}
-            None => return None,
-        }
-    }
     let options = &application.spec.sync_policy().sync_options;
     let mut options = options.iter();
-    Some(
-        if options.any(|option| option.as_str() == "ServerSideApply=true") {
-            Strategy::Structured
-        } else {
-            Strategy::ThreeWay
-        },
-    )
+    StrategyChoice {
+        compare_options: annotation.unwrap_or_default(),
+        server_side_apply: options.any(|option| option.as_str() == "ServerSideApply=true"),
+        controller_server_side_diff: settings.server_side_diff.unwrap_or_default(),
+        generation: settings.generation,
+    }
 }
 
 fn prunes(application: &Application<'_>) -> bool {
@@ -494,7 +510,7 @@ mod tests {
         .unwrap()
     }
 
-    fn read(change: &Value) -> Overview {
+    fn read_as(generation: Generation, change: &Value) -> Overview {
         let source = json!({"repoURL": "https://git.example.com/a.git", "path": "a"});
         let destination = json!({"name": "prod", "namespace": "a"});
         let mut application = json!({
@@ -512,10 +528,15 @@ mod tests {
         json_patch::merge(&mut application, change);
         let settings = ControllerSettings {
             server_side_diff: Some(false),
+            generation,
             ..ControllerSettings::default()
         };
         let now = "2026-11-30T10:00:00Z".parse().unwrap();
         Overview::read(&application.to_string(), &inventory(), settings, now).unwrap()
+    }
+
+    fn read(change: &Value) -> Overview {
+        read_as(Generation::Since36, change)
     }
 
     fn stale(change: &Value) -> Option<String> {
@@ -575,6 +596,25 @@ mod tests {
     }
 
     #[test]
+    fn how_is_compared_is_known_by_the_version() {
+        for (version, generation) in [
+            ("v3.5.7", Generation::UpTo35),
+            ("3.2.11", Generation::UpTo35),
+            ("v2.14.0", Generation::UpTo35),
+            ("v3.6.0", Generation::Since36),
+            ("v4.0.0", Generation::Since36),
+            ("latest", Generation::Since36),
+            ("sha256:abc", Generation::Since36),
+        ] {
+            assert_eq!(
+                ControllerSettings::generation_of(version),
+                generation,
+                "{version}"
+            );
+        }
+    }
+
+    #[test]
     fn the_strategy_is_the_one_that_argo_cd_takes() {
         let annotated = |options: &str, more: &Value| {
             let mut change = json!({"metadata": {"annotations": {COMPARE_OPTIONS: options}}});
@@ -583,7 +623,11 @@ mod tests {
         };
         let applies = json!({"spec": {"syncPolicy": {"syncOptions": ["ServerSideApply=true"]}}});
         assert_eq!(read(&json!({})).strategy, Some(Strategy::ThreeWay));
-        assert_eq!(read(&applies).strategy, Some(Strategy::Structured));
+        assert_eq!(read(&applies).strategy, Some(Strategy::ServerSide));
+        assert_eq!(
+            read_as(Generation::UpTo35, &applies).strategy,
+            Some(Strategy::Structured)
+        );
         assert_eq!(
             annotated("IncludeMutationWebhook=true,ServerSideDiff=true", &applies),
             Some(Strategy::ServerSide)

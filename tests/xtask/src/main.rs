@@ -173,20 +173,15 @@ fn lint() -> Result<()> {
         "checking the format",
         cargo().args(["fmt", "--all", "--check"]),
     )?;
-    let mut clippy = cargo();
-    clippy.args([
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        // Not among all, as it runs only when it is named.
-        "--test",
-        "argo_cd",
-        "--quiet",
-        "--",
-        "-D",
-        "warnings",
-    ]);
-    run("checking the lints", &mut clippy)?;
+    // The tests with Argo CD run only when they are named, and are not among all.
+    for targets in [&["--all-targets"][..], &["--test", "argo_cd"]] {
+        let mut clippy = cargo();
+        clippy
+            .args(["clippy", "--workspace", "--quiet"])
+            .args(targets)
+            .args(["--", "-D", "warnings"]);
+        run("checking the lints", &mut clippy)?;
+    }
     let mut doc = cargo();
     doc.args(["doc", "--workspace", "--no-deps", "--quiet"]);
     run(

@@ -22,6 +22,7 @@ use crate::fleet::Facts;
 use crate::kubernetes::{
     AccessError, ApiServer, ConnectError, Objects, Tunnel, TunnelError, objects_of, resource_of,
 };
+use crate::versions::Versions;
 
 /// How many Applications are asked for at once.
 const AT_ONCE: usize = 8;
@@ -299,13 +300,15 @@ async fn configuration(cluster: &ApiServer, namespace: &str) -> Configuration {
         let found = cluster.get(&objects, name, read).await;
         found.map(|found| found.and_then(|map| map.data).unwrap_or_default())
     };
-    let (settings, parameters) = tokio::join!(
+    let (settings, parameters, version) = tokio::join!(
         data(Kind::Settings, SETTINGS_CONFIG_MAP),
         data(Kind::Parameters, PARAMETERS_CONFIG_MAP),
+        Versions::argo_cd(cluster, namespace),
     );
     Configuration {
         settings: settings.ok(),
         parameters: parameters.ok(),
+        version: version.map(|program| program.version().to_owned()),
     }
 }
 

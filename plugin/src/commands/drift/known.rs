@@ -17,6 +17,8 @@ pub(super) struct Configuration {
     pub(super) settings: Option<BTreeMap<String, String>>,
     /// `argocd-cmd-params-cm`.
     pub(super) parameters: Option<BTreeMap<String, String>>,
+    /// The version of Argo CD; None where that is not known.
+    pub(super) version: Option<String>,
 }
 
 impl Configuration {
@@ -44,6 +46,10 @@ impl Configuration {
                 .parameters
                 .is_some()
                 .then(|| self.parameter("controller.diff.server.side") == "true"),
+            generation: match &self.version {
+                Some(version) => ControllerSettings::generation_of(version),
+                None => default.generation,
+            },
         }
     }
 }

@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use argocd::Application;
-use argocd::comparison::{
-    ComparisonSettings, Generation, IgnoreRules, Rules, Strategy, StrategyChoice,
-};
+use argocd::comparison::{ComparisonSettings, IgnoreRules, Rules, Strategy};
 use argocd::names::IN_CLUSTER_SERVER;
 use argocd::tracking::Tracking;
 use futures::StreamExt as _;
@@ -23,7 +21,10 @@ use crate::drift::autoscaler::Autoscalers;
 use crate::drift::local::cluster::Cluster;
 use crate::drift::local::desired::{self, DesiredError, Surroundings, desired};
 use crate::drift::local::reconcile::{GroupKind, Reconciliation, Settled, Side, Undecided};
-use crate::drift::{ApplicationDrift, Destination, Drift, Overview, Problem, Source, judge_found};
+use crate::drift::{
+    ApplicationDrift, ControllerSettings, Destination, Drift, Overview, Problem, Source,
+    judge_found, strategy_choice,
+};
 use crate::error::{CommandError, chain};
 use crate::kubernetes::{
     AccessError, ApiServer, ConnectError, ContextError, Contexts, DiscoveryError, FieldManager,
@@ -49,9 +50,6 @@ const WORK: u64 = 1 << 24;
 
 /// Why a resource stays undecided.
 const NOT_WORKED_OUT: &str = "a jq path of ignoreDifferences is not worked out";
-/// Annotation that says how to compare.
-const COMPARE_OPTIONS: &str = "argocd.argoproj.io/compare-options";
-
 /// A cluster cannot be read.
 #[derive(Debug, thiserror::Error)]
 enum ClusterError {
@@ -75,6 +73,7 @@ struct Run<'a> {
     settings: &'a ComparisonSettings,
     tracking: &'a Tracking,
     configuration: &'a Configuration,
+    controller: ControllerSettings,
     devops: &'a ApiServer,
     /// Whether the API server is asked what a sync would make of each object.
     exact: bool,
@@ -97,7 +96,8 @@ pub(super) async fn by_checkout(
     let contexts = Contexts::new(&kubeconfig, chosen);
     let data = configuration.settings.clone().unwrap_or_default();
     let mut settings = ComparisonSettings::from_config_map(&data);
-    settings.generation = Generation::Since36;
+    let controller = configuration.of_controller();
+    settings.generation = controller.generation;
     let tracking = Tracking::of(|key| data.get(key).map(String::as_str));
     let run = Run {
         context,
@@ -106,6 +106,7 @@ pub(super) async fn by_checkout(
         settings: &settings,
         tracking: &tracking,
         configuration: &configuration,
+        controller,
         devops,
         exact: args.exact,
     };
@@ -349,20 +350,7 @@ impl Run<'_> {
                 mutation_webhooks: false,
             };
         }
-        let options = &application.spec.sync_policy().sync_options;
-        let annotations = &application.metadata.annotations;
-        let choice = StrategyChoice {
-            compare_options: annotations.get(COMPARE_OPTIONS).unwrap_or_default(),
-            server_side_apply: options
-                .iter()
-                .any(|option| option.as_str() == "ServerSideApply=true"),
-            controller_server_side_diff: self
-                .configuration
-                .parameter("controller.diff.server.side")
-                == "true",
-            generation: self.settings.generation,
-        };
-        choice.strategy()
+        strategy_choice(application, self.controller).strategy()
     }
 }
 
