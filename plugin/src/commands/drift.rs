@@ -27,14 +27,16 @@ use crate::text::counted;
 ///
 /// Reads Applications of the cluster of the current context, and from argocd-server, where somebody
 /// is logged in to it, what Argo CD compared: which fields of which resources differ, by whom since
-/// when, of what kind that is, and what a sync would do. Nothing is written, refreshed or rendered.
-/// The values of Secrets are never shown.
+/// when, of what kind that is, and what a sync would do. Nothing is written or refreshed. The values
+/// of Secrets are never shown.
 ///
 /// Who did it is the field manager that owns the field, which the API server notes; a field that is
 /// gone has no owner any more. An audit log (--audit-log) names the person as well.
 ///
 /// Without argocd-server it says what Applications say of themselves: which resources are out of
-/// sync, but not in which fields.
+/// sync, but not in which fields. With --source local it generates the manifests of a checkout as
+/// Argo CD would (--checkout), and compares them with the clusters themselves, by the contexts of the
+/// kubeconfig.
 ///
 /// A verdict of Argo CD's that is out of date is told as stale, and one that it could not reach as
 /// unknown; neither counts as clean.
