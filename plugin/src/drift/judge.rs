@@ -13,24 +13,40 @@ use super::{ApplicationDrift, Problem, ResourceDrift, Verdict, key_of};
 /// Annotation that says how to sync a resource.
 const SYNC_OPTIONS: &str = "argocd.argoproj.io/sync-options";
 
+/// What was made of the resources of an Application.
+#[derive(Default)]
+struct Collected {
+    /// Those that differ.
+    resources: Vec<ResourceDrift>,
+    /// What scales something there.
+    autoscalers: Autoscalers,
+}
+
+impl Collected {
+    fn add(&mut self, resource: ManagedResource, overview: &Overview) {
+        if let State::Same { live: Some(live) } | State::Modified { live, .. } = &resource.state {
+            self.autoscalers.add(key_of(&overview.cluster), live);
+        }
+        self.resources.extend(drift_of(resource, overview));
+    }
+}
+
 /// Judges an Application by what argocd-server says of its resources. The other values are what
 /// scales something there, and what could not be read.
 pub(crate) fn judge(
     overview: Overview,
     answer: &str,
 ) -> (ApplicationDrift, Autoscalers, Vec<Problem>) {
-    let mut resources = Vec::new();
-    let mut autoscalers = Autoscalers::default();
-    let mut each = |resource: ManagedResource| {
-        if let State::Same { live: Some(live) } | State::Modified { live, .. } = &resource.state {
-            autoscalers.add(key_of(&overview.cluster), live);
-        }
-        resources.extend(drift_of(resource, &overview));
-    };
-    let unreadable = read(answer, &mut each).unwrap_or_else(|whole| vec![whole]);
-    let problems = unreadable.iter().map(|error| problem(&overview, error));
-    let problems: Vec<Problem> = problems.collect();
+    let mut collected = Collected::default();
+    let each = |resource| collected.add(resource, &overview);
+    let unreadable = read(answer, each).unwrap_or_else(|whole| vec![whole]);
+    let problems = unreadable.iter().map(UnreadableAnswer::to_string);
+    let problems: Vec<_> = problems.map(|text| problem(&overview, text)).collect();
     let first = problems.first().map(|problem| problem.message.clone());
+    let Collected {
+        resources,
+        autoscalers,
+    } = collected;
     (verdict(overview, resources, first), autoscalers, problems)
 }
 
@@ -41,29 +57,26 @@ pub(crate) fn judge_found(
     found: Vec<ManagedResource>,
     unseen: Vec<String>,
 ) -> (ApplicationDrift, Autoscalers, Vec<Problem>) {
-    let mut resources = Vec::new();
-    let mut autoscalers = Autoscalers::default();
+    let mut collected = Collected::default();
     for resource in found {
-        if let State::Same { live: Some(live) } | State::Modified { live, .. } = &resource.state {
-            autoscalers.add(key_of(&overview.cluster), live);
-        }
-        resources.extend(drift_of(resource, &overview));
+        collected.add(resource, &overview);
     }
+    let Collected {
+        resources,
+        autoscalers,
+    } = collected;
     let verdict = match (unseen.is_empty(), resources.is_empty()) {
         (false, _) => Verdict::Unknown,
         (true, false) => Verdict::Drifted,
         (true, true) => Verdict::Clean,
     };
-    let object = format!("application/{}", overview.name);
-    let problems = unseen.iter().map(|message| Problem {
-        object: object.clone(),
-        message: message.clone(),
-    });
+    let reason = unseen.first().cloned();
+    let problems = unseen.into_iter().map(|text| problem(&overview, text));
     let problems = problems.collect();
     let application = ApplicationDrift {
         overview,
         verdict,
-        reason: unseen.into_iter().next(),
+        reason,
         resources,
     };
     (application, autoscalers, problems)
@@ -71,10 +84,7 @@ pub(crate) fn judge_found(
 
 /// An Application of which argocd-server says nothing.
 pub(crate) fn unanswered(overview: Overview, reason: String) -> (ApplicationDrift, Problem) {
-    let problem = Problem {
-        object: format!("application/{}", overview.name),
-        message: reason.clone(),
-    };
+    let problem = problem(&overview, reason.clone());
     let resources = listed(&overview);
     (verdict(overview, resources, Some(reason)), problem)
 }
@@ -85,10 +95,10 @@ pub(crate) fn judge_by_status(overview: Overview) -> ApplicationDrift {
     verdict(overview, resources, None)
 }
 
-fn problem(overview: &Overview, error: &UnreadableAnswer) -> Problem {
+fn problem(overview: &Overview, message: String) -> Problem {
     Problem {
         object: format!("application/{}", overview.name),
-        message: error.to_string(),
+        message,
     }
 }
 

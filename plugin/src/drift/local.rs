@@ -10,7 +10,6 @@ pub(crate) mod cluster;
 pub(crate) mod desired;
 mod hooks;
 pub(crate) mod reconcile;
-pub(crate) mod scope;
 
 use serde::Deserialize;
 use serde_json::Value;

@@ -238,7 +238,7 @@ impl Run<'_> {
         let kinds = kinds(&reconciliation, compared);
         let reconciliation = RefCell::new(reconciliation);
         let lists = kinds.iter().filter_map(|(group, kind)| {
-            let resource = cluster.kind(group, kind)?;
+            let resource = cluster.resource(group, kind)?;
             let objects = Objects {
                 resource: resource.clone(),
                 namespace: None,
@@ -312,8 +312,7 @@ impl Run<'_> {
         };
         let surroundings = Surroundings {
             revisions: self.revisions,
-            capabilities: &cluster.capabilities,
-            scopes: &cluster.scopes,
+            cluster,
             tracking: self.tracking,
             kustomize_build_options: self.configuration.setting("kustomize.buildOptions"),
         };
@@ -384,7 +383,7 @@ async fn predicted(
         return Err(NOT_WORKED_OUT.to_owned());
     }
     let key = &undecided.key;
-    let resource = cluster.kind(&key.group, &key.kind);
+    let resource = cluster.resource(&key.group, &key.kind);
     let resource = resource.ok_or_else(|| "the cluster has no such kind".to_owned())?;
     let objects = Objects {
         resource: resource.clone(),

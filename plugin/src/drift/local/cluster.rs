@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, HashMap};
 
 use kube::discovery::{ApiCapabilities, ApiResource, Scope};
 
-use super::scope::Scopes;
 use crate::kubernetes::{ApiServer, DiscoveryError};
 use crate::manifest_generation::Capabilities;
 
@@ -12,9 +11,14 @@ use crate::manifest_generation::Capabilities;
 #[derive(Debug)]
 pub(crate) struct Cluster {
     pub(crate) capabilities: Capabilities,
-    pub(crate) scopes: Scopes,
-    /// Each kind in the version that the cluster prefers.
-    kinds: HashMap<(String, String), ApiResource>,
+    kinds: HashMap<(String, String), Kind>,
+}
+
+/// A kind, in the version that the cluster prefers.
+#[derive(Debug)]
+struct Kind {
+    resource: ApiResource,
+    is_namespaced: bool,
 }
 
 impl Cluster {
@@ -26,7 +30,6 @@ impl Cluster {
         let discovery = server.discover().await?;
         let mut api_versions = BTreeSet::new();
         let mut kinds = HashMap::new();
-        let mut scopes = Vec::new();
         for group in discovery.groups() {
             let preferred = group.preferred_version_or_latest();
             for version in group.versions() {
@@ -37,10 +40,13 @@ impl Cluster {
                     api_versions.insert(resource.api_version.clone());
                     api_versions.insert(format!("{}/{}", resource.api_version, resource.kind));
                     let key = (resource.group.clone(), resource.kind.clone());
-                    let is_namespaced = capabilities.scope == Scope::Namespaced;
-                    scopes.push((key.0.clone(), key.1.clone(), is_namespaced));
                     if version == preferred || !kinds.contains_key(&key) {
-                        kinds.insert(key, resource);
+                        let is_namespaced = capabilities.scope == Scope::Namespaced;
+                        let kind = Kind {
+                            resource,
+                            is_namespaced,
+                        };
+                        kinds.insert(key, kind);
                     }
                 }
             }
@@ -50,13 +56,21 @@ impl Cluster {
                 kube_version: server.version().await?,
                 api_versions: api_versions.into_iter().collect(),
             },
-            scopes: Scopes::new(scopes),
             kinds,
         })
     }
 
     /// A kind, if the cluster has it.
-    pub(crate) fn kind(&self, group: &str, kind: &str) -> Option<&ApiResource> {
+    pub(crate) fn resource(&self, group: &str, kind: &str) -> Option<&ApiResource> {
+        Some(&self.kind(group, kind)?.resource)
+    }
+
+    /// Whether the objects of a kind are in namespaces; None where the cluster has no such kind.
+    pub(crate) fn is_namespaced(&self, group: &str, kind: &str) -> Option<bool> {
+        Some(self.kind(group, kind)?.is_namespaced)
+    }
+
+    fn kind(&self, group: &str, kind: &str) -> Option<&Kind> {
         self.kinds.get(&(group.to_owned(), kind.to_owned()))
     }
 }

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use argocd::tracking::{Tracking, TrackingError};
 use serde_json::Value;
 
-use super::scope::Scopes;
+use super::cluster::Cluster;
 use crate::manifest_generation::{
-    self, ApplicationFacts, Capabilities, Checkouts, GenerationError, Request, Source, SourceError,
+    self, ApplicationFacts, Checkouts, GenerationError, Request, Source, SourceError,
 };
 use crate::repository::revisions::{Checkout, Revisions};
 
@@ -25,8 +25,7 @@ pub(crate) struct Application<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Surroundings<'a> {
     pub(crate) revisions: &'a Revisions,
-    pub(crate) capabilities: &'a Capabilities,
-    pub(crate) scopes: &'a Scopes,
+    pub(crate) cluster: &'a Cluster,
     pub(crate) tracking: &'a Tracking,
     /// `kustomize.buildOptions` of `argocd-cm`.
     pub(crate) kustomize_build_options: &'a str,
@@ -180,7 +179,7 @@ async fn generated(
             top: &top,
             references,
         },
-        capabilities: surroundings.capabilities,
+        capabilities: &surroundings.cluster.capabilities,
         kustomize_build_options: surroundings.kustomize_build_options,
     };
     manifest_generation::generate(&request)
@@ -198,7 +197,7 @@ fn settle(
     let (group, kind) = group_and_kind(object);
     let is_definition = group == "apiextensions.k8s.io" && kind == "CustomResourceDefinition";
     let is_namespaced = surroundings
-        .scopes
+        .cluster
         .is_namespaced(group, kind)
         .unwrap_or(true);
     let names_one = object
