@@ -50,6 +50,7 @@ mod repository;
 mod streams;
 mod text;
 mod versions;
+mod wait;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -123,8 +123,11 @@ fn all_tests() -> Result<Summary> {
     prepare_aws()?;
     // It shares much with the API server, which is there now, and yields to the tests.
     let mut prepare = Command::new("nice");
-    prepare.arg(program(PREPARE)?).arg("argo-cd");
-    let argo_cd = Background::start("making sure that Argo CD is there", prepare)?;
+    prepare
+        .arg(program(PREPARE)?)
+        .args(["open-tofu", "argo-cd"]);
+    let what = "making sure that OpenTofu and Argo CD are there";
+    let argo_cd = Background::start(what, prepare)?;
     run::say("running the tests");
     let mut summary = run_tests(&mut tests(&["--no-fail-fast"])?)?;
     argo_cd.finish()?;
