@@ -231,8 +231,7 @@ fn bench(quick: bool) -> Result<()> {
         let mut build = cargo();
         build.args([
             "build",
-            "--profile",
-            "webhook",
+            "--release",
             "--bins",
             "--quiet",
             "--package",
@@ -250,7 +249,7 @@ fn bench(quick: bool) -> Result<()> {
         "--quick",
     ]);
     run("measuring the webhook's parts", &mut parts)?;
-    let programs = target_folder()?.with_file_name("webhook");
+    let programs = target_folder()?.with_file_name("release");
     let mut servers = Command::new(programs.join("gitops-bench"));
     servers.arg("--json").arg(programs.join("bench.json"));
     if quick {
