@@ -15,6 +15,8 @@ pub(crate) enum Effect {
     Create,
     /// Delete the object.
     Delete,
+    /// Fail, as the webhook refuses it.
+    Refused,
 }
 
 impl Effect {
@@ -27,6 +29,7 @@ impl Effect {
             Effect::Replace => "replace",
             Effect::Create => "create",
             Effect::Delete => "delete",
+            Effect::Refused => "refused",
         }
     }
 

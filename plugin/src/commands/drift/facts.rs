@@ -13,6 +13,7 @@ use super::{DriftArgs, SourceArg, local};
 use crate::argocd_server::{ArgoCdServer, ServerError, Session, SessionError};
 use crate::context::Context;
 use crate::drift::autoscaler::Autoscalers;
+use crate::drift::refusal::Webhook;
 use crate::drift::{
     ApplicationDrift, ControllerSettings, Drift, Overview, Problem, Source, Sync, judge,
     judge_by_status, unanswered,
@@ -281,9 +282,11 @@ async fn of_cluster<T>(
             }),
         }
     }
+    let is_guarded = facts.has_policy();
     Ok(Known {
         applications,
         problems,
+        webhook: is_guarded.then(|| Webhook::new(inventory, namespace, context.now())),
     })
 }
 
@@ -346,6 +349,7 @@ async fn of_argocd_server(
     Ok(Known {
         applications: overviews,
         problems,
+        webhook: None,
     })
 }
 
@@ -406,8 +410,9 @@ async fn by_server(
 ) -> Drift {
     let count = known.applications.len();
     let progress = context.progress.begin("asking argocd-server", Some(count));
+    let webhook = known.webhook.map(Webhook::without_secrets);
     let judged = futures::stream::iter(known.applications)
-        .map(|overview| one_by_server(argocd, overview, identities))
+        .map(|overview| one_by_server(argocd, overview, identities, webhook.as_ref()))
         .buffer_unordered(AT_ONCE);
     let mut drift = Drift {
         source: Source::ArgoCd,
@@ -432,6 +437,7 @@ async fn one_by_server(
     argocd: &ArgoCdServer,
     overview: Overview,
     identities: Option<&Identities>,
+    webhook: Option<&Webhook>,
 ) -> (ApplicationDrift, Autoscalers, Vec<Problem>) {
     // What could not be compared has nothing to say, and what it says is of another time.
     if overview.sync == Sync::Unknown {
@@ -452,7 +458,7 @@ async fn one_by_server(
         ..
     } = &overview;
     match argocd.managed_resources(namespace, name, project).await {
-        Ok(answer) => judge(overview, &answer),
+        Ok(answer) => judge(overview, &answer, webhook),
         Err(error) => {
             let (application, problem) = unanswered(overview, chain(&error));
             (application, Autoscalers::default(), vec![problem])

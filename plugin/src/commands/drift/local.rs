@@ -17,13 +17,14 @@ use super::DriftArgs;
 use super::known::{Configuration, Found, Known};
 use crate::args::{ClusterArgs, RequestTimeout};
 use crate::context::Context;
-use crate::drift::autoscaler::Autoscalers;
+use crate::drift::autoscaler::{Autoscaler, Autoscalers};
 use crate::drift::local::cluster::Cluster;
 use crate::drift::local::desired::{self, DesiredError, Surroundings, desired};
 use crate::drift::local::reconcile::{GroupKind, Reconciliation, Settled, Side, Undecided};
+use crate::drift::refusal::Webhook;
 use crate::drift::{
     ApplicationDrift, ControllerSettings, Destination, Drift, Overview, Problem, Source,
-    judge_found, strategy_choice,
+    judge_found, key_of, strategy_choice,
 };
 use crate::error::{CommandError, chain};
 use crate::kubernetes::{
@@ -50,6 +51,9 @@ const WORK: u64 = 1 << 24;
 
 /// Why a resource stays undecided.
 const NOT_WORKED_OUT: &str = "a jq path of ignoreDifferences is not worked out";
+/// Why a dry run does not settle it.
+const DISAGREES: &str = "a dry run of a server-side apply says otherwise than what was applied last, by which Argo CD \
+     compares";
 /// A cluster cannot be read.
 #[derive(Debug, thiserror::Error)]
 enum ClusterError {
@@ -77,6 +81,7 @@ struct Run<'a> {
     devops: &'a ApiServer,
     /// Whether the API server is asked what a sync would make of each object.
     exact: bool,
+    webhook: Option<&'a Webhook>,
 }
 
 /// What became of an Application.
@@ -109,6 +114,7 @@ pub(super) async fn by_checkout(
         controller,
         devops,
         exact: args.exact,
+        webhook: known.webhook.as_ref(),
     };
     let count = known.applications.len();
     let progress = context.progress.begin("comparing", Some(count));
@@ -127,7 +133,8 @@ pub(super) async fn by_checkout(
         .map(|(cluster, found)| run.of_cluster(cluster, found))
         .buffer_unordered(CLUSTERS_AT_ONCE);
     let mut clusters = std::pin::pin!(clusters);
-    while let Some(judged) = clusters.next().await {
+    while let Some((judged, autoscalers)) = clusters.next().await {
+        drift.autoscalers.extend(autoscalers);
         for (application, autoscalers, problems) in judged {
             drift.applications.push(application);
             drift.autoscalers.extend(autoscalers);
@@ -138,6 +145,7 @@ pub(super) async fn by_checkout(
     drift
         .problems
         .sort_by(|one, other| one.object.cmp(&other.object));
+    drift.settle_autoscaled();
     Ok(drift)
 }
 
@@ -150,7 +158,14 @@ impl DriftArgs {
 }
 
 impl Run<'_> {
-    async fn of_cluster(&self, destination: Destination, found: Vec<Found>) -> Vec<Judged> {
+    async fn of_cluster(
+        &self,
+        destination: Destination,
+        found: Vec<Found>,
+    ) -> (Vec<Judged>, Autoscalers) {
+        let nothing = |error: &dyn std::error::Error, found| {
+            (unseen(found, &chain(error)), Autoscalers::default())
+        };
         let connection;
         let server = if destination.server.as_deref() == Some(IN_CLUSTER_SERVER) {
             self.devops
@@ -160,12 +175,12 @@ impl Run<'_> {
                     connection = server;
                     &connection
                 }
-                Err(error) => return unseen(found, &chain(&error)),
+                Err(error) => return nothing(&error, found),
             }
         };
         match Cluster::discover(server).await {
             Ok(cluster) => self.compare(server, &cluster, found).await,
-            Err(error) => unseen(found, &chain(&error)),
+            Err(error) => nothing(&error, found),
         }
     }
 
@@ -195,7 +210,7 @@ impl Run<'_> {
         server: &ApiServer,
         cluster: &Cluster,
         found: Vec<Found>,
-    ) -> Vec<Judged> {
+    ) -> (Vec<Judged>, Autoscalers) {
         let generated = futures::stream::iter(&found)
             .map(|one| self.desired(cluster, one))
             .buffered(RENDERED_AT_ONCE);
@@ -207,7 +222,9 @@ impl Run<'_> {
                     compared.push(one.overview);
                     sides.push(prepared);
                 }
-                Err(reason) => judged.push(judge_found(one.overview, Vec::new(), vec![reason])),
+                Err(reason) => {
+                    judged.push(judge_found(one.overview, Vec::new(), vec![reason], None));
+                }
             }
         }
         let sides = sides.iter_mut().map(|one| {
@@ -216,15 +233,20 @@ impl Run<'_> {
                 ignore: &one.ignore,
             };
             let desired = std::mem::take(&mut one.desired);
-            Side::new(one.instance_name.clone(), desired, rules, one.strategy)
+            Side {
+                own_strategy: one.own_strategy,
+                ..Side::new(one.instance_name.clone(), desired, rules, one.strategy)
+            }
         });
         let reconciliation = Reconciliation::new(sides.collect(), self.tracking);
-        let sides = self.read(server, cluster, reconciliation, &compared).await;
+        let read = self.read(server, cluster, reconciliation, &compared);
+        let (sides, autoscalers) = read.await;
         for (overview, (side, mut reasons)) in compared.into_iter().zip(sides) {
             reasons.extend(side.error.iter().map(|error| chain(error)));
-            judged.push(judge_found(overview, side.resources, reasons));
+            let found = side.resources;
+            judged.push(judge_found(overview, found, reasons, self.webhook));
         }
-        judged
+        (judged, autoscalers)
     }
 
     /// Reads each kind once, and asks for dry runs where nothing else can tell.
@@ -234,20 +256,26 @@ impl Run<'_> {
         cluster: &Cluster,
         reconciliation: Reconciliation<'s>,
         compared: &[Overview],
-    ) -> Vec<(Side<'s>, Vec<String>)> {
+    ) -> (Vec<(Side<'s>, Vec<String>)>, Autoscalers) {
         let kinds = kinds(&reconciliation, compared);
         let reconciliation = RefCell::new(reconciliation);
+        let cluster_key = compared.first().map_or("", |one| key_of(&one.cluster));
+        let autoscalers = RefCell::new(Autoscalers::default());
         let lists = kinds.iter().filter_map(|(group, kind)| {
             let resource = cluster.resource(group, kind)?;
             let objects = Objects {
                 resource: resource.clone(),
                 namespace: None,
             };
-            let meet = &reconciliation;
+            let (meet, scale) = (&reconciliation, &autoscalers);
+            let is_autoscaler = Autoscaler::of_kind(group, kind).is_some();
             Some(async move {
                 let each = |json: &str| {
                     let version = &objects.resource.version;
                     meet.borrow_mut().meet(group, version, kind, json);
+                    if is_autoscaler && let Ok(object) = serde_json::from_str(json) {
+                        scale.borrow_mut().add(cluster_key, group, kind, &object);
+                    }
                 };
                 let listed = server.list(&objects, None, each).await;
                 listed
@@ -260,6 +288,14 @@ impl Run<'_> {
         let unread: BTreeMap<_, _> = outcomes.into_iter().filter_map(Result::err).collect();
         let unread_kinds: BTreeSet<_> = unread.keys().cloned().collect();
         let sides = reconciliation.into_inner().finish(&unread_kinds);
+        let mut autoscalers = autoscalers.into_inner();
+        let mut autoscaler_kinds = Autoscaler::ALL.into_iter().map(Autoscaler::group_and_kind);
+        let is_unread = |(group, kind): (&str, &str)| {
+            unread_kinds.contains(&(group.to_owned(), kind.to_owned()))
+        };
+        if !autoscaler_kinds.any(is_unread) {
+            autoscalers.are_all_of(cluster_key);
+        }
         let mut finished = Vec::with_capacity(sides.len());
         for mut side in sides {
             let kinds = side.unread.iter().filter_map(|kind| unread.get(kind));
@@ -267,7 +303,7 @@ impl Run<'_> {
             self.settle(server, cluster, &mut side, &mut reasons).await;
             finished.push((side, reasons));
         }
-        finished
+        (finished, autoscalers)
     }
 
     /// Asks the API server what a sync would make of what cannot be compared without it.
@@ -289,8 +325,11 @@ impl Run<'_> {
         while let Some((one, answer)) = asked.next().await {
             let name = format!("{} {}", one.key.kind, one.key.name);
             let outcome = match answer {
-                Ok(answer) if side.settle(one, &answer) == Settled::Yes => None,
-                Ok(_) => Some(NOT_WORKED_OUT.to_owned()),
+                Ok(answer) => match side.settle(one, &answer) {
+                    Settled::Yes => None,
+                    Settled::No => Some(NOT_WORKED_OUT.to_owned()),
+                    Settled::Disagrees => Some(DISAGREES.to_owned()),
+                },
                 Err(reason) => Some(reason),
             };
             reasons.extend(outcome.map(|reason| format!("{name}: {reason}")));
@@ -331,25 +370,24 @@ impl Run<'_> {
         let generated = generated
             .await
             .map_err(|error: DesiredError| text(&error))?;
-        let own = &application.spec.ignore_differences;
+        let own = strategy_choice(&application, self.controller).strategy();
+        let asking = match own {
+            own @ Strategy::ServerSide { .. } => own,
+            Strategy::ClientSide | Strategy::Structured => Strategy::ServerSide {
+                dry_run: None,
+                mutation_webhooks: false,
+            },
+        };
+        let ignored = &application.spec.ignore_differences;
         let work = Work::new(WORK);
-        let ignore = IgnoreRules::new(own, &self.settings.customizations, &work);
+        let ignore = IgnoreRules::new(ignored, &self.settings.customizations, &work);
         Ok(Prepared {
             instance_name,
             desired: generated,
             ignore: ignore.map_err(|error| text(&error))?,
-            strategy: self.strategy(&application),
+            strategy: if self.exact { asking } else { own },
+            own_strategy: self.exact.then_some(own),
         })
-    }
-
-    fn strategy(&self, application: &Application<'_>) -> Strategy<'static> {
-        if self.exact {
-            return Strategy::ServerSide {
-                dry_run: None,
-                mutation_webhooks: false,
-            };
-        }
-        strategy_choice(application, self.controller).strategy()
     }
 }
 
@@ -359,9 +397,10 @@ struct Prepared {
     desired: Vec<Value>,
     ignore: IgnoreRules,
     strategy: Strategy<'static>,
+    own_strategy: Option<Strategy<'static>>,
 }
 
-/// The kinds of what is desired, and of what Argo CD says that Applications have.
+/// The kinds of what is desired, of what Argo CD says that Applications have, and of autoscalers.
 fn kinds(reconciliation: &Reconciliation<'_>, compared: &[Overview]) -> BTreeSet<GroupKind> {
     let desired = reconciliation.kinds();
     let desired = desired.map(|(group, kind)| (group.to_owned(), kind.to_owned()));
@@ -370,7 +409,9 @@ fn kinds(reconciliation: &Reconciliation<'_>, compared: &[Overview]) -> BTreeSet
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         (text(&one.group), text(&one.kind))
     });
-    desired.chain(listed).collect()
+    let autoscalers = Autoscaler::ALL.into_iter().map(Autoscaler::group_and_kind);
+    let autoscalers = autoscalers.map(|(group, kind)| (group.to_owned(), kind.to_owned()));
+    desired.chain(listed).chain(autoscalers).collect()
 }
 
 /// What the API server says that a sync would make of an object.
@@ -404,6 +445,6 @@ async fn predicted(
 fn unseen(found: Vec<Found>, reason: &str) -> Vec<Judged> {
     let found = found.into_iter();
     found
-        .map(|one| judge_found(one.overview, Vec::new(), vec![reason.to_owned()]))
+        .map(|one| judge_found(one.overview, Vec::new(), vec![reason.to_owned()], None))
         .collect()
 }

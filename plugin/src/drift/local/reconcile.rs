@@ -10,7 +10,7 @@ use golang::work::Work;
 use serde_json::Value;
 
 use super::{Head, Key, hooks};
-use crate::drift::managed_resources::{ManagedResource, State, is_scaler};
+use crate::drift::managed_resources::{ManagedResource, State};
 
 /// How much work the comparison of one resource may take.
 const WORK: u64 = 1 << 28;
@@ -35,6 +35,8 @@ pub(crate) struct Side<'a> {
     pub(crate) desired: Vec<Option<Value>>,
     pub(crate) rules: Rules<'a>,
     pub(crate) strategy: Strategy<'a>,
+    /// How Argo CD compares it, where the API server is asked all the same.
+    pub(crate) own_strategy: Option<Strategy<'a>>,
     pub(crate) resources: Vec<ManagedResource>,
     /// What only a dry run can tell.
     pub(crate) undecided: Vec<Undecided>,
@@ -60,6 +62,9 @@ pub(crate) enum Settled {
     Yes,
     /// A jq path that is not worked out here decides.
     No,
+    /// It says otherwise than Argo CD's own way to compare, as of what somebody added to a map that
+    /// a server-side apply replaces as a whole.
+    Disagrees,
 }
 
 impl<'a> Reconciliation<'a> {
@@ -176,6 +181,7 @@ impl<'a> Side<'a> {
             desired: desired.into_iter().map(Some).collect(),
             rules,
             strategy,
+            own_strategy: None,
             resources: Vec::new(),
             undecided: Vec::new(),
             error: None,
@@ -199,8 +205,15 @@ impl<'a> Side<'a> {
             dry_run: Some(answer),
             mutation_webhooks,
         };
+        let own = self.own_strategy;
+        let own = own.map(|own| compare(pair.clone(), own, self.rules, &Work::new(WORK)));
         match compare(pair, strategy, self.rules, &Work::new(WORK)) {
             Ok(Compared::Compared(comparison)) => {
+                if let Some(Ok(Compared::Compared(own))) = own
+                    && own.modified != comparison.modified
+                {
+                    return Settled::Disagrees;
+                }
                 self.compared(undecided.key, *comparison, undecided.live);
             }
             Ok(_) => return Settled::No,
@@ -217,9 +230,8 @@ impl<'a> Side<'a> {
                 predicted: comparison.predicted,
             }
         } else {
-            State::Same {
-                live: is_scaler(&key.kind).then_some(live),
-            }
+            // Autoscalers are read of the cluster, whoever deploys them.
+            State::Same { live: None }
         };
         self.found(key, state);
     }
