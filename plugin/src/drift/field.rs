@@ -12,8 +12,11 @@ use super::person::Person;
 /// What stands for a value of a Secret.
 pub(crate) const MASK: &str = "***";
 
-/// Fields that Kubernetes keeps about an object: what others see in them is told elsewhere.
-const KEPT_BY_KUBERNETES: [&str; 4] = [
+/// Fields that Kubernetes keeps about an object: what others see in them is told elsewhere. The API
+/// server counts the templates of a `DaemonSet` in an annotation, and so does a dry run (Kubernetes
+/// 1.36, `daemonset.daemonSetStrategy.PrepareForUpdate`).
+const KEPT_BY_KUBERNETES: [&str; 5] = [
+    "/metadata/annotations/deprecated.daemonset.template.generation",
     "/metadata/managedFields",
     "/metadata/resourceVersion",
     "/metadata/generation",
@@ -210,5 +213,11 @@ mod tests {
             |generation| json!({"metadata": {"generation": generation, "resourceVersion": "x"}});
         let found = fields(&object(1), &object(2), &json!({}), false);
         assert!(found.is_empty());
+        let count = "deprecated.daemonset.template.generation";
+        let object =
+            |number: &str| json!({"metadata": {"annotations": {count: number, "a": number}}});
+        let found = fields(&object("2"), &object("1"), &json!({}), false);
+        let pointers: Vec<&str> = found.iter().map(|field| &*field.pointer).collect();
+        assert_eq!(pointers, ["/metadata/annotations/a"]);
     }
 }
