@@ -15,6 +15,7 @@ pub(crate) mod attribution;
 pub(crate) mod audit_log;
 pub(crate) mod autoscaler;
 mod cause;
+mod causes;
 mod decode;
 pub(crate) mod effect;
 mod field;
@@ -26,12 +27,13 @@ pub(crate) mod manager;
 pub(crate) mod merge;
 pub(crate) mod overview;
 pub(crate) mod person;
+pub(crate) mod refusal;
 pub(crate) mod shard;
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use self::autoscaler::Autoscalers;
+use self::autoscaler::{Autoscalers, KnownAutoscaler};
 pub(crate) use self::cause::Cause;
 pub(crate) use self::effect::Effect;
 pub(crate) use self::field::{FieldDrift, MASK};
@@ -136,6 +138,8 @@ pub(crate) struct ResourceDrift {
     pub(crate) cause: Cause,
     /// None where nobody can tell.
     pub(crate) effect: Option<Effect>,
+    /// By which rules the webhook refuses what a sync would do, and why.
+    pub(crate) refusal: Option<String>,
     pub(crate) fields: Vec<FieldDrift>,
 }
 
@@ -166,6 +170,20 @@ impl ApplicationDrift {
             && self.resources == other.resources
             && self.overview.sync == other.overview.sync
             && self.overview.health == other.overview.health
+    }
+
+    /// Why it is stale or unknown, what is left out, or what a sync would be refused.
+    pub(crate) fn explanation(&self) -> Option<String> {
+        let refusals = self.resources.iter().filter_map(|resource| {
+            let refusal = resource.refusal.as_ref()?;
+            Some(format!(
+                "a sync of {} is refused: {refusal}",
+                resource.short()
+            ))
+        });
+        let refusals: Vec<String> = refusals.collect();
+        let refused = (!refusals.is_empty()).then(|| refusals.join("; "));
+        self.reason.clone().or(refused)
     }
 
     /// What a server is called by which autoscalers are found.
@@ -203,6 +221,26 @@ impl Drift {
                 overview.name.clone(),
             )
         });
+    }
+
+    /// Corrects what an autoscaler seemed to have set where there is none: the controller wrote
+    /// it, but nothing there says so any more.
+    pub(crate) fn settle_autoscaled(&mut self) {
+        for application in &mut self.applications {
+            let cluster = application.overview.cluster.key();
+            for resource in &mut application.resources {
+                let scaled_by = self.autoscalers.of(cluster, resource);
+                for field in &mut resource.fields {
+                    let is_absent = scaled_by.of_field(&field.pointer) == KnownAutoscaler::Absent;
+                    if field.cause == Cause::Autoscaled && is_absent {
+                        field.cause = Cause::ChangedByController;
+                    }
+                }
+                if resource.cause == Cause::Autoscaled {
+                    resource.cause = causes::of_resource(&resource.fields);
+                }
+            }
+        }
     }
 
     /// How many Applications have a verdict.

@@ -17,6 +17,7 @@ use support::{Folder, Ran};
 
 const APPLICATIONS: &str = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications";
 const IDENTITIES: &str = "/api/v1/applications";
+const POLICY: &str = "/apis/kubectl-gitops.io/v1alpha1/gitopspolicies/default";
 const TOKEN: &str = "a-token-that-nobody-may-see";
 /// The value of a Secret, as an argocd-server would send it that masks nothing.
 const SECRET: &str = "c3VwZXItc2VjcmV0";
@@ -370,6 +371,89 @@ fn fields_have_values_and_owners() {
         world.drift(&["-o", "name"]).stdout(),
         "application.argoproj.io/shop-production\n"
     );
+}
+
+/// The root of an app-of-apps, whose child is to be as a rule does not let it.
+#[test]
+fn what_the_webhook_would_not_admit_is_refused() {
+    let to = |destination: &str| {
+        json!({
+            "status": {"sync": {"comparedTo": {"destination": {"name": destination}}}},
+            "spec": {"destination": {"name": destination}},
+        })
+    };
+    let root = application("root", "OutOfSync", &json!([]));
+    let child = |project: &str, revision: &str| {
+        json!({
+            "metadata": {"namespace": "argocd"},
+            "apiVersion": "argoproj.io/v1alpha1",
+            "spec": {
+                "project": project,
+                "source": {
+                    "repoURL": "https://git.example.com/shop.git", "path": ".",
+                    "targetRevision": revision,
+                },
+                "destination": {"name": "staging", "namespace": "shop"},
+            },
+        })
+    };
+    let item = |name: &str, desired: &Value, live: &Value| {
+        let mut item = modified(
+            "argoproj.io",
+            "Application",
+            name,
+            desired,
+            live,
+            &json!([]),
+        );
+        item["namespace"] = json!("argocd");
+        item
+    };
+    let answer = json!({"items": [
+        item("bad", &child("default", "v1"), &child("shop", "v1")),
+        item("good", &child("shop", "v2"), &child("shop", "v1")),
+        // What was so before may stay so.
+        item("old", &child("default", "v2"), &child("default", "v1")),
+    ]});
+    let effects = |destination: &str, has_policy: bool| {
+        let world = World::with(&[with(&root, &to(destination))]).logged_in();
+        if has_policy {
+            let policy = json!({
+                "apiVersion": "kubectl-gitops.io/v1alpha1", "kind": "GitOpsPolicy",
+                "metadata": {"name": "default"}, "spec": {},
+            });
+            world.cluster.answers(POLICY, 200, policy);
+        }
+        world.answers("root", answer.clone());
+        let report = world.drift(&["-o", "json"]).json();
+        let application = &report["applications"][0];
+        let resources = application["resources"].as_array().cloned();
+        let effects = resources
+            .unwrap_or_default()
+            .into_iter()
+            .map(|resource| json!([resource["name"], resource["effect"]]));
+        let effects: Vec<Value> = effects.collect();
+        (effects, application["reason"].clone(), world.drift(&[]))
+    };
+    let in_place = |name: &str| json!([name, "in-place"]);
+    let (found, reason, table) = effects("in-cluster", true);
+    let refused = json!(["bad", "refused"]);
+    assert_eq!(found, [refused, in_place("good"), in_place("old")]);
+    let reason = reason.as_str().unwrap_or_default();
+    assert!(
+        reason.starts_with("a sync of application/bad is refused: ")
+            && reason.contains("default-project: "),
+        "{reason}"
+    );
+    let table = table.stdout();
+    assert!(table.contains("a sync is refused: "), "{table}");
+    // No webhook judges what is written elsewhere, nor where there is none.
+    let nothing = [in_place("bad"), in_place("good"), in_place("old")];
+    for (destination, has_policy) in [("staging", true), ("in-cluster", false)] {
+        let (found, reason, _) = effects(destination, has_policy);
+        assert_eq!(found, nothing);
+        assert_eq!(reason, Value::Null);
+    }
 }
 
 #[test]

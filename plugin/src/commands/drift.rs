@@ -75,6 +75,7 @@ Effects of a sync:
   restart                it changes a Pod template
   replace                the field cannot be changed: the object must be replaced
   create, delete         the latter only where Argo CD prunes by itself
+  refused                the webhook does not let it, by its rules for Argo CD's own objects
 
 Exit status:
   0  nothing differs

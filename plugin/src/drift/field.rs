@@ -5,6 +5,7 @@ use argocd::names::LAST_APPLIED;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::cause::Cause;
 use super::manager::Manager;
 use super::person::Person;
 
@@ -28,6 +29,8 @@ pub(crate) struct FieldDrift {
     pub(crate) desired: Option<Value>,
     /// What is there, or [`MASK`]; None where it is absent.
     pub(crate) live: Option<Value>,
+    /// Why it differs.
+    pub(crate) cause: Cause,
     /// Its owners, who wrote last first.
     pub(crate) managers: Vec<Manager>,
     /// Who did it, by an audit log.
@@ -44,14 +47,19 @@ impl FieldDrift {
         by_person.or(times.max())
     }
 
-    /// An object as a whole, with those who write to it.
-    pub(super) fn of_object(live: Option<&Value>) -> Self {
+    /// An object as a whole, with those who write to it. Who only says how it is did not make it.
+    pub(super) fn of_object(live: Option<&Value>, cause: Cause) -> Self {
         let managers = live.map(|live| managers(Ownership::of(live).managers()));
+        let mut managers = managers.unwrap_or_default();
+        if !managers.iter().all(Manager::is_of_status) {
+            managers.retain(|manager| !manager.is_of_status());
+        }
         FieldDrift {
             pointer: String::new(),
             desired: None,
             live: None,
-            managers: managers.unwrap_or_default(),
+            cause,
+            managers,
             person: None,
             masked: false,
         }
@@ -84,6 +92,7 @@ pub(super) fn fields(
             desired: shown(difference.desired),
             live: shown(difference.live),
             pointer: difference.pointer,
+            cause: Cause::Unknown,
             person: None,
             masked,
         }
@@ -169,6 +178,30 @@ mod tests {
         assert_eq!(whole[0].live, Some(json!(MASK)));
         let metadata = fields(&json!({}), &json!({"metadata": "c2VjcmV0"}), &live, true);
         assert_eq!(metadata[0].live, Some(json!(MASK)));
+    }
+
+    #[test]
+    fn who_says_how_an_object_is_did_not_make_it() {
+        let entry = |manager: &str, subresource: &str| {
+            json!({
+                "manager": manager, "operation": "Update", "subresource": subresource,
+                "fieldsV1": {"f:x": {}},
+            })
+        };
+        let names = |entries: &[Value]| {
+            let live = json!({"metadata": {"managedFields": entries}});
+            let whole = FieldDrift::of_object(Some(&live), Cause::Extra);
+            let names = whole.managers.into_iter().map(|manager| manager.name);
+            names.collect::<Vec<_>>()
+        };
+        let status = entry("kube-controller-manager", "status");
+        let scale = entry("kubectl", "scale");
+        let made = entry("kubectl-create", "");
+        assert_eq!(
+            names(&[status.clone(), made, scale]),
+            ["kubectl-create", "kubectl"]
+        );
+        assert_eq!(names(&[status]), ["kube-controller-manager"]);
     }
 
     #[test]

@@ -514,7 +514,8 @@ fn admit(object: &mut Value, kind: Kind, namespace: &str) -> Vec<String> {
     }
 }
 
-fn merge_string_data(secret: &mut Map<String, Value>) -> Vec<String> {
+/// Moves a Secret's `stringData` into its `data`. Returns the keys that were moved.
+pub(crate) fn merge_string_data(secret: &mut Map<String, Value>) -> Vec<String> {
     let Some(Value::Object(plain)) = secret.remove("stringData") else {
         return Vec::new();
     };

@@ -109,6 +109,7 @@ pub const CRATES: &[&[Crate]] = &[
                     "check",
                     "drift",
                     "preview",
+                    "terraform",
                     "versions",
                 ],
                 &["audit", "onboarding"],

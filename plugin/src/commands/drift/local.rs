@@ -21,7 +21,7 @@ use super::DriftArgs;
 use super::known::{Configuration, Found, Known};
 use crate::args::{ClusterArgs, RequestTimeout};
 use crate::context::Context;
-use crate::drift::autoscaler::Autoscalers;
+use crate::drift::autoscaler::{Autoscaler, Autoscalers};
 use crate::drift::local::cluster::Cluster;
 use crate::drift::local::desired::{self, DesiredError, Surroundings, desired};
 use crate::drift::local::permitted::Permitted;
@@ -29,6 +29,7 @@ use crate::drift::local::reconcile::{
     GroupKind, NOT_WORKED_OUT, Plan, Reconciliation, Side, Undecided,
 };
 use crate::drift::local::{Key, managed_namespace};
+use crate::drift::refusal::Webhook;
 use crate::drift::{
     ApplicationDrift, Collected, ControllerSettings, Destination, Drift, Problem, Source,
     judge_found, strategy_choice,
@@ -94,6 +95,7 @@ struct Run<'a> {
     devops: &'a ApiServer,
     /// Whether the API server is asked what a sync would make of each object.
     exact: bool,
+    webhook: Option<&'a Webhook>,
 }
 
 /// What became of an Application.
@@ -130,6 +132,7 @@ pub(super) async fn by_checkout(
         controller,
         devops,
         exact: args.exact,
+        webhook: known.webhook.as_ref(),
     };
     let count = known.applications.len();
     let progress = context.progress.begin("comparing", Some(count));
@@ -148,7 +151,8 @@ pub(super) async fn by_checkout(
         .map(|(cluster, found)| run.of_cluster(cluster, found))
         .buffer_unordered(CLUSTERS_AT_ONCE);
     let mut clusters = std::pin::pin!(clusters);
-    while let Some(judged) = clusters.next().await {
+    while let Some((judged, autoscalers)) = clusters.next().await {
+        drift.autoscalers.extend(autoscalers);
         for (application, autoscalers, problems) in judged {
             drift.applications.push(application);
             drift.autoscalers.extend(autoscalers);
@@ -159,6 +163,7 @@ pub(super) async fn by_checkout(
     drift
         .problems
         .sort_by(|one, other| one.object.cmp(&other.object));
+    drift.settle_autoscaled();
     Ok(drift)
 }
 
@@ -171,7 +176,14 @@ impl DriftArgs {
 }
 
 impl Run<'_> {
-    async fn of_cluster(&self, destination: Destination, found: Vec<Found>) -> Vec<Judged> {
+    async fn of_cluster(
+        &self,
+        destination: Destination,
+        found: Vec<Found>,
+    ) -> (Vec<Judged>, Autoscalers) {
+        let nothing = |error: &dyn std::error::Error, found| {
+            (unseen(found, &chain(error)), Autoscalers::default())
+        };
         let connection;
         let server = if destination.server.as_deref() == Some(IN_CLUSTER_SERVER) {
             self.devops
@@ -181,13 +193,13 @@ impl Run<'_> {
                     connection = server;
                     &connection
                 }
-                Err(error) => return unseen(found, &chain(&error)),
+                Err(error) => return nothing(&error, found),
             }
         };
         let address = destination.server.clone().unwrap_or_default();
         match Cluster::discover(server, address).await {
             Ok(cluster) => self.compare(server, &cluster, found).await,
-            Err(error) => unseen(found, &chain(&error)),
+            Err(error) => nothing(&error, found),
         }
     }
 
@@ -229,7 +241,7 @@ impl Run<'_> {
         server: &ApiServer,
         cluster: &Cluster,
         found: Vec<Found>,
-    ) -> Vec<Judged> {
+    ) -> (Vec<Judged>, Autoscalers) {
         let generated = futures::stream::iter(&found)
             .map(|one| self.desired(cluster, one))
             .buffered(RENDERED_AT_ONCE);
@@ -252,6 +264,8 @@ impl Run<'_> {
                     ignore: &one.ignore,
                 },
                 strategy: one.strategy,
+                own_strategy: one.own_strategy,
+                webhook: self.webhook,
             };
             let mut side = Side::new(overview.clone(), plan);
             side.found.out_of_sync = one.out_of_sync.take();
@@ -259,7 +273,7 @@ impl Run<'_> {
             side
         });
         let reconciliation = Reconciliation::new(sides.collect(), self.tracking);
-        let sides = self.read(server, cluster, reconciliation).await;
+        let (sides, autoscalers) = self.read(server, cluster, reconciliation).await;
         for (side, mut reasons) in sides {
             reasons.extend(side.unsettled);
             reasons.extend(side.error.iter().map(|error| chain(error)));
@@ -267,7 +281,7 @@ impl Run<'_> {
             reasons.sort();
             judged.push(judge_found(side.overview, side.found, reasons));
         }
-        judged
+        (judged, autoscalers)
     }
 
     /// Reads each kind once, and asks for dry runs where nothing else can tell. The second values
@@ -277,13 +291,17 @@ impl Run<'_> {
         server: &ApiServer,
         cluster: &Cluster,
         reconciliation: Reconciliation<'s>,
-    ) -> Vec<(Side<'s>, Vec<String>)> {
+    ) -> (Vec<(Side<'s>, Vec<String>)>, Autoscalers) {
         let mut kinds = kinds(&reconciliation);
         kinds.retain(|(group, kind)| !self.filter.excludes(group, kind, &cluster.server));
+        let key = reconciliation.overviews().next();
+        let key = key.map_or_else(String::new, |one| one.cluster.key().to_owned());
         let reading = Reading {
             server,
             cluster,
+            key: key.clone(),
             reconciliation: RefCell::new(reconciliation),
+            autoscalers: RefCell::default(),
             dry_runs: Semaphore::new(DRY_RUNS_AT_ONCE),
         };
         let lists = futures::stream::iter(&kinds)
@@ -293,14 +311,21 @@ impl Run<'_> {
         let unread: BTreeMap<_, _> = outcomes.into_iter().filter_map(Result::err).collect();
         let unread_kinds: BTreeSet<_> = unread.keys().cloned().collect();
         let sides = reading.reconciliation.into_inner().finish(&unread_kinds);
+        let mut autoscalers = reading.autoscalers.into_inner();
+        let mut autoscaler_kinds = Autoscaler::ALL.into_iter().map(Autoscaler::group_and_kind);
+        let is_unread = |(group, kind): (&str, &str)| {
+            unread_kinds.contains(&(group.to_owned(), kind.to_owned()))
+        };
+        if !autoscaler_kinds.any(is_unread) {
+            autoscalers.are_all_of(&key);
+        }
         let sides = sides.into_iter();
-        sides
-            .map(|side| {
-                let kinds = side.unread.iter().filter_map(|kind| unread.get(kind));
-                let reasons = kinds.map(|error| chain(error)).collect();
-                (side, reasons)
-            })
-            .collect()
+        let sides = sides.map(|side| {
+            let kinds = side.unread.iter().filter_map(|kind| unread.get(kind));
+            let reasons = kinds.map(|error| chain(error)).collect();
+            (side, reasons)
+        });
+        (sides.collect(), autoscalers)
     }
 
     async fn desired(&self, cluster: &Cluster, found: &Found) -> Result<Prepared<'_>, String> {
@@ -363,9 +388,17 @@ impl Run<'_> {
         let managed_namespace = managed_namespace::desired(&spec, namespace, &generated);
         let synced = status.and_then(|status| status.operation_state?.sync_result);
         let out_of_sync = managed_namespace::has_changed(&spec, synced.as_ref());
-        let own = &application.spec.ignore_differences;
+        let own = strategy_choice(&application, self.controller).strategy();
+        let asking = match own {
+            own @ Strategy::ServerSide { .. } => own,
+            Strategy::ClientSide | Strategy::Structured => Strategy::ServerSide {
+                dry_run: None,
+                mutation_webhooks: false,
+            },
+        };
+        let ignored = &application.spec.ignore_differences;
         let work = Work::new(WORK);
-        let ignore = IgnoreRules::new(own, &self.settings.customizations, &work);
+        let ignore = IgnoreRules::new(ignored, &self.settings.customizations, &work);
         Ok(Prepared {
             instance_name,
             desired: generated,
@@ -374,18 +407,9 @@ impl Run<'_> {
             not_permitted,
             out_of_sync: out_of_sync.then(|| NAMESPACE_CHANGED.to_owned()),
             ignore: ignore.map_err(|error| text(&error))?,
-            strategy: self.strategy(&application),
+            strategy: if self.exact { asking } else { own },
+            own_strategy: self.exact.then_some(own),
         })
-    }
-
-    fn strategy(&self, application: &Application<'_>) -> Strategy<'static> {
-        if self.exact {
-            return Strategy::ServerSide {
-                dry_run: None,
-                mutation_webhooks: false,
-            };
-        }
-        strategy_choice(application, self.controller).strategy()
     }
 }
 
@@ -421,13 +445,17 @@ struct Prepared<'f> {
     out_of_sync: Option<String>,
     ignore: IgnoreRules,
     strategy: Strategy<'static>,
+    own_strategy: Option<Strategy<'static>>,
 }
 
 /// A cluster while its objects are read.
 struct Reading<'r, 's> {
     server: &'r ApiServer,
     cluster: &'r Cluster,
+    /// What the cluster is called by which autoscalers are found.
+    key: String,
     reconciliation: RefCell<Reconciliation<'s>>,
+    autoscalers: RefCell<Autoscalers>,
     /// Permits for dry runs: all kinds share them.
     dry_runs: Semaphore,
 }
@@ -440,9 +468,14 @@ impl Reading<'_, '_> {
             return Ok(());
         };
         let objects = of_all_namespaces(resource.clone());
+        let is_autoscaler = Autoscaler::of_kind(group, name).is_some();
         let mut pages = self.server.page_by_page(&objects);
         loop {
             let meet = |json: &str| {
+                if is_autoscaler && let Ok(object) = serde_json::from_str(json) {
+                    let mut all = self.autoscalers.borrow_mut();
+                    all.add(&self.key, group, name, &object);
+                }
                 let mut all = self.reconciliation.borrow_mut();
                 all.meet(group, &objects.resource.version, name, json)
             };
@@ -476,7 +509,7 @@ impl Reading<'_, '_> {
     }
 }
 
-/// The kinds of what is desired, and of what Argo CD says that Applications have.
+/// The kinds of what is desired, of what Argo CD says that Applications have, and of autoscalers.
 fn kinds(reconciliation: &Reconciliation<'_>) -> BTreeSet<GroupKind> {
     let desired = reconciliation.kinds();
     let desired = desired.map(|(group, kind)| (group.to_owned(), kind.to_owned()));
@@ -486,7 +519,9 @@ fn kinds(reconciliation: &Reconciliation<'_>) -> BTreeSet<GroupKind> {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         (text(&one.group), text(&one.kind))
     });
-    desired.chain(listed).collect()
+    let autoscalers = Autoscaler::ALL.into_iter().map(Autoscaler::group_and_kind);
+    let autoscalers = autoscalers.map(|(group, kind)| (group.to_owned(), kind.to_owned()));
+    desired.chain(listed).chain(autoscalers).collect()
 }
 
 /// What the API server says that a sync would make of an object.

@@ -61,7 +61,7 @@ pub(super) async fn run(args: &DriftArgs, context: &Context) -> Result<ExitStatu
         args,
         context,
         reader: &reader,
-        asked: Asked::new(argocd.as_ref(), known),
+        asked: Asked::new(argocd.as_ref(), known, reader.webhook(context)),
         seen: BTreeMap::new(),
         autoscalers: Autoscalers::default(),
         listed: BTreeSet::new(),
