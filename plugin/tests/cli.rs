@@ -81,12 +81,13 @@ data: {{name: {}, server: {server}, config: {config}}}
     )
 }
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "",
     "check",
     "audit",
     "preview",
     "drift",
+    "drift merge",
     "cluster list",
     "cluster onboard",
     "cluster verify",
@@ -394,8 +395,9 @@ fn the_examples_in_the_help_work() {
             let expected: &[i32] = match *command {
                 "preview" => &[0, 1, 3],
                 "cluster onboard" | "drift" => &[1],
-                // There is no AWS here, so that nobody can tell, and no such cluster.
-                "cluster verify" | "cluster migrate" | "cluster offboard" => &[2],
+                // There is no AWS here, so that nobody can tell, and no such cluster; and of three
+                // shards one.
+                "drift merge" | "cluster verify" | "cluster migrate" | "cluster offboard" => &[2],
                 _ => &[0],
             };
             run_example(line, folder.path(), &bin, expected);

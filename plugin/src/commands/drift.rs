@@ -3,19 +3,23 @@
 mod facts;
 mod known;
 mod local;
+mod merge;
+mod watch;
 
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::PathBuf;
 
-use clap::ValueHint;
+use clap::{Subcommand, ValueHint};
 use jiff::SignedDuration;
 
 use self::facts::found;
+use self::merge::MergeArgs;
 use crate::args::{ArgoCdServerArgs, Format, OUTPUT, SCOPE, SOURCE, ScopeArgs, formats};
 use crate::context::Context;
 use crate::drift::audit_log;
 use crate::drift::filter::{Filter, Wanted};
+use crate::drift::shard::Shard;
 use crate::drift::{Drift, Source, Verdict, attribution};
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
@@ -55,6 +59,9 @@ Examples:
   # Whether an Application drifts
   kubectl gitops drift shop-production -o name
 
+  # The clusters of the second of three machines
+  kubectl gitops drift -A --shard 1/3 -o json > shard-1.json
+
 Causes:
   changed-by-hand        kubectl, Helm, or whatever a person or a pipeline runs
   changed-by-controller  another controller, or a webhook while Argo CD wrote
@@ -75,8 +82,12 @@ Exit status:
   1  something differs
   2  something that was asked for could not be seen, such as a stale or unknown Application,
      or the command line is wrong")]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct DriftArgs {
+    #[command(subcommand)]
+    command: Option<DriftCommand>,
+
     /// Names of Applications, also as NAMESPACE/NAME [default: all]
     #[arg(value_name = "APPLICATION")]
     applications: Vec<String>,
@@ -98,7 +109,7 @@ pub(crate) struct DriftArgs {
     /// Only Applications in an environment, such as production
     ///
     /// It is one of the GitOpsPolicy; `production` is whatever counts as that.
-    #[arg(long, value_name = "NAME", help_heading = SCOPE)]
+    #[arg(long, value_name = "NAME", hide_short_help = true, help_heading = SCOPE)]
     environment: Option<String>,
 
     /// Only resources of a kind; can be given several times
@@ -112,14 +123,35 @@ pub(crate) struct DriftArgs {
     since: Option<SignedDuration>,
 
     /// Only what a field manager or person did
-    #[arg(long, value_name = "MANAGER|PERSON", help_heading = SCOPE)]
+    #[arg(long, value_name = "MANAGER|PERSON", hide_short_help = true, help_heading = SCOPE)]
     by: Option<String>,
 
     /// Leave out what autoscalers set
-    #[arg(long, help_heading = SCOPE)]
+    #[arg(long, hide_short_help = true, help_heading = SCOPE)]
     hide_expected: bool,
 
-    /// Where differences come from: argocd, local (a checkout) or status
+    /// Only the clusters of one of several machines, as I/N: the first of four is 0/4
+    ///
+    /// Which clusters these are depends on nothing but their servers, so that the parts are all
+    /// there is. What is of no cluster is told by the first. `kubectl gitops drift merge` puts the
+    /// reports together. In an Indexed Job, I is $(JOB_COMPLETION_INDEX). An audit log is of one
+    /// cluster, for which no parts are needed.
+    #[arg(long, value_name = "I/N", conflicts_with = "audit_log", hide_short_help = true, help_heading = SCOPE)]
+    shard: Option<Shard>,
+
+    /// Go on and tell what changes, until it is interrupted
+    ///
+    /// Applications are watched: nothing is asked again and again. A change comes as rows for the
+    /// Application, or as a report in a line of JSON. The status is that of what was seen last.
+    /// It takes the right to watch Applications, and has the formats table, wide, json, yaml and
+    /// name. A checkout is not watched.
+    #[arg(short, long, conflicts_with = "audit_log", hide_short_help = true, help_heading = OUTPUT)]
+    watch: bool,
+
+    /// Where differences come from: argocd, local or status
+    ///
+    /// argocd is argocd-server, local a checkout (--checkout), and status what Applications say of
+    /// themselves. Without the flag it is argocd where somebody is logged in to it, else status.
     #[arg(long, value_name = "SOURCE", value_enum, default_value = "auto", hide_possible_values = true, help_heading = SOURCE)]
     source: SourceArg,
 
@@ -153,17 +185,13 @@ pub(crate) struct DriftArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = SOURCE)]
     audit_log: Option<PathBuf>,
 
-    /// As table, wide, json, yaml, name, markdown, junit, openmetrics or html
-    #[arg(short, long, value_name = "FORMAT", default_value = "table", hide_default_value = true, hide_possible_values = true, value_parser = formats(FORMATS), help_heading = OUTPUT)]
-    output: Format,
+    #[command(flatten)]
+    output: OutputArgs,
+}
 
-    /// End with status 0 also where something differs
-    #[arg(long, help_heading = OUTPUT, hide_short_help = true)]
-    exit_zero: bool,
-
-    /// End with status 0 or 1 also where something could not be seen
-    #[arg(long, help_heading = OUTPUT, hide_short_help = true)]
-    partial_ok: bool,
+#[derive(Debug, Subcommand)]
+enum DriftCommand {
+    Merge(MergeArgs),
 }
 
 /// Where differences come from.
@@ -218,24 +246,73 @@ fn parse_context(text: &str) -> Result<(String, String), String> {
 
 /// Reads, compares, prints.
 pub(crate) fn run(args: &DriftArgs, context: &Context) -> Result<ExitStatus, CommandError> {
+    match &args.command {
+        Some(DriftCommand::Merge(args)) => merge::run(args, context),
+        None if args.watch => block_on(watch::run(args, context)),
+        None => read(args, context),
+    }
+}
+
+fn read(args: &DriftArgs, context: &Context) -> Result<ExitStatus, CommandError> {
     let mut drift = block_on(found(args, context))?;
     if let Some(path) = &args.audit_log {
         let writes = writes(path, &attribution::wanted(&drift)).map_err(CommandError::new)?;
         attribution::attribute(&mut drift, &writes);
     }
     args.filter(context).apply(&mut drift);
+    tell(&mut drift, args.shard, &args.output, context)
+}
+
+/// How results are told.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[command(next_help_heading = OUTPUT)]
+struct OutputArgs {
+    /// As table, wide, json, yaml, name, markdown, junit, openmetrics or html
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", hide_default_value = true, hide_possible_values = true, value_parser = formats(FORMATS))]
+    output: Format,
+
+    /// End with status 0 also where something differs
+    #[arg(long, hide_short_help = true)]
+    exit_zero: bool,
+
+    /// End with status 0 or 1 also where something could not be seen
+    #[arg(long, hide_short_help = true)]
+    partial_ok: bool,
+}
+
+impl OutputArgs {
+    fn status(self, drift: &Drift) -> ExitStatus {
+        if !(drift.is_complete() || self.partial_ok) {
+            ExitStatus::Failed
+        } else if drift.has_drift() && !self.exit_zero {
+            ExitStatus::Drifted
+        } else {
+            ExitStatus::Clean
+        }
+    }
+}
+
+/// Prints what was found, and says what could not be seen.
+fn tell(
+    drift: &mut Drift,
+    shard: Option<Shard>,
+    args: &OutputArgs,
+    context: &Context,
+) -> Result<ExitStatus, CommandError> {
     drift.sort();
     for problem in &drift.problems {
         let text = format!("{}: {}", problem.object, problem.message);
         context.streams.error(&text);
     }
     let report = DriftReport {
-        drift: &drift,
+        drift,
         now: context.now(),
+        shard,
+        is_change: false,
     };
     context.print(&report, args.output)?;
-    context.streams.status(&summary(&drift));
-    Ok(args.status(&drift))
+    context.streams.status(&summary(drift));
+    Ok(args.status(drift))
 }
 
 fn summary(drift: &Drift) -> String {
@@ -285,16 +362,6 @@ impl DriftArgs {
             project: self.project.clone(),
             cluster: self.cluster.clone(),
             environment: self.environment.clone(),
-        }
-    }
-
-    fn status(&self, drift: &Drift) -> ExitStatus {
-        if !(drift.is_complete() || self.partial_ok) {
-            ExitStatus::Failed
-        } else if drift.has_drift() && !self.exit_zero {
-            ExitStatus::Drifted
-        } else {
-            ExitStatus::Clean
         }
     }
 }

@@ -106,6 +106,14 @@ impl<'a> ScaledBy<'a> {
     }
 }
 
+impl ScaledBy<'_> {
+    /// What people call the one that comes first, such as `HPA cart`.
+    pub(crate) fn named(self) -> Option<String> {
+        let (autoscaler, name) = self.autoscalers?.first_key_value()?;
+        KnownAutoscaler::Named(*autoscaler, name).words()
+    }
+}
+
 impl KnownAutoscaler<'_> {
     /// What people call it, such as `HPA cart`; None where there is none.
     pub(crate) fn words(self) -> Option<String> {
@@ -140,6 +148,18 @@ impl Autoscalers {
             );
             let known = self.by_scaled.entry(scaled).or_default();
             known.insert(autoscaler, name.to_owned());
+        }
+    }
+
+    /// Adds one by what people call it, such as `HPA cart`, and what it scales.
+    pub(crate) fn insert(&mut self, scaled: [&str; 4], words: &str) {
+        let Some((short, name)) = words.split_once(' ') else {
+            return;
+        };
+        let mut all = Autoscaler::ALL.into_iter();
+        if let Some(autoscaler) = all.find(|one| one.short() == short) {
+            let known = self.by_scaled.entry(scaled.map(str::to_owned).into());
+            known.or_default().insert(autoscaler, name.to_owned());
         }
     }
 

@@ -24,7 +24,7 @@ const KEPT_BY_KUBERNETES: [&str; 5] = [
 ];
 
 /// A field that differs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct FieldDrift {
     /// Where it is (RFC 6901), in the live object; empty for the whole object.
     pub(crate) pointer: String,

@@ -10,26 +10,35 @@ use super::field::{FieldDrift, fields};
 use super::managed_resources::{ManagedResource, State, UnreadableAnswer, read};
 use super::overview::{COMPARE_OPTIONS, ListedResource, Overview, Sync};
 use super::refusal::{Intent, Webhook};
-use super::{ApplicationDrift, Problem, ResourceDrift, Verdict, key_of};
+use super::{ApplicationDrift, Problem, ResourceDrift, Verdict};
 
 /// Annotation that says how to sync a resource.
 const SYNC_OPTIONS: &str = "argocd.argoproj.io/sync-options";
 
-/// What was made of the resources of an Application.
-#[derive(Default)]
-struct Collected {
+/// What was made of the resources of an Application: as little as is told of them.
+#[derive(Debug, Default)]
+pub(crate) struct Collected {
     /// Those that differ.
     resources: Vec<ResourceDrift>,
     /// What scales something there.
     autoscalers: Autoscalers,
+    /// Why the Application is out of sync, whatever its resources are.
+    pub(crate) out_of_sync: Option<String>,
 }
 
 impl Collected {
-    fn add(&mut self, resource: ManagedResource, overview: &Overview, webhook: Option<&Webhook>) {
+    /// Takes in a resource, and drops what does not differ of it. The webhook may refuse what a
+    /// sync would write.
+    pub(crate) fn add(
+        &mut self,
+        resource: ManagedResource,
+        overview: &Overview,
+        webhook: Option<&Webhook>,
+    ) {
         if let State::Same { live: Some(live) } | State::Modified { live, .. } = &resource.state {
             let ManagedResource { group, kind, .. } = &resource;
-            let cluster = key_of(&overview.cluster);
-            self.autoscalers.add(cluster, group, kind, live);
+            self.autoscalers
+                .add(overview.cluster.key(), group, kind, live);
         }
         self.resources.extend(drift_of(resource, overview, webhook));
     }
@@ -52,6 +61,7 @@ pub(crate) fn judge(
     let Collected {
         resources,
         autoscalers,
+        ..
     } = collected;
     (verdict(overview, resources, first), autoscalers, problems)
 }
@@ -60,24 +70,21 @@ pub(crate) fn judge(
 /// is what could not be seen.
 pub(crate) fn judge_found(
     overview: Overview,
-    found: Vec<ManagedResource>,
+    found: Collected,
     unseen: Vec<String>,
-    webhook: Option<&Webhook>,
 ) -> (ApplicationDrift, Autoscalers, Vec<Problem>) {
-    let mut collected = Collected::default();
-    for resource in found {
-        collected.add(resource, &overview, webhook);
-    }
     let Collected {
         resources,
         autoscalers,
-    } = collected;
-    let verdict = match (unseen.is_empty(), resources.is_empty()) {
+        out_of_sync,
+    } = found;
+    let is_as_desired = resources.is_empty() && out_of_sync.is_none();
+    let verdict = match (unseen.is_empty(), is_as_desired) {
         (false, _) => Verdict::Unknown,
         (true, false) => Verdict::Drifted,
         (true, true) => Verdict::Clean,
     };
-    let reason = unseen.first().cloned();
+    let reason = unseen.first().cloned().or(out_of_sync);
     let problems = unseen.into_iter().map(|text| problem(&overview, text));
     let problems = problems.collect();
     let application = ApplicationDrift {

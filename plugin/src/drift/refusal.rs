@@ -1,5 +1,7 @@
 //! Whether the webhook refuses what a sync would write of Argo CD's own objects, by its rules.
 
+use std::sync::Arc;
+
 use argocd::names::{IN_CLUSTER_NAME, IN_CLUSTER_SERVER};
 use jiff::Timestamp;
 use policy::{
@@ -15,7 +17,7 @@ const ACCOUNT: &str = "argocd-application-controller";
 
 /// The webhook of the cluster that Argo CD runs on, and what it judges by.
 pub(crate) struct Webhook {
-    inventory: Inventory,
+    inventory: Arc<Inventory>,
     requester: String,
     now: Timestamp,
     /// Whether values of Secrets are seen as they are.
@@ -39,7 +41,7 @@ pub(crate) enum Intent<'a> {
 
 impl Webhook {
     /// One that judges by what is known of a fleet, whose Argo CD runs in a namespace.
-    pub(crate) fn new(inventory: Inventory, namespace: &str, now: Timestamp) -> Self {
+    pub(crate) fn new(inventory: Arc<Inventory>, namespace: &str, now: Timestamp) -> Self {
         Webhook {
             inventory,
             requester: format!("system:serviceaccount:{namespace}:{ACCOUNT}"),
@@ -159,7 +161,7 @@ mod tests {
         let facts = Facts::new("argocd", Completeness::Partial);
         let inventory = facts.inventory().map_err(|_| "no inventory").unwrap();
         assert_eq!(*inventory.policy(), GitOpsPolicySpec::default());
-        Webhook::new(inventory, "argocd", Timestamp::UNIX_EPOCH)
+        Webhook::new(Arc::new(inventory), "argocd", Timestamp::UNIX_EPOCH)
     }
 
     fn application(project: &str) -> Value {

@@ -25,6 +25,8 @@ pub(crate) struct Revisions {
     trees: WorkTrees,
     folder: TempDir,
     written: RefCell<HashMap<(PathBuf, String), Option<Checkout>>>,
+    /// The commits that work trees are at, each asked for once.
+    heads: RefCell<HashMap<PathBuf, String>>,
 }
 
 impl Revisions {
@@ -40,6 +42,7 @@ impl Revisions {
             trees,
             folder,
             written: RefCell::default(),
+            heads: RefCell::default(),
         })
     }
 
@@ -49,7 +52,7 @@ impl Revisions {
         if let Some(top) = self.trees.top_of_repository(repository, revision) {
             return Some(Checkout {
                 top: top.to_owned(),
-                commit: commit(top, "HEAD").unwrap_or_default(),
+                commit: self.head(top),
             });
         }
         let top = self.trees.top_of(repository)?.to_owned();
@@ -60,6 +63,13 @@ impl Revisions {
         let written = self.write(&key.0, revision);
         self.written.borrow_mut().insert(key, written.clone());
         written
+    }
+
+    fn head(&self, top: &Path) -> String {
+        let mut heads = self.heads.borrow_mut();
+        let head = heads.entry(top.to_owned());
+        let ask = || commit(top, "HEAD").unwrap_or_default();
+        head.or_insert_with(ask).clone()
     }
 
     /// Writes a commit's files, by an index of its own.

@@ -261,7 +261,12 @@ fn bench(quick: bool) -> Result<()> {
     if quick {
         clusters.args(["--rounds", "3"]);
     }
-    run("measuring the list of clusters", &mut clusters)
+    run("measuring the list of clusters", &mut clusters)?;
+    let mut drift = Command::new(programs.join("gitops-bench-drift"));
+    if quick {
+        drift.args(["--rounds", "3", "--kubectl-rounds", "0"]);
+    }
+    run("measuring drift", &mut drift)
 }
 
 fn prepare_control_plane() -> Result<()> {
