@@ -48,6 +48,7 @@ mod render;
 mod report;
 mod repository;
 mod streams;
+mod temporary;
 mod text;
 mod versions;
 

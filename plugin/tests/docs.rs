@@ -15,12 +15,13 @@ use support::{Folder, Ran, fixtures};
 
 const UPDATE: &str = "UPDATE_DOCS";
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 21] = [
     "",
     "check",
     "audit",
     "preview",
     "drift",
+    "drift fix",
     "cluster",
     "cluster list",
     "cluster onboard",

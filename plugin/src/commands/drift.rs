@@ -1,6 +1,10 @@
 //! `drift`: what differs between Git and the clusters, and who did it.
 
+mod between;
+mod engine;
+mod external_diff;
 mod facts;
+mod fix;
 mod known;
 mod local;
 
@@ -8,18 +12,22 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::PathBuf;
 
-use clap::ValueHint;
+use clap::{Subcommand, ValueHint};
 use jiff::SignedDuration;
 
+use self::external_diff::{Compared, ExternalDiff};
 use self::facts::found;
+use self::fix::FixArgs;
 use crate::args::{ArgoCdServerArgs, Format, OUTPUT, SCOPE, SOURCE, ScopeArgs, formats};
 use crate::context::Context;
 use crate::drift::audit_log;
 use crate::drift::filter::{Filter, Wanted};
+use crate::drift::locate::locate;
 use crate::drift::{Drift, Source, Verdict, attribution};
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
 use crate::kubernetes::block_on;
+use crate::report::Report as _;
 use crate::report::drift::DriftReport;
 use crate::text::counted;
 
@@ -41,7 +49,9 @@ use crate::text::counted;
 /// A verdict of Argo CD's that is out of date is told as stale, and one that it could not reach as
 /// unknown; neither counts as clean.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_long_help = "\
 Examples:
   # What differs, in all namespaces, production first
   kubectl gitops drift -A
@@ -49,11 +59,23 @@ Examples:
   # What people changed on a cluster within the last day, and who they are
   kubectl gitops drift -A --cluster prod-eu --since 24h --hide-expected --audit-log audit.jsonl
 
+  # The way back from each difference
+  kubectl gitops drift fix shop-production
+
   # What Applications say of themselves, for a script
   kubectl gitops drift -A --source status -o json
 
   # Whether an Application drifts
   kubectl gitops drift shop-production -o name
+
+  # Argo CD's own objects, also in what its own comparison leaves alone
+  kubectl gitops drift --engine --checkout .
+
+  # What a promotion would change
+  kubectl gitops drift --between shop-staging shop-production
+
+  # The same for a whole environment
+  kubectl gitops drift -l env=staging --with env=prod
 
 Causes:
   changed-by-hand        kubectl, Helm, or whatever a person or a pipeline runs
@@ -73,9 +95,27 @@ Exit status:
   0  nothing differs
   1  something differs
   2  something that was asked for could not be seen, such as a stale or unknown Application,
-     or the command line is wrong")]
+     or the command line is wrong"
+)]
+pub(crate) struct DriftCommandArgs {
+    #[command(subcommand)]
+    command: Option<DriftCommand>,
+
+    #[command(flatten)]
+    args: DriftArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum DriftCommand {
+    // The help of `drift` has no room for it but in an example.
+    #[command(hide = true)]
+    Fix(Box<FixArgs>),
+}
+
+// What is asked for. A doc comment would be the help of the command.
+#[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
-pub(crate) struct DriftArgs {
+struct DriftArgs {
     /// Names of Applications, also as NAMESPACE/NAME [default: all]
     #[arg(value_name = "APPLICATION")]
     applications: Vec<String>,
@@ -118,8 +158,29 @@ pub(crate) struct DriftArgs {
     #[arg(long, help_heading = SCOPE)]
     hide_expected: bool,
 
-    /// Where differences come from: argocd, local (a checkout) or status
-    #[arg(long, value_name = "SOURCE", value_enum, default_value = "auto", hide_possible_values = true, help_heading = SOURCE)]
+    /// What a promotion would change: the second Application against the first one
+    ///
+    /// Values and images come first. What differs in the names of environments alone, such as a
+    /// path or a host, is left out and counted. What Git has of both comes from argocd-server, or
+    /// from a checkout (--source local).
+    #[arg(long, num_args = 2, value_names = ["FROM", "TO"], conflicts_with_all = ["applications", "engine", "with"], hide_short_help = true, help_heading = SCOPE)]
+    between: Vec<String>,
+
+    /// The same for all Applications of -l, against their counterparts that this selector selects
+    #[arg(long, value_name = "SELECTOR", requires = "selector", conflicts_with_all = ["applications", "engine"], hide_short_help = true, help_heading = SCOPE)]
+    with: Option<String>,
+
+    /// Compare Argo CD's own objects with those of a checkout
+    ///
+    /// Applications, ApplicationSets and AppProjects of the cluster of the current context are
+    /// compared with the manifests in --checkout, and Applications that an ApplicationSet makes with
+    /// what it makes of the clusters there are. What Git says nothing of counts as well, such as
+    /// `automated` that somebody added, which Argo CD's own comparison leaves alone.
+    #[arg(long, conflicts_with_all = ["applications", "selector", "project", "on_cluster", "environment", "source", "exact", "context_for"], help_heading = SOURCE)]
+    engine: bool,
+
+    /// Where differences come from: auto, argocd, local (a checkout) or status
+    #[arg(long, value_name = "SOURCE", value_enum, default_value = "auto", hide_default_value = true, hide_possible_values = true, help_heading = SOURCE)]
     source: SourceArg,
 
     #[command(flatten)]
@@ -152,7 +213,11 @@ pub(crate) struct DriftArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = SOURCE)]
     audit_log: Option<PathBuf>,
 
-    /// As table, wide, json, yaml, name, markdown, junit, openmetrics or html
+    /// As table, wide, json, name, diff, markdown, sarif, html, or others
+    ///
+    /// The others are yaml, junit and openmetrics.
+    ///
+    /// The program that KUBECTL_EXTERNAL_DIFF names shows -o diff.
     #[arg(short, long, value_name = "FORMAT", default_value = "table", hide_default_value = true, hide_possible_values = true, value_parser = formats(FORMATS), help_heading = OUTPUT)]
     output: Format,
 
@@ -187,10 +252,12 @@ const FORMATS: &[(Format, &str)] = &[
     (Format::Json, "All that was found, in JSON"),
     (Format::Yaml, "All that was found, in YAML"),
     (Format::Name, "The names of Applications that differ"),
+    (Format::Diff, "A unified diff for each resource"),
     (
         Format::Markdown,
         "A table and its fields, for a pull request",
     ),
+    (Format::Sarif, "Results for code scanning, by file and line"),
     (Format::Junit, "A test for each Application"),
     (Format::OpenMetrics, "Verdicts and counts, for monitoring"),
     (Format::Html, "A page with filters, in one file"),
@@ -215,9 +282,44 @@ fn parse_context(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// Does what the subcommand says, or shows what differs.
+pub(crate) fn run(args: &DriftCommandArgs, context: &Context) -> Result<ExitStatus, CommandError> {
+    match &args.command {
+        Some(DriftCommand::Fix(args)) => fix::run(args, context),
+        None => show(&args.args, context),
+    }
+}
+
 /// Reads, compares, prints.
-pub(crate) fn run(args: &DriftArgs, context: &Context) -> Result<ExitStatus, CommandError> {
-    let mut drift = block_on(found(args, context))?;
+fn show(args: &DriftArgs, context: &Context) -> Result<ExitStatus, CommandError> {
+    if !args.between.is_empty() || args.with.is_some() {
+        return between::run(args, context);
+    }
+    let mut drift = differing(args, context)?;
+    if (args.source == SourceArg::Local || args.engine) && args.output == Format::Sarif {
+        locate(&mut drift, &args.work_trees()?);
+    }
+    let report = DriftReport {
+        drift: &drift,
+        now: context.now(),
+    };
+    let shown = args.print(&report, context)?;
+    context.streams.status(&summary(&drift));
+    Ok(match shown {
+        Some(Compared::Same) if undiffed(&drift).is_empty() => args.status_of(&drift, false),
+        _ => args.status(&drift),
+    })
+}
+
+/// What differs of what is asked for. What could not be seen is told.
+fn differing(args: &DriftArgs, context: &Context) -> Result<Drift, CommandError> {
+    let mut drift = block_on(async {
+        if args.engine {
+            engine::found(args, context).await
+        } else {
+            found(args, context).await
+        }
+    })?;
     if let Some(path) = &args.audit_log {
         let writes = writes(path, &attribution::wanted(&drift)).map_err(CommandError::new)?;
         attribution::attribute(&mut drift, &writes);
@@ -228,13 +330,7 @@ pub(crate) fn run(args: &DriftArgs, context: &Context) -> Result<ExitStatus, Com
         let text = format!("{}: {}", problem.object, problem.message);
         context.streams.error(&text);
     }
-    let report = DriftReport {
-        drift: &drift,
-        now: context.now(),
-    };
-    context.print(&report, args.output)?;
-    context.streams.status(&summary(&drift));
-    Ok(args.status(&drift))
+    Ok(drift)
 }
 
 fn summary(drift: &Drift) -> String {
@@ -287,15 +383,56 @@ impl DriftArgs {
         }
     }
 
+    /// Prints, or has another program show what differs and say whether anything does.
+    fn print(
+        &self,
+        report: &DriftReport<'_>,
+        context: &Context,
+    ) -> Result<Option<Compared>, CommandError> {
+        if self.output == Format::Diff {
+            for text in undiffed(report.drift) {
+                context.streams.note(&text);
+            }
+            let diffs = report.diffs();
+            if let Some(program) = ExternalDiff::of_environment().filter(|_| !diffs.is_empty()) {
+                return program.run(&diffs, &context.streams).map(Some);
+            }
+        }
+        context.print(report, self.output)?;
+        Ok(None)
+    }
+
     fn status(&self, drift: &Drift) -> ExitStatus {
+        self.status_of(drift, drift.has_drift())
+    }
+
+    fn status_of(&self, drift: &Drift, differs: bool) -> ExitStatus {
         if !(drift.is_complete() || self.partial_ok) {
             ExitStatus::Failed
-        } else if drift.has_drift() && !self.exit_zero {
+        } else if differs && !self.exit_zero {
             ExitStatus::Drifted
         } else {
             ExitStatus::Clean
         }
     }
+}
+
+/// What differs and cannot be shown as a diff, as nobody says in which fields.
+fn undiffed(drift: &Drift) -> Vec<String> {
+    let applications = drift.applications.iter();
+    let found = applications.flat_map(|application| {
+        let name = application.overview.display_name();
+        let resources = application.resources.iter();
+        let unknown = resources.filter(|resource| resource.sides.is_none());
+        let texts =
+            unknown.map(|one| format!("{} of {name} differs: fields are not known", one.short()));
+        let texts: Vec<_> = texts.collect();
+        let is_bare = application.verdict == Verdict::Drifted && application.resources.is_empty();
+        texts
+            .into_iter()
+            .chain(is_bare.then(|| format!("{name} differs: resources are not known")))
+    });
+    found.collect()
 }
 
 /// Reads a duration as people write it; a day has 24 hours.

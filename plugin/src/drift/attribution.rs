@@ -235,6 +235,8 @@ mod tests {
             cause: Cause::Unknown,
             effect: None,
             fields: Vec::new(),
+            sides: None,
+            written: None,
         };
         let is = |plural: &str, group: &str, kind: &str| {
             let mut write = write("alice", "kubectl", "", 0);

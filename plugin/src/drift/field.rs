@@ -12,7 +12,7 @@ use super::person::Person;
 pub(crate) const MASK: &str = "***";
 
 /// Fields that Kubernetes keeps about an object: what others see in them is told elsewhere.
-const KEPT_BY_KUBERNETES: [&str; 4] = [
+pub(super) const KEPT_BY_KUBERNETES: [&str; 4] = [
     "/metadata/managedFields",
     "/metadata/resourceVersion",
     "/metadata/generation",
@@ -99,7 +99,7 @@ fn managers<'o>(entries: impl Iterator<Item = FieldManager<'o>>) -> Vec<Manager>
 
 /// Whether a field of a Secret may hold what is secret. All annotations may: which of them do is a
 /// setting of Argo CD's, and what was applied last is among them.
-fn is_confidential(pointer: &str) -> bool {
+pub(super) fn is_confidential(pointer: &str) -> bool {
     const TOPS: [&str; 3] = ["/data", "/stringData", "/metadata/annotations"];
     const ARGO_CDS: &str = "/metadata/annotations/argocd.argoproj.io~1";
     let is_within = TOPS.iter().any(|top| is_at_or_below(pointer, top));

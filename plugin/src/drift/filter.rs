@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::cause::Cause;
-use super::{ApplicationDrift, Drift, Overview, ResourceDrift, Verdict};
+use super::{ApplicationDrift, Drift, FieldDrift, Overview, ResourceDrift, Verdict};
 use crate::text::counted;
 
 /// Which Applications are asked for. What is empty asks for all.
@@ -114,13 +114,18 @@ impl Filter {
             return false;
         }
         if let Some(by) = &self.by {
-            resource.fields.retain(|field| {
+            let (kept, left_out) = resource.fields.drain(..).partition(|field: &FieldDrift| {
                 let is = |text: &str| text.eq_ignore_ascii_case(by);
                 let is_manager = field.managers.iter().any(|manager| {
                     is(&manager.name) || is(&manager.words(&field.pointer, autoscaler))
                 });
                 is_manager || field.person.as_ref().is_some_and(|person| is(&person.name))
             });
+            resource.fields = kept;
+            if let Some(sides) = &mut resource.sides {
+                let left_out: Vec<FieldDrift> = left_out;
+                sides.leave_out(left_out.iter());
+            }
             return !resource.fields.is_empty();
         }
         true

@@ -8,6 +8,7 @@ use super::effect::Effect;
 use super::field::{FieldDrift, fields};
 use super::managed_resources::{ManagedResource, State, UnreadableAnswer, read};
 use super::overview::{COMPARE_OPTIONS, ListedResource, Overview, Sync};
+use super::sides::Sides;
 use super::{ApplicationDrift, Problem, ResourceDrift, Verdict, key_of};
 
 /// Annotation that says how to sync a resource.
@@ -154,6 +155,8 @@ fn listed(overview: &Overview) -> Vec<ResourceDrift> {
                 cause,
                 effect,
                 fields: Vec::new(),
+                sides: None,
+                written: None,
             }
         })
         .collect()
@@ -220,6 +223,16 @@ fn drift_of(resource: ManagedResource, overview: &Overview) -> Option<ResourceDr
             (version_of(live), cause, effect, fields)
         }
     };
+    let sides = match &state {
+        State::Same { .. } => return None,
+        State::Missing { target } => Sides::new(None, Some(target), is_secret),
+        State::Extra { live } => Sides::new(Some(live), None, is_secret),
+        State::Modified {
+            normalized,
+            predicted,
+            ..
+        } => Sides::new(Some(normalized), Some(predicted), is_secret),
+    };
     Some(ResourceDrift {
         version: version.or_else(|| listed.and_then(|listed| listed.version.clone())),
         group,
@@ -229,6 +242,8 @@ fn drift_of(resource: ManagedResource, overview: &Overview) -> Option<ResourceDr
         cause,
         effect: Some(effect),
         fields,
+        sides: Some(sides),
+        written: None,
     })
 }
 

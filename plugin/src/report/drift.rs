@@ -1,6 +1,8 @@
 //! What differs between Git and the clusters.
 
+mod diffs;
 mod gauges;
+mod log;
 mod suites;
 
 use jiff::Timestamp;
@@ -10,7 +12,8 @@ use serde_json::Value;
 
 use super::age::{away, rough};
 use super::{
-    API_VERSION, Cell, Detail, Gauge, Page, Report, Row, Suite, Table, Tone, View, non_empty,
+    API_VERSION, Cell, Detail, Gauge, Log, ObjectDiff, Page, Report, Row, Suite, Table, Tone, View,
+    non_empty,
 };
 use crate::drift::manager::Manager;
 use crate::drift::person::Person;
@@ -59,6 +62,14 @@ impl Report for DriftReport<'_> {
 
     fn gauges(&self) -> Vec<Gauge> {
         gauges::of(self.drift)
+    }
+
+    fn diffs(&self) -> Vec<ObjectDiff> {
+        diffs::of(self.drift)
+    }
+
+    fn log(&self) -> Log {
+        log::of(self.drift)
     }
 
     fn view(&self) -> View {
@@ -208,7 +219,7 @@ fn cells(
         None => Cell::from(Cell::NONE),
     };
     let texts = [
-        Cell::from(overview.name.as_str()),
+        Cell::or_none(&overview.name),
         Cell::or_none(cluster),
         Cell::or_none(&object),
         cause,

@@ -88,7 +88,14 @@ pub const CRATES: &[&[Crate]] = &[
             folder: "plugin",
             package: "kubectl-gitops",
             modules: &[
-                &["exit_status", "namespaces", "plan", "progress", "text"],
+                &[
+                    "exit_status",
+                    "namespaces",
+                    "plan",
+                    "progress",
+                    "temporary",
+                    "text",
+                ],
                 &["parallel", "streams"],
                 &["error"],
                 &["repository"],

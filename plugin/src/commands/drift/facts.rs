@@ -288,7 +288,7 @@ async fn of_cluster<T>(
 }
 
 /// How Argo CD is set up, as far as that may be read.
-async fn configuration(cluster: &ApiServer, namespace: &str) -> Configuration {
+pub(super) async fn configuration(cluster: &ApiServer, namespace: &str) -> Configuration {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct ConfigMap {
@@ -351,6 +351,34 @@ async fn of_argocd_server(
 
 fn not_a_list() -> CommandError {
     CommandError::new("argocd-server answered something else than a list of Applications")
+}
+
+/// argocd-server, with the way to it that is kept open.
+pub(super) struct Reached {
+    server: ArgoCdServer,
+    _tunnel: Option<Tunnel>,
+}
+
+impl Reached {
+    pub(super) fn server(&self) -> &ArgoCdServer {
+        &self.server
+    }
+}
+
+/// argocd-server, if somebody is logged in to it.
+pub(super) async fn reached_server(
+    args: &DriftArgs,
+    context: &Context,
+    cluster: Option<&ApiServer>,
+) -> Result<Option<Reached>, CommandError> {
+    let Some(session) = session(args, context)? else {
+        return Ok(None);
+    };
+    let (server, tunnel) = reached(args, context, session, cluster).await?;
+    Ok(server.map(|server| Reached {
+        server,
+        _tunnel: tunnel,
+    }))
 }
 
 /// When Applications were created, by namespace and name: what tells them from those of the same
