@@ -16,7 +16,7 @@ use crate::commands::break_glass::{self, BreakGlassArgs};
 use crate::commands::check::{self, CheckArgs};
 use crate::commands::cluster::{self, ClusterCommandArgs};
 use crate::commands::completion::{self, CompletionArgs};
-use crate::commands::drift::{self, DriftArgs};
+use crate::commands::drift::{self, DriftCommandArgs};
 use crate::commands::explain::{self, ExplainArgs};
 use crate::commands::preview::{self, PreviewArgs};
 use crate::commands::version::{self, VersionArgs};
@@ -56,7 +56,7 @@ enum Command {
     Check(Box<CheckArgs>),
     Audit(AuditArgs),
     Preview(Box<PreviewArgs>),
-    Drift(Box<DriftArgs>),
+    Drift(Box<DriftCommandArgs>),
     Cluster(ClusterCommandArgs),
     Explain(ExplainArgs),
     BreakGlass(BreakGlassArgs),

@@ -18,17 +18,22 @@ mod cause;
 mod causes;
 mod decode;
 pub(crate) mod effect;
+pub(crate) mod engine;
 mod field;
 pub(crate) mod filter;
+pub(crate) mod fix;
 mod judge;
 pub(crate) mod local;
+pub(crate) mod locate;
 pub(crate) mod managed_resources;
 pub(crate) mod manager;
 pub(crate) mod merge;
 pub(crate) mod overview;
 pub(crate) mod person;
+pub(crate) mod promotion;
 pub(crate) mod refusal;
 pub(crate) mod shard;
+mod sides;
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -38,9 +43,11 @@ pub(crate) use self::cause::Cause;
 pub(crate) use self::effect::Effect;
 pub(crate) use self::field::{FieldDrift, MASK};
 pub(crate) use self::judge::{Collected, judge, judge_by_status, judge_found, unanswered};
+pub(crate) use self::locate::{Place, Written};
 pub(crate) use self::overview::{
-    ControllerSettings, Destination, Overview, Strategy, Sync, strategy_choice,
+    ControllerSettings, Destination, Overview, SourceFolder, Strategy, Sync, strategy_choice,
 };
+pub(crate) use self::sides::Sides;
 
 /// Where what is desired and what is there come from.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
@@ -141,12 +148,21 @@ pub(crate) struct ResourceDrift {
     /// By which rules the webhook refuses what a sync would do, and why.
     pub(crate) refusal: Option<String>,
     pub(crate) fields: Vec<FieldDrift>,
+    /// None where nothing but its status is known.
+    pub(crate) sides: Option<Sides>,
+    /// Where a checkout has it; None where that is not known.
+    pub(crate) written: Option<Written>,
 }
 
 impl ResourceDrift {
     /// `deployment/cart`.
     pub(crate) fn short(&self) -> String {
         format!("{}/{}", self.kind.to_lowercase(), self.name)
+    }
+
+    /// The line of a field in the checkout, or of what is nearest above it.
+    pub(crate) fn place_of(&self, field: &str) -> Option<Place> {
+        Some(self.written.as_ref()?.place_of(field, self.sides.as_ref()))
     }
 
     /// Since when it drifts at least, as far as that is known: when the fields that differ were

@@ -48,6 +48,7 @@ mod render;
 mod report;
 mod repository;
 mod streams;
+mod temporary;
 #[cfg_attr(not(test), expect(dead_code, reason = "`addon` is to be made of it"))]
 #[expect(unused_imports, reason = "`addon` is to be made of it")]
 mod terraform;

@@ -15,12 +15,13 @@ use support::{Folder, Ran, fixtures};
 
 const UPDATE: &str = "UPDATE_DOCS";
 
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 22] = [
     "",
     "check",
     "audit",
     "preview",
     "drift",
+    "drift fix",
     "drift merge",
     "cluster",
     "cluster list",

@@ -478,7 +478,19 @@ fn a_token_goes_to_the_server_that_gave_it_and_nowhere_else() {
 #[test]
 fn no_value_of_a_secret_is_printed_in_any_format() {
     let world = shop();
-    for format in ["table", "wide", "json", "yaml", "name"] {
+    for format in [
+        "table",
+        "wide",
+        "json",
+        "yaml",
+        "name",
+        "diff",
+        "markdown",
+        "sarif",
+        "junit",
+        "openmetrics",
+        "html",
+    ] {
         let printed = world.drift(&["-o", format]).transcript();
         for value in [SECRET, OTHER_SECRET] {
             assert!(!printed.contains(value), "{format}: {printed}");
@@ -495,6 +507,137 @@ fn no_value_of_a_secret_is_printed_in_any_format() {
             {"path": "/data/password", "desired": "***", "live": "***", "managers": managers, "person": null, "masked": true},
         ])
     );
+}
+
+#[test]
+fn a_diff_is_from_what_is_there_to_what_a_sync_makes_of_it() {
+    let world = shop();
+    let ran = world.drift(&["-o", "diff"]);
+    assert_eq!(ran.status(), 1);
+    assert_printed("drift_diff", &ran);
+    // What nobody asked for is no part of it.
+    let ran = world.drift(&["-o", "diff", "--by", "kubectl-edit"]);
+    let changes = |ran: &Ran| {
+        let is_change = |line: &&str| {
+            line.starts_with(['+', '-']) && !line.starts_with("+++") && !line.starts_with("---")
+        };
+        let lines: Vec<String> = ran
+            .stdout()
+            .lines()
+            .filter(is_change)
+            .map(str::to_owned)
+            .collect();
+        lines
+    };
+    assert_eq!(
+        changes(&ran),
+        [
+            "-      - image: registry.example.com/shop:debug",
+            "+      - image: registry.example.com/shop:1.0.0",
+        ]
+    );
+    // Without fields there is nothing to show, and that is told.
+    let ran = world.drift(&["-o", "diff", "--source", "status"]);
+    assert_eq!((ran.status(), ran.stdout()), (1, String::new()));
+    let told = "note: deployment/shop of argocd/shop-production differs: fields are not known";
+    assert!(ran.stderr().contains(told), "{}", ran.stderr());
+}
+
+/// A program that says what it was given, and ends as it is told to.
+#[cfg(unix)]
+fn differ(folder: &Path, status: u8) -> String {
+    use std::os::unix::fs::PermissionsExt as _;
+    let script = format!(
+        "#!/bin/sh\necho \"$1\" \"$2\" >> folders\nshift 0\nlive=$1; merged=$2; shift 2\n\
+         echo \"arguments: $*\"\nls -ld \"$live\" \"$merged\" | cut -c1-10\n\
+         ls -l \"$live\" | tail -n +2 | cut -c1-10 | sort -u\n\
+         (cd \"$live\" && ls)\necho --\n(cd \"$merged\" && ls)\ncat \"$live\"/* \"$merged\"/*\n\
+         exit {status}\n"
+    );
+    let path = folder.join("differ");
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path.display().to_string()
+}
+
+#[cfg(unix)]
+#[test]
+fn the_program_of_the_environment_shows_what_differs() {
+    let world = shop();
+    let program = differ(world.folder.path(), 1);
+    let command = format!("{program} -N --color=always ;touch $(x)");
+    let variable = [
+        ("KUBECTL_EXTERNAL_DIFF", command.as_str()),
+        ("PATH", "/usr/bin:/bin"),
+    ];
+    let ran = world.drift_with(&variable, &["-o", "diff"]);
+    assert_eq!(ran.status(), 1, "{}", ran.transcript());
+    let stdout = ran.stdout();
+    let expected = "\
+arguments: -N --color=always
+drwx------
+drwx------
+-rw-------
+argocd.shop-production.apps.v1.Deployment.shop.orders
+argocd.shop-production.apps.v1.Deployment.shop.shop
+argocd.shop-production.v1.ConfigMap.shop.left-over
+argocd.shop-production.v1.Secret.shop.shop
+--
+argocd.shop-production.apps.v1.Deployment.shop.orders
+argocd.shop-production.apps.v1.Deployment.shop.shop
+argocd.shop-production.v1.Secret.shop.shop
+argocd.shop-production.v1.Service.shop.shop
+";
+    assert!(stdout.starts_with(expected), "{stdout}");
+    assert!(stdout.contains("password: \"*** (before)\""), "{stdout}");
+    for value in [SECRET, OTHER_SECRET] {
+        assert!(!ran.transcript().contains(value), "{stdout}");
+    }
+    assert!(
+        ran.stderr().contains(r#"the argument "$(x)" is left out"#),
+        "{}",
+        ran.stderr()
+    );
+    let folders = std::fs::read_to_string(world.folder.path().join("folders")).unwrap();
+    let folders: Vec<&str> = folders.split_whitespace().collect();
+    let names: Vec<_> = folders
+        .iter()
+        .map(|path| Path::new(path).file_name().unwrap())
+        .collect();
+    let starts = |at: usize, start: &str| names[at].to_str().unwrap().starts_with(start);
+    assert!(starts(0, "LIVE-") && starts(1, "MERGED-"), "{folders:?}");
+    assert!(folders.iter().all(|folder| !Path::new(folder).exists()));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_program_of_the_environment_says_whether_anything_differs() {
+    let world = shop();
+    for (status, expected) in [(0, 0), (1, 1), (2, 2), (3, 2), (127, 2)] {
+        let program = differ(world.folder.path(), status);
+        let variable = [
+            ("KUBECTL_EXTERNAL_DIFF", program.as_str()),
+            ("PATH", "/usr/bin:/bin"),
+        ];
+        let ran = world.drift_with(&variable, &["-o", "diff"]);
+        assert_eq!(ran.status(), expected, "{}", ran.transcript());
+        // What could not be seen is more.
+        let ran = world.drift_with(&variable, &["-o", "diff", "shop-production", "nowhere"]);
+        assert_eq!(ran.status(), 2, "{}", ran.transcript());
+        // Another format is ours, and so is a diff where there is none.
+        assert_eq!(world.drift_with(&variable, &["-o", "name"]).status(), 1);
+        assert_eq!(
+            world
+                .drift_with(&variable, &["-o", "diff", "shop-staging"])
+                .status(),
+            0
+        );
+    }
+    let variable = [("KUBECTL_EXTERNAL_DIFF", "/nowhere/differ -u")];
+    let ran = world.drift_with(&variable, &["-o", "diff"]);
+    assert_eq!(ran.status(), 2);
+    let told = r#"KUBECTL_EXTERNAL_DIFF: cannot run "/nowhere/differ""#;
+    assert!(ran.stderr().contains(told), "{}", ran.stderr());
 }
 
 #[test]

@@ -440,6 +440,8 @@ mod tests {
             effect: None,
             refusal: None,
             fields: Vec::new(),
+            sides: None,
+            written: None,
         };
         let is = |plural: &str, group: &str, kind: &str| {
             let mut write = write("alice", "kubectl", "", 0);

@@ -23,6 +23,17 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
+    /// All that there are.
+    pub(crate) const ALL: [Cause; 7] = [
+        Cause::ChangedByHand,
+        Cause::ChangedByController,
+        Cause::Unknown,
+        Cause::NotSyncedYet,
+        Cause::Autoscaled,
+        Cause::Extra,
+        Cause::Missing,
+    ];
+
     /// As reports have it.
     pub(crate) fn as_str(self) -> &'static str {
         match self {

@@ -15,7 +15,7 @@ pub(crate) const MASK: &str = "***";
 /// Fields that Kubernetes keeps about an object: what others see in them is told elsewhere. The API
 /// server counts the templates of a `DaemonSet` in an annotation, and so does a dry run (Kubernetes
 /// 1.36, `daemonset.daemonSetStrategy.PrepareForUpdate`).
-const KEPT_BY_KUBERNETES: [&str; 5] = [
+pub(super) const KEPT_BY_KUBERNETES: [&str; 5] = [
     "/metadata/annotations/deprecated.daemonset.template.generation",
     "/metadata/managedFields",
     "/metadata/resourceVersion",
@@ -111,7 +111,7 @@ fn managers<'o>(entries: impl Iterator<Item = FieldManager<'o>>) -> Vec<Manager>
 
 /// Whether a field of a Secret may hold what is secret. All annotations may: which of them do is a
 /// setting of Argo CD's, and what was applied last is among them.
-fn is_confidential(pointer: &str) -> bool {
+pub(super) fn is_confidential(pointer: &str) -> bool {
     const TOPS: [&str; 3] = ["/data", "/stringData", "/metadata/annotations"];
     const ARGO_CDS: &str = "/metadata/annotations/argocd.argoproj.io~1";
     let is_within = TOPS.iter().any(|top| is_at_or_below(pointer, top));

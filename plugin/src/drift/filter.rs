@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::autoscaler::ScaledBy;
 use super::cause::Cause;
-use super::{ApplicationDrift, Drift, Overview, ResourceDrift, Verdict};
+use super::{ApplicationDrift, Drift, FieldDrift, Overview, ResourceDrift, Verdict};
 use crate::text::counted;
 
 /// Which Applications are asked for. What is empty asks for all.
@@ -110,7 +110,7 @@ impl Filter {
             return false;
         }
         if let Some(by) = &self.by {
-            resource.fields.retain(|field| {
+            let (kept, left_out) = resource.fields.drain(..).partition(|field: &FieldDrift| {
                 let is = |text: &str| text.eq_ignore_ascii_case(by);
                 let autoscaler = scaled_by.of_field(&field.pointer);
                 let is_manager = field.managers.iter().any(|manager| {
@@ -118,6 +118,11 @@ impl Filter {
                 });
                 is_manager || field.person.as_ref().is_some_and(|person| is(&person.name))
             });
+            resource.fields = kept;
+            if let Some(sides) = &mut resource.sides {
+                let left_out: Vec<FieldDrift> = left_out;
+                sides.leave_out(left_out.iter());
+            }
             return !resource.fields.is_empty();
         }
         true

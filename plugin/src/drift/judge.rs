@@ -10,6 +10,7 @@ use super::field::{FieldDrift, fields};
 use super::managed_resources::{ManagedResource, State, UnreadableAnswer, read};
 use super::overview::{COMPARE_OPTIONS, ListedResource, Overview, Sync};
 use super::refusal::{Intent, Webhook};
+use super::sides::Sides;
 use super::{ApplicationDrift, Problem, ResourceDrift, Verdict};
 
 /// Annotation that says how to sync a resource.
@@ -169,6 +170,8 @@ fn listed(overview: &Overview) -> Vec<ResourceDrift> {
                 effect,
                 refusal: None,
                 fields: Vec::new(),
+                sides: None,
+                written: None,
             }
         })
         .collect()
@@ -248,6 +251,16 @@ fn drift_of(
     } else {
         effect
     };
+    let sides = match &state {
+        State::Same { .. } => return None,
+        State::Missing { target } => Sides::new(None, Some(target), is_secret),
+        State::Extra { live } => Sides::new(Some(live), None, is_secret),
+        State::Modified {
+            normalized,
+            predicted,
+            ..
+        } => Sides::new(Some(normalized), Some(predicted), is_secret),
+    };
     Some(ResourceDrift {
         version: version.or_else(|| listed.and_then(|listed| listed.version.clone())),
         group,
@@ -258,6 +271,8 @@ fn drift_of(
         effect: Some(effect),
         refusal,
         fields,
+        sides: Some(sides),
+        written: None,
     })
 }
 

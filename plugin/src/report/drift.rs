@@ -1,6 +1,8 @@
 //! What differs between Git and the clusters.
 
+mod diffs;
 mod gauges;
+mod log;
 mod read;
 mod suites;
 
@@ -12,7 +14,8 @@ use serde_json::Value;
 pub(crate) use self::read::{UnreadableReport, read};
 use super::age::{away, rough};
 use super::{
-    API_VERSION, Cell, Detail, Gauge, Page, Report, Row, Suite, Table, Tone, View, non_empty,
+    API_VERSION, Cell, Detail, Gauge, Log, ObjectDiff, Page, Report, Row, Suite, Table, Tone, View,
+    non_empty,
 };
 use crate::drift::autoscaler::ScaledBy;
 use crate::drift::manager::Manager;
@@ -69,6 +72,14 @@ impl Report for DriftReport<'_> {
 
     fn gauges(&self) -> Vec<Gauge> {
         gauges::of(self.drift)
+    }
+
+    fn diffs(&self) -> Vec<ObjectDiff> {
+        diffs::of(self.drift)
+    }
+
+    fn log(&self) -> Log {
+        log::of(self.drift)
     }
 
     fn view(&self) -> View {
@@ -223,7 +234,7 @@ fn cells(
         None => Cell::from(Cell::NONE),
     };
     let texts = [
-        Cell::from(overview.name.as_str()),
+        Cell::or_none(&overview.name),
         Cell::or_none(cluster),
         Cell::or_none(&object),
         cause,

@@ -305,6 +305,11 @@ impl Manifest {
         own.is_empty() && others.is_empty() || !own.is_disjoint(others)
     }
 
+    /// The lines of its document, and where it is in that.
+    pub(crate) fn lines(&self) -> (&Lines, &str) {
+        (&self.lines, &self.pointer)
+    }
+
     /// The line on which it starts.
     pub(crate) fn line(&self) -> usize {
         self.lines.line_of(&self.pointer)

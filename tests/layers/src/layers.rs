@@ -93,6 +93,7 @@ pub const CRATES: &[&[Crate]] = &[
                     "namespaces",
                     "plan",
                     "progress",
+                    "temporary",
                     "text",
                     "wait",
                 ],

@@ -476,6 +476,34 @@ fn not_a_list() -> CommandError {
     CommandError::new("argocd-server answered something else than a list of Applications")
 }
 
+/// argocd-server, with the way to it that is kept open.
+pub(super) struct Reached {
+    server: ArgoCdServer,
+    _tunnel: Option<Tunnel>,
+}
+
+impl Reached {
+    pub(super) fn server(&self) -> &ArgoCdServer {
+        &self.server
+    }
+}
+
+/// argocd-server, if somebody is logged in to it.
+pub(super) async fn reached_server(
+    args: &DriftArgs,
+    context: &Context,
+    cluster: Option<&ApiServer>,
+) -> Result<Option<Reached>, CommandError> {
+    let Some(session) = session(args, context)? else {
+        return Ok(None);
+    };
+    let (server, tunnel) = reached(args, context, session, cluster).await?;
+    Ok(server.map(|server| Reached {
+        server,
+        _tunnel: tunnel,
+    }))
+}
+
 /// When Applications were created, by namespace and name: what tells them from those of the same
 /// name elsewhere.
 pub(super) type Identities = BTreeMap<(String, String), Option<String>>;

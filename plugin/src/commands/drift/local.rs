@@ -167,15 +167,75 @@ pub(super) async fn by_checkout(
     Ok(drift)
 }
 
+/// What a checkout says that Applications are to have, in their order, or why that is not known.
+pub(super) async fn generated(
+    args: &DriftArgs,
+    context: &Context,
+    devops: &ApiServer,
+    configuration: &Configuration,
+    found: Vec<Found>,
+) -> Result<Vec<Result<Vec<Value>, String>>, CommandError> {
+    let revisions = args.revisions()?;
+    let kubeconfig = context.cluster.kubeconfig().unwrap_or_default();
+    let contexts = Contexts::new(&kubeconfig, args.context_for.iter().cloned().collect());
+    let data = configuration.settings.clone().unwrap_or_default();
+    let tracking = Tracking::of(|key| data.get(key).map(String::as_str));
+    let run = Run {
+        context,
+        contexts: &contexts,
+        revisions: &revisions,
+        settings: &ComparisonSettings::from_config_map(&data),
+        tracking: &tracking,
+        configuration,
+        controller: configuration.of_controller(),
+        devops,
+        exact: false,
+    };
+    let mut clusters: BTreeMap<Destination, Result<Cluster, String>> = BTreeMap::new();
+    for one in &found {
+        let destination = &one.overview.cluster;
+        if !clusters.contains_key(destination) {
+            clusters.insert(destination.clone(), run.discovered(destination).await);
+        }
+    }
+    let generated = futures::stream::iter(&found)
+        .map(|one| async {
+            match clusters.get(&one.overview.cluster) {
+                Some(Ok(cluster)) => Ok(run.desired(cluster, one).await?.desired),
+                Some(Err(reason)) => Err(reason.clone()),
+                None => Err(NOT_WORKED_OUT.to_owned()),
+            }
+        })
+        .buffered(RENDERED_AT_ONCE);
+    Ok(generated.collect().await)
+}
+
 impl DriftArgs {
-    fn revisions(&self) -> Result<Revisions, CommandError> {
+    /// The work tree of the checkout.
+    pub(super) fn work_trees(&self) -> Result<WorkTrees, CommandError> {
         let checkout = self.checkout.clone().unwrap_or_else(|| PathBuf::from("."));
         let trees = WorkTrees::of(&[checkout], self.repository.as_deref());
-        Revisions::of(trees.map_err(CommandError::new)?).map_err(CommandError::new)
+        trees.map_err(CommandError::new)
+    }
+
+    fn revisions(&self) -> Result<Revisions, CommandError> {
+        Revisions::of(self.work_trees()?).map_err(CommandError::new)
     }
 }
 
 impl Run<'_> {
+    /// What a cluster has.
+    async fn discovered(&self, destination: &Destination) -> Result<Cluster, String> {
+        let address = destination.server.clone().unwrap_or_default();
+        let discovered = if destination.server.as_deref() == Some(IN_CLUSTER_SERVER) {
+            Cluster::discover(self.devops, address).await
+        } else {
+            let server = self.connect(destination).await;
+            Cluster::discover(&server.map_err(|error| chain(&error))?, address).await
+        };
+        discovered.map_err(|error| chain(&error))
+    }
+
     async fn of_cluster(
         &self,
         destination: Destination,
