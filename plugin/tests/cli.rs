@@ -81,7 +81,7 @@ data: {{name: {}, server: {server}, config: {config}}}
     )
 }
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 22] = [
     "",
     "check",
     "audit",
@@ -92,6 +92,10 @@ const COMMANDS: [&str; 18] = [
     "cluster verify",
     "cluster migrate",
     "cluster offboard",
+    "addon list",
+    "addon onboard",
+    "addon diff",
+    "addon status",
     "explain",
     "break-glass grant",
     "break-glass list",
@@ -124,7 +128,10 @@ fn help_of_every_command() {
 #[test]
 fn help_of_every_command_fits_one_screen() {
     let folder = Folder::with(&[]);
-    for command in COMMANDS.into_iter().chain(["break-glass", "cluster"]) {
+    for command in COMMANDS
+        .into_iter()
+        .chain(["addon", "break-glass", "cluster"])
+    {
         let by = |flag| {
             let arguments: Vec<_> = command.split_whitespace().chain([flag]).collect();
             folder.run(&arguments).stdout()
@@ -394,8 +401,10 @@ fn the_examples_in_the_help_work() {
             let expected: &[i32] = match *command {
                 "preview" => &[0, 1, 3],
                 "cluster onboard" | "drift" => &[1],
-                // There is no AWS here, so that nobody can tell, and no such cluster.
-                "cluster verify" | "cluster migrate" | "cluster offboard" => &[2],
+                // There is no AWS here, so that nobody can tell, and neither such a cluster nor a
+                // release: `tests/commands` has some.
+                "cluster verify" | "cluster migrate" | "cluster offboard" | "addon list"
+                | "addon onboard" | "addon diff" | "addon status" => &[2],
                 _ => &[0],
             };
             run_example(line, folder.path(), &bin, expected);
@@ -414,12 +423,14 @@ fn run_example(line: &str, folder: &Path, bin: &Path, expected: &[i32]) {
         .env("HOME", folder.join("home"))
         .output()
         .unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(
         expected.contains(&output.status.code().unwrap()),
-        "{line}\n{}\n{}",
+        "{line}\n{}\n{complaint}",
         String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
     );
+    // It is written as it can be typed, also where it fails.
+    assert!(!complaint.contains("try '--help'"), "{line}\n{complaint}");
 }
 
 #[test]
