@@ -20,6 +20,7 @@
 //! The same binary answers as `argocd gitops` when it is called `argocd-gitops`, and completes
 //! words for kubectl when it is called `kubectl_complete-gitops`.
 
+mod addons;
 mod argocd_server;
 mod args;
 mod audit;
@@ -44,6 +45,7 @@ mod parallel;
 mod plan;
 mod preview;
 mod progress;
+mod releases;
 mod render;
 mod report;
 mod repository;

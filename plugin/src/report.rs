@@ -4,6 +4,9 @@
 //! One module a kind of report: the fields of its document (a versioned type) and the columns of
 //! its table. How a form looks is for [`crate::render`].
 
+pub(crate) mod addon_diff;
+pub(crate) mod addon_status;
+pub(crate) mod addons;
 mod age;
 pub(crate) mod break_glass;
 pub(crate) mod check;

@@ -81,7 +81,7 @@ data: {{name: {}, server: {server}, config: {config}}}
     )
 }
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 24] = [
     "",
     "check",
     "audit",
@@ -94,6 +94,10 @@ const COMMANDS: [&str; 20] = [
     "cluster verify",
     "cluster migrate",
     "cluster offboard",
+    "addon list",
+    "addon onboard",
+    "addon diff",
+    "addon status",
     "explain",
     "break-glass grant",
     "break-glass list",
@@ -126,7 +130,10 @@ fn help_of_every_command() {
 #[test]
 fn help_of_every_command_fits_one_screen() {
     let folder = Folder::with(&[]);
-    for command in COMMANDS.into_iter().chain(["break-glass", "cluster"]) {
+    for command in COMMANDS
+        .into_iter()
+        .chain(["addon", "break-glass", "cluster"])
+    {
         let by = |flag| {
             let arguments: Vec<_> = command.split_whitespace().chain([flag]).collect();
             folder.run(&arguments).stdout()
@@ -405,9 +412,10 @@ fn the_examples_in_the_help_work() {
                 }
                 "drift fix" => &[2],
                 "cluster onboard" | "drift" => &[1],
-                // There is no AWS here, so that nobody can tell, and no such cluster; and of three
-                // shards one.
-                "drift merge" | "cluster verify" | "cluster migrate" | "cluster offboard" => &[2],
+                // There is no AWS here, so that nobody can tell, and neither such a cluster nor a
+                // release: `tests/commands` has some. Of three shards there is one.
+                "drift merge" | "cluster verify" | "cluster migrate" | "cluster offboard"
+                | "addon list" | "addon onboard" | "addon diff" | "addon status" => &[2],
                 _ => &[0],
             };
             run_example(line, folder.path(), &bin, expected);
@@ -426,12 +434,14 @@ fn run_example(line: &str, folder: &Path, bin: &Path, expected: &[i32]) {
         .env("HOME", folder.join("home"))
         .output()
         .unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(
         expected.contains(&output.status.code().unwrap()),
-        "{line}\n{}\n{}",
+        "{line}\n{}\n{complaint}",
         String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
     );
+    // It is written as it can be typed, also where it fails.
+    assert!(!complaint.contains("try '--help'"), "{line}\n{complaint}");
 }
 
 #[test]

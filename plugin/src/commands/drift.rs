@@ -288,7 +288,7 @@ enum LogError {
 }
 
 /// `CLUSTER=CONTEXT`. The server of a cluster may have a `=` in it, a context has none.
-fn parse_context(text: &str) -> Result<(String, String), String> {
+pub(super) fn parse_context(text: &str) -> Result<(String, String), String> {
     match text.rsplit_once('=') {
         Some((cluster, context)) if !cluster.is_empty() && !context.is_empty() => {
             Ok((cluster.to_owned(), context.to_owned()))
