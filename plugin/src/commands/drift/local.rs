@@ -173,6 +173,7 @@ pub(super) async fn generated(
     context: &Context,
     devops: &ApiServer,
     configuration: &Configuration,
+    fleet: &Fleet,
     found: Vec<Found>,
 ) -> Result<Vec<Result<Vec<Value>, String>>, CommandError> {
     let revisions = args.revisions()?;
@@ -180,7 +181,11 @@ pub(super) async fn generated(
     let contexts = Contexts::new(&kubeconfig, args.context_for.iter().cloned().collect());
     let data = configuration.settings.clone().unwrap_or_default();
     let tracking = Tracking::of(|key| data.get(key).map(String::as_str));
+    let filter = ResourcesFilter::from_config_map(&data).map_err(CommandError::new)?;
     let run = Run {
+        fleet,
+        filter: &filter,
+        webhook: None,
         context,
         contexts: &contexts,
         revisions: &revisions,
@@ -226,14 +231,14 @@ impl DriftArgs {
 impl Run<'_> {
     /// What a cluster has.
     async fn discovered(&self, destination: &Destination) -> Result<Cluster, String> {
-        let address = destination.server.clone().unwrap_or_default();
         let discovered = if destination.server.as_deref() == Some(IN_CLUSTER_SERVER) {
-            Cluster::discover(self.devops, address).await
+            Cluster::discover(self.devops).await
         } else {
             let server = self.connect(destination).await;
-            Cluster::discover(&server.map_err(|error| chain(&error))?, address).await
+            Cluster::discover(&server.map_err(|error| chain(&error))?).await
         };
-        discovered.map_err(|error| chain(&error))
+        let discovered = discovered.map_err(|error| chain(&error))?;
+        Ok(discovered.known_by(destination.server.as_deref()))
     }
 
     async fn of_cluster(
@@ -256,9 +261,11 @@ impl Run<'_> {
                 Err(error) => return nothing(&error, found),
             }
         };
-        let address = destination.server.clone().unwrap_or_default();
-        match Cluster::discover(server, address).await {
-            Ok(cluster) => self.compare(server, &cluster, found).await,
+        match Cluster::discover(server).await {
+            Ok(cluster) => {
+                let cluster = cluster.known_by(destination.server.as_deref());
+                self.compare(server, &cluster, found).await
+            }
             Err(error) => nothing(&error, found),
         }
     }
