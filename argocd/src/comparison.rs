@@ -20,6 +20,7 @@ mod merge_patch;
 mod normalize;
 mod object;
 mod ownership;
+mod resources_filter;
 mod scheme;
 mod secrets;
 mod settings;
@@ -33,6 +34,7 @@ pub use self::ignore::{
     ComparisonError, Customizations, Hidden, IgnoreRules, InvalidCustomization, JqError,
 };
 pub use self::ownership::{FieldManager, Ownership};
+pub use self::resources_filter::{InvalidFilter, ResourcesFilter};
 pub use self::secrets::hide_secret_data;
 pub use self::settings::{ComparisonSettings, IgnoredStatus, KnownTypeField};
 pub use self::strategic::PatchError;

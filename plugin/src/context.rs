@@ -8,7 +8,7 @@ use crate::args::{ClusterArgs, Format, NamespaceArgs, ScopeArgs};
 use crate::error::CommandError;
 use crate::kubernetes::{ApiServer, ConnectError, Selection};
 use crate::progress::Progress;
-use crate::render::render;
+use crate::render::{render, render_next};
 use crate::report::Report;
 use crate::streams::Streams;
 
@@ -94,6 +94,19 @@ impl Context {
     pub(crate) fn print(&self, report: &impl Report, format: Format) -> Result<(), CommandError> {
         let text = render(report, format, self.streams.width())?;
         Ok(self.streams.print(&text)?)
+    }
+
+    /// Prints a report behind others, JSON in a line; whether somebody reads on.
+    ///
+    /// # Errors
+    /// Standard output does not take it.
+    pub(crate) fn continue_with(
+        &self,
+        report: &impl Report,
+        format: Format,
+    ) -> Result<bool, CommandError> {
+        let text = render_next(report, format, self.streams.width())?;
+        Ok(self.streams.print_on(&text)?)
     }
 
     /// Warns of each of some things.

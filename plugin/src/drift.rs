@@ -26,18 +26,21 @@ pub(crate) mod local;
 pub(crate) mod locate;
 pub(crate) mod managed_resources;
 pub(crate) mod manager;
+pub(crate) mod merge;
 pub(crate) mod overview;
 pub(crate) mod person;
 pub(crate) mod promotion;
+pub(crate) mod shard;
 mod sides;
 
 use jiff::Timestamp;
+use serde::Deserialize;
 
 use self::autoscaler::Autoscalers;
 pub(crate) use self::cause::Cause;
 pub(crate) use self::effect::Effect;
 pub(crate) use self::field::{FieldDrift, MASK};
-pub(crate) use self::judge::{judge, judge_by_status, judge_found, unanswered};
+pub(crate) use self::judge::{Collected, judge, judge_by_status, judge_found, unanswered};
 pub(crate) use self::locate::{Place, Written};
 pub(crate) use self::overview::{
     ControllerSettings, Destination, Overview, SourceFolder, Strategy, Sync, strategy_choice,
@@ -45,7 +48,8 @@ pub(crate) use self::overview::{
 pub(crate) use self::sides::Sides;
 
 /// Where what is desired and what is there come from.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Source {
     /// Argo CD's own comparison, by argocd-server.
     ArgoCd,
@@ -76,7 +80,7 @@ pub(crate) struct Drift {
 }
 
 /// Something that could not be seen.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Problem {
     /// `application/cart`, or what else it is.
     pub(crate) object: String,
@@ -84,7 +88,8 @@ pub(crate) struct Problem {
 }
 
 /// What was found of an Application.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Verdict {
     Clean,
     Drifted,
@@ -115,7 +120,7 @@ impl Verdict {
 }
 
 /// An Application, and what differs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ApplicationDrift {
     pub(crate) overview: Overview,
     pub(crate) verdict: Verdict,
@@ -126,7 +131,7 @@ pub(crate) struct ApplicationDrift {
 }
 
 /// A resource that differs.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ResourceDrift {
     pub(crate) group: String,
     /// None where nothing tells it.
@@ -170,23 +175,36 @@ impl ApplicationDrift {
         resources.filter_map(ResourceDrift::since).min()
     }
 
+    /// Whether nothing else was found, whenever it was looked for.
+    pub(crate) fn is_as(&self, other: &ApplicationDrift) -> bool {
+        self.verdict == other.verdict
+            && self.reason == other.reason
+            && self.resources == other.resources
+            && self.overview.sync == other.overview.sync
+            && self.overview.health == other.overview.health
+    }
+
     /// What a server is called by which autoscalers are found.
     pub(crate) fn cluster_key(&self) -> &str {
-        key_of(&self.overview.cluster)
+        self.overview.cluster.key()
     }
-}
-
-fn key_of(cluster: &Destination) -> &str {
-    let known = cluster.server.as_deref().or(cluster.name.as_deref());
-    known.unwrap_or_default()
 }
 
 impl Drift {
     /// Production first, then other environments, then by age, the oldest first, then by name.
     pub(crate) fn sort(&mut self) {
+        self.problems.sort();
         let age = |since: Option<Timestamp>| since.unwrap_or(Timestamp::MAX);
         for application in &mut self.applications {
-            let key = |one: &ResourceDrift| (age(one.since()), one.kind.clone(), one.name.clone());
+            let key = |one: &ResourceDrift| {
+                (
+                    age(one.since()),
+                    one.kind.clone(),
+                    one.name.clone(),
+                    one.namespace.clone(),
+                    one.group.clone(),
+                )
+            };
             application.resources.sort_by_cached_key(key);
         }
         self.applications.sort_by_cached_key(|one| {

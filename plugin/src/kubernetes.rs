@@ -8,6 +8,7 @@ mod port_forward;
 mod resource;
 mod selection;
 mod warnings;
+mod watch;
 mod workload;
 
 use std::future::Future;
@@ -36,5 +37,8 @@ pub(crate) fn block_on<T>(
         .enable_all()
         .build()
         .map_err(CommandError::new)?;
-    runtime.block_on(work)
+    let done = runtime.block_on(work);
+    // What blocks still, such as a credential plugin that nobody waits for, is not waited for.
+    runtime.shutdown_background();
+    done
 }

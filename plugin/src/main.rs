@@ -51,6 +51,7 @@ mod streams;
 mod temporary;
 mod text;
 mod versions;
+mod wait;
 
 use std::process::ExitCode;
 use std::sync::Arc;

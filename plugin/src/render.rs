@@ -17,6 +17,22 @@ use crate::report::{Detail, Report};
 
 /// An object in YAML, as `-o yaml` writes it.
 pub(crate) use self::yaml::document as yaml;
+/// The same of one of several reports, one after the other: JSON takes a line, and documents of YAML
+/// begin as such.
+///
+/// # Errors
+/// Its document cannot be written.
+pub(crate) fn render_next(
+    report: &impl Report,
+    format: Format,
+    width: usize,
+) -> Result<String, CommandError> {
+    match format {
+        Format::Json => json::line(&report.document()),
+        Format::Yaml => Ok(format!("---\n{}", render(report, format, width)?)),
+        format => render(report, format, width),
+    }
+}
 
 /// A report in a format, in lines of so many columns.
 ///

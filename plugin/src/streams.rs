@@ -54,6 +54,18 @@ impl Streams {
         }
     }
 
+    /// The same of something that goes on: whether somebody reads on.
+    ///
+    /// # Errors
+    /// It does not take it.
+    pub(crate) fn print_on(&self, text: &str) -> Result<bool, WriteError> {
+        match write(&self.results, text) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => Err(WriteError(error)),
+            Ok(()) => Ok(true),
+        }
+    }
+
     /// Prints what was asked about the command line, or what is wrong with it.
     ///
     /// # Errors

@@ -81,13 +81,14 @@ data: {{name: {}, server: {server}, config: {config}}}
     )
 }
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "",
     "check",
     "audit",
     "preview",
     "drift",
     "drift fix",
+    "drift merge",
     "cluster list",
     "cluster onboard",
     "cluster verify",
@@ -376,7 +377,7 @@ fn the_examples_in_the_help_work() {
     let mut examples = 0;
     for command in &COMMANDS[1..] {
         // Other commands would judge it.
-        let applications = Vec::from_iter(command.starts_with("drift").then(drifted));
+        let applications = Vec::from_iter(matches!(*command, "drift" | "drift fix").then(drifted));
         for namespace in ["", "/namespaces/argocd"] {
             let path = format!("/apis/argoproj.io/v1alpha1{namespace}/applications");
             server.lists(&path, &applications);
@@ -404,8 +405,9 @@ fn the_examples_in_the_help_work() {
                 }
                 "drift fix" => &[2],
                 "cluster onboard" | "drift" => &[1],
-                // There is no AWS here, so that nobody can tell, and no such cluster.
-                "cluster verify" | "cluster migrate" | "cluster offboard" => &[2],
+                // There is no AWS here, so that nobody can tell, and no such cluster; and of three
+                // shards one.
+                "drift merge" | "cluster verify" | "cluster migrate" | "cluster offboard" => &[2],
                 _ => &[0],
             };
             run_example(line, folder.path(), &bin, expected);

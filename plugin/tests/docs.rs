@@ -15,12 +15,13 @@ use support::{Folder, Ran, fixtures};
 
 const UPDATE: &str = "UPDATE_DOCS";
 
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 22] = [
     "",
     "check",
     "audit",
     "preview",
     "drift",
+    "drift merge",
     "drift fix",
     "cluster",
     "cluster list",
@@ -233,7 +234,7 @@ fn the_rule_reference_is_what_explain_says() {
 fn the_command_reference_has_every_command() {
     let folder = Folder::with(&[]);
     let mut listed = subcommands(&folder, &[]);
-    for group in ["break-glass", "cluster"] {
+    for group in ["break-glass", "cluster", "drift"] {
         let within = subcommands(&folder, &[group]);
         let place = listed.iter().position(|command| command == group);
         let place = place.expect("it is listed") + 1;

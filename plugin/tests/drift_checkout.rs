@@ -146,8 +146,8 @@ impl World {
         let deployment = json!({
             "metadata": about("Deployment", "shop"),
             "spec": {"replicas": 5, "template": {"spec": {"containers": [
-                container("shop", "registry.example.com/shop:debug"),
                 container("proxy", "registry.example.com/proxy:1.0.0"),
+                container("shop", "registry.example.com/shop:debug"),
             ]}}},
         });
         world.has("/apis/apps/v1/deployments", &[deployment]);
@@ -616,7 +616,7 @@ fn ways_back_are_proposed_and_nothing_is_written() {
     let image = fix(
         "Deployment",
         "shop",
-        "/spec/template/spec/containers/0/image",
+        "/spec/template/spec/containers/1/image",
     );
     assert_eq!(
         image["ignore"]["jqPathExpressions"][0],

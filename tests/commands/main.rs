@@ -2,6 +2,7 @@
 
 mod audit;
 mod clusters;
+mod drift;
 mod facts;
 mod preview;
 mod terraform;

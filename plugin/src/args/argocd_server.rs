@@ -16,7 +16,7 @@ pub(crate) struct ArgoCdServerArgs {
     /// As HOST or HOST:PORT. What is logged in with is the token of `ARGOCD_AUTH_TOKEN`, else that
     /// of the argocd CLI for this address. Without the flag the address is that of `ARGOCD_SERVER`,
     /// or of the current context of the argocd CLI; the flags in `ARGOCD_OPTS` count as well.
-    #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::Hostname)]
+    #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::Hostname, hide_short_help = true)]
     pub(crate) argocd_server: Option<String>,
 
     /// Go to argocd-server through the API server, as `kubectl port-forward` does

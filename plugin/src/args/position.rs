@@ -9,14 +9,14 @@ use clap::{Arg, Command};
 pub(crate) fn behind_the_command(root: &Command, arguments: Vec<OsString>) -> Vec<OsString> {
     let mut rest = arguments.into_iter().peekable();
     let mut line: Vec<OsString> = rest.next().into_iter().collect();
-    // Each word with the flag that it is, if it is one.
-    let mut flags: Vec<(OsString, bool)> = Vec::new();
+    // Each word with the command that it is a flag of, if it is one.
+    let mut flags: Vec<(OsString, Option<&Command>)> = Vec::new();
     let mut command = root;
     while let Some(word) = rest.peek().filter(|_| command.has_subcommands()) {
         if let Some(has_value_behind) = flag(command, word) {
-            flags.extend(rest.next().map(|flag| (flag, true)));
+            flags.extend(rest.next().map(|flag| (flag, Some(command))));
             if has_value_behind {
-                flags.extend(rest.next().map(|value| (value, false)));
+                flags.extend(rest.next().map(|value| (value, None)));
             }
         } else if let Some(found) = command.find_subcommand(word) {
             line.extend(rest.next());
@@ -25,12 +25,9 @@ pub(crate) fn behind_the_command(root: &Command, arguments: Vec<OsString>) -> Ve
             break;
         }
     }
-    line.extend(flags.into_iter().map(|(word, is_flag)| {
-        if is_flag {
-            meant_before(root, command, word)
-        } else {
-            word
-        }
+    line.extend(flags.into_iter().map(|(word, of)| match of {
+        Some(before) => meant_before(before, command, word),
+        None => word,
     }));
     line.extend(rest);
     line
@@ -38,7 +35,7 @@ pub(crate) fn behind_the_command(root: &Command, arguments: Vec<OsString>) -> Ve
 
 /// A flag as it has to be written behind a command to mean what it means before it: by its short
 /// form or its other name, where the command has another flag of the name.
-fn meant_before(root: &Command, command: &Command, word: OsString) -> OsString {
+fn meant_before(before: &Command, command: &Command, word: OsString) -> OsString {
     let written = word.to_string_lossy();
     let Some(long) = written.strip_prefix("--") else {
         return word;
@@ -52,7 +49,7 @@ fn meant_before(root: &Command, command: &Command, word: OsString) -> OsString {
         all.find(|argument| argument.get_long() == Some(name))
             .cloned()
     };
-    let (Some(meant), Some(there)) = (named(root), named(command)) else {
+    let (Some(meant), Some(there)) = (named(before), named(command)) else {
         return word;
     };
     if meant.get_id() == there.get_id() {
@@ -150,6 +147,37 @@ mod tests {
             ),
             ("program --server=a inner", "program inner -s=a"),
             ("program -s --server inner", "program inner -s --server"),
+        ] {
+            assert_eq!(
+                behind_the_command(&root, words(written)),
+                words(read),
+                "{written}"
+            );
+        }
+    }
+
+    /// A flag behind a command is its own, also where that has commands below it.
+    #[test]
+    fn a_flag_behind_a_command_with_others_below_it_is_its_own() {
+        let cluster =
+            |id: &'static str, long: &'static str| Arg::new(id).long(long).action(ArgAction::Set);
+        let own = [cluster("own", "cluster"), cluster("other", "other-cluster")];
+        let outer = Command::new("outer")
+            .args(own)
+            .subcommand(Command::new("inner").arg(cluster("other", "cluster")));
+        let root = Command::new("program")
+            .arg(cluster("other", "cluster"))
+            .subcommand(outer);
+        for (written, read) in [
+            ("program outer --cluster a", "program outer --cluster a"),
+            (
+                "program --cluster a outer --cluster b",
+                "program outer --other-cluster a --cluster b",
+            ),
+            (
+                "program --cluster a outer inner",
+                "program outer inner --cluster a",
+            ),
         ] {
             assert_eq!(
                 behind_the_command(&root, words(written)),

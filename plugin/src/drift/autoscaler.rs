@@ -42,6 +42,11 @@ impl Autoscalers {
         }
     }
 
+    /// Adds one by its words, such as `HPA cart`, and what it scales.
+    pub(crate) fn insert(&mut self, scaled: [&str; 4], words: String) {
+        self.0.insert(scaled.map(str::to_owned).into(), words);
+    }
+
     /// Adds those that others found.
     pub(crate) fn extend(&mut self, others: Autoscalers) {
         self.0.extend(others.0);

@@ -1,12 +1,14 @@
 //! What kind of drift a difference is.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::field::{FieldDrift, last_applied};
 use super::manager::WriterKind;
 
 /// What kind of drift it is. Of the fields of a resource the first of these counts that there is.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Cause {
     /// A person, or a program that a person or a pipeline runs, wrote it.
     ChangedByHand,

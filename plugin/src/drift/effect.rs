@@ -1,7 +1,10 @@
 //! What a sync would do about a difference.
 
+use serde::Deserialize;
+
 /// What it would do.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Effect {
     /// Nothing: it does not write the field, or does not prune.
     Nothing,

@@ -20,7 +20,7 @@ pub(super) const KEPT_BY_KUBERNETES: [&str; 4] = [
 ];
 
 /// A field that differs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct FieldDrift {
     /// Where it is (RFC 6901), in the live object; empty for the whole object.
     pub(crate) pointer: String,

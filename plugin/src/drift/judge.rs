@@ -9,24 +9,27 @@ use super::field::{FieldDrift, fields};
 use super::managed_resources::{ManagedResource, State, UnreadableAnswer, read};
 use super::overview::{COMPARE_OPTIONS, ListedResource, Overview, Sync};
 use super::sides::Sides;
-use super::{ApplicationDrift, Problem, ResourceDrift, Verdict, key_of};
+use super::{ApplicationDrift, Problem, ResourceDrift, Verdict};
 
 /// Annotation that says how to sync a resource.
 const SYNC_OPTIONS: &str = "argocd.argoproj.io/sync-options";
 
-/// What was made of the resources of an Application.
-#[derive(Default)]
-struct Collected {
+/// What was made of the resources of an Application: as little as is told of them.
+#[derive(Debug, Default)]
+pub(crate) struct Collected {
     /// Those that differ.
     resources: Vec<ResourceDrift>,
     /// What scales something there.
     autoscalers: Autoscalers,
+    /// Why the Application is out of sync, whatever its resources are.
+    pub(crate) out_of_sync: Option<String>,
 }
 
 impl Collected {
-    fn add(&mut self, resource: ManagedResource, overview: &Overview) {
+    /// Takes in a resource, and drops what does not differ of it.
+    pub(crate) fn add(&mut self, resource: ManagedResource, overview: &Overview) {
         if let State::Same { live: Some(live) } | State::Modified { live, .. } = &resource.state {
-            self.autoscalers.add(key_of(&overview.cluster), live);
+            self.autoscalers.add(overview.cluster.key(), live);
         }
         self.resources.extend(drift_of(resource, overview));
     }
@@ -47,6 +50,7 @@ pub(crate) fn judge(
     let Collected {
         resources,
         autoscalers,
+        ..
     } = collected;
     (verdict(overview, resources, first), autoscalers, problems)
 }
@@ -55,23 +59,21 @@ pub(crate) fn judge(
 /// is what could not be seen.
 pub(crate) fn judge_found(
     overview: Overview,
-    found: Vec<ManagedResource>,
+    found: Collected,
     unseen: Vec<String>,
 ) -> (ApplicationDrift, Autoscalers, Vec<Problem>) {
-    let mut collected = Collected::default();
-    for resource in found {
-        collected.add(resource, &overview);
-    }
     let Collected {
         resources,
         autoscalers,
-    } = collected;
-    let verdict = match (unseen.is_empty(), resources.is_empty()) {
+        out_of_sync,
+    } = found;
+    let is_as_desired = resources.is_empty() && out_of_sync.is_none();
+    let verdict = match (unseen.is_empty(), is_as_desired) {
         (false, _) => Verdict::Unknown,
         (true, false) => Verdict::Drifted,
         (true, true) => Verdict::Clean,
     };
-    let reason = unseen.first().cloned();
+    let reason = unseen.first().cloned().or(out_of_sync);
     let problems = unseen.into_iter().map(|text| problem(&overview, text));
     let problems = problems.collect();
     let application = ApplicationDrift {

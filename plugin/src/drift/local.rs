@@ -9,6 +9,8 @@
 pub(crate) mod cluster;
 pub(crate) mod desired;
 mod hooks;
+pub(crate) mod managed_namespace;
+pub(crate) mod permitted;
 pub(crate) mod reconcile;
 
 use serde::Deserialize;

@@ -2,11 +2,13 @@
 
 use argocd::comparison::FieldManager;
 use jiff::Timestamp;
+use serde::Deserialize;
 
 /// Somebody who owns a field.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 pub(crate) struct Manager {
     /// The name of the field manager.
+    #[serde(rename = "manager")]
     pub(crate) name: String,
     /// `Apply` or `Update`.
     pub(crate) operation: String,

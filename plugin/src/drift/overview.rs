@@ -73,7 +73,7 @@ impl ControllerSettings {
 
 /// What Argo CD says of an Application or a resource.
 #[expect(clippy::enum_variant_names, reason = "Argo CD's own words")]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 pub(crate) enum Sync {
     Synced,
     OutOfSync,
@@ -100,7 +100,8 @@ impl Sync {
 }
 
 /// How Argo CD compares the resources of an Application.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Strategy {
     /// By a dry run of a server-side apply.
     ServerSide,
@@ -122,13 +123,19 @@ impl Strategy {
 }
 
 /// The cluster that an Application deploys to, as far as it is known.
-#[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Destination {
     pub(crate) name: Option<String>,
     pub(crate) server: Option<String>,
 }
 
 impl Destination {
+    /// What tells it from other clusters: its server, else its name.
+    pub(crate) fn key(&self) -> &str {
+        let known = self.server.as_deref().or(self.name.as_deref());
+        known.unwrap_or_default()
+    }
+
     /// Its name, else its server.
     pub(crate) fn display_name(&self) -> &str {
         let known = self.name.as_deref().or(self.server.as_deref());

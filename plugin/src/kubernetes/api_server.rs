@@ -16,6 +16,7 @@ use kube::client::Body;
 use kube::core::request::Request;
 use kube::core::{Resource as _, Status};
 use kube::discovery::Discovery;
+use kube::runtime::watcher;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -105,6 +106,7 @@ pub(crate) struct ApiServer {
 pub(crate) enum Verb {
     Get,
     List,
+    Watch,
     Patch,
     Create,
     Delete,
@@ -115,6 +117,7 @@ impl fmt::Display for Verb {
         formatter.write_str(match self {
             Verb::Get => "get",
             Verb::List => "list",
+            Verb::Watch => "watch",
             Verb::Patch => "patch",
             Verb::Create => "create",
             Verb::Delete => "delete",
@@ -203,6 +206,34 @@ pub(crate) enum AccessErrorReason {
 }
 
 impl AccessError {
+    /// Why objects are not watched.
+    pub(super) fn watching(objects: &Objects, address: &str, error: watcher::Error) -> Self {
+        use watcher::Error::{
+            InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed,
+        };
+        let unreachable = |error: &dyn std::error::Error| AccessErrorReason::Unreachable {
+            address: address.to_owned(),
+            reason: innermost(error),
+        };
+        let refused = |status: &Status| refusal(status.code, &status.message);
+        let reason = match error {
+            InitialListFailed(kube::Error::Api(status))
+            | WatchStartFailed(kube::Error::Api(status))
+            | WatchFailed(kube::Error::Api(status)) => refused(&status),
+            WatchError(status) => refused(&status),
+            InitialListFailed(error) | WatchStartFailed(error) | WatchFailed(error) => {
+                unreachable(&error)
+            }
+            NoResourceVersion => AccessErrorReason::Answer,
+        };
+        AccessError {
+            verb: Verb::Watch,
+            objects: Box::new(objects.clone()),
+            name: None,
+            reason,
+        }
+    }
+
     /// Whether the user may not.
     pub(crate) fn is_forbidden(&self) -> bool {
         matches!(self.reason, AccessErrorReason::Forbidden(_))
@@ -234,6 +265,14 @@ impl AccessError {
             self.reason,
             AccessErrorReason::Unreachable { .. } | AccessErrorReason::TimedOut { .. }
         )
+    }
+
+    /// Whether it is about the way to the object, and says nothing of what is in it.
+    pub(crate) fn is_about_access(&self) -> bool {
+        self.is_forbidden()
+            || self.is_unauthorized()
+            || self.is_no_such_kind()
+            || self.is_without_answer()
     }
 
     fn hint(&self) -> Option<String> {
@@ -283,6 +322,65 @@ struct ListMetadata {
     next: Option<String>,
 }
 
+/// A list that is read page by page.
+pub(crate) struct Pages<'s> {
+    server: &'s ApiServer,
+    objects: &'s Objects,
+    parameters: ListParams,
+    ask: fn(&Request, &ListParams) -> Asked,
+    is_at_end: bool,
+}
+
+impl<'s> Pages<'s> {
+    fn new(
+        server: &'s ApiServer,
+        objects: &'s Objects,
+        parameters: ListParams,
+        ask: fn(&Request, &ListParams) -> Asked,
+    ) -> Self {
+        Pages {
+            server,
+            objects,
+            parameters: parameters.limit(PAGE),
+            ask,
+            is_at_end: false,
+        }
+    }
+
+    /// What is made of the JSON of each object of the next page; None after the last. The text is
+    /// wiped afterwards.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub(crate) async fn next<T>(
+        &mut self,
+        read: impl FnMut(&str) -> T,
+    ) -> Result<Option<Vec<T>>, AccessError> {
+        if self.is_at_end {
+            return Ok(None);
+        }
+        let failed = |reason| AccessError {
+            verb: Verb::List,
+            objects: Box::new(self.objects.clone()),
+            name: None,
+            reason,
+        };
+        let request = (self.ask)(&self.objects.request(), &self.parameters);
+        let text = self.server.answer(request).await.map_err(failed)?;
+        let list: List<'_> =
+            serde_json::from_str(&text).map_err(|_| failed(AccessErrorReason::Answer))?;
+        let made = list.items.iter().map(|item| item.get()).map(read).collect();
+        let next = list.metadata.next.filter(|next| !next.is_empty());
+        // It would never end.
+        if next.is_some() && next == self.parameters.continue_token {
+            return Err(failed(AccessErrorReason::Answer));
+        }
+        self.is_at_end = next.is_none();
+        self.parameters.continue_token = next;
+        Ok(Some(made))
+    }
+}
+
 impl ApiServer {
     /// One that a client is for; an answer comes within the time, if there is one.
     pub(crate) fn new(
@@ -305,6 +403,11 @@ impl ApiServer {
     /// The namespace that the context is for, where it names one, or that of the Pod.
     pub(crate) fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
+    }
+
+    /// Where it is.
+    pub(super) fn address(&self) -> &str {
+        &self.address
     }
 
     /// What requests are sent by.
@@ -388,30 +491,18 @@ impl ApiServer {
         ask: fn(&Request, &ListParams) -> Asked,
         mut read: impl FnMut(&str) -> T,
     ) -> Result<Vec<T>, AccessError> {
-        let failed = |reason| AccessError {
-            verb: Verb::List,
-            objects: Box::new(objects.clone()),
-            name: None,
-            reason,
-        };
-        let mut parameters = parameters.limit(PAGE);
+        let mut pages = Pages::new(self, objects, parameters, ask);
         let mut made = Vec::new();
-        loop {
-            let request = ask(&objects.request(), &parameters);
-            let text = self.answer(request).await.map_err(failed)?;
-            let list: List<'_> =
-                serde_json::from_str(&text).map_err(|_| failed(AccessErrorReason::Answer))?;
-            made.extend(list.items.iter().map(|item| read(item.get())));
-            let next = list.metadata.next.filter(|next| !next.is_empty());
-            if next.is_none() {
-                return Ok(made);
-            }
-            // It would never end.
-            if next == parameters.continue_token {
-                return Err(failed(AccessErrorReason::Answer));
-            }
-            parameters.continue_token = next;
+        while let Some(page) = pages.next(&mut read).await? {
+            made.extend(page);
         }
+        Ok(made)
+    }
+
+    /// All objects, page by page: what is made of one page may be dropped before the next is asked
+    /// for. The list is exact: from its cache an API server would send all of it at once.
+    pub(crate) fn page_by_page<'s>(&'s self, objects: &'s Objects) -> Pages<'s> {
+        Pages::new(self, objects, ListParams::default(), Request::list)
     }
 
     /// What is made of the JSON of one object; None if it, or its kind, does not exist.
@@ -537,14 +628,7 @@ impl ApiServer {
     /// It does not answer.
     pub(crate) async fn discover(&self) -> Result<Discovery, DiscoveryError> {
         let discover = Discovery::new(self.client.clone()).run_aggregated();
-        let failed = |source| DiscoveryError::new(&self.address, &source);
-        match self.timeout {
-            None => discover.await.map_err(failed),
-            Some(after) => match tokio::time::timeout(after, discover).await {
-                Ok(found) => found.map_err(failed),
-                Err(_) => Err(DiscoveryError::timed_out(&self.address, after)),
-            },
-        }
+        self.found_out(discover).await
     }
 
     /// The API server's version, such as `v1.34.1`.
@@ -552,10 +636,21 @@ impl ApiServer {
     /// # Errors
     /// It does not answer.
     pub(crate) async fn version(&self) -> Result<String, DiscoveryError> {
-        let version = self.client.apiserver_version().await;
-        match version {
-            Ok(version) => Ok(version.git_version),
-            Err(error) => Err(DiscoveryError::new(&self.address, &error)),
+        let version = self.client.apiserver_version();
+        Ok(self.found_out(version).await?.git_version)
+    }
+
+    async fn found_out<T>(
+        &self,
+        answer: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, DiscoveryError> {
+        let failed = |source| DiscoveryError::new(&self.address, &source);
+        match self.timeout {
+            None => answer.await.map_err(failed),
+            Some(after) => match tokio::time::timeout(after, answer).await {
+                Ok(found) => found.map_err(failed),
+                Err(_) => Err(DiscoveryError::timed_out(&self.address, after)),
+            },
         }
     }
 

@@ -40,13 +40,17 @@ fn add_table(lines: &mut String, Table { header, rows }: &Table, width: usize) {
         return;
     }
     let header = Row::from(header.iter().copied().map(Cell::from).collect::<Vec<_>>());
-    let mut widths = vec![0; header.cells.len()];
+    let columns = rows.iter().map(|row| row.cells.len());
+    let mut widths = vec![0; columns.max().unwrap_or_default()];
     for row in std::iter::once(&header).chain(rows) {
         for (width, cell) in widths.iter_mut().zip(&row.cells) {
             *width = (*width).max(printable(&cell.text).width());
         }
     }
-    add_row(lines, &header, &widths, width);
+    // Rows that continue a table have none.
+    if !header.cells.is_empty() {
+        add_row(lines, &header, &widths, width);
+    }
     for row in rows {
         add_row(lines, row, &widths, width);
     }

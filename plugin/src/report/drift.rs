@@ -3,6 +3,7 @@
 mod diffs;
 mod gauges;
 mod log;
+mod read;
 mod suites;
 
 use jiff::Timestamp;
@@ -10,6 +11,7 @@ use policy::finding::shorten;
 use serde::Serialize;
 use serde_json::Value;
 
+pub(crate) use self::read::{UnreadableReport, read};
 use super::age::{away, rough};
 use super::{
     API_VERSION, Cell, Detail, Gauge, Log, ObjectDiff, Page, Report, Row, Suite, Table, Tone, View,
@@ -17,6 +19,7 @@ use super::{
 };
 use crate::drift::manager::Manager;
 use crate::drift::person::Person;
+use crate::drift::shard::Shard;
 use crate::drift::{
     ApplicationDrift, Cause, Drift, Effect, FieldDrift, MASK, ResourceDrift, Strategy, Verdict,
 };
@@ -25,11 +28,16 @@ use crate::drift::{
 pub(crate) struct DriftReport<'d> {
     pub(crate) drift: &'d Drift,
     pub(crate) now: Timestamp,
+    /// Which part of the fleet it is of; None where it is all that was asked for.
+    pub(crate) shard: Option<Shard>,
+    /// Whether it says what changed since another report: then a table has no header, and says also
+    /// what is clean now.
+    pub(crate) is_change: bool,
 }
 
 impl Report for DriftReport<'_> {
     fn document(&self) -> impl Serialize {
-        Document::new(self.drift)
+        Document::new(self.drift, self.shard)
     }
 
     /// A row for each resource that differs, and for each Application of which nobody can say.
@@ -39,6 +47,7 @@ impl Report for DriftReport<'_> {
         Page {
             table: Table {
                 header: match detail {
+                    _ if self.is_change => Vec::new(),
                     Detail::Table => HEADER.to_vec(),
                     Detail::Wide => WIDE_HEADER.to_vec(),
                 },
@@ -111,6 +120,12 @@ impl DriftReport<'_> {
             rows.push(Row {
                 cells: cells(application, None, Cell::from("OutOfSync"), detail, self.now),
                 paragraphs: Vec::new(),
+            });
+        } else if application.verdict == Verdict::Clean && self.is_change {
+            let verdict = Cell::new(application.verdict.as_str(), Tone::Good);
+            rows.push(Row {
+                cells: cells(application, None, verdict, detail, self.now),
+                paragraphs: application.reason.iter().cloned().collect(),
             });
         }
         for resource in &application.resources {
@@ -274,9 +289,18 @@ struct Document<'d> {
     api_version: &'static str,
     kind: &'static str,
     source: &'static str,
+    /// Null where it is of all that was asked for.
+    shard: Option<ShardDocument>,
     applications: Vec<ApplicationDocument<'d>>,
     summary: Summary,
     problems: Vec<ProblemDocument<'d>>,
+}
+
+#[derive(Serialize)]
+struct ShardDocument {
+    /// From 0.
+    index: u32,
+    count: u32,
 }
 
 #[derive(Serialize)]
@@ -305,6 +329,10 @@ struct ApplicationDocument<'d> {
     cluster: ClusterDocument<'d>,
     /// Production, if anything is evidence of it; null where nothing is of any.
     environment: Option<&'d str>,
+    /// All that anything is evidence of, production first.
+    environments: &'d [String],
+    /// Whether one of them is production.
+    production: bool,
     sync: &'static str,
     /// Null where Argo CD does not say.
     health: Option<&'d str>,
@@ -339,6 +367,8 @@ struct ResourceDocument<'d> {
     cause: &'static str,
     /// Null where nobody can tell.
     effect: Option<&'static str>,
+    /// What scales it, where Argo CD deploys that as well.
+    autoscaler: Option<&'d str>,
     fields: Vec<FieldDocument<'d>>,
 }
 
@@ -362,16 +392,19 @@ struct ManagerDocument<'d> {
 }
 
 impl<'d> Document<'d> {
-    fn new(drift: &'d Drift) -> Self {
+    fn new(drift: &'d Drift, shard: Option<Shard>) -> Self {
         let problems = drift.problems.iter();
+        let applications = drift.applications.iter();
         Document {
             api_version: API_VERSION,
-            kind: "DriftReport",
+            kind: read::KIND,
             source: drift.source.as_str(),
-            applications: drift
-                .applications
-                .iter()
-                .map(ApplicationDocument::new)
+            shard: shard.map(|shard| ShardDocument {
+                index: shard.index(),
+                count: shard.count(),
+            }),
+            applications: applications
+                .map(|one| ApplicationDocument::new(one, drift))
                 .collect(),
             summary: Summary {
                 applications: drift.applications.len(),
@@ -392,8 +425,10 @@ impl<'d> Document<'d> {
 }
 
 impl<'d> ApplicationDocument<'d> {
-    fn new(application: &'d ApplicationDrift) -> Self {
+    fn new(application: &'d ApplicationDrift, drift: &'d Drift) -> Self {
         let overview = &application.overview;
+        let cluster = application.cluster_key();
+        let resources = application.resources.iter();
         ApplicationDocument {
             namespace: &overview.namespace,
             name: &overview.name,
@@ -403,24 +438,30 @@ impl<'d> ApplicationDocument<'d> {
                 server: overview.cluster.server.as_deref(),
             },
             environment: overview.environments.first().map(String::as_str),
+            environments: &overview.environments,
+            production: overview.is_production,
             sync: overview.sync.as_str(),
             health: overview.health.as_deref(),
             verdict: application.verdict.as_str(),
             reason: application.reason.as_deref(),
             strategy: overview.strategy.map(Strategy::as_str),
             reconciled_at: overview.reconciled_at.as_deref(),
-            resources: application
-                .resources
-                .iter()
-                .map(ResourceDocument::new)
+            resources: resources
+                .map(|one| ResourceDocument::new(one, cluster, drift))
                 .collect(),
         }
     }
 }
 
 impl<'d> ResourceDocument<'d> {
-    fn new(resource: &'d ResourceDrift) -> Self {
+    fn new(resource: &'d ResourceDrift, cluster: &str, drift: &'d Drift) -> Self {
         ResourceDocument {
+            autoscaler: drift.autoscalers.of(
+                cluster,
+                &resource.namespace,
+                &resource.kind,
+                &resource.name,
+            ),
             group: &resource.group,
             version: resource.version.as_deref(),
             kind: &resource.kind,

@@ -26,6 +26,8 @@ pub(crate) struct Revisions {
     trees: WorkTrees,
     folder: TempDir,
     written: RefCell<HashMap<(PathBuf, String), Option<Checkout>>>,
+    /// The commits that work trees are at, each asked for once.
+    heads: RefCell<HashMap<PathBuf, String>>,
 }
 
 impl Revisions {
@@ -39,6 +41,7 @@ impl Revisions {
             trees,
             folder,
             written: RefCell::default(),
+            heads: RefCell::default(),
         })
     }
 
@@ -48,7 +51,7 @@ impl Revisions {
         if let Some(top) = self.trees.top_of_repository(repository, revision) {
             return Some(Checkout {
                 top: top.to_owned(),
-                commit: commit(top, "HEAD").unwrap_or_default(),
+                commit: self.head(top),
             });
         }
         let top = self.trees.top_of(repository)?.to_owned();
@@ -59,6 +62,13 @@ impl Revisions {
         let written = self.write(&key.0, revision);
         self.written.borrow_mut().insert(key, written.clone());
         written
+    }
+
+    fn head(&self, top: &Path) -> String {
+        let mut heads = self.heads.borrow_mut();
+        let head = heads.entry(top.to_owned());
+        let ask = || commit(top, "HEAD").unwrap_or_default();
+        head.or_insert_with(ask).clone()
     }
 
     /// Writes a commit's files, by an index of its own.

@@ -95,6 +95,7 @@ pub const CRATES: &[&[Crate]] = &[
                     "progress",
                     "temporary",
                     "text",
+                    "wait",
                 ],
                 &["parallel", "streams"],
                 &["error"],

@@ -37,11 +37,11 @@ const FORMATS: [Format; 5] = [
 
 /// Reads, pairs, compares, prints.
 pub(super) fn run(args: &DriftArgs, context: &Context) -> Result<ExitStatus, CommandError> {
-    if !FORMATS.contains(&args.output) {
+    if !FORMATS.contains(&args.output.output) {
         let known = FORMATS.map(Format::as_str).join(", ");
         return Err(CommandError::new(format!(
             "-o {}: what a promotion changes is shown as {known}",
-            args.output
+            args.output.output
         )));
     }
     let Compared {
@@ -62,12 +62,12 @@ pub(super) fn run(args: &DriftArgs, context: &Context) -> Result<ExitStatus, Com
         alone: &alone,
         source,
     };
-    context.print(&report, args.output)?;
+    context.print(&report, args.output.output)?;
     context.streams.status(&summary(&promotions, alone.len()));
     let is_complete = promotions.iter().all(|one| one.reason.is_none());
-    Ok(if !(is_complete || args.partial_ok) {
+    Ok(if !(is_complete || args.output.partial_ok) {
         ExitStatus::Failed
-    } else if promotions.iter().any(Promotion::changes) && !args.exit_zero {
+    } else if promotions.iter().any(Promotion::changes) && !args.output.exit_zero {
         ExitStatus::Changes
     } else {
         ExitStatus::Clean
@@ -266,8 +266,15 @@ impl Lister<'_> {
             let found = listed.into_iter().map(|one| one.found).collect();
             let namespace = self.context.argocd_namespace();
             let configuration = configuration(self.devops, namespace).await;
-            let generated =
-                local::generated(self.args, self.context, self.devops, &configuration, found);
+            let fleet = &self.inventory.fleet;
+            let generated = local::generated(
+                self.args,
+                self.context,
+                self.devops,
+                &configuration,
+                fleet,
+                found,
+            );
             (generated.await?, "local")
         } else {
             match reached_server(self.args, self.context, Some(self.devops)).await? {

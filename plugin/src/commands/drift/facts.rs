@@ -1,9 +1,12 @@
 //! From where Applications come, and what is known of their resources.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use argocd::names::{PARAMETERS_CONFIG_MAP, SETTINGS_CONFIG_MAP};
 use futures::StreamExt as _;
+use jiff::Timestamp;
 use policy::{Completeness, Inventory, Kind};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -13,6 +16,8 @@ use super::{DriftArgs, SourceArg, local};
 use crate::argocd_server::{ArgoCdServer, ServerError, Session, SessionError};
 use crate::context::Context;
 use crate::drift::autoscaler::Autoscalers;
+use crate::drift::overview::UnreadableApplication;
+use crate::drift::shard::Shard;
 use crate::drift::{
     ApplicationDrift, ControllerSettings, Drift, Overview, Problem, Source, Sync, judge,
     judge_by_status, unanswered,
@@ -25,7 +30,7 @@ use crate::kubernetes::{
 use crate::versions::Versions;
 
 /// How many Applications are asked for at once.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 
 impl From<SessionError> for CommandError {
     fn from(error: SessionError) -> Self {
@@ -93,14 +98,9 @@ pub(super) async fn found(args: &DriftArgs, context: &Context) -> Result<Drift, 
     };
     args.keep_wanted(&mut known);
     let identities = match &argocd {
-        Some(argocd) if is_of_cluster => match argocd.identities().await {
-            Ok(text) => Some(identities(&text)?),
-            Err(error) if args.may_do_without_server() => {
-                let text = format!("{}: fields are not known", chain(&error));
-                context.warn([text]);
-                return Ok(by_status(known));
-            }
-            Err(error) => return Err(error.into()),
+        Some(argocd) if is_of_cluster => match identities_of(args, context, argocd).await? {
+            Some(identities) => Some(identities),
+            None => return Ok(by_status(known)),
         },
         _ => None,
     };
@@ -118,13 +118,11 @@ async fn by_checkout(args: &DriftArgs, context: &Context) -> Result<Drift, Comma
         overview,
         json: json.to_owned(),
     };
-    let mut known = match of_cluster(args, context, &devops, &configuration, make).await {
-        Ok(known) => known,
-        Err(Unlisted::ByCluster(error)) => return Err(error.into()),
-        Err(Unlisted::Other(error)) => return Err(error),
-    };
+    let reader = Reader::of_cluster(args, context, &devops, &configuration).await?;
+    let mut known = reader.all(args, context, &devops, make).await?;
     args.keep_wanted(&mut known);
-    local::by_checkout(args, context, &devops, configuration, known).await
+    let fleet = &reader.inventory.fleet;
+    local::by_checkout(args, context, &devops, configuration, fleet, known).await
 }
 
 async fn overviews(
@@ -133,10 +131,10 @@ async fn overviews(
     cluster: &ApiServer,
 ) -> Result<Known, Unlisted> {
     let configuration = configuration(cluster, context.argocd_namespace()).await;
-    of_cluster(args, context, cluster, &configuration, |overview, _| {
-        overview
-    })
-    .await
+    let reader = Reader::of_cluster(args, context, cluster, &configuration).await?;
+    reader
+        .all(args, context, cluster, |overview, _| overview)
+        .await
 }
 
 impl DriftArgs {
@@ -147,9 +145,6 @@ impl DriftArgs {
 
     /// Leaves the Applications that are asked for, and tells of those that are not there.
     fn keep_wanted<T: HasOverview>(&self, known: &mut Known<T>) {
-        let is_named = |overview: &Overview, name: &String| {
-            *name == overview.name || *name == overview.display_name()
-        };
         for name in &self.applications {
             let mut all = known.applications.iter();
             if !all.any(|one| is_named(one.overview(), name)) {
@@ -168,18 +163,32 @@ impl DriftArgs {
                 object,
                 message: "no Application is there".to_owned(),
             }));
-        known.applications.retain(|one| {
-            let overview = one.overview();
-            let mut names = self.applications.iter();
-            let is_asked_for =
-                self.applications.is_empty() || names.any(|name| is_named(overview, name));
-            is_asked_for && wanted.includes(overview)
-        });
+        known.applications.retain(|one| self.wants(one.overview()));
+        // What is of no shard is told by the first.
+        if self.shard.is_some_and(|shard| !shard.is_first()) {
+            known.problems.clear();
+        }
+    }
+
+    /// Whether an Application is asked for.
+    pub(super) fn wants(&self, overview: &Overview) -> bool {
+        let mut names = self.applications.iter();
+        let is_asked_for =
+            self.applications.is_empty() || names.any(|name| is_named(overview, name));
+        let is_in_shard = |shard: Shard| shard.has(overview.cluster.key());
+        is_asked_for && self.wanted().includes(overview) && self.shard.is_none_or(is_in_shard)
     }
 }
 
+fn is_named(overview: &Overview, name: &String) -> bool {
+    *name == overview.name || *name == overview.display_name()
+}
+
 /// What argocd-server is asked by, if it is to be asked and somebody is logged in to it.
-fn session(args: &DriftArgs, context: &Context) -> Result<Option<Session>, CommandError> {
+pub(super) fn session(
+    args: &DriftArgs,
+    context: &Context,
+) -> Result<Option<Session>, CommandError> {
     if args.source == SourceArg::Status {
         return Ok(None);
     }
@@ -200,7 +209,7 @@ const SERVICE: &str = "argocd-server";
 
 /// argocd-server, and the way to it that is to be kept open. None where it may be done without and
 /// there is no way.
-async fn reached(
+pub(super) async fn reached(
     args: &DriftArgs,
     context: &Context,
     session: Session,
@@ -224,10 +233,19 @@ async fn reached(
 }
 
 /// Applications cannot be listed.
-enum Unlisted {
+pub(super) enum Unlisted {
     /// The cluster does not answer or does not let one.
     ByCluster(AccessError),
     Other(CommandError),
+}
+
+impl From<Unlisted> for CommandError {
+    fn from(unlisted: Unlisted) -> Self {
+        match unlisted {
+            Unlisted::ByCluster(error) => error.into(),
+            Unlisted::Other(error) => error,
+        }
+    }
 }
 
 impl From<AccessError> for Unlisted {
@@ -244,47 +262,132 @@ impl From<AccessError> for Unlisted {
     }
 }
 
-/// Applications of the cluster on which Argo CD runs.
-async fn of_cluster<T>(
-    args: &DriftArgs,
-    context: &Context,
-    cluster: &ApiServer,
-    configuration: &Configuration,
-    make: impl Fn(Overview, &str) -> T,
-) -> Result<Known<T>, Unlisted> {
-    let namespace = context.argocd_namespace();
-    let (facts, lacking) = Facts::of_cluster_as_far_as_permitted(cluster, namespace).await?;
-    for text in &lacking {
-        context.streams.note(text);
+/// What Applications of the cluster on which Argo CD runs are read by.
+pub(super) struct Reader {
+    inventory: Inventory,
+    settings: ControllerSettings,
+    pub(super) objects: Objects,
+}
+
+impl Reader {
+    pub(super) async fn of_cluster(
+        args: &DriftArgs,
+        context: &Context,
+        cluster: &ApiServer,
+        configuration: &Configuration,
+    ) -> Result<Self, Unlisted> {
+        let namespace = context.argocd_namespace();
+        let (facts, lacking) = Facts::of_cluster_as_far_as_permitted(cluster, namespace).await?;
+        for text in &lacking {
+            context.streams.note(text);
+        }
+        let own = context.namespace_of(cluster);
+        let is_all = args.scope.all_namespaces;
+        Ok(Reader {
+            inventory: facts.inventory().map_err(Unlisted::Other)?,
+            settings: configuration.of_controller(),
+            objects: Objects {
+                resource: resource_of(Kind::Application),
+                namespace: (!is_all).then(|| own.to_owned()),
+            },
+        })
     }
-    let inventory = facts.inventory().map_err(Unlisted::Other)?;
-    let settings = configuration.of_controller();
-    let own = context.namespace_of(cluster);
-    let is_all = args.scope.all_namespaces;
-    let objects = Objects {
-        resource: resource_of(Kind::Application),
-        namespace: (!is_all).then(|| own.to_owned()),
-    };
-    let read = |json: &str| {
-        let overview = Overview::read(json, &inventory, settings, context.now());
-        overview.map(|overview| make(overview, json))
-    };
-    let selector = args.scope.selector.as_deref();
-    let listed = cluster.list(&objects, selector, read).await?;
-    let (mut applications, mut problems) = (Vec::new(), Vec::new());
-    for application in listed {
-        match application {
-            Ok(application) => applications.push(application),
-            Err(error) => problems.push(Problem {
-                message: error.reason,
-                object: error.object,
-            }),
+
+    /// What an Application says of itself.
+    ///
+    /// # Errors
+    /// It is not one.
+    pub(super) fn overview(
+        &self,
+        json: &str,
+        now: Timestamp,
+    ) -> Result<Overview, UnreadableApplication> {
+        Overview::read(json, &self.inventory, self.settings, now)
+    }
+
+    /// All that there are, each with what is made of it.
+    async fn all<T>(
+        &self,
+        args: &DriftArgs,
+        context: &Context,
+        cluster: &ApiServer,
+        make: impl Fn(Overview, &str) -> T,
+    ) -> Result<Known<T>, Unlisted> {
+        let read = |json: &str| {
+            let overview = self.overview(json, context.now());
+            overview.map(|overview| make(overview, json))
+        };
+        let selector = args.scope.selector.as_deref();
+        let listed = cluster.list(&self.objects, selector, read).await?;
+        let (mut applications, mut problems) = (Vec::new(), Vec::new());
+        for application in listed {
+            match application {
+                Ok(application) => applications.push(application),
+                Err(error) => problems.push(Problem {
+                    message: error.reason,
+                    object: error.object,
+                }),
+            }
+        }
+        Ok(Known {
+            applications,
+            problems,
+        })
+    }
+}
+
+/// Who is asked what differs.
+pub(super) struct Asked<'a> {
+    /// None where it is what Applications say of themselves.
+    argocd: Option<&'a ArgoCdServer>,
+    identities: RefCell<Rc<Identities>>,
+}
+
+impl<'a> Asked<'a> {
+    /// argocd-server, and what it has; nobody without that.
+    pub(super) fn new(argocd: Option<&'a ArgoCdServer>, known: Option<Identities>) -> Self {
+        Asked {
+            argocd: argocd.filter(|_| known.is_some()),
+            identities: RefCell::new(Rc::new(known.unwrap_or_default())),
         }
     }
-    Ok(Known {
-        applications,
-        problems,
-    })
+
+    /// Whether argocd-server is.
+    pub(super) fn is_by_server(&self) -> bool {
+        self.argocd.is_some()
+    }
+
+    /// What differs of an Application.
+    pub(super) async fn judge(
+        &self,
+        overview: Overview,
+    ) -> (ApplicationDrift, Autoscalers, Vec<Problem>) {
+        let Some(argocd) = self.argocd else {
+            let judged = judge_by_status(overview);
+            return (judged, Autoscalers::default(), Vec::new());
+        };
+        let known = self.identities_with(argocd, &overview).await;
+        one_by_server(argocd, overview, Some(&known)).await
+    }
+
+    /// Asks for them again if an Application is new.
+    async fn identities_with(&self, argocd: &ArgoCdServer, overview: &Overview) -> Rc<Identities> {
+        let known = Rc::clone(&self.identities.borrow());
+        let key = (overview.namespace.clone(), overview.name.clone());
+        if known
+            .get(&key)
+            .is_some_and(|created| *created == overview.created)
+        {
+            return known;
+        }
+        let text = argocd.identities().await;
+        let Some(now) = text.ok().and_then(|text| identities(&text).ok()) else {
+            return known;
+        };
+        let now = Rc::new(now);
+        *self.identities.borrow_mut() = Rc::clone(&now);
+        now
+    }
 }
 
 /// How Argo CD is set up, as far as that may be read.
@@ -383,7 +486,23 @@ pub(super) async fn reached_server(
 
 /// When Applications were created, by namespace and name: what tells them from those of the same
 /// name elsewhere.
-type Identities = BTreeMap<(String, String), Option<String>>;
+pub(super) type Identities = BTreeMap<(String, String), Option<String>>;
+
+/// None where argocd-server does not say, and may be done without.
+pub(super) async fn identities_of(
+    args: &DriftArgs,
+    context: &Context,
+    argocd: &ArgoCdServer,
+) -> Result<Option<Identities>, CommandError> {
+    match argocd.identities().await {
+        Ok(text) => Ok(Some(identities(&text)?)),
+        Err(error) if args.may_do_without_server() => {
+            context.warn([format!("{}: fields are not known", chain(&error))]);
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
 
 fn identities(text: &str) -> Result<Identities, CommandError> {
     #[derive(Deserialize)]

@@ -68,20 +68,22 @@ enum WriteError {
 /// Reads, compares, proposes, writes.
 pub(crate) fn run(args: &FixArgs, context: &Context) -> Result<ExitStatus, CommandError> {
     let asked = &args.drift;
-    if asked.engine || !asked.between.is_empty() || asked.with.is_some() {
+    if asked.engine || !asked.between.is_empty() || asked.with.is_some() || asked.watch {
         return Err(CommandError::new(
-            "drift fix: --engine, --between and --with have no way back to propose",
+            "drift fix: --engine, --between, --with and --watch have no way back to propose",
         ));
     }
-    if !FORMATS.contains(&asked.output) {
+    if !FORMATS.contains(&asked.output.output) {
         let known = FORMATS.map(Format::as_str).join(", ");
         return Err(CommandError::new(format!(
             "-o {}: ways back are shown as {known}",
-            asked.output
+            asked.output.output
         )));
     }
     let trees = asked.work_trees()?;
     let mut drift = super::differing(asked, context)?;
+    drift.sort();
+    super::tell_problems(&drift, context);
     locate(&mut drift, &trees);
     let fixes = fixes(&drift, &trees);
     let ways = fixes.iter().flat_map(|fix| &fix.ways);
@@ -97,7 +99,7 @@ pub(crate) fn run(args: &FixArgs, context: &Context) -> Result<ExitStatus, Comma
         diffs: &diffs,
         is_applied: args.apply,
     };
-    context.print(&report, asked.output)?;
+    context.print(&report, asked.output.output)?;
     if args.apply {
         for file in &edited {
             file.write()?;
@@ -113,7 +115,7 @@ pub(crate) fn run(args: &FixArgs, context: &Context) -> Result<ExitStatus, Comma
         counted(fixes.len(), "difference"),
         counted(edited.len(), "file"),
     ));
-    Ok(asked.status(&drift))
+    Ok(asked.output.status(&drift))
 }
 
 /// A file of the checkout, before and after.
@@ -145,6 +147,8 @@ fn edited<'e>(
                 let top = trees.top_of_repository(&source.repository, &source.revision)?;
                 Some((checkout.read(file)?, top.join(file)))
             });
+            // What a link leads to is edited where it is.
+            let found = found.filter(|(_, path): &(String, PathBuf)| !path.is_symlink());
             let Some((before, path)) = found else {
                 continue;
             };

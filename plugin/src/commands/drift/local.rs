@@ -2,16 +2,20 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use argocd::Application;
-use argocd::comparison::{ComparisonSettings, IgnoreRules, Rules, Strategy};
+use argocd::comparison::{ComparisonSettings, IgnoreRules, ResourcesFilter, Rules, Strategy};
 use argocd::names::IN_CLUSTER_SERVER;
 use argocd::tracking::Tracking;
+use argocd::{Application, Fleet};
 use futures::StreamExt as _;
 use golang::work::Work;
+use serde::Deserialize;
 use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio::task::{spawn_blocking, yield_now};
 
 use super::DriftArgs;
 use super::known::{Configuration, Found, Known};
@@ -20,15 +24,19 @@ use crate::context::Context;
 use crate::drift::autoscaler::Autoscalers;
 use crate::drift::local::cluster::Cluster;
 use crate::drift::local::desired::{self, DesiredError, Surroundings, desired};
-use crate::drift::local::reconcile::{GroupKind, Reconciliation, Settled, Side, Undecided};
+use crate::drift::local::permitted::Permitted;
+use crate::drift::local::reconcile::{
+    GroupKind, NOT_WORKED_OUT, Plan, Reconciliation, Side, Undecided,
+};
+use crate::drift::local::{Key, managed_namespace};
 use crate::drift::{
-    ApplicationDrift, ControllerSettings, Destination, Drift, Overview, Problem, Source,
+    ApplicationDrift, Collected, ControllerSettings, Destination, Drift, Problem, Source,
     judge_found, strategy_choice,
 };
 use crate::error::{CommandError, chain};
 use crate::kubernetes::{
     AccessError, ApiServer, ConnectError, ContextError, Contexts, DiscoveryError, FieldManager,
-    Objects, Wanted,
+    Objects, Wanted, of_all_namespaces,
 };
 use crate::manifest_generation::ApplicationFacts;
 use crate::repository::revisions::Revisions;
@@ -48,8 +56,13 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// How much work reading what an Application ignores may take.
 const WORK: u64 = 1 << 24;
 
-/// Why a resource stays undecided.
-const NOT_WORKED_OUT: &str = "a jq path of ignoreDifferences is not worked out";
+/// Why an Application is out of sync of which no resource need differ.
+const NAMESPACE_CHANGED: &str =
+    "spec.syncPolicy.managedNamespaceMetadata is otherwise than at the last sync";
+/// What an API server says of an object that it cannot apply may quote any of its values.
+const REFUSED_SECRET: &str =
+    "the API server refuses the Secret, and why is not shown, as that may quote its values";
+
 /// A cluster cannot be read.
 #[derive(Debug, thiserror::Error)]
 enum ClusterError {
@@ -63,6 +76,8 @@ enum ClusterError {
     Connect(#[from] ConnectError),
     #[error(transparent)]
     Discovery(#[from] DiscoveryError),
+    #[error("the credential plugin takes longer than {} s", .after.as_secs_f64())]
+    SlowLogin { after: Duration },
 }
 
 /// What is the same for all clusters.
@@ -73,6 +88,8 @@ struct Run<'a> {
     settings: &'a ComparisonSettings,
     tracking: &'a Tracking,
     configuration: &'a Configuration,
+    fleet: &'a Fleet,
+    filter: &'a ResourcesFilter,
     controller: ControllerSettings,
     devops: &'a ApiServer,
     /// Whether the API server is asked what a sync would make of each object.
@@ -88,6 +105,7 @@ pub(super) async fn by_checkout(
     context: &Context,
     devops: &ApiServer,
     configuration: Configuration,
+    fleet: &Fleet,
     known: Known<Found>,
 ) -> Result<Drift, CommandError> {
     let revisions = args.revisions()?;
@@ -99,7 +117,10 @@ pub(super) async fn by_checkout(
     let controller = configuration.of_controller();
     settings.generation = controller.generation;
     let tracking = Tracking::of(|key| data.get(key).map(String::as_str));
+    let filter = ResourcesFilter::from_config_map(&data).map_err(CommandError::new)?;
     let run = Run {
+        fleet,
+        filter: &filter,
         context,
         contexts: &contexts,
         revisions: &revisions,
@@ -147,6 +168,7 @@ pub(super) async fn generated(
     context: &Context,
     devops: &ApiServer,
     configuration: &Configuration,
+    fleet: &Fleet,
     found: Vec<Found>,
 ) -> Result<Vec<Result<Vec<Value>, String>>, CommandError> {
     let revisions = args.revisions()?;
@@ -154,7 +176,10 @@ pub(super) async fn generated(
     let contexts = Contexts::new(&kubeconfig, args.context_for.iter().cloned().collect());
     let data = configuration.settings.clone().unwrap_or_default();
     let tracking = Tracking::of(|key| data.get(key).map(String::as_str));
+    let filter = ResourcesFilter::from_config_map(&data).map_err(CommandError::new)?;
     let run = Run {
+        fleet,
+        filter: &filter,
         context,
         contexts: &contexts,
         revisions: &revisions,
@@ -200,11 +225,12 @@ impl DriftArgs {
 impl Run<'_> {
     /// What a cluster has.
     async fn discovered(&self, destination: &Destination) -> Result<Cluster, String> {
-        let discovered = if destination.server.as_deref() == Some(IN_CLUSTER_SERVER) {
-            Cluster::discover(self.devops).await
+        let address = destination.server.clone().unwrap_or_default();
+        let discovered = if address == IN_CLUSTER_SERVER {
+            Cluster::discover(self.devops, address).await
         } else {
             let server = self.connect(destination).await;
-            Cluster::discover(&server.map_err(|error| chain(&error))?).await
+            Cluster::discover(&server.map_err(|error| chain(&error))?, address).await
         };
         discovered.map_err(|error| chain(&error))
     }
@@ -222,7 +248,8 @@ impl Run<'_> {
                 Err(error) => return unseen(found, &chain(&error)),
             }
         };
-        match Cluster::discover(server).await {
+        let address = destination.server.clone().unwrap_or_default();
+        match Cluster::discover(server, address).await {
             Ok(cluster) => self.compare(server, &cluster, found).await,
             Err(error) => unseen(found, &chain(&error)),
         }
@@ -240,13 +267,25 @@ impl Run<'_> {
             source,
         })?;
         let own = &self.context.cluster;
+        let timeout = own.request_timeout.unwrap_or(RequestTimeout(Some(TIMEOUT)));
         let args = ClusterArgs {
             kubeconfig: own.kubeconfig.clone(),
             context: Some(name.to_owned()),
-            request_timeout: own.request_timeout.or(Some(RequestTimeout(Some(TIMEOUT)))),
+            request_timeout: Some(timeout),
             ..ClusterArgs::default()
         };
-        Ok(args.connect(None).await?)
+        // A credential plugin blocks for as long as it runs.
+        let runtime = tokio::runtime::Handle::current();
+        let connected = spawn_blocking(move || runtime.block_on(args.connect(None)));
+        let connected = match timeout.0 {
+            None => connected.await,
+            Some(after) => tokio::time::timeout(after, connected)
+                .await
+                .map_err(|_| ClusterError::SlowLogin { after })?,
+        };
+        // It was not cancelled, so it panicked.
+        let connected = connected.unwrap_or_else(|ended| resume_unwind(ended.into_panic()));
+        Ok(connected?)
     }
 
     async fn compare(
@@ -259,109 +298,84 @@ impl Run<'_> {
             .map(|one| self.desired(cluster, one))
             .buffered(RENDERED_AT_ONCE);
         let generated: Vec<_> = generated.collect().await;
-        let (mut judged, mut compared, mut sides) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut judged, mut prepared) = (Vec::new(), Vec::new());
         for (one, generated) in found.into_iter().zip(generated) {
             match generated {
-                Ok(prepared) => {
-                    compared.push(one.overview);
-                    sides.push(prepared);
-                }
-                Err(reason) => judged.push(judge_found(one.overview, Vec::new(), vec![reason])),
+                Ok(generated) => prepared.push((one.overview, generated)),
+                Err(reason) => judged.push(unjudged(one, &reason)),
             }
         }
-        let sides = sides.iter_mut().map(|one| {
-            let rules = Rules {
-                settings: self.settings,
-                ignore: &one.ignore,
+        let sides = prepared.iter_mut().map(|(overview, one)| {
+            let plan = Plan {
+                instance_name: std::mem::take(&mut one.instance_name),
+                desired: std::mem::take(&mut one.desired),
+                managed_namespace: one.managed_namespace.take(),
+                permitted: one.permitted.clone(),
+                rules: Rules {
+                    settings: self.settings,
+                    ignore: &one.ignore,
+                },
+                strategy: one.strategy,
             };
-            let desired = std::mem::take(&mut one.desired);
-            Side::new(one.instance_name.clone(), desired, rules, one.strategy)
+            let mut side = Side::new(overview.clone(), plan);
+            side.found.out_of_sync = one.out_of_sync.take();
+            side.unsettled = std::mem::take(&mut one.not_permitted);
+            side
         });
         let reconciliation = Reconciliation::new(sides.collect(), self.tracking);
-        let sides = self.read(server, cluster, reconciliation, &compared).await;
-        for (overview, (side, mut reasons)) in compared.into_iter().zip(sides) {
+        let sides = self.read(server, cluster, reconciliation).await;
+        for (side, mut reasons) in sides {
+            reasons.extend(side.unsettled);
             reasons.extend(side.error.iter().map(|error| chain(error)));
-            judged.push(judge_found(overview, side.resources, reasons));
+            // Kinds are read at the same time.
+            reasons.sort();
+            judged.push(judge_found(side.overview, side.found, reasons));
         }
         judged
     }
 
-    /// Reads each kind once, and asks for dry runs where nothing else can tell.
+    /// Reads each kind once, and asks for dry runs where nothing else can tell. The second values
+    /// are why kinds of an Application could not be read.
     async fn read<'s>(
         &self,
         server: &ApiServer,
         cluster: &Cluster,
         reconciliation: Reconciliation<'s>,
-        compared: &[Overview],
     ) -> Vec<(Side<'s>, Vec<String>)> {
-        let kinds = kinds(&reconciliation, compared);
-        let reconciliation = RefCell::new(reconciliation);
-        let lists = kinds.iter().filter_map(|(group, kind)| {
-            let resource = cluster.resource(group, kind)?;
-            let objects = Objects {
-                resource: resource.clone(),
-                namespace: None,
-            };
-            let meet = &reconciliation;
-            Some(async move {
-                let each = |json: &str| {
-                    let version = &objects.resource.version;
-                    meet.borrow_mut().meet(group, version, kind, json);
-                };
-                let listed = server.list(&objects, None, each).await;
-                listed
-                    .map(drop)
-                    .map_err(|error| ((group.clone(), kind.clone()), error))
-            })
-        });
-        let lists = futures::stream::iter(lists).buffer_unordered(LISTS_AT_ONCE);
+        let mut kinds = kinds(&reconciliation);
+        kinds.retain(|(group, kind)| !self.filter.excludes(group, kind, &cluster.server));
+        let reading = Reading {
+            server,
+            cluster,
+            reconciliation: RefCell::new(reconciliation),
+            dry_runs: Semaphore::new(DRY_RUNS_AT_ONCE),
+        };
+        let lists = futures::stream::iter(&kinds)
+            .map(|kind| reading.kind(kind))
+            .buffer_unordered(LISTS_AT_ONCE);
         let outcomes: Vec<Result<(), (GroupKind, AccessError)>> = lists.collect().await;
         let unread: BTreeMap<_, _> = outcomes.into_iter().filter_map(Result::err).collect();
         let unread_kinds: BTreeSet<_> = unread.keys().cloned().collect();
-        let sides = reconciliation.into_inner().finish(&unread_kinds);
-        let mut finished = Vec::with_capacity(sides.len());
-        for mut side in sides {
-            let kinds = side.unread.iter().filter_map(|kind| unread.get(kind));
-            let mut reasons: Vec<String> = kinds.map(|error| chain(error)).collect();
-            self.settle(server, cluster, &mut side, &mut reasons).await;
-            finished.push((side, reasons));
-        }
-        finished
-    }
-
-    /// Asks the API server what a sync would make of what cannot be compared without it.
-    async fn settle(
-        &self,
-        server: &ApiServer,
-        cluster: &Cluster,
-        side: &mut Side<'_>,
-        reasons: &mut Vec<String>,
-    ) {
-        let undecided = std::mem::take(&mut side.undecided);
-        let asked = futures::stream::iter(undecided)
-            .map(|one| async {
-                let answer = predicted(server, cluster, &one).await;
-                (one, answer)
+        let sides = reading.reconciliation.into_inner().finish(&unread_kinds);
+        let sides = sides.into_iter();
+        sides
+            .map(|side| {
+                let kinds = side.unread.iter().filter_map(|kind| unread.get(kind));
+                let reasons = kinds.map(|error| chain(error)).collect();
+                (side, reasons)
             })
-            .buffered(DRY_RUNS_AT_ONCE);
-        let mut asked = std::pin::pin!(asked);
-        while let Some((one, answer)) = asked.next().await {
-            let name = format!("{} {}", one.key.kind, one.key.name);
-            let outcome = match answer {
-                Ok(answer) if side.settle(one, &answer) == Settled::Yes => None,
-                Ok(_) => Some(NOT_WORKED_OUT.to_owned()),
-                Err(reason) => Some(reason),
-            };
-            reasons.extend(outcome.map(|reason| format!("{name}: {reason}")));
-        }
+            .collect()
     }
 
-    async fn desired(&self, cluster: &Cluster, found: &Found) -> Result<Prepared, String> {
+    async fn desired(&self, cluster: &Cluster, found: &Found) -> Result<Prepared<'_>, String> {
         let text = |error: &dyn std::error::Error| chain(error);
+        // Others' requests are answered meanwhile.
+        yield_now().await;
         let application: Application<'_> =
             serde_json::from_str(&found.json).map_err(|error| text(&error))?;
-        let document: Value = serde_json::from_str(&found.json).map_err(|error| text(&error))?;
-        let spec = document.get("spec").unwrap_or(&Value::Null);
+        let Written { spec, status } =
+            serde_json::from_str(&found.json).map_err(|error| text(&error))?;
+        let destination = &application.spec.destination;
         let overview = &found.overview;
         let is_at_home = overview.namespace == self.context.argocd_namespace();
         let instance_name = if is_at_home {
@@ -382,20 +396,47 @@ impl Run<'_> {
                     instance_name: &instance_name,
                     project: &overview.project,
                 },
-                spec,
-                namespace: &application.spec.destination.namespace,
+                spec: &spec,
+                namespace: &destination.namespace,
             },
             surroundings,
         );
-        let generated = generated
+        let mut generated = generated
             .await
             .map_err(|error: DesiredError| text(&error))?;
+        let destination_cluster = self.fleet.clusters.resolve(destination).ok();
+        let permitted = Permitted::of(self.fleet, &overview.project, destination_cluster);
+        let mut not_permitted = Vec::new();
+        generated.retain(|object| {
+            let key = Key::of(object);
+            // Argo CD warns of it, and leaves it out.
+            if self.filter.excludes(&key.group, &key.kind, &cluster.server) {
+                return false;
+            }
+            let is_permitted = permitted.has(&key);
+            if !is_permitted {
+                let Key { kind, name, .. } = &key;
+                let project = &overview.project;
+                not_permitted.push(format!(
+                    "{kind} {name}: project {project} does not permit it"
+                ));
+            }
+            is_permitted
+        });
+        let namespace = &destination.namespace;
+        let managed_namespace = managed_namespace::desired(&spec, namespace, &generated);
+        let synced = status.and_then(|status| status.operation_state?.sync_result);
+        let out_of_sync = managed_namespace::has_changed(&spec, synced.as_ref());
         let own = &application.spec.ignore_differences;
         let work = Work::new(WORK);
         let ignore = IgnoreRules::new(own, &self.settings.customizations, &work);
         Ok(Prepared {
             instance_name,
             desired: generated,
+            managed_namespace,
+            permitted,
+            not_permitted,
+            out_of_sync: out_of_sync.then(|| NAMESPACE_CHANGED.to_owned()),
             ignore: ignore.map_err(|error| text(&error))?,
             strategy: self.strategy(&application),
         })
@@ -412,19 +453,99 @@ impl Run<'_> {
     }
 }
 
+/// As much of an Application as is read beside what its type has: its status may be large.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Written {
+    #[serde(default)]
+    spec: Value,
+    status: Option<WrittenStatus>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenStatus {
+    operation_state: Option<WrittenOperation>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenOperation {
+    sync_result: Option<Value>,
+}
+
 /// An Application, ready to be compared.
-struct Prepared {
+struct Prepared<'f> {
     instance_name: String,
     desired: Vec<Value>,
+    managed_namespace: Option<Value>,
+    permitted: Permitted<'f>,
+    /// What the project does not permit, in words.
+    not_permitted: Vec<String>,
+    out_of_sync: Option<String>,
     ignore: IgnoreRules,
     strategy: Strategy<'static>,
 }
 
+/// A cluster while its objects are read.
+struct Reading<'r, 's> {
+    server: &'r ApiServer,
+    cluster: &'r Cluster,
+    reconciliation: RefCell<Reconciliation<'s>>,
+    /// Permits for dry runs: all kinds share them.
+    dry_runs: Semaphore,
+}
+
+impl Reading<'_, '_> {
+    /// Reads a kind page by page; nothing of a page is left when the next one is asked for.
+    async fn kind(&self, kind: &GroupKind) -> Result<(), (GroupKind, AccessError)> {
+        let (group, name) = kind;
+        let Some(resource) = self.cluster.resource(group, name) else {
+            return Ok(());
+        };
+        let objects = of_all_namespaces(resource.clone());
+        let mut pages = self.server.page_by_page(&objects);
+        loop {
+            let meet = |json: &str| {
+                let mut all = self.reconciliation.borrow_mut();
+                all.meet(group, &objects.resource.version, name, json)
+            };
+            let page = pages.next(meet).await;
+            let page = page.map_err(|error| (kind.clone(), error))?;
+            let Some(undecided) = page else {
+                return Ok(());
+            };
+            self.settle(undecided.into_iter().flatten()).await;
+        }
+    }
+
+    /// Asks the API server what a sync would make of what cannot be compared without it.
+    async fn settle(&self, undecided: impl Iterator<Item = Undecided>) {
+        let asked = futures::stream::iter(undecided)
+            .map(|one| async {
+                // It is never closed.
+                let _permit = self.dry_runs.acquire().await;
+                let answer = predicted(self.server, self.cluster, &one).await;
+                (one, answer)
+            })
+            .buffer_unordered(DRY_RUNS_AT_ONCE);
+        let mut asked = std::pin::pin!(asked);
+        while let Some((one, answer)) = asked.next().await {
+            let mut all = self.reconciliation.borrow_mut();
+            match answer {
+                Ok(answer) => all.settle(one, &answer),
+                Err(reason) => all.leave(&one, &reason),
+            }
+        }
+    }
+}
+
 /// The kinds of what is desired, and of what Argo CD says that Applications have.
-fn kinds(reconciliation: &Reconciliation<'_>, compared: &[Overview]) -> BTreeSet<GroupKind> {
+fn kinds(reconciliation: &Reconciliation<'_>) -> BTreeSet<GroupKind> {
     let desired = reconciliation.kinds();
     let desired = desired.map(|(group, kind)| (group.to_owned(), kind.to_owned()));
-    let listed = compared.iter().flat_map(|overview| &overview.resources);
+    let overviews = reconciliation.overviews();
+    let listed = overviews.flat_map(|overview| &overview.resources);
     let listed = listed.map(|one| {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         (text(&one.group), text(&one.kind))
@@ -454,15 +575,27 @@ async fn predicted(
         &undecided.desired,
         FieldManager::ArgoCd,
     );
-    asked
-        .await
-        .map_err(|error| format!("only a dry run can tell: {}", chain(&error)))
+    let is_secret = key.group.is_empty() && key.kind == "Secret";
+    asked.await.map_err(|error| {
+        let why = if is_secret && !error.is_about_access() {
+            REFUSED_SECRET.to_owned()
+        } else {
+            chain(&error)
+        };
+        format!("only a dry run can tell: {why}")
+    })
 }
 
 /// Applications of a cluster of which nothing can be seen.
 fn unseen(found: Vec<Found>, reason: &str) -> Vec<Judged> {
     let found = found.into_iter();
-    found
-        .map(|one| judge_found(one.overview, Vec::new(), vec![reason.to_owned()]))
-        .collect()
+    found.map(|one| unjudged(one, reason)).collect()
+}
+
+fn unjudged(found: Found, reason: &str) -> Judged {
+    judge_found(
+        found.overview,
+        Collected::default(),
+        vec![reason.to_owned()],
+    )
 }

@@ -7,16 +7,7 @@ use golang::yaml::{self, Document};
 use serde_json::Value;
 
 use crate::drift::local::Key;
-
-/// An object in a file.
-#[derive(Clone, Debug)]
-pub(crate) struct Target {
-    /// Its path from the top of its repository, with `/`.
-    pub(crate) file: String,
-    pub(crate) object: Value,
-    /// Where it is in its document, which is a `List` where that is not empty.
-    pub(crate) pointer: String,
-}
+use crate::drift::locate::Target;
 
 /// An edit of one object.
 #[derive(Clone, Debug)]

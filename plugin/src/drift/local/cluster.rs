@@ -10,6 +10,8 @@ use crate::manifest_generation::Capabilities;
 /// What a cluster has.
 #[derive(Debug)]
 pub(crate) struct Cluster {
+    /// The URL by which Argo CD knows it; empty where that is not known.
+    pub(crate) server: String,
     pub(crate) capabilities: Capabilities,
     kinds: HashMap<(String, String), Kind>,
 }
@@ -26,7 +28,10 @@ impl Cluster {
     ///
     /// # Errors
     /// It does not answer.
-    pub(crate) async fn discover(server: &ApiServer) -> Result<Self, DiscoveryError> {
+    pub(crate) async fn discover(
+        server: &ApiServer,
+        address: String,
+    ) -> Result<Self, DiscoveryError> {
         let discovery = server.discover().await?;
         let mut api_versions = BTreeSet::new();
         let mut kinds = HashMap::new();
@@ -52,6 +57,7 @@ impl Cluster {
             }
         }
         Ok(Cluster {
+            server: address,
             capabilities: Capabilities {
                 kube_version: server.version().await?,
                 api_versions: api_versions.into_iter().collect(),

@@ -1,4 +1,7 @@
 //! What is desired and what is there, object by object.
+//!
+//! A live object is read, compared and dropped; what is kept of it is what differs. What is desired
+//! is kept as JSON, which takes a fraction of what it takes when it is read.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -9,17 +12,24 @@ use argocd::tracking::Tracking;
 use golang::work::Work;
 use serde_json::Value;
 
+use super::permitted::Permitted;
 use super::{Head, Key, hooks};
 use crate::drift::managed_resources::{ManagedResource, State, is_scaler};
+use crate::drift::{Collected, Overview};
 
 /// How much work the comparison of one resource may take.
 const WORK: u64 = 1 << 28;
+
+/// Why a resource stays undecided.
+pub(crate) const NOT_WORKED_OUT: &str = "a jq path of ignoreDifferences is not worked out";
 
 /// The Applications of one cluster: what is desired of each, and what was found of it.
 pub(crate) struct Reconciliation<'a> {
     applications: Vec<Side<'a>>,
     /// Which Application desires an object, and which of its objects that is.
     desired: HashMap<Key, Vec<(usize, usize)>>,
+    /// Which Application a mark names.
+    names: HashMap<String, usize>,
     tracking: &'a Tracking,
 }
 
@@ -28,53 +38,75 @@ pub(crate) type GroupKind = (String, String);
 
 /// One Application.
 pub(crate) struct Side<'a> {
+    pub(crate) overview: Overview,
     /// Its name, with its namespace and an underscore before it where that is not the control
     /// plane's.
-    pub(crate) instance_name: String,
-    /// None once it is found.
-    pub(crate) desired: Vec<Option<Value>>,
-    pub(crate) rules: Rules<'a>,
-    pub(crate) strategy: Strategy<'a>,
-    pub(crate) resources: Vec<ManagedResource>,
-    /// What only a dry run can tell.
-    pub(crate) undecided: Vec<Undecided>,
+    instance_name: String,
+    desired: Vec<Desired>,
+    permitted: Permitted<'a>,
+    rules: Rules<'a>,
+    strategy: Strategy<'a>,
+    pub(crate) found: Collected,
+    /// Why objects stay undecided.
+    pub(crate) unsettled: Vec<String>,
     /// Why nothing can be said of the whole Application.
     pub(crate) error: Option<CompareError>,
     /// Kinds of what is desired that could not be read.
     pub(crate) unread: BTreeSet<GroupKind>,
 }
 
+/// What is to be compared of an Application.
+pub(crate) struct Plan<'a> {
+    /// Its name, with its namespace and an underscore before it where that is not the control
+    /// plane's.
+    pub(crate) instance_name: String,
+    pub(crate) desired: Vec<Value>,
+    /// The Namespace that it goes to, where it says what that is to be like.
+    pub(crate) managed_namespace: Option<Value>,
+    pub(crate) permitted: Permitted<'a>,
+    pub(crate) rules: Rules<'a>,
+    pub(crate) strategy: Strategy<'a>,
+}
+
+/// An object that is desired.
+struct Desired {
+    json: Box<str>,
+    /// Whether it is compared only if it is marked as the Application's, and is not missed.
+    is_optional: bool,
+    /// Whether it is there.
+    is_met: bool,
+}
+
 /// An object that a dry run is needed for.
 #[derive(Debug)]
 pub(crate) struct Undecided {
+    /// Which Application it is of.
+    application: usize,
     pub(crate) key: Key,
     pub(crate) desired: Value,
-    pub(crate) live: Value,
+    live: Value,
     /// None where a dry run would not help either.
     pub(crate) reason: Option<NeedsDryRun>,
 }
 
-/// Whether an answer to a dry run told what a sync would do.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Settled {
-    Yes,
-    /// A jq path that is not worked out here decides.
-    No,
+/// An object of a cluster, as JSON without its version and kind, which items of a list do not have.
+#[derive(Clone, Copy)]
+struct Live<'l> {
+    group: &'l str,
+    version: &'l str,
+    kind: &'l str,
+    json: &'l str,
 }
 
 impl<'a> Reconciliation<'a> {
-    pub(crate) fn new(mut applications: Vec<Side<'a>>, tracking: &'a Tracking) -> Self {
+    pub(crate) fn new(applications: Vec<Side<'a>>, tracking: &'a Tracking) -> Self {
         let mut desired: HashMap<Key, Vec<(usize, usize)>> = HashMap::new();
-        for (index, side) in applications.iter_mut().enumerate() {
-            let is_compared = |object: &Option<Value>| {
-                object
-                    .as_ref()
-                    .is_some_and(|object| !hooks::is_left_out(object))
-            };
-            side.desired.retain(is_compared);
+        let mut names = HashMap::new();
+        for (index, side) in applications.iter().enumerate() {
+            names.insert(side.instance_name.clone(), index);
             for (place, object) in side.desired.iter().enumerate() {
-                let keys = object.iter().map(Key::of);
-                for key in keys {
+                if let Some(object) = object.read() {
+                    let key = Key::of(&object);
                     desired.entry(key).or_default().push((index, place));
                 }
             }
@@ -82,6 +114,7 @@ impl<'a> Reconciliation<'a> {
         Reconciliation {
             applications,
             desired,
+            names,
             tracking,
         }
     }
@@ -91,11 +124,22 @@ impl<'a> Reconciliation<'a> {
         self.desired.keys().map(|key| (&*key.group, &*key.kind))
     }
 
+    /// What Argo CD says that Applications have.
+    pub(crate) fn overviews(&self) -> impl Iterator<Item = &Overview> {
+        self.applications.iter().map(|side| &side.overview)
+    }
+
     /// Takes in an object of a cluster, as JSON. Most are nobody's, and are not read further than
-    /// their metadata.
-    pub(crate) fn meet(&mut self, group: &str, version: &str, kind: &str, json: &str) {
+    /// their metadata. What only a dry run can tell comes back.
+    pub(crate) fn meet(
+        &mut self,
+        group: &str,
+        version: &str,
+        kind: &str,
+        json: &str,
+    ) -> Vec<Undecided> {
         let Ok(mut head) = serde_json::from_str::<Head>(json) else {
-            return;
+            return Vec::new();
         };
         let key = Key {
             group: group.to_owned(),
@@ -103,91 +147,168 @@ impl<'a> Reconciliation<'a> {
             namespace: std::mem::take(&mut head.metadata.namespace),
             name: std::mem::take(&mut head.metadata.name),
         };
-        let is_owned = head.metadata.owner_references.as_ref();
-        let is_owned = is_owned.is_some_and(|owners| !owners.is_empty());
+        let live = Live {
+            group,
+            version,
+            kind,
+            json,
+        };
         let marks = head.marks();
         let owner = self.tracking.application(&marks);
-        let wanted = self.desired.get(&key).cloned().unwrap_or_default();
-        let extra = owner.and_then(|owner| {
-            let is_it = |side: &Side<'_>| side.instance_name == owner;
-            self.applications.iter().position(is_it)
+        let owner = owner.and_then(|owner| self.names.get(owner).copied());
+        let mut wanted = self.desired.get(&key).cloned().unwrap_or_default();
+        wanted.retain(|(index, place)| {
+            let side = &self.applications[*index];
+            let counts = !side.desired[*place].is_optional || owner == Some(*index);
+            counts && side.permitted.has(&key)
         });
-        let extra = extra.filter(|index| {
+        let is_owned = head.metadata.owner_references.as_ref();
+        let is_owned = is_owned.is_some_and(|owners| !owners.is_empty());
+        let extra = owner.filter(|index| {
             let is_desired = wanted.iter().any(|(wanting, _)| wanting == index);
-            !is_desired && !is_owned && !hooks::is_left_out(&marks)
+            !(is_desired || is_owned || hooks::is_left_out(&marks))
+                && self.applications[*index].permitted.has(&key)
         });
-        if wanted.is_empty() && extra.is_none() {
-            return;
-        }
-        let Some(live) = read(group, version, kind, json) else {
-            return;
-        };
-        if let Some(index) = extra {
-            let live = live.clone();
+        if let Some(index) = extra
+            && let Some(live) = live.read()
+        {
             self.applications[index].found(key.clone(), State::Extra { live });
         }
+        let mut undecided = Vec::new();
         for (index, place) in wanted {
-            self.applications[index].compare(key.clone(), place, live.clone());
+            let found = self.applications[index].compare(index, &key, place, live);
+            undecided.extend(found);
         }
+        undecided
+    }
+
+    /// Takes in what the API server answered to a dry run.
+    pub(crate) fn settle(&mut self, undecided: Undecided, answer: &Value) {
+        self.applications[undecided.application].settle(undecided, answer);
+    }
+
+    /// Notes why an object stays undecided.
+    pub(crate) fn leave(&mut self, undecided: &Undecided, reason: &str) {
+        self.applications[undecided.application].leave(&undecided.key, reason);
     }
 
     /// What was found. What is desired and was not met is missing, unless its kind could not be
     /// read.
     pub(crate) fn finish(mut self, unread: &BTreeSet<GroupKind>) -> Vec<Side<'a>> {
         for side in &mut self.applications {
-            for target in std::mem::take(&mut side.desired).into_iter().flatten() {
-                let key = Key::of(&target);
-                let kind = (key.group.clone(), key.kind.clone());
-                if unread.contains(&kind) {
-                    side.unread.insert(kind);
-                } else {
-                    side.found(key, State::Missing { target });
-                }
-            }
+            side.finish(unread);
         }
         self.applications
     }
 }
 
-/// Items of a list have neither version nor kind.
-fn read(group: &str, version: &str, kind: &str, json: &str) -> Option<Value> {
-    let mut live: Value = serde_json::from_str(json).ok()?;
-    let members = live.as_object_mut()?;
-    let api_version = if group.is_empty() {
-        version.to_owned()
-    } else {
-        format!("{group}/{version}")
-    };
-    members.insert("apiVersion".to_owned(), api_version.into());
-    members.insert("kind".to_owned(), kind.into());
-    Some(live)
+impl Live<'_> {
+    fn read(self) -> Option<Value> {
+        let mut live: Value = serde_json::from_str(self.json).ok()?;
+        let members = live.as_object_mut()?;
+        let api_version = if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        };
+        members.insert("apiVersion".to_owned(), api_version.into());
+        members.insert("kind".to_owned(), self.kind.into());
+        Some(live)
+    }
+}
+
+impl Desired {
+    fn read(&self) -> Option<Value> {
+        serde_json::from_str(&self.json).ok()
+    }
 }
 
 impl<'a> Side<'a> {
-    /// An Application of which nothing was found yet.
-    pub(crate) fn new(
-        instance_name: String,
-        desired: Vec<Value>,
-        rules: Rules<'a>,
-        strategy: Strategy<'a>,
-    ) -> Self {
-        Side {
+    /// An Application of which nothing was found yet. Hooks are not compared.
+    pub(crate) fn new(overview: Overview, plan: Plan<'a>) -> Self {
+        let Plan {
             instance_name,
-            desired: desired.into_iter().map(Some).collect(),
+            desired,
+            managed_namespace,
+            permitted,
             rules,
             strategy,
-            resources: Vec::new(),
-            undecided: Vec::new(),
+        } = plan;
+        let compared = desired
+            .into_iter()
+            .filter(|object| !hooks::is_left_out(object));
+        let kept = |object: &Value, is_optional| Desired {
+            json: object.to_string().into_boxed_str(),
+            is_optional,
+            is_met: false,
+        };
+        let mut desired: Vec<Desired> = compared.map(|object| kept(&object, false)).collect();
+        desired.extend(managed_namespace.map(|object| kept(&object, true)));
+        Side {
+            overview,
+            instance_name,
+            desired,
+            permitted,
+            rules,
+            strategy,
+            found: Collected::default(),
+            unsettled: Vec::new(),
             error: None,
             unread: BTreeSet::new(),
         }
     }
 
-    /// Takes in what the API server answered to a dry run.
-    pub(crate) fn settle(&mut self, undecided: Undecided, answer: &Value) -> Settled {
+    /// Compares a desired object with the one that is there. What is kept of both is only what a
+    /// dry run must tell.
+    fn compare(
+        &mut self,
+        application: usize,
+        key: &Key,
+        place: usize,
+        live: Live<'_>,
+    ) -> Option<Undecided> {
+        let desired = self.desired.get_mut(place)?;
+        desired.is_met = true;
+        let read = |desired: &Desired| Some((desired.read()?, live.read()?));
+        let undecided = |reason, (desired, live)| Undecided {
+            application,
+            key: key.clone(),
+            desired,
+            live,
+            reason,
+        };
+        let both = read(desired)?;
+        // Nothing but a dry run tells: it is not worth comparing.
+        if let Strategy::ServerSide { dry_run: None, .. } = self.strategy {
+            return Some(undecided(Some(NeedsDryRun::ServerSideDiff), both));
+        }
         let pair = Pair {
-            desired: Some(undecided.desired.clone()),
-            live: Some(undecided.live.clone()),
+            desired: Some(both.0),
+            live: Some(both.1),
+        };
+        let reason = match compare(pair, self.strategy, self.rules, &Work::new(WORK)) {
+            Ok(Compared::Compared(comparison)) => {
+                self.compared(key.clone(), *comparison, || live.read());
+                return None;
+            }
+            Ok(Compared::NeedsDryRun(reason)) => Some(reason),
+            Ok(Compared::Undecided) => None,
+            // As Argo CD, which says nothing of the Application then.
+            Err(error) => {
+                self.error = Some(error);
+                return None;
+            }
+        };
+        Some(undecided(reason, read(&self.desired[place])?))
+    }
+
+    fn settle(&mut self, undecided: Undecided, answer: &Value) {
+        let Undecided {
+            key, desired, live, ..
+        } = undecided;
+        let pair = Pair {
+            desired: Some(desired),
+            live: Some(live.clone()),
         };
         let mutation_webhooks = match self.strategy {
             Strategy::ServerSide {
@@ -201,15 +322,24 @@ impl<'a> Side<'a> {
         };
         match compare(pair, strategy, self.rules, &Work::new(WORK)) {
             Ok(Compared::Compared(comparison)) => {
-                self.compared(undecided.key, *comparison, undecided.live);
+                self.compared(key, *comparison, || Some(live));
             }
-            Ok(_) => return Settled::No,
+            Ok(_) => self.leave(&key, NOT_WORKED_OUT),
             Err(error) => self.error = Some(error),
         }
-        Settled::Yes
     }
 
-    fn compared(&mut self, key: Key, comparison: Comparison, live: Value) {
+    fn leave(&mut self, key: &Key, reason: &str) {
+        let reason = format!("{} {}: {reason}", key.kind, key.name);
+        self.unsettled.push(reason);
+    }
+
+    /// Keeps what differs. The live object is wanted only then, or of an autoscaler.
+    fn compared(&mut self, key: Key, comparison: Comparison, live: impl FnOnce() -> Option<Value>) {
+        if !comparison.modified && !is_scaler(&key.kind) {
+            return;
+        }
+        let Some(live) = live() else { return };
         let state = if comparison.modified {
             State::Modified {
                 live,
@@ -217,9 +347,7 @@ impl<'a> Side<'a> {
                 predicted: comparison.predicted,
             }
         } else {
-            State::Same {
-                live: is_scaler(&key.kind).then_some(live),
-            }
+            State::Same { live: Some(live) }
         };
         self.found(key, state);
     }
@@ -231,36 +359,29 @@ impl<'a> Side<'a> {
             namespace,
             name,
         } = key;
-        self.resources.push(ManagedResource {
+        let resource = ManagedResource {
             group,
             kind,
             namespace,
             name,
             state,
-        });
+        };
+        self.found.add(resource, &self.overview);
     }
 
-    fn compare(&mut self, key: Key, place: usize, live: Value) {
-        let Some(desired) = self.desired[place].take() else {
-            return;
-        };
-        let pair = Pair {
-            desired: Some(desired.clone()),
-            live: Some(live.clone()),
-        };
-        let compared = compare(pair, self.strategy, self.rules, &Work::new(WORK));
-        let undecided = |reason| Undecided {
-            key: key.clone(),
-            desired,
-            live: live.clone(),
-            reason,
-        };
-        match compared {
-            Ok(Compared::Compared(comparison)) => self.compared(key, *comparison, live),
-            Ok(Compared::NeedsDryRun(reason)) => self.undecided.push(undecided(Some(reason))),
-            Ok(Compared::Undecided) => self.undecided.push(undecided(None)),
-            // As Argo CD, which says nothing of the Application then.
-            Err(error) => self.error = Some(error),
+    fn finish(&mut self, unread: &BTreeSet<GroupKind>) {
+        for desired in std::mem::take(&mut self.desired) {
+            let is_missed = !(desired.is_met || desired.is_optional);
+            let Some(target) = desired.read().filter(|_| is_missed) else {
+                continue;
+            };
+            let key = Key::of(&target);
+            let kind = (key.group.clone(), key.kind.clone());
+            if unread.contains(&kind) {
+                self.unread.insert(kind);
+            } else {
+                self.found(key, State::Missing { target });
+            }
         }
     }
 }
