@@ -335,8 +335,8 @@ fn differing(args: &DriftArgs, context: &Context) -> Result<Drift, CommandError>
 struct OutputArgs {
     /// As table, wide, json, name, diff, markdown, sarif, html, or others
     ///
-    /// The others are yaml, junit and openmetrics. The program that KUBECTL_EXTERNAL_DIFF names shows
-    /// -o diff.
+    /// The others are yaml, junit and openmetrics. The program that `KUBECTL_EXTERNAL_DIFF` names
+    /// shows -o diff.
     #[arg(short, long, value_name = "FORMAT", default_value = "table", hide_default_value = true, hide_possible_values = true, value_parser = formats(FORMATS))]
     output: Format,
 

@@ -125,9 +125,12 @@ pub(crate) fn locate(drift: &mut Drift, checkouts: &dyn Checkouts) {
     }
 }
 
+/// Group, kind and name.
+type Named = (String, String, String);
+
 /// The objects in the folder of a source, and in those that its kustomization names.
 pub(super) struct Folder {
-    objects: HashMap<(String, String, String), Vec<(String, Arc<Manifest>)>>,
+    objects: HashMap<Named, Vec<(String, Arc<Manifest>)>>,
     /// The file that all else is made by, if there is one.
     made_by: Option<String>,
 }
@@ -320,7 +323,7 @@ fn flatten(value: Value, pointer: String) -> Vec<(String, Value)> {
     }
 }
 
-fn key_of(object: &Value) -> Option<(String, String, String)> {
+fn key_of(object: &Value) -> Option<Named> {
     let version = object.get("apiVersion")?.as_str()?;
     let group = version.split_once('/').map_or("", |(group, _)| group);
     let kind = object.get("kind")?.as_str()?;

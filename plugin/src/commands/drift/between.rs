@@ -277,16 +277,14 @@ impl Lister<'_> {
             );
             (generated.await?, "local")
         } else {
-            match reached_server(self.args, self.context, Some(self.devops)).await? {
-                Some(server) => (by_server(&server, &listed).await, "argocd"),
-                None => {
-                    let reason =
-                        "nobody is logged in to argocd-server, and --source local is not asked for";
-                    (
-                        listed.iter().map(|_| Err(reason.to_owned())).collect(),
-                        "status",
-                    )
-                }
+            let reached = reached_server(self.args, self.context, Some(self.devops)).await?;
+            if let Some(server) = reached {
+                (by_server(&server, &listed).await, "argocd")
+            } else {
+                let reason =
+                    "nobody is logged in to argocd-server, and --source local is not asked for";
+                let unknown = listed.iter().map(|_| Err(reason.to_owned()));
+                (unknown.collect(), "status")
             }
         };
         let parts = names.into_iter().zip(specs).zip(objects);

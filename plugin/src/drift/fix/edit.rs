@@ -142,18 +142,13 @@ impl Edit {
             .pointer(&format!("{top}/spec"))?
             .as_object()?;
         let entry = serde_saphyr::to_string(entry).ok()?;
-        let (pointer, head, extra) = match spec.get("ignoreDifferences") {
-            Some(_) => (format!("{top}/spec/ignoreDifferences/0"), None, ""),
-            None => {
-                let first = spec
-                    .keys()
-                    .min_by_key(|name| document.line_of(&format!("{top}/spec/{name}")))?;
-                (
-                    format!("{top}/spec/{first}"),
-                    Some("ignoreDifferences:"),
-                    "  ",
-                )
-            }
+        let (pointer, head, extra) = if spec.contains_key("ignoreDifferences") {
+            (format!("{top}/spec/ignoreDifferences/0"), None, "")
+        } else {
+            let line = |name: &&String| document.line_of(&format!("{top}/spec/{name}"));
+            let first = spec.keys().min_by_key(line)?;
+            let pointer = format!("{top}/spec/{first}");
+            (pointer, Some("ignoreDifferences:"), "  ")
         };
         let place = document.line_of(&pointer).checked_sub(1)?;
         let line = lines.get(place)?;
