@@ -157,6 +157,7 @@ impl ApplicationDocument {
                 created: None,
                 project: self.project,
                 cluster: self.cluster,
+                sources: Vec::new(),
                 environments: self.environments,
                 is_production: self.production,
                 sync: self.sync,
