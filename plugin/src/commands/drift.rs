@@ -158,7 +158,7 @@ struct DriftArgs {
     ///
     /// Which clusters these are depends on nothing but their servers, so that the parts are all
     /// there is. What is of no cluster is told by the first. `kubectl gitops drift merge` puts the
-    /// reports together. In an Indexed Job, I is $(JOB_COMPLETION_INDEX). An audit log is of one
+    /// reports together. In an Indexed Job, I is `$(JOB_COMPLETION_INDEX)`. An audit log is of one
     /// cluster, for which no parts are needed.
     #[arg(long, value_name = "I/N", conflicts_with = "audit_log", hide_short_help = true, help_heading = SCOPE)]
     shard: Option<Shard>,
@@ -310,7 +310,7 @@ fn read(args: &DriftArgs, context: &Context) -> Result<ExitStatus, CommandError>
     if is_in_checkout && args.output.output == Format::Sarif {
         locate(&mut drift, &args.work_trees()?);
     }
-    tell(&mut drift, args.shard, &args.output, context)
+    tell(&mut drift, args.shard, args.output, context)
 }
 
 /// What differs of what is asked for.
@@ -389,7 +389,7 @@ impl OutputArgs {
 fn tell(
     drift: &mut Drift,
     shard: Option<Shard>,
-    args: &OutputArgs,
+    args: OutputArgs,
     context: &Context,
 ) -> Result<ExitStatus, CommandError> {
     drift.sort();

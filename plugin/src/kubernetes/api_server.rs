@@ -220,8 +220,8 @@ impl AccessError {
         let reason = match error {
             InitialListFailed(kube::Error::Api(status))
             | WatchStartFailed(kube::Error::Api(status))
-            | WatchFailed(kube::Error::Api(status)) => refused(&status),
-            WatchError(status) => refused(&status),
+            | WatchFailed(kube::Error::Api(status))
+            | WatchError(status) => refused(&status),
             InitialListFailed(error) | WatchStartFailed(error) | WatchFailed(error) => {
                 unreachable(&error)
             }

@@ -31,7 +31,7 @@ const SLOW: usize = 9;
 const EACH: usize = 20;
 const URL: &str = "https://git.example.com/shop/fleet.git";
 /// Longer than all of it may take, and much longer than it takes.
-const WITHIN: Duration = Duration::from_secs(120);
+const WITHIN: Duration = Duration::from_mins(2);
 const CREATIONS: usize = 16;
 
 /// The fleet.

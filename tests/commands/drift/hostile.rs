@@ -99,8 +99,10 @@ fn item(change: &Value) -> Value {
     item
 }
 
-/// Applications by name, each with what is answered and what is said of it, if it cannot be judged.
-fn applications() -> Vec<(&'static str, (u16, Vec<u8>), Option<&'static str>)> {
+/// An Application by its name, what is answered, and what is said of it, if it cannot be judged.
+type Answered = (&'static str, (u16, Vec<u8>), Option<&'static str>);
+
+fn applications() -> Vec<Answered> {
     let items = |items: &[Value]| (200, json!({"items": items}).to_string().into_bytes());
     let text = |text: &str| (200, text.as_bytes().to_vec());
     let large = format!(

@@ -13,7 +13,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::spawn_blocking;
 
 /// Longer than anything takes here.
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_mins(1);
 
 fn application(name: &str, sync: &str) -> Value {
     let source = json!({"repoURL": "https://git.example.com/shop.git", "path": "deploy"});

@@ -174,25 +174,25 @@ impl Watch<'_> {
                 }
                 Ok(Readers::Some)
             }
-            Event::InitApply(json) => match &mut self.first {
-                Some(first) => {
+            Event::InitApply(json) => {
+                if let Some(first) = &mut self.first {
                     first.push(json);
-                    Ok(Readers::Some)
+                    return Ok(Readers::Some);
                 }
-                None => {
-                    self.listed.extend(key_of(&json));
-                    self.change(json).await
+                self.listed.extend(key_of(&json));
+                self.change(json).await
+            }
+            Event::InitDone => {
+                if let Some(first) = self.first.take() {
+                    return self.begin(first).await;
                 }
-            },
-            Event::InitDone => match self.first.take() {
-                Some(first) => self.begin(first).await,
-                None => {
-                    let gone = self.seen.keys().filter(|key| !self.listed.contains(*key));
-                    let gone: Vec<_> = gone.cloned().collect();
-                    gone.iter().for_each(|key| self.forget(key));
-                    Ok(Readers::Some)
+                let gone = self.seen.keys().filter(|key| !self.listed.contains(*key));
+                let gone: Vec<_> = gone.cloned().collect();
+                for key in &gone {
+                    self.forget(key);
                 }
-            },
+                Ok(Readers::Some)
+            }
             Event::Apply(json) => self.change(json).await,
             Event::Delete(json) => {
                 if let Some(key) = key_of(&json) {
@@ -224,7 +224,9 @@ impl Watch<'_> {
         let key = key_of(&json);
         let Some((key, seen, autoscalers)) = self.judge(json).await else {
             // It was asked for before, and is no longer.
-            key.iter().for_each(|key| self.forget(key));
+            if let Some(key) = key {
+                self.forget(&key);
+            }
             return Ok(Readers::Some);
         };
         self.autoscalers.extend(autoscalers);

@@ -169,7 +169,6 @@ impl ApplicationDocument {
                 stale: None,
                 errors: Vec::new(),
                 resources: Vec::new(),
-                sources: Vec::new(),
             },
         }
     }
