@@ -199,11 +199,8 @@ impl ArgoCdServer {
         name: &str,
         project: &str,
     ) -> Result<Zeroizing<String>, ServerError> {
-        let [namespace, name, project] = [namespace, name, project].map(encoded);
-        self.get(&format!(
-            "/api/v1/applications/{name}/managed-resources?appNamespace={namespace}&project={project}"
-        ))
-        .await
+        self.of_application("managed-resources", [namespace, name, project])
+            .await
     }
 
     /// What Git has of the resources of an Application, as JSON. It has a Secret's values masked, and
@@ -217,9 +214,18 @@ impl ArgoCdServer {
         name: &str,
         project: &str,
     ) -> Result<Zeroizing<String>, ServerError> {
+        self.of_application("manifests", [namespace, name, project])
+            .await
+    }
+
+    async fn of_application(
+        &self,
+        what: &str,
+        [namespace, name, project]: [&str; 3],
+    ) -> Result<Zeroizing<String>, ServerError> {
         let [namespace, name, project] = [namespace, name, project].map(encoded);
         self.get(&format!(
-            "/api/v1/applications/{name}/manifests?appNamespace={namespace}&project={project}"
+            "/api/v1/applications/{name}/{what}?appNamespace={namespace}&project={project}"
         ))
         .await
     }

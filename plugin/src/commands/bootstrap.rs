@@ -11,14 +11,12 @@ use jiff::SignedDuration;
 use self::questions::AnswerArgs;
 use super::plan::Carrying;
 use crate::args::{DryRun, Format, OUTPUT, PLAN, PlanArgs, formats};
-use crate::bootstrap::folder::different;
 use crate::bootstrap::root::{Root, RootError};
 use crate::bootstrap::{Folder, layout};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
 use crate::kubernetes::block_on;
-use crate::plan::Outcome;
 
 /// Lay out the repository of a fleet, and its root in the cluster
 ///
@@ -98,21 +96,10 @@ pub(crate) fn run(args: &BootstrapArgs, context: &Context) -> Result<ExitStatus,
 
 async fn lay_out(args: &BootstrapArgs, context: &Context) -> Result<ExitStatus, CommandError> {
     let answers = args.answers.answers(&args.folder, args.plan.yes, context)?;
-    let folder = Folder(&args.folder);
-    let plan = folder.plan(layout(&answers)).map_err(CommandError::new)?;
-    let overwritten = different(&plan).map(|path| {
-        let path = args.folder.join(path);
-        format!("{} differs, and would be overwritten", path.display())
-    });
-    context.warn(overwritten);
-    let act = async |file: &_, only_ask| {
-        if only_ask {
-            return Ok(Outcome::WouldBeDone);
-        }
-        folder.write(file).map(|()| Outcome::Done)
-    };
     let carrying = args.carrying("kubectl gitops bootstrap", context);
-    let status = carrying.at_once_as(KIND, &plan, act).await?;
+    let status = carrying
+        .write_files(KIND, Folder(&args.folder), layout(&answers))
+        .await?;
     if status == ExitStatus::Clean && args.plan.dry_run == DryRun::None {
         let folder = args.folder.display();
         context.streams.hint(&format!(

@@ -3,6 +3,8 @@
 use std::cell::Cell;
 
 use crate::args::{DryRun, Format, PlanArgs};
+use crate::bootstrap::folder::different;
+use crate::bootstrap::{File, Folder};
 use crate::context::Context;
 use crate::error::{CommandError, chain};
 use crate::exit_status::ExitStatus;
@@ -70,6 +72,32 @@ impl Carrying<'_> {
     ) -> Result<ExitStatus, CommandError> {
         self.in_batches_as(kind, plan, &[vec![plan.whole()]], act)
             .await
+    }
+
+    /// Writes files into a folder as [`Carrying::at_once_as`] carries out a plan. Which of them are
+    /// there with another text is told first.
+    ///
+    /// # Errors
+    /// What is there cannot be read; else as of [`Carrying::at_once`].
+    pub(super) async fn write_files(
+        &self,
+        kind: &'static str,
+        folder: Folder<'_>,
+        files: Vec<File>,
+    ) -> Result<ExitStatus, CommandError> {
+        let plan = folder.plan(files).map_err(CommandError::new)?;
+        let overwritten = different(&plan).map(|path| {
+            let path = folder.0.join(path);
+            format!("{} differs, and would be overwritten", path.display())
+        });
+        self.context.warn(overwritten);
+        let act = async |file: &_, only_ask| {
+            if only_ask {
+                return Ok(Outcome::WouldBeDone);
+            }
+            folder.write(file).map(|()| Outcome::Done)
+        };
+        self.at_once_as(kind, &plan, act).await
     }
 
     /// Shows a plan to people, asks unless that was answered beforehand, and does one step after

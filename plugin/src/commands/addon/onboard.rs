@@ -19,7 +19,7 @@ use crate::addons::author::{OnCluster, Places, chart, override_text, shared_text
 use crate::addons::read::{OneError, one};
 use crate::args::target::parse_name;
 use crate::args::{Format, OUTPUT, PlanArgs, formats};
-use crate::bootstrap::folder::{FileError, different};
+use crate::bootstrap::folder::FileError;
 use crate::bootstrap::{File, Folder};
 use crate::check;
 use crate::context::Context;
@@ -31,7 +31,6 @@ use crate::kubernetes::{DiscoveryError, block_on};
 use crate::manifest_generation::{
     self, ApplicationFacts, Checkouts, GenerationError, Request, Source, SourceError,
 };
-use crate::plan::Outcome;
 use crate::releases::ManifestError;
 use crate::repository::manifests_of;
 use crate::repository::work_trees::origin_of;
@@ -540,26 +539,15 @@ impl OnboardArgs {
     }
 
     async fn write(&self, written: Written, context: &Context) -> Result<ExitStatus, CommandError> {
-        let folder = Folder(&self.repo);
-        let plan = folder.plan(written.files).map_err(CommandError::new)?;
-        let overwritten = different(&plan).map(|path| {
-            let path = self.repo.join(path);
-            format!("{} differs, and would be overwritten", path.display())
-        });
-        context.warn(overwritten);
         let carrying = Carrying {
             args: &self.plan,
             output: self.output,
             again: &context.command_line,
             context,
         };
-        let act = async |file: &_, only_ask| {
-            if only_ask {
-                return Ok(Outcome::WouldBeDone);
-            }
-            folder.write(file).map(|()| Outcome::Done)
-        };
-        carrying.at_once_as(KIND, &plan, act).await
+        carrying
+            .write_files(KIND, Folder(&self.repo), written.files)
+            .await
     }
 }
 
