@@ -118,9 +118,7 @@ impl World {
             .env("KUBECONFIG", self.folder.path().join("kubeconfig"))
             .stdin(Stdio::null())
             .output();
-        output
-            .map(Ran::from)
-            .unwrap_or_else(|error| panic!("{error}"))
+        output.map_or_else(|error| panic!("{error}"), Ran::from)
     }
 
     /// The targets of all requests for a path, whatever their query is.

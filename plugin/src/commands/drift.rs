@@ -4,6 +4,7 @@ mod facts;
 mod known;
 mod local;
 mod merge;
+mod told;
 mod watch;
 
 use std::fs::File;
@@ -82,7 +83,6 @@ Exit status:
   2  something that was asked for could not be seen, such as a stale or unknown Application,
      or the command line is wrong")]
 #[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct DriftArgs {
     #[command(subcommand)]
     command: Option<DriftCommand>,
@@ -133,19 +133,10 @@ pub(crate) struct DriftArgs {
     ///
     /// Which clusters these are depends on nothing but their servers, so that the parts are all
     /// there is. What is of no cluster is told by the first. `kubectl gitops drift merge` puts the
-    /// reports together. In an Indexed Job, I is $(JOB_COMPLETION_INDEX). An audit log is of one
+    /// reports together. In an Indexed Job, I is `$(JOB_COMPLETION_INDEX)`. An audit log is of one
     /// cluster, for which no parts are needed.
     #[arg(long, value_name = "I/N", conflicts_with = "audit_log", hide_short_help = true, help_heading = SCOPE)]
     shard: Option<Shard>,
-
-    /// Go on and tell what changes, until it is interrupted
-    ///
-    /// Applications are watched: nothing is asked again and again. A change comes as rows for the
-    /// Application, or as a report in a line of JSON. The status is that of what was seen last.
-    /// It takes the right to watch Applications, and has the formats table, wide, json, yaml and
-    /// name. A checkout is not watched.
-    #[arg(short, long, conflicts_with = "audit_log", hide_short_help = true, help_heading = OUTPUT)]
-    watch: bool,
 
     /// Where differences come from: argocd, local or status
     ///
@@ -186,6 +177,15 @@ pub(crate) struct DriftArgs {
 
     #[command(flatten)]
     output: OutputArgs,
+
+    /// Go on and tell what changes, until it is interrupted
+    ///
+    /// Applications are watched, and with --source local what they have on the clusters: nothing is
+    /// asked again and again. A change comes as rows for the Application, or as a report in a line
+    /// of JSON. The status is that of what was seen last. It takes the right to watch what is
+    /// watched, and has the formats table, wide, json, yaml and name.
+    #[arg(short, long, conflicts_with = "audit_log", hide_short_help = true, help_heading = OUTPUT)]
+    watch: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -259,7 +259,7 @@ fn read(args: &DriftArgs, context: &Context) -> Result<ExitStatus, CommandError>
         attribution::attribute(&mut drift, &writes);
     }
     args.filter(context).apply(&mut drift);
-    tell(&mut drift, args.shard, &args.output, context)
+    tell(&mut drift, args.shard, args.output, context)
 }
 
 /// How results are told.
@@ -295,7 +295,7 @@ impl OutputArgs {
 fn tell(
     drift: &mut Drift,
     shard: Option<Shard>,
-    args: &OutputArgs,
+    args: OutputArgs,
     context: &Context,
 ) -> Result<ExitStatus, CommandError> {
     drift.sort();

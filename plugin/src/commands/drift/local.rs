@@ -26,7 +26,7 @@ use crate::drift::local::cluster::Cluster;
 use crate::drift::local::desired::{self, DesiredError, Surroundings, desired};
 use crate::drift::local::permitted::Permitted;
 use crate::drift::local::reconcile::{
-    GroupKind, NOT_WORKED_OUT, Plan, Reconciliation, Side, Undecided,
+    Desired, GroupKind, Interest, NOT_WORKED_OUT, Plan, Reconciliation, Side, Undecided,
 };
 use crate::drift::local::{Key, managed_namespace};
 use crate::drift::{
@@ -43,7 +43,7 @@ use crate::repository::revisions::Revisions;
 use crate::repository::work_trees::WorkTrees;
 
 /// How many clusters are read at once.
-const CLUSTERS_AT_ONCE: usize = 16;
+pub(super) const CLUSTERS_AT_ONCE: usize = 16;
 /// How many Applications of a cluster are rendered at once.
 const RENDERED_AT_ONCE: usize = 4;
 /// How many kinds of a cluster are listed at once.
@@ -81,7 +81,7 @@ enum ClusterError {
 }
 
 /// What is the same for all clusters.
-struct Run<'a> {
+pub(super) struct Run<'a> {
     context: &'a Context,
     contexts: &'a Contexts,
     revisions: &'a Revisions,
@@ -96,6 +96,96 @@ struct Run<'a> {
     exact: bool,
 }
 
+/// What a run is made of.
+pub(super) struct Setup {
+    contexts: Contexts,
+    revisions: Revisions,
+    settings: ComparisonSettings,
+    tracking: Tracking,
+    filter: ResourcesFilter,
+}
+
+impl Setup {
+    /// By the checkout, the kubeconfig and `argocd-cm`.
+    ///
+    /// # Errors
+    /// One of them cannot be used.
+    pub(super) fn new(
+        args: &DriftArgs,
+        context: &Context,
+        configuration: &Configuration,
+    ) -> Result<Self, CommandError> {
+        let kubeconfig = context.cluster.kubeconfig().unwrap_or_default();
+        let chosen = args.context_for.iter().cloned().collect();
+        let data = configuration.settings.clone().unwrap_or_default();
+        let mut settings = ComparisonSettings::from_config_map(&data);
+        settings.generation = configuration.of_controller().generation;
+        Ok(Setup {
+            contexts: Contexts::new(&kubeconfig, chosen),
+            revisions: args.revisions()?,
+            settings,
+            tracking: Tracking::of(|key| data.get(key).map(String::as_str)),
+            filter: ResourcesFilter::from_config_map(&data).map_err(CommandError::new)?,
+        })
+    }
+
+    /// What compares with it.
+    pub(super) fn run<'a>(
+        &'a self,
+        args: &DriftArgs,
+        context: &'a Context,
+        configuration: &'a Configuration,
+        fleet: &'a Fleet,
+        devops: &'a ApiServer,
+    ) -> Run<'a> {
+        Run {
+            context,
+            contexts: &self.contexts,
+            revisions: &self.revisions,
+            settings: &self.settings,
+            tracking: &self.tracking,
+            configuration,
+            fleet,
+            filter: &self.filter,
+            controller: configuration.of_controller(),
+            devops,
+            exact: args.exact,
+        }
+    }
+}
+
+/// Applications by the cluster that they go to.
+pub(super) fn by_destination(all: Vec<Found>) -> BTreeMap<Destination, Vec<Found>> {
+    let mut by_cluster: BTreeMap<Destination, Vec<Found>> = BTreeMap::new();
+    for found in all {
+        let cluster = found.overview.cluster.clone();
+        by_cluster.entry(cluster).or_default().push(found);
+    }
+    by_cluster
+}
+
+/// A cluster that answers.
+pub(super) struct Opened<'a> {
+    connection: Connection<'a>,
+    pub(super) cluster: Cluster,
+}
+
+enum Connection<'a> {
+    /// The cluster that Argo CD runs on.
+    Shared(&'a ApiServer),
+    Own(ApiServer),
+}
+
+impl Opened<'_> {
+    /// Its API server.
+    pub(super) fn server(&self) -> &ApiServer {
+        match &self.connection {
+            Connection::Shared(server) => server,
+            Connection::Own(server) => server,
+        }
+    }
+}
+
 /// What became of an Application.
 type Judged = (ApplicationDrift, Autoscalers, Vec<Problem>);
 
@@ -108,36 +198,11 @@ pub(super) async fn by_checkout(
     fleet: &Fleet,
     known: Known<Found>,
 ) -> Result<Drift, CommandError> {
-    let revisions = args.revisions()?;
-    let kubeconfig = context.cluster.kubeconfig().unwrap_or_default();
-    let chosen = args.context_for.iter().cloned().collect();
-    let contexts = Contexts::new(&kubeconfig, chosen);
-    let data = configuration.settings.clone().unwrap_or_default();
-    let mut settings = ComparisonSettings::from_config_map(&data);
-    let controller = configuration.of_controller();
-    settings.generation = controller.generation;
-    let tracking = Tracking::of(|key| data.get(key).map(String::as_str));
-    let filter = ResourcesFilter::from_config_map(&data).map_err(CommandError::new)?;
-    let run = Run {
-        fleet,
-        filter: &filter,
-        context,
-        contexts: &contexts,
-        revisions: &revisions,
-        settings: &settings,
-        tracking: &tracking,
-        configuration: &configuration,
-        controller,
-        devops,
-        exact: args.exact,
-    };
+    let setup = Setup::new(args, context, &configuration)?;
+    let run = setup.run(args, context, &configuration, fleet, devops);
     let count = known.applications.len();
     let progress = context.progress.begin("comparing", Some(count));
-    let mut by_cluster: BTreeMap<Destination, Vec<Found>> = BTreeMap::new();
-    for found in known.applications {
-        let cluster = found.overview.cluster.clone();
-        by_cluster.entry(cluster).or_default().push(found);
-    }
+    let by_cluster = by_destination(known.applications);
     let mut drift = Drift {
         source: Source::Local,
         applications: Vec::with_capacity(count),
@@ -170,25 +235,35 @@ impl DriftArgs {
     }
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
     async fn of_cluster(&self, destination: Destination, found: Vec<Found>) -> Vec<Judged> {
-        let connection;
-        let server = if destination.server.as_deref() == Some(IN_CLUSTER_SERVER) {
-            self.devops
+        match self.open(&destination).await {
+            Ok(opened) => self.compare(&opened, found, None).await,
+            Err(reason) => unseen(found, &reason),
+        }
+    }
+
+    /// Connects to a cluster, and asks what it has.
+    ///
+    /// # Errors
+    /// It does not answer, or nobody can connect to it.
+    pub(super) async fn open(&self, destination: &Destination) -> Result<Opened<'a>, String> {
+        let connection = if destination.server.as_deref() == Some(IN_CLUSTER_SERVER) {
+            Connection::Shared(self.devops)
         } else {
-            match self.connect(&destination).await {
-                Ok(server) => {
-                    connection = server;
-                    &connection
-                }
-                Err(error) => return unseen(found, &chain(&error)),
-            }
+            let own = self.connect(destination).await;
+            Connection::Own(own.map_err(|error| chain(&error))?)
+        };
+        let server: &ApiServer = match &connection {
+            Connection::Shared(server) => server,
+            Connection::Own(server) => server,
         };
         let address = destination.server.clone().unwrap_or_default();
-        match Cluster::discover(server, address).await {
-            Ok(cluster) => self.compare(server, &cluster, found).await,
-            Err(error) => unseen(found, &chain(&error)),
-        }
+        let cluster = Cluster::discover(server, address).await;
+        Ok(Opened {
+            cluster: cluster.map_err(|error| chain(&error))?,
+            connection,
+        })
     }
 
     async fn connect(&self, destination: &Destination) -> Result<ApiServer, ClusterError> {
@@ -224,12 +299,15 @@ impl Run<'_> {
         Ok(connected?)
     }
 
-    async fn compare(
+    /// Compares the Applications of a cluster, and says what of it counts for them, if that is
+    /// asked for.
+    pub(super) async fn compare(
         &self,
-        server: &ApiServer,
-        cluster: &Cluster,
+        opened: &Opened<'_>,
         found: Vec<Found>,
+        interest: Option<&mut Interest>,
     ) -> Vec<Judged> {
+        let (server, cluster) = (opened.server(), &opened.cluster);
         let generated = futures::stream::iter(&found)
             .map(|one| self.desired(cluster, one))
             .buffered(RENDERED_AT_ONCE);
@@ -245,7 +323,6 @@ impl Run<'_> {
             let plan = Plan {
                 instance_name: std::mem::take(&mut one.instance_name),
                 desired: std::mem::take(&mut one.desired),
-                managed_namespace: one.managed_namespace.take(),
                 permitted: one.permitted.clone(),
                 rules: Rules {
                     settings: self.settings,
@@ -259,6 +336,10 @@ impl Run<'_> {
             side
         });
         let reconciliation = Reconciliation::new(sides.collect(), self.tracking);
+        if let Some(interest) = interest {
+            let kinds = self.kinds(cluster, &reconciliation);
+            *interest = reconciliation.interest(kinds);
+        }
         let sides = self.read(server, cluster, reconciliation).await;
         for (side, mut reasons) in sides {
             reasons.extend(side.unsettled);
@@ -278,8 +359,7 @@ impl Run<'_> {
         cluster: &Cluster,
         reconciliation: Reconciliation<'s>,
     ) -> Vec<(Side<'s>, Vec<String>)> {
-        let mut kinds = kinds(&reconciliation);
-        kinds.retain(|(group, kind)| !self.filter.excludes(group, kind, &cluster.server));
+        let kinds = self.kinds(cluster, &reconciliation);
         let reading = Reading {
             server,
             cluster,
@@ -301,6 +381,13 @@ impl Run<'_> {
                 (side, reasons)
             })
             .collect()
+    }
+
+    /// The kinds that are read of a cluster.
+    fn kinds(&self, cluster: &Cluster, all: &Reconciliation<'_>) -> BTreeSet<GroupKind> {
+        let mut kinds = kinds(all);
+        kinds.retain(|(group, kind)| !self.filter.excludes(group, kind, &cluster.server));
+        kinds
     }
 
     async fn desired(&self, cluster: &Cluster, found: &Found) -> Result<Prepared<'_>, String> {
@@ -361,6 +448,9 @@ impl Run<'_> {
         });
         let namespace = &destination.namespace;
         let managed_namespace = managed_namespace::desired(&spec, namespace, &generated);
+        // Nothing of what was generated is left but the JSON.
+        let mut desired: Vec<Desired> = generated.iter().filter_map(Desired::of).collect();
+        desired.extend(managed_namespace.as_ref().map(Desired::if_marked));
         let synced = status.and_then(|status| status.operation_state?.sync_result);
         let out_of_sync = managed_namespace::has_changed(&spec, synced.as_ref());
         let own = &application.spec.ignore_differences;
@@ -368,8 +458,7 @@ impl Run<'_> {
         let ignore = IgnoreRules::new(own, &self.settings.customizations, &work);
         Ok(Prepared {
             instance_name,
-            desired: generated,
-            managed_namespace,
+            desired,
             permitted,
             not_permitted,
             out_of_sync: out_of_sync.then(|| NAMESPACE_CHANGED.to_owned()),
@@ -413,8 +502,7 @@ struct WrittenOperation {
 /// An Application, ready to be compared.
 struct Prepared<'f> {
     instance_name: String,
-    desired: Vec<Value>,
-    managed_namespace: Option<Value>,
+    desired: Vec<Desired>,
     permitted: Permitted<'f>,
     /// What the project does not permit, in words.
     not_permitted: Vec<String>,
@@ -523,7 +611,7 @@ async fn predicted(
 }
 
 /// Applications of a cluster of which nothing can be seen.
-fn unseen(found: Vec<Found>, reason: &str) -> Vec<Judged> {
+pub(super) fn unseen(found: Vec<Found>, reason: &str) -> Vec<Judged> {
     let found = found.into_iter();
     found.map(|one| unjudged(one, reason)).collect()
 }

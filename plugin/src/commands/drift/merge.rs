@@ -54,7 +54,7 @@ enum ReportError {
 pub(super) fn run(args: &MergeArgs, context: &Context) -> Result<ExitStatus, CommandError> {
     let parts = args.files.iter().map(part).collect::<Result<Vec<_>, _>>();
     let mut drift = merge(parts.map_err(CommandError::new)?).map_err(CommandError::new)?;
-    tell(&mut drift, None, &args.output, context)
+    tell(&mut drift, None, args.output, context)
 }
 
 fn part(path: &PathBuf) -> Result<Part, ReportError> {
