@@ -29,7 +29,7 @@ mod tracking;
 mod verdict;
 
 pub use self::compare::{CompareError, Pair, Rules, compare};
-pub use self::difference::{Difference, differences};
+pub use self::difference::{Difference, counterpart, differences};
 pub use self::ignore::{
     ComparisonError, Customizations, Hidden, IgnoreRules, InvalidCustomization, JqError,
 };

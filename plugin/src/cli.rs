@@ -10,13 +10,14 @@ use std::sync::Arc;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::args::{ClusterArgs, NamespaceArgs, behind_the_command};
+use crate::commands::addon::{self, AddonArgs};
 use crate::commands::audit::{self, AuditArgs};
 use crate::commands::bootstrap::{self, BootstrapArgs};
 use crate::commands::break_glass::{self, BreakGlassArgs};
 use crate::commands::check::{self, CheckArgs};
 use crate::commands::cluster::{self, ClusterCommandArgs};
 use crate::commands::completion::{self, CompletionArgs};
-use crate::commands::drift::{self, DriftArgs};
+use crate::commands::drift::{self, DriftCommandArgs};
 use crate::commands::explain::{self, ExplainArgs};
 use crate::commands::preview::{self, PreviewArgs};
 use crate::commands::version::{self, VersionArgs};
@@ -56,8 +57,9 @@ enum Command {
     Check(Box<CheckArgs>),
     Audit(AuditArgs),
     Preview(Box<PreviewArgs>),
-    Drift(Box<DriftArgs>),
+    Drift(Box<DriftCommandArgs>),
     Cluster(ClusterCommandArgs),
+    Addon(AddonArgs),
     Explain(ExplainArgs),
     BreakGlass(BreakGlassArgs),
     Bootstrap(Box<BootstrapArgs>),
@@ -150,6 +152,7 @@ fn dispatch(command: Command, host: Host, context: &Context) -> Result<ExitStatu
         Command::Preview(args) => preview::run(&args, context),
         Command::Drift(args) => drift::run(&args, context),
         Command::Cluster(args) => cluster::run(&args, context),
+        Command::Addon(args) => addon::run(&args, context),
         Command::Explain(args) => explain::run(&args, context),
         Command::BreakGlass(args) => break_glass::run(&args, context),
         Command::Bootstrap(args) => bootstrap::run(&args, context),

@@ -1,5 +1,6 @@
 //! One module a command: its arguments, and what it does.
 
+pub(crate) mod addon;
 pub(crate) mod audit;
 pub(crate) mod bootstrap;
 pub(crate) mod break_glass;

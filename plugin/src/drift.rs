@@ -15,30 +15,39 @@ pub(crate) mod attribution;
 pub(crate) mod audit_log;
 pub(crate) mod autoscaler;
 mod cause;
+mod causes;
 mod decode;
 pub(crate) mod effect;
+pub(crate) mod engine;
 mod field;
 pub(crate) mod filter;
+pub(crate) mod fix;
 mod judge;
 pub(crate) mod local;
+pub(crate) mod locate;
 pub(crate) mod managed_resources;
 pub(crate) mod manager;
 pub(crate) mod merge;
 pub(crate) mod overview;
 pub(crate) mod person;
+pub(crate) mod promotion;
+pub(crate) mod refusal;
 pub(crate) mod shard;
+mod sides;
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use self::autoscaler::Autoscalers;
+use self::autoscaler::{Autoscalers, KnownAutoscaler};
 pub(crate) use self::cause::Cause;
 pub(crate) use self::effect::Effect;
 pub(crate) use self::field::{FieldDrift, MASK};
 pub(crate) use self::judge::{Collected, judge, judge_by_status, judge_found, unanswered};
+pub(crate) use self::locate::{Place, Written};
 pub(crate) use self::overview::{
-    ControllerSettings, Destination, Overview, Strategy, Sync, strategy_choice,
+    ControllerSettings, Destination, Overview, SourceFolder, Strategy, Sync, strategy_choice,
 };
+pub(crate) use self::sides::Sides;
 
 /// Where what is desired and what is there come from.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
@@ -136,13 +145,24 @@ pub(crate) struct ResourceDrift {
     pub(crate) cause: Cause,
     /// None where nobody can tell.
     pub(crate) effect: Option<Effect>,
+    /// By which rules the webhook refuses what a sync would do, and why.
+    pub(crate) refusal: Option<String>,
     pub(crate) fields: Vec<FieldDrift>,
+    /// None where nothing but its status is known.
+    pub(crate) sides: Option<Sides>,
+    /// Where a checkout has it; None where that is not known.
+    pub(crate) written: Option<Written>,
 }
 
 impl ResourceDrift {
     /// `deployment/cart`.
     pub(crate) fn short(&self) -> String {
         format!("{}/{}", self.kind.to_lowercase(), self.name)
+    }
+
+    /// The line of a field in the checkout, or of what is nearest above it.
+    pub(crate) fn place_of(&self, field: &str) -> Option<Place> {
+        Some(self.written.as_ref()?.place_of(field, self.sides.as_ref()))
     }
 
     /// Since when it drifts at least, as far as that is known: when the fields that differ were
@@ -166,6 +186,20 @@ impl ApplicationDrift {
             && self.resources == other.resources
             && self.overview.sync == other.overview.sync
             && self.overview.health == other.overview.health
+    }
+
+    /// Why it is stale or unknown, what is left out, or what a sync would be refused.
+    pub(crate) fn explanation(&self) -> Option<String> {
+        let refusals = self.resources.iter().filter_map(|resource| {
+            let refusal = resource.refusal.as_ref()?;
+            Some(format!(
+                "a sync of {} is refused: {refusal}",
+                resource.short()
+            ))
+        });
+        let refusals: Vec<String> = refusals.collect();
+        let refused = (!refusals.is_empty()).then(|| refusals.join("; "));
+        self.reason.clone().or(refused)
     }
 
     /// What a server is called by which autoscalers are found.
@@ -203,6 +237,26 @@ impl Drift {
                 overview.name.clone(),
             )
         });
+    }
+
+    /// Corrects what an autoscaler seemed to have set where there is none: the controller wrote
+    /// it, but nothing there says so any more.
+    pub(crate) fn settle_autoscaled(&mut self) {
+        for application in &mut self.applications {
+            let cluster = application.overview.cluster.key();
+            for resource in &mut application.resources {
+                let scaled_by = self.autoscalers.of(cluster, resource);
+                for field in &mut resource.fields {
+                    let is_absent = scaled_by.of_field(&field.pointer) == KnownAutoscaler::Absent;
+                    if field.cause == Cause::Autoscaled && is_absent {
+                        field.cause = Cause::ChangedByController;
+                    }
+                }
+                if resource.cause == Cause::Autoscaled {
+                    resource.cause = causes::of_resource(&resource.fields);
+                }
+            }
+        }
     }
 
     /// How many Applications have a verdict.

@@ -109,6 +109,12 @@ impl Facts {
         };
     }
 
+    /// Whether there is a `GitOpsPolicy` among them, and so the webhook where they are a cluster's.
+    pub(crate) fn has_policy(&self) -> bool {
+        let mut facts = self.objects.values();
+        facts.any(|fact| matches!(fact, Ok(Fact::Policy(_))))
+    }
+
     /// The same, which are then no longer there.
     pub(crate) fn take_problems(&mut self) -> Vec<Problem> {
         let is_fatal = |identity: &Identity| identity.0 == Kind::Policy;

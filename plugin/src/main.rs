@@ -20,6 +20,7 @@
 //! The same binary answers as `argocd gitops` when it is called `argocd-gitops`, and completes
 //! words for kubectl when it is called `kubectl_complete-gitops`.
 
+mod addons;
 mod argocd_server;
 mod args;
 mod audit;
@@ -44,12 +45,18 @@ mod parallel;
 mod plan;
 mod preview;
 mod progress;
+mod releases;
 mod render;
 mod report;
 mod repository;
 mod streams;
+mod temporary;
+#[cfg_attr(not(test), expect(dead_code, reason = "`addon` is to be made of it"))]
+#[expect(unused_imports, reason = "`addon` is to be made of it")]
+mod terraform;
 mod text;
 mod versions;
+mod wait;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -26,6 +26,7 @@ use self::environment::{BuildEnvironment, EnvironmentFacts};
 use self::program::{Program, ProgramError};
 pub(crate) use self::source::{Source, SourceError, Tool};
 pub(crate) use self::value_files::Checkouts;
+use crate::temporary;
 
 /// What is rendered, and for whom.
 #[derive(Clone, Copy, Debug)]
@@ -135,10 +136,7 @@ pub(crate) async fn generate(request: &Request<'_>) -> Result<Vec<Value>, Genera
 }
 
 async fn rendered(request: &Request<'_>, tool: Tool) -> Result<Vec<Value>, GenerationError> {
-    let scratch = tempfile::Builder::new()
-        .prefix("kubectl-gitops-")
-        .tempdir()
-        .map_err(GenerationError::Scratch)?;
+    let scratch = temporary::folder("kubectl-gitops-").map_err(GenerationError::Scratch)?;
     let environment = request.environment();
     let (program, text) = if tool == Tool::Kustomize {
         let text = kustomize::build(request, &environment, scratch.path()).await?;

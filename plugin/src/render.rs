@@ -1,17 +1,22 @@
 //! How a report looks. One module a form.
 
+mod diff;
 mod html;
 mod json;
 mod junit;
 mod markdown;
 mod name;
 mod openmetrics;
+mod sarif;
 mod table;
 mod yaml;
 
 use crate::args::Format;
 use crate::error::CommandError;
 use crate::report::{Detail, Report};
+
+/// An object in YAML, as `-o yaml` writes it.
+pub(crate) use self::yaml::document as yaml;
 
 /// The same of one of several reports, one after the other: JSON takes a line, and documents of YAML
 /// begin as such.
@@ -48,6 +53,8 @@ pub(crate) fn render(
         Format::Markdown => markdown::page(&report.page(Detail::Wide)),
         Format::Junit => junit::document(report.suites())?,
         Format::OpenMetrics => openmetrics::exposition(&report.gauges()),
+        Format::Diff => diff::unified(&report.diffs())?,
+        Format::Sarif => sarif::document(&report.log())?,
         Format::Html => html::page(&report.document(), report.view())?,
     })
 }

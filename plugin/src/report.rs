@@ -4,16 +4,23 @@
 //! One module a kind of report: the fields of its document (a versioned type) and the columns of
 //! its table. How a form looks is for [`crate::render`].
 
+pub(crate) mod addon_diff;
+pub(crate) mod addon_status;
+pub(crate) mod addons;
 mod age;
 pub(crate) mod break_glass;
 pub(crate) mod check;
 pub(crate) mod cluster_plan;
 pub(crate) mod cluster_verification;
 pub(crate) mod clusters;
+mod diff;
 pub(crate) mod drift;
+pub(crate) mod fix;
 mod metric;
+mod place;
 pub(crate) mod plan;
 pub(crate) mod preview;
+pub(crate) mod promotion;
 pub(crate) mod rules;
 mod suite;
 mod table;
@@ -22,7 +29,9 @@ pub(crate) mod versions;
 use policy::Level;
 use serde::Serialize;
 
+pub(crate) use self::diff::ObjectDiff;
 pub(crate) use self::metric::{Gauge, Sample};
+pub(crate) use self::place::{Located, Log, RuleOfLog, Severity};
 pub(crate) use self::suite::{Case, Outcome, Suite};
 pub(crate) use self::table::{Cell, Notes, Page, Row, Table, Tone};
 
@@ -54,6 +63,16 @@ pub(crate) trait Report {
     /// What a monitoring system keeps. None where the command has no `-o openmetrics`.
     fn gauges(&self) -> Vec<Gauge> {
         Vec::new()
+    }
+
+    /// The objects that differ. None where the command has no `-o diff`.
+    fn diffs(&self) -> Vec<ObjectDiff> {
+        Vec::new()
+    }
+
+    /// What code scanning is told. Empty where the command has no `-o sarif`.
+    fn log(&self) -> Log {
+        Log::default()
     }
 
     /// How a page of its document shows it.

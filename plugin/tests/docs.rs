@@ -15,12 +15,13 @@ use support::{Folder, Ran, fixtures};
 
 const UPDATE: &str = "UPDATE_DOCS";
 
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 27] = [
     "",
     "check",
     "audit",
     "preview",
     "drift",
+    "drift fix",
     "drift merge",
     "cluster",
     "cluster list",
@@ -28,6 +29,11 @@ const COMMANDS: [&str; 21] = [
     "cluster verify",
     "cluster migrate",
     "cluster offboard",
+    "addon",
+    "addon list",
+    "addon onboard",
+    "addon diff",
+    "addon status",
     "explain",
     "break-glass",
     "break-glass grant",
@@ -233,7 +239,7 @@ fn the_rule_reference_is_what_explain_says() {
 fn the_command_reference_has_every_command() {
     let folder = Folder::with(&[]);
     let mut listed = subcommands(&folder, &[]);
-    for group in ["break-glass", "cluster", "drift"] {
+    for group in ["addon", "break-glass", "cluster", "drift"] {
         let within = subcommands(&folder, &[group]);
         let place = listed.iter().position(|command| command == group);
         let place = place.expect("it is listed") + 1;

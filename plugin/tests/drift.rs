@@ -17,6 +17,7 @@ use support::{Folder, Ran};
 
 const APPLICATIONS: &str = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications";
 const IDENTITIES: &str = "/api/v1/applications";
+const POLICY: &str = "/apis/kubectl-gitops.io/v1alpha1/gitopspolicies/default";
 const TOKEN: &str = "a-token-that-nobody-may-see";
 /// The value of a Secret, as an argocd-server would send it that masks nothing.
 const SECRET: &str = "c3VwZXItc2VjcmV0";
@@ -372,6 +373,89 @@ fn fields_have_values_and_owners() {
     );
 }
 
+/// The root of an app-of-apps, whose child is to be as a rule does not let it.
+#[test]
+fn what_the_webhook_would_not_admit_is_refused() {
+    let to = |destination: &str| {
+        json!({
+            "status": {"sync": {"comparedTo": {"destination": {"name": destination}}}},
+            "spec": {"destination": {"name": destination}},
+        })
+    };
+    let root = application("root", "OutOfSync", &json!([]));
+    let child = |project: &str, revision: &str| {
+        json!({
+            "metadata": {"namespace": "argocd"},
+            "apiVersion": "argoproj.io/v1alpha1",
+            "spec": {
+                "project": project,
+                "source": {
+                    "repoURL": "https://git.example.com/shop.git", "path": ".",
+                    "targetRevision": revision,
+                },
+                "destination": {"name": "staging", "namespace": "shop"},
+            },
+        })
+    };
+    let item = |name: &str, desired: &Value, live: &Value| {
+        let mut item = modified(
+            "argoproj.io",
+            "Application",
+            name,
+            desired,
+            live,
+            &json!([]),
+        );
+        item["namespace"] = json!("argocd");
+        item
+    };
+    let answer = json!({"items": [
+        item("bad", &child("default", "v1"), &child("shop", "v1")),
+        item("good", &child("shop", "v2"), &child("shop", "v1")),
+        // What was so before may stay so.
+        item("old", &child("default", "v2"), &child("default", "v1")),
+    ]});
+    let effects = |destination: &str, has_policy: bool| {
+        let world = World::with(&[with(&root, &to(destination))]).logged_in();
+        if has_policy {
+            let policy = json!({
+                "apiVersion": "kubectl-gitops.io/v1alpha1", "kind": "GitOpsPolicy",
+                "metadata": {"name": "default"}, "spec": {},
+            });
+            world.cluster.answers(POLICY, 200, policy);
+        }
+        world.answers("root", answer.clone());
+        let report = world.drift(&["-o", "json"]).json();
+        let application = &report["applications"][0];
+        let resources = application["resources"].as_array().cloned();
+        let effects = resources
+            .unwrap_or_default()
+            .into_iter()
+            .map(|resource| json!([resource["name"], resource["effect"]]));
+        let effects: Vec<Value> = effects.collect();
+        (effects, application["reason"].clone(), world.drift(&[]))
+    };
+    let in_place = |name: &str| json!([name, "in-place"]);
+    let (found, reason, table) = effects("in-cluster", true);
+    let refused = json!(["bad", "refused"]);
+    assert_eq!(found, [refused, in_place("good"), in_place("old")]);
+    let reason = reason.as_str().unwrap_or_default();
+    assert!(
+        reason.starts_with("a sync of application/bad is refused: ")
+            && reason.contains("default-project: "),
+        "{reason}"
+    );
+    let table = table.stdout();
+    assert!(table.contains("a sync is refused: "), "{table}");
+    // No webhook judges what is written elsewhere, nor where there is none.
+    let nothing = [in_place("bad"), in_place("good"), in_place("old")];
+    for (destination, has_policy) in [("staging", true), ("in-cluster", false)] {
+        let (found, reason, _) = effects(destination, has_policy);
+        assert_eq!(found, nothing);
+        assert_eq!(reason, Value::Null);
+    }
+}
+
 #[test]
 fn a_token_goes_to_the_server_that_gave_it_and_nowhere_else() {
     let world = shop();
@@ -394,7 +478,19 @@ fn a_token_goes_to_the_server_that_gave_it_and_nowhere_else() {
 #[test]
 fn no_value_of_a_secret_is_printed_in_any_format() {
     let world = shop();
-    for format in ["table", "wide", "json", "yaml", "name"] {
+    for format in [
+        "table",
+        "wide",
+        "json",
+        "yaml",
+        "name",
+        "diff",
+        "markdown",
+        "sarif",
+        "junit",
+        "openmetrics",
+        "html",
+    ] {
         let printed = world.drift(&["-o", format]).transcript();
         for value in [SECRET, OTHER_SECRET] {
             assert!(!printed.contains(value), "{format}: {printed}");
@@ -411,6 +507,137 @@ fn no_value_of_a_secret_is_printed_in_any_format() {
             {"path": "/data/password", "desired": "***", "live": "***", "managers": managers, "person": null, "masked": true},
         ])
     );
+}
+
+#[test]
+fn a_diff_is_from_what_is_there_to_what_a_sync_makes_of_it() {
+    let world = shop();
+    let ran = world.drift(&["-o", "diff"]);
+    assert_eq!(ran.status(), 1);
+    assert_printed("drift_diff", &ran);
+    // What nobody asked for is no part of it.
+    let ran = world.drift(&["-o", "diff", "--by", "kubectl-edit"]);
+    let changes = |ran: &Ran| {
+        let is_change = |line: &&str| {
+            line.starts_with(['+', '-']) && !line.starts_with("+++") && !line.starts_with("---")
+        };
+        let lines: Vec<String> = ran
+            .stdout()
+            .lines()
+            .filter(is_change)
+            .map(str::to_owned)
+            .collect();
+        lines
+    };
+    assert_eq!(
+        changes(&ran),
+        [
+            "-      - image: registry.example.com/shop:debug",
+            "+      - image: registry.example.com/shop:1.0.0",
+        ]
+    );
+    // Without fields there is nothing to show, and that is told.
+    let ran = world.drift(&["-o", "diff", "--source", "status"]);
+    assert_eq!((ran.status(), ran.stdout()), (1, String::new()));
+    let told = "note: deployment/shop of argocd/shop-production differs: fields are not known";
+    assert!(ran.stderr().contains(told), "{}", ran.stderr());
+}
+
+/// A program that says what it was given, and ends as it is told to.
+#[cfg(unix)]
+fn differ(folder: &Path, status: u8) -> String {
+    use std::os::unix::fs::PermissionsExt as _;
+    let script = format!(
+        "#!/bin/sh\necho \"$1\" \"$2\" >> folders\nshift 0\nlive=$1; merged=$2; shift 2\n\
+         echo \"arguments: $*\"\nls -ld \"$live\" \"$merged\" | cut -c1-10\n\
+         ls -l \"$live\" | tail -n +2 | cut -c1-10 | sort -u\n\
+         (cd \"$live\" && ls)\necho --\n(cd \"$merged\" && ls)\ncat \"$live\"/* \"$merged\"/*\n\
+         exit {status}\n"
+    );
+    let path = folder.join("differ");
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path.display().to_string()
+}
+
+#[cfg(unix)]
+#[test]
+fn the_program_of_the_environment_shows_what_differs() {
+    let world = shop();
+    let program = differ(world.folder.path(), 1);
+    let command = format!("{program} -N --color=always ;touch $(x)");
+    let variable = [
+        ("KUBECTL_EXTERNAL_DIFF", command.as_str()),
+        ("PATH", "/usr/bin:/bin"),
+    ];
+    let ran = world.drift_with(&variable, &["-o", "diff"]);
+    assert_eq!(ran.status(), 1, "{}", ran.transcript());
+    let stdout = ran.stdout();
+    let expected = "\
+arguments: -N --color=always
+drwx------
+drwx------
+-rw-------
+argocd.shop-production.apps.v1.Deployment.shop.orders
+argocd.shop-production.apps.v1.Deployment.shop.shop
+argocd.shop-production.v1.ConfigMap.shop.left-over
+argocd.shop-production.v1.Secret.shop.shop
+--
+argocd.shop-production.apps.v1.Deployment.shop.orders
+argocd.shop-production.apps.v1.Deployment.shop.shop
+argocd.shop-production.v1.Secret.shop.shop
+argocd.shop-production.v1.Service.shop.shop
+";
+    assert!(stdout.starts_with(expected), "{stdout}");
+    assert!(stdout.contains("password: \"*** (before)\""), "{stdout}");
+    for value in [SECRET, OTHER_SECRET] {
+        assert!(!ran.transcript().contains(value), "{stdout}");
+    }
+    assert!(
+        ran.stderr().contains(r#"the argument "$(x)" is left out"#),
+        "{}",
+        ran.stderr()
+    );
+    let folders = std::fs::read_to_string(world.folder.path().join("folders")).unwrap();
+    let folders: Vec<&str> = folders.split_whitespace().collect();
+    let names: Vec<_> = folders
+        .iter()
+        .map(|path| Path::new(path).file_name().unwrap())
+        .collect();
+    let starts = |at: usize, start: &str| names[at].to_str().unwrap().starts_with(start);
+    assert!(starts(0, "LIVE-") && starts(1, "MERGED-"), "{folders:?}");
+    assert!(folders.iter().all(|folder| !Path::new(folder).exists()));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_program_of_the_environment_says_whether_anything_differs() {
+    let world = shop();
+    for (status, expected) in [(0, 0), (1, 1), (2, 2), (3, 2), (127, 2)] {
+        let program = differ(world.folder.path(), status);
+        let variable = [
+            ("KUBECTL_EXTERNAL_DIFF", program.as_str()),
+            ("PATH", "/usr/bin:/bin"),
+        ];
+        let ran = world.drift_with(&variable, &["-o", "diff"]);
+        assert_eq!(ran.status(), expected, "{}", ran.transcript());
+        // What could not be seen is more.
+        let ran = world.drift_with(&variable, &["-o", "diff", "shop-production", "nowhere"]);
+        assert_eq!(ran.status(), 2, "{}", ran.transcript());
+        // Another format is ours, and so is a diff where there is none.
+        assert_eq!(world.drift_with(&variable, &["-o", "name"]).status(), 1);
+        assert_eq!(
+            world
+                .drift_with(&variable, &["-o", "diff", "shop-staging"])
+                .status(),
+            0
+        );
+    }
+    let variable = [("KUBECTL_EXTERNAL_DIFF", "/nowhere/differ -u")];
+    let ran = world.drift_with(&variable, &["-o", "diff"]);
+    assert_eq!(ran.status(), 2);
+    let told = r#"KUBECTL_EXTERNAL_DIFF: cannot run "/nowhere/differ""#;
+    assert!(ran.stderr().contains(told), "{}", ran.stderr());
 }
 
 #[test]

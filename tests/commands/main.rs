@@ -1,5 +1,6 @@
 //! The plugin's commands on a real API server.
 
+mod addons;
 mod audit;
 mod clusters;
 mod drift;

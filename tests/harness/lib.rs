@@ -24,6 +24,7 @@ mod go_programs;
 mod http;
 mod installation;
 pub mod objects;
+pub mod opentofu;
 pub mod plugin;
 mod port;
 mod process;

@@ -3,5 +3,6 @@
 mod as_engine;
 mod migrate;
 mod onboard;
+mod opentofu;
 mod verify;
 mod world;

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::verify::authority_in;
 use crate::world::{ADMIN, CLUSTER, CLUSTER_ROLE, ENGINE, ENGINE_ROLE, REGION, WORKLOAD, World};
 
-const DEVOPS: &str = "devops";
+pub(crate) const DEVOPS: &str = "devops";
 const CONTROLLER: &str = "argocd-application-controller";
 /// Where a login fails that has no credentials of AWS.
 const CREDENTIALS: &str = "no credentials";
@@ -21,16 +21,16 @@ const CREDENTIALS: &str = "no credentials";
 const ROLE_WITH_PATH: &str = "arn:aws:iam::111122223333:role/fleet/argocd-deployer";
 
 /// Who looks after the fleet, with a login for either account.
-struct Operator<'w> {
-    world: &'w World,
+pub(crate) struct Operator<'w> {
+    pub(crate) world: &'w World,
     home: TempDir,
 }
 
 /// What a program said.
-struct Ran {
-    status: Option<i32>,
-    document: Value,
-    text: String,
+pub(crate) struct Ran {
+    pub(crate) status: Option<i32>,
+    pub(crate) document: Value,
+    pub(crate) text: String,
 }
 
 impl Ran {
@@ -46,7 +46,7 @@ impl Ran {
     }
 
     /// The state of a link of a plan.
-    fn state(&self, name: &str) -> &str {
+    pub(crate) fn state(&self, name: &str) -> &str {
         let links = self.document["links"].as_array();
         let mut links = links.into_iter().flatten();
         let link = links.find(|link| link["link"] == name);
@@ -66,7 +66,7 @@ impl Ran {
 }
 
 impl<'w> Operator<'w> {
-    fn of(world: &'w World) -> Result<Self> {
+    pub(crate) fn of(world: &'w World) -> Result<Self> {
         let home = tempfile::tempdir()?;
         let profile = |name: &str, account: &str| {
             format!(
@@ -85,12 +85,15 @@ impl<'w> Operator<'w> {
     }
 
     async fn run(&self, arguments: &[&str]) -> Result<Ran> {
+        self.run_in(self.environment(), arguments).await
+    }
+
+    /// That of somebody who has the profiles.
+    pub(crate) fn environment(&self) -> impl Iterator<Item = (&'static str, String)> {
         let environment = self.world.aws.environment(ENGINE).into_iter();
-        // The accounts are those of the profiles.
-        let environment = environment
+        environment
             .filter(|(name, _)| !name.contains("ACCESS_KEY") && *name != "AWS_CONFIG_FILE")
-            .chain([("AWS_CONFIG_FILE", self.config().display().to_string())]);
-        self.run_in(environment, arguments).await
+            .chain([("AWS_CONFIG_FILE", self.config().display().to_string())])
     }
 
     async fn run_in(
@@ -111,6 +114,16 @@ impl<'w> Operator<'w> {
     }
 
     async fn onboard(&self, more: &[&str]) -> Result<Ran> {
+        self.onboard_by(CLUSTER_ROLE, ENGINE_ROLE, more).await
+    }
+
+    /// By the role in the cluster's account, and that of Argo CD's pods.
+    pub(crate) async fn onboard_by(
+        &self,
+        cluster: &str,
+        engine: &str,
+        more: &[&str],
+    ) -> Result<Ran> {
         let onboard = [
             "cluster",
             "onboard",
@@ -122,9 +135,9 @@ impl<'w> Operator<'w> {
             "--engine-cluster",
             DEVOPS,
             "--engine-role-arn",
-            ENGINE_ROLE,
+            engine,
             "--role-arn",
-            CLUSTER_ROLE,
+            cluster,
         ];
         self.run(&[&onboard, more].concat()).await
     }
@@ -139,7 +152,7 @@ impl<'w> Operator<'w> {
     }
 
     /// The authenticator reads its file of roles a moment after it is written.
-    async fn until_login(&self, flaw: Option<&str>) -> Result<()> {
+    pub(crate) async fn until_login(&self, flaw: Option<&str>) -> Result<()> {
         let within = Duration::from_mins(1);
         eventually(within, "the login is as it should be", async || {
             let login = self.log_in().await.map_err(|error| format!("{error:#}"))?;

@@ -8,7 +8,9 @@ use harness::plugin::plugin_as;
 use harness::{eventually, succeed};
 use serde_json::{Value, json};
 
-use crate::world::{ADMIN, CLUSTER, CLUSTER_ROLE, ENGINE_ROLE, REGION, WORKLOAD, World, trust};
+use crate::world::{
+    ADMIN, CLUSTER, CLUSTER_ROLE, ENGINE, ENGINE_ROLE, REGION, WORKLOAD, World, trust,
+};
 
 impl World {
     pub(crate) async fn verify(&self, arguments: &[&str]) -> Result<Verified> {
@@ -93,6 +95,42 @@ async fn eventually_verified(world: &World, expected: Option<i32>) -> Result<Ver
     Ok(verified.await?)
 }
 
+/// Sessions of Pod Identity have tags, so both sides have to allow `sts:TagSession`.
+async fn each_role_has_to_allow_tags(world: &World) {
+    let iam = |account| aws_sdk_iam::Client::new(&world.aws.config(account, REGION));
+    let by = json!({"AWS": ENGINE_ROLE});
+    let trusted = |actions: &[&str]| json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": by, "Action": actions}]});
+    let update = |actions: &[&str]| {
+        let update = iam(WORKLOAD)
+            .update_assume_role_policy()
+            .role_name("argocd");
+        update.policy_document(trusted(actions).to_string()).send()
+    };
+    let may = |actions: &[&str]| json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": CLUSTER_ROLE, "Action": actions}]});
+    let both = ["sts:AssumeRole", "sts:TagSession"];
+
+    update(&both[..1]).await.unwrap();
+    let verified = world.verify_as_engine().await.unwrap();
+    verified.is_broken("cluster-role-trust");
+    verified.tells("sts:TagSession");
+    update(&both).await.unwrap();
+    world.verify_as_engine().await.unwrap().is_proven();
+
+    for (actions, is_proven) in [(&both[..1], false), (&both, true)] {
+        let put = iam(ENGINE).put_role_policy().role_name("argocd-engine");
+        let put = put
+            .policy_name("argocd")
+            .policy_document(may(actions).to_string());
+        put.send().await.unwrap();
+        let verified = world.verify_as_engine().await.unwrap();
+        if is_proven {
+            verified.is_proven();
+        } else {
+            verified.is_broken("cluster-role-trust");
+        }
+    }
+}
+
 #[tokio::test]
 async fn each_link_of_the_login_is_proven_or_named() {
     let world = World::start().await.unwrap();
@@ -171,6 +209,7 @@ async fn each_link_of_the_login_is_proven_or_named() {
     world.register(|_| {}).await.unwrap();
     world.verify_as_engine().await.unwrap().is_proven();
 
+    each_role_has_to_allow_tags(&world).await;
     each_access_is_proven_or_named(&world).await;
 
     let iam = aws_sdk_iam::Client::new(&world.aws.config(WORKLOAD, REGION));

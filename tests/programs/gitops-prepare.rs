@@ -8,10 +8,12 @@ use clap::{Parser, ValueEnum};
 use harness::argo_cd::Programs;
 use harness::argo_cd_crds;
 use harness::control_plane::{Binaries, USE_EXISTING_CLUSTER};
+use harness::opentofu;
 
 #[derive(Debug, Parser)]
 struct Args {
-    what: Part,
+    #[arg(required = true)]
+    what: Vec<Part>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -22,20 +24,26 @@ enum Part {
     ArgoCd,
     /// What stands for AWS, and the authenticator of EKS
     Aws,
+    /// OpenTofu and its providers
+    OpenTofu,
 }
 
 fn main() -> ExitCode {
-    let prepared = match Args::parse().what {
-        Part::ControlPlane => control_plane(),
-        Part::ArgoCd => Programs::locate().map(drop),
-        Part::Aws => aws(),
-    };
-    match prepared {
+    match Args::parse().what.into_iter().try_for_each(prepare) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             report(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
+    }
+}
+
+fn prepare(what: Part) -> Result<()> {
+    match what {
+        Part::ControlPlane => control_plane(),
+        Part::ArgoCd => Programs::locate().map(drop),
+        Part::Aws => aws(),
+        Part::OpenTofu => Ok(opentofu::programs().map(drop)?),
     }
 }
 

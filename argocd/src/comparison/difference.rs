@@ -42,6 +42,44 @@ pub fn differences(desired: &Value, live: &Value) -> Vec<Difference> {
     found
 }
 
+/// Where a field of one tree stands in another one, whose lists may be in another order: their
+/// elements are matched as those of [`differences`]. It ends with what the other tree does not have.
+pub fn counterpart(pointer: &str, from: &Value, to: &Value) -> String {
+    let mut place = String::new();
+    let (mut from, mut to) = (Some(from), Some(to));
+    for token in pointer.split('/').skip(1) {
+        let name = token.replace("~1", "/").replace("~0", "~");
+        match (from, to) {
+            (Some(Value::Array(own)), Some(Value::Array(others))) => {
+                let Some(at) = name.parse().ok().and_then(|at| place_in(others, own, at)) else {
+                    return place;
+                };
+                let _ = write!(place, "/{at}");
+                from = name.parse().ok().and_then(|at: usize| own.get(at));
+                to = others.get(at);
+            }
+            (_, Some(Value::Object(members))) => {
+                push_token(&mut place, &name);
+                from = from.and_then(|from| from.get(&name));
+                to = members.get(&name);
+            }
+            _ => return place,
+        }
+    }
+    place
+}
+
+/// Which element of a list an element of another one is.
+fn place_in(others: &[Value], own: &[Value], at: usize) -> Option<usize> {
+    match matched(others, own) {
+        Matched::Pairs(pairs) => pairs
+            .into_iter()
+            .find(|(_, own)| *own == Some(at))
+            .and_then(|(other, _)| other),
+        Matched::Wholly => None,
+    }
+}
+
 fn compare(
     pointer: &mut String,
     desired: Option<&Value>,
@@ -380,5 +418,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_field_is_found_where_a_list_is_in_another_order() {
+        let named = |names: &[&str]| {
+            let items = names.iter().map(|name| json!({"name": name, "value": 1}));
+            json!({"env": items.collect::<Vec<_>>()})
+        };
+        let (live, written) = (named(&["b", "c"]), named(&["a", "b"]));
+        assert_eq!(counterpart("/env/0/value", &live, &written), "/env/1/value");
+        assert_eq!(counterpart("/env/1/value", &live, &written), "/env");
+        assert_eq!(counterpart("/other/x", &live, &written), "/other");
+        assert_eq!(counterpart("", &live, &written), "");
     }
 }

@@ -206,6 +206,24 @@ impl ArgoCdServer {
         .await
     }
 
+    /// What Git has of the resources of an Application, as JSON. It has a Secret's values masked, and
+    /// the text is wiped all the same.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub(crate) async fn manifests(
+        &self,
+        namespace: &str,
+        name: &str,
+        project: &str,
+    ) -> Result<Zeroizing<String>, ServerError> {
+        let [namespace, name, project] = [namespace, name, project].map(encoded);
+        self.get(&format!(
+            "/api/v1/applications/{name}/manifests?appNamespace={namespace}&project={project}"
+        ))
+        .await
+    }
+
     async fn get(&self, path: &str) -> Result<Zeroizing<String>, ServerError> {
         let answer = tokio::time::timeout(self.timeout, self.exchange(path)).await;
         answer.map_err(|_| ServerError::TimedOut {

@@ -13,7 +13,9 @@ pub(crate) enum Format {
     Json,
     Yaml,
     Name,
+    Diff,
     Markdown,
+    Sarif,
     Junit,
     OpenMetrics,
     Html,
@@ -25,13 +27,15 @@ pub(crate) enum Format {
 pub(crate) struct NoFormat;
 
 impl Format {
-    const ALL: [Format; 9] = [
+    const ALL: [Format; 11] = [
         Format::Table,
         Format::Wide,
         Format::Json,
         Format::Yaml,
         Format::Name,
+        Format::Diff,
         Format::Markdown,
+        Format::Sarif,
         Format::Junit,
         Format::OpenMetrics,
         Format::Html,
@@ -45,7 +49,9 @@ impl Format {
             Format::Json => "json",
             Format::Yaml => "yaml",
             Format::Name => "name",
+            Format::Diff => "diff",
             Format::Markdown => "markdown",
+            Format::Sarif => "sarif",
             Format::Junit => "junit",
             Format::OpenMetrics => "openmetrics",
             Format::Html => "html",

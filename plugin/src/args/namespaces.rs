@@ -31,6 +31,11 @@ impl NamespaceArgs {
         self.argocd_namespace.as_deref().unwrap_or(ARGOCD_NAMESPACE)
     }
 
+    /// The namespace of `-n`, where it was given.
+    pub(crate) fn given(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
     /// The namespace of the objects of a cluster: of `-n`, of the context, or Argo CD's.
     pub(crate) fn of_objects<'n>(&'n self, context: Option<&'n str>) -> &'n str {
         self.of_context(context).objects

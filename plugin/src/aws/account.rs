@@ -7,6 +7,7 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
+use aws_sdk_sts::types::Tag;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -106,13 +107,22 @@ impl Account {
         &self.place.region
     }
 
-    /// Takes on a role, for as long as a login takes.
+    /// Takes on a role, for as long as a login takes, with tags of the session.
     ///
     /// # Errors
     /// Whoever asks may not, or AWS does not answer.
-    pub(crate) async fn assume(&self, role: &str) -> Result<Credentials, AwsError> {
+    pub(crate) async fn assume(
+        &self,
+        role: &str,
+        tags: &[(&str, &str)],
+    ) -> Result<Credentials, AwsError> {
         let (step, call) = (format!("take on the role {role}"), "sts:AssumeRole");
         let ask = aws_sdk_sts::Client::new(&self.config).assume_role();
+        let tags = tags.iter();
+        let tags = tags.map(|(key, value)| Tag::builder().key(*key).value(*value).build());
+        let tags = tags.collect::<Result<Vec<Tag>, _>>();
+        let tags = tags.map_err(|_| self.refused(&*step, call, Reason::Answer))?;
+        let ask = ask.set_tags(Some(tags).filter(|tags| !tags.is_empty()));
         let answer = ask.role_arn(role).role_session_name(SESSION).send().await;
         let answer = answer.map_err(|error| self.failed(&*step, call, &error))?;
         let given = answer.credentials;
@@ -144,7 +154,7 @@ impl Account {
     /// # Errors
     /// Whoever asks may not take it on.
     pub(crate) async fn as_role(&self, role: &str) -> Result<Account, AwsError> {
-        let credentials = SharedCredentialsProvider::new(self.assume(role).await?);
+        let credentials = SharedCredentialsProvider::new(self.assume(role, &[]).await?);
         let config = self.config.to_builder();
         let config = config.credentials_provider(credentials).build();
         Account::with_config(self.place.clone(), config).await

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use crate::wait::Wait;
 
 /// How long, and how often it is looked at.
 #[derive(Clone, Copy, Debug)]
@@ -31,12 +31,6 @@ impl Default for Patience {
     }
 }
 
-/// A wait that is under way.
-pub(super) struct Wait {
-    end: Instant,
-    pause: Duration,
-}
-
 impl Patience {
     pub(super) fn to_begin(self) -> Wait {
         self.wait(self.to_begin)
@@ -47,22 +41,6 @@ impl Patience {
     }
 
     fn wait(self, limit: Duration) -> Wait {
-        Wait {
-            end: Instant::now() + limit,
-            pause: self.first_pause,
-        }
-    }
-}
-
-impl Wait {
-    /// Pauses until the next look; false if there is to be none.
-    pub(super) async fn goes_on(&mut self) -> bool {
-        let next = Instant::now() + self.pause;
-        if next > self.end {
-            return false;
-        }
-        tokio::time::sleep_until(next).await;
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        true
+        Wait::growing(limit, self.first_pause, LONGEST_PAUSE)
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use policy::Kind;
 use serde::Deserialize;
@@ -15,6 +15,7 @@ use super::layout::ROOT;
 use crate::args::target::parse_name;
 use crate::kubernetes::{AccessError, ApiServer, FieldManager, objects_of};
 use crate::plan::{Change, Outcome, Plan, Step};
+use crate::wait::Wait;
 
 /// How often Argo CD is looked at.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -306,7 +307,7 @@ impl Manifest {
         server
             .patch(&objects, ROOT, &refresh, false, |_| ())
             .await?;
-        let begun = Instant::now();
+        let mut wait = Wait::up_to(within, PAUSE);
         let mut last = None;
         loop {
             let state = self.state(server).await?.ok_or(RootError::Gone)?;
@@ -316,14 +317,13 @@ impl Manifest {
             if let Some(failure) = state.failure() {
                 return Err(RootError::Failed(failure));
             }
-            if begun.elapsed() >= within {
-                return Err(RootError::NotSynced { within, state });
-            }
             if last.as_ref() != Some(&state) {
                 told(&state);
-                last = Some(state);
+                last = Some(state.clone());
             }
-            tokio::time::sleep(PAUSE).await;
+            if !wait.goes_on().await {
+                return Err(RootError::NotSynced { within, state });
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use clap::ValueHint;
 use jiff::SignedDuration;
 
 use self::questions::AnswerArgs;
-use super::plan::carry_out_as;
+use super::plan::Carrying;
 use crate::args::{DryRun, Format, OUTPUT, PLAN, PlanArgs, formats};
 use crate::bootstrap::folder::different;
 use crate::bootstrap::root::{Root, RootError};
@@ -105,22 +105,14 @@ async fn lay_out(args: &BootstrapArgs, context: &Context) -> Result<ExitStatus, 
         format!("{} differs, and would be overwritten", path.display())
     });
     context.warn(overwritten);
-    let again = "kubectl gitops bootstrap";
-    let status = carry_out_as(
-        KIND,
-        &plan,
-        &args.plan,
-        args.output,
-        again,
-        context,
-        async |file, only_ask| {
-            if only_ask {
-                return Ok(Outcome::WouldBeDone);
-            }
-            folder.write(file).map(|()| Outcome::Done)
-        },
-    )
-    .await?;
+    let act = async |file: &_, only_ask| {
+        if only_ask {
+            return Ok(Outcome::WouldBeDone);
+        }
+        folder.write(file).map(|()| Outcome::Done)
+    };
+    let carrying = args.carrying("kubectl gitops bootstrap", context);
+    let status = carrying.at_once_as(KIND, &plan, act).await?;
     if status == ExitStatus::Clean && args.plan.dry_run == DryRun::None {
         let folder = args.folder.display();
         context.streams.hint(&format!(
@@ -135,24 +127,28 @@ async fn apply(args: &BootstrapArgs, context: &Context) -> Result<ExitStatus, Co
     let server = context.connect().await?;
     let plan = root.plan(&server).await.map_err(refused)?;
     let again = format!("kubectl gitops bootstrap {} --apply", args.folder.display());
-    carry_out_as(
-        KIND,
-        &plan,
-        &args.plan,
-        args.output,
-        &again,
-        context,
-        async |action, only_ask| {
-            let told = |state: &_| {
-                context
-                    .streams
-                    .status(&format!("application/root: {state}"));
-            };
-            root.act(action, only_ask, &server, args.timeout, told)
-                .await
-        },
-    )
-    .await
+    let act = async |action: &_, only_ask| {
+        let told = |state: &_| {
+            context
+                .streams
+                .status(&format!("application/root: {state}"));
+        };
+        root.act(action, only_ask, &server, args.timeout, told)
+            .await
+    };
+    let carrying = args.carrying(&again, context);
+    carrying.at_once_as(KIND, &plan, act).await
+}
+
+impl BootstrapArgs {
+    fn carrying<'c>(&'c self, again: &'c str, context: &'c Context) -> Carrying<'c> {
+        Carrying {
+            args: &self.plan,
+            output: self.output,
+            again,
+            context,
+        }
+    }
 }
 
 fn without_root(error: RootError) -> CommandError {

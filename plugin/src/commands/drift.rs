@@ -1,6 +1,10 @@
 //! `drift`: what differs between Git and the clusters, and who did it.
 
+mod between;
+mod engine;
+mod external_diff;
 mod facts;
+mod fix;
 mod known;
 mod local;
 mod merge;
@@ -14,17 +18,21 @@ use std::path::PathBuf;
 use clap::{Subcommand, ValueHint};
 use jiff::SignedDuration;
 
+use self::external_diff::{Compared, ExternalDiff};
 use self::facts::found;
+use self::fix::FixArgs;
 use self::merge::MergeArgs;
 use crate::args::{ArgoCdServerArgs, Format, OUTPUT, SCOPE, SOURCE, ScopeArgs, formats};
 use crate::context::Context;
 use crate::drift::audit_log;
 use crate::drift::filter::{Filter, Wanted};
+use crate::drift::locate::locate;
 use crate::drift::shard::Shard;
 use crate::drift::{Drift, Source, Verdict, attribution};
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
 use crate::kubernetes::block_on;
+use crate::report::Report as _;
 use crate::report::drift::DriftReport;
 use crate::text::counted;
 
@@ -46,7 +54,9 @@ use crate::text::counted;
 /// A verdict of Argo CD's that is out of date is told as stale, and one that it could not reach as
 /// unknown; neither counts as clean.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_long_help = "\
 Examples:
   # What differs, in all namespaces, production first
   kubectl gitops drift -A
@@ -54,12 +64,23 @@ Examples:
   # What people changed on a cluster within the last day, and who they are
   kubectl gitops drift -A --cluster prod-eu --since 24h --hide-expected --audit-log audit.jsonl
 
+  # The way back from each difference
+  kubectl gitops drift fix shop-production
+
   # What Applications say of themselves, for a script
   kubectl gitops drift -A --source status -o json
 
   # Whether an Application drifts
   kubectl gitops drift shop-production -o name
 
+  # Argo CD's own objects, also in what its own comparison leaves alone
+  kubectl gitops drift --engine --checkout .
+
+  # What a promotion would change
+  kubectl gitops drift --between shop-staging shop-production
+
+  # The same for a whole environment
+  kubectl gitops drift -l env=staging --with env=prod
   # The clusters of the second of three machines
   kubectl gitops drift -A --shard 1/3 -o json > shard-1.json
 
@@ -76,17 +97,33 @@ Effects of a sync:
   restart                it changes a Pod template
   replace                the field cannot be changed: the object must be replaced
   create, delete         the latter only where Argo CD prunes by itself
+  refused                the webhook does not let it, by its rules for Argo CD's own objects
 
 Exit status:
   0  nothing differs
   1  something differs
   2  something that was asked for could not be seen, such as a stale or unknown Application,
-     or the command line is wrong")]
-#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
-pub(crate) struct DriftArgs {
+     or the command line is wrong"
+)]
+#[command(disable_help_subcommand = true)]
+pub(crate) struct DriftCommandArgs {
     #[command(subcommand)]
     command: Option<DriftCommand>,
 
+    #[command(flatten)]
+    args: DriftArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum DriftCommand {
+    Merge(MergeArgs),
+    Fix(Box<FixArgs>),
+}
+
+// What is asked for. A doc comment would be the help of the command.
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+struct DriftArgs {
     /// Names of Applications, also as NAMESPACE/NAME [default: all]
     #[arg(value_name = "APPLICATION")]
     applications: Vec<String>,
@@ -128,6 +165,27 @@ pub(crate) struct DriftArgs {
     /// Leave out what autoscalers set
     #[arg(long, hide_short_help = true, help_heading = SCOPE)]
     hide_expected: bool,
+
+    /// What a promotion would change: the second Application against the first one
+    ///
+    /// Values and images come first. What differs in the names of environments alone, such as a
+    /// path or a host, is left out and counted. What Git has of both comes from argocd-server, or
+    /// from a checkout (--source local).
+    #[arg(long, num_args = 2, value_names = ["FROM", "TO"], conflicts_with_all = ["applications", "engine", "with"], hide_short_help = true, help_heading = SCOPE)]
+    between: Vec<String>,
+
+    /// The same for all Applications of -l, against their counterparts that this selector selects
+    #[arg(long, value_name = "SELECTOR", requires = "selector", conflicts_with_all = ["applications", "engine"], hide_short_help = true, help_heading = SCOPE)]
+    with: Option<String>,
+
+    /// Compare Argo CD's own objects with those of a checkout
+    ///
+    /// Applications, ApplicationSets and AppProjects of the cluster of the current context are
+    /// compared with the manifests in --checkout, and Applications that an ApplicationSet makes with
+    /// what it makes of the clusters there are. What Git says nothing of counts as well, such as
+    /// `automated` that somebody added, which Argo CD's own comparison leaves alone.
+    #[arg(long, conflicts_with_all = ["applications", "selector", "project", "on_cluster", "environment", "source", "exact", "context_for"], help_heading = SOURCE)]
+    engine: bool,
 
     /// Only the clusters of one of several machines, as I/N: the first of four is 0/4
     ///
@@ -188,11 +246,6 @@ pub(crate) struct DriftArgs {
     watch: bool,
 }
 
-#[derive(Debug, Subcommand)]
-enum DriftCommand {
-    Merge(MergeArgs),
-}
-
 /// Where differences come from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 enum SourceArg {
@@ -215,10 +268,12 @@ const FORMATS: &[(Format, &str)] = &[
     (Format::Json, "All that was found, in JSON"),
     (Format::Yaml, "All that was found, in YAML"),
     (Format::Name, "The names of Applications that differ"),
+    (Format::Diff, "A unified diff for each resource"),
     (
         Format::Markdown,
         "A table and its fields, for a pull request",
     ),
+    (Format::Sarif, "Results for code scanning, by file and line"),
     (Format::Junit, "A test for each Application"),
     (Format::OpenMetrics, "Verdicts and counts, for monitoring"),
     (Format::Html, "A page with filters, in one file"),
@@ -234,7 +289,7 @@ enum LogError {
 }
 
 /// `CLUSTER=CONTEXT`. The server of a cluster may have a `=` in it, a context has none.
-fn parse_context(text: &str) -> Result<(String, String), String> {
+pub(super) fn parse_context(text: &str) -> Result<(String, String), String> {
     match text.rsplit_once('=') {
         Some((cluster, context)) if !cluster.is_empty() && !context.is_empty() => {
             Ok((cluster.to_owned(), context.to_owned()))
@@ -243,30 +298,64 @@ fn parse_context(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Reads, compares, prints.
-pub(crate) fn run(args: &DriftArgs, context: &Context) -> Result<ExitStatus, CommandError> {
+/// Does what the subcommand says, or shows what differs.
+pub(crate) fn run(args: &DriftCommandArgs, context: &Context) -> Result<ExitStatus, CommandError> {
     match &args.command {
+        Some(DriftCommand::Fix(args)) => fix::run(args, context),
         Some(DriftCommand::Merge(args)) => merge::run(args, context),
-        None if args.watch => block_on(watch::run(args, context)),
-        None => read(args, context),
+        None if args.args.watch => block_on(watch::run(&args.args, context)),
+        None => show(&args.args, context),
     }
 }
 
-fn read(args: &DriftArgs, context: &Context) -> Result<ExitStatus, CommandError> {
-    let mut drift = block_on(found(args, context))?;
+/// Reads, compares, prints.
+fn show(args: &DriftArgs, context: &Context) -> Result<ExitStatus, CommandError> {
+    if !args.between.is_empty() || args.with.is_some() {
+        return between::run(args, context);
+    }
+    let mut drift = differing(args, context)?;
+    if (args.source == SourceArg::Local || args.engine) && args.output.output == Format::Sarif {
+        locate(&mut drift, &args.work_trees()?);
+    }
+    args.output.tell(&drift, args.shard, context)
+}
+
+/// What differs of what is asked for. What could not be seen is told.
+fn differing(args: &DriftArgs, context: &Context) -> Result<Drift, CommandError> {
+    let mut drift = block_on(async {
+        if args.engine {
+            engine::found(args, context).await
+        } else {
+            found(args, context).await
+        }
+    })?;
     if let Some(path) = &args.audit_log {
         let writes = writes(path, &attribution::wanted(&drift)).map_err(CommandError::new)?;
         attribution::attribute(&mut drift, &writes);
     }
     args.filter(context).apply(&mut drift);
-    tell(&mut drift, args.shard, args.output, context)
+    drift.sort();
+    tell_problems(&drift, context);
+    Ok(drift)
+}
+
+/// Says what could not be seen.
+fn tell_problems(drift: &Drift, context: &Context) {
+    for problem in &drift.problems {
+        let text = format!("{}: {}", problem.object, problem.message);
+        context.streams.error(&text);
+    }
 }
 
 /// How results are told.
 #[derive(Clone, Copy, Debug, clap::Args)]
 #[command(next_help_heading = OUTPUT)]
 struct OutputArgs {
-    /// As table, wide, json, yaml, name, markdown, junit, openmetrics or html
+    /// As table, wide, json, name, diff, markdown, sarif, html, or others
+    ///
+    /// The others are yaml, junit and openmetrics.
+    ///
+    /// The program that KUBECTL_EXTERNAL_DIFF names shows -o diff.
     #[arg(short, long, value_name = "FORMAT", default_value = "table", hide_default_value = true, hide_possible_values = true, value_parser = formats(FORMATS))]
     output: Format,
 
@@ -280,38 +369,59 @@ struct OutputArgs {
 }
 
 impl OutputArgs {
+    /// Prints what was found.
+    fn tell(
+        self,
+        drift: &Drift,
+        shard: Option<Shard>,
+        context: &Context,
+    ) -> Result<ExitStatus, CommandError> {
+        let report = DriftReport {
+            drift,
+            now: context.now(),
+            shard,
+            is_change: false,
+        };
+        let shown = self.print(&report, context)?;
+        context.streams.status(&summary(drift));
+        Ok(match shown {
+            Some(Compared::Same) if undiffed(drift).is_empty() => self.status_of(drift, false),
+            _ => self.status(drift),
+        })
+    }
+
+    /// Prints, or has another program show what differs and say whether anything does.
+    fn print(
+        self,
+        report: &DriftReport<'_>,
+        context: &Context,
+    ) -> Result<Option<Compared>, CommandError> {
+        if self.output == Format::Diff {
+            for text in undiffed(report.drift) {
+                context.streams.note(&text);
+            }
+            let diffs = report.diffs();
+            if let Some(program) = ExternalDiff::of_environment().filter(|_| !diffs.is_empty()) {
+                return program.run(&diffs, &context.streams).map(Some);
+            }
+        }
+        context.print(report, self.output)?;
+        Ok(None)
+    }
+
     fn status(self, drift: &Drift) -> ExitStatus {
+        self.status_of(drift, drift.has_drift())
+    }
+
+    fn status_of(self, drift: &Drift, differs: bool) -> ExitStatus {
         if !(drift.is_complete() || self.partial_ok) {
             ExitStatus::Failed
-        } else if drift.has_drift() && !self.exit_zero {
+        } else if differs && !self.exit_zero {
             ExitStatus::Drifted
         } else {
             ExitStatus::Clean
         }
     }
-}
-
-/// Prints what was found, and says what could not be seen.
-fn tell(
-    drift: &mut Drift,
-    shard: Option<Shard>,
-    args: OutputArgs,
-    context: &Context,
-) -> Result<ExitStatus, CommandError> {
-    drift.sort();
-    for problem in &drift.problems {
-        let text = format!("{}: {}", problem.object, problem.message);
-        context.streams.error(&text);
-    }
-    let report = DriftReport {
-        drift,
-        now: context.now(),
-        shard,
-        is_change: false,
-    };
-    context.print(&report, args.output)?;
-    context.streams.status(&summary(drift));
-    Ok(args.status(drift))
 }
 
 fn summary(drift: &Drift) -> String {
@@ -363,6 +473,24 @@ impl DriftArgs {
             environment: self.environment.clone(),
         }
     }
+}
+
+/// What differs and cannot be shown as a diff, as nobody says in which fields.
+fn undiffed(drift: &Drift) -> Vec<String> {
+    let applications = drift.applications.iter();
+    let found = applications.flat_map(|application| {
+        let name = application.overview.display_name();
+        let resources = application.resources.iter();
+        let unknown = resources.filter(|resource| resource.sides.is_none());
+        let texts =
+            unknown.map(|one| format!("{} of {name} differs: fields are not known", one.short()));
+        let texts: Vec<_> = texts.collect();
+        let is_bare = application.verdict == Verdict::Drifted && application.resources.is_empty();
+        texts
+            .into_iter()
+            .chain(is_bare.then(|| format!("{name} differs: resources are not known")))
+    });
+    found.collect()
 }
 
 /// Reads a duration as people write it; a day has 24 hours.

@@ -56,63 +56,42 @@ pub(super) struct Carrying<'c> {
     pub(super) context: &'c Context,
 }
 
-/// Carries out a plan as [`carry_out`] does, and tells programs what became of it by a document of
-/// this kind.
-///
-/// # Errors
-/// As of [`carry_out`].
-pub(super) async fn carry_out_as<Action, Error: std::error::Error>(
-    kind: &'static str,
-    plan: &Plan<Action>,
-    args: &PlanArgs,
-    output: Format,
-    again: &str,
-    context: &Context,
-    act: impl AsyncFn(&Action, bool) -> Result<Outcome, Error>,
-) -> Result<ExitStatus, CommandError> {
-    let carrying = Carrying {
-        args,
-        output,
-        again,
-        context,
-    };
-    let all_at_once = [vec![plan.whole()]];
-    carrying.in_batches_as(kind, plan, &all_at_once, act).await
-}
-
-/// Shows a plan to people, asks unless that was answered beforehand, and does one step after the
-/// other.
-///
-/// `act` is told whether it may only ask (`--dry-run=server`). `again` is the command that goes on
-/// after a failure.
-///
-/// # Errors
-/// Nobody agreed, or standard output takes nothing. What goes wrong in a step is told, and is part
-/// of the result.
-pub(super) async fn carry_out<Action, Error: std::error::Error>(
-    plan: &Plan<Action>,
-    shown: &impl Report,
-    args: &PlanArgs,
-    output: Format,
-    again: &str,
-    context: &Context,
-    act: impl AsyncFn(&Action, bool) -> Result<Outcome, Error>,
-) -> Result<CarriedOut, CommandError> {
-    let carrying = Carrying {
-        args,
-        output,
-        again,
-        context,
-    };
-    let all_at_once = [vec![plan.whole()]];
-    carrying.in_batches(plan, shown, &all_at_once, act).await
-}
-
 impl Carrying<'_> {
-    /// As [`carry_out_as`], batch by batch.
+    /// Does one step after the other as [`Carrying::at_once`] does, and tells programs what became
+    /// of them by a document of this kind.
     ///
     /// # Errors
-    /// As of [`carry_out`].
+    /// As of [`Carrying::at_once`].
+    pub(super) async fn at_once_as<Action, Error: std::error::Error>(
+        &self,
+        kind: &'static str,
+        plan: &Plan<Action>,
+        act: impl AsyncFn(&Action, bool) -> Result<Outcome, Error>,
+    ) -> Result<ExitStatus, CommandError> {
+        self.in_batches_as(kind, plan, &[vec![plan.whole()]], act)
+            .await
+    }
+
+    /// Shows a plan to people, asks unless that was answered beforehand, and does one step after
+    /// the other. `act` is told whether it may only ask (`--dry-run=server`).
+    ///
+    /// # Errors
+    /// Nobody agreed, or standard output takes nothing. What goes wrong in a step is told, and is
+    /// part of the result.
+    pub(super) async fn at_once<Action, Error: std::error::Error>(
+        &self,
+        plan: &Plan<Action>,
+        shown: &impl Report,
+        act: impl AsyncFn(&Action, bool) -> Result<Outcome, Error>,
+    ) -> Result<CarriedOut, CommandError> {
+        self.in_batches(plan, shown, &[vec![plan.whole()]], act)
+            .await
+    }
+
+    /// As [`Carrying::at_once_as`], batch by batch.
+    ///
+    /// # Errors
+    /// As of [`Carrying::at_once`].
     pub(super) async fn in_batches_as<Action, Error: std::error::Error>(
         &self,
         kind: &'static str,

@@ -4,10 +4,10 @@
 //! writes them, or as CloudWatch Logs delivers those of EKS: as texts in `events[].message` (`aws
 //! logs filter-log-events`), in `@message`, or in `results[][]` (`aws logs get-query-results`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -26,10 +26,30 @@ pub(crate) struct Write {
     pub(crate) subresource: String,
     pub(crate) namespace: String,
     pub(crate) name: String,
+    /// Whether the object was not there before.
+    pub(crate) is_creation: bool,
+    /// The mutating webhooks that changed it on the way, as `CONFIGURATION/WEBHOOK`.
+    pub(crate) mutated_by: Vec<String>,
+    /// When the request came.
+    pub(crate) began: Timestamp,
+    /// When it was done.
     pub(crate) time: Timestamp,
 }
 
+/// `managedFields` has whole seconds, and several API servers have several clocks.
+const TOLERANCE: SignedDuration = SignedDuration::from_secs(2);
+
 impl Write {
+    /// Whether it may be the one that `managedFields` notes with a time.
+    pub(crate) fn is_at(&self, time: Timestamp) -> bool {
+        self.began.duration_since(time) <= TOLERANCE && time.duration_since(self.time) <= TOLERANCE
+    }
+
+    /// Whether it was done before the one that `managedFields` notes with a time.
+    pub(crate) fn is_before(&self, time: Timestamp) -> bool {
+        time.duration_since(self.time) > TOLERANCE
+    }
+
     /// What the API server noted in `managedFields` (Kubernetes 1.36,
     /// `handlers.managerOrUserAgent`).
     pub(crate) fn manager(&self) -> &str {
@@ -159,11 +179,13 @@ impl Reading<'_> {
             verb,
             request_uri,
             user,
+            impersonated_user,
             user_agent,
             object_ref,
             response_status,
             request_received_timestamp,
             stage_timestamp,
+            annotations,
         } = Event::deserialize(event).ok()?;
         let object = object_ref?;
         let (namespace, name) = (
@@ -171,12 +193,11 @@ impl Reading<'_> {
             object.name.unwrap_or_default(),
         );
         let is_write = matches!(&*verb, "create" | "update" | "patch" | "delete");
+        let code = response_status.and_then(|status| status.code);
         let is_done = stage
             .as_deref()
             .is_none_or(|stage| stage == "ResponseComplete")
-            && response_status
-                .and_then(|status| status.code)
-                .is_none_or(|code| code < 400);
+            && code.is_none_or(|code| code < 400);
         let query = request_uri.as_deref().unwrap_or_default();
         let query = query.split_once('?').map_or("", |(_, query)| query);
         let key = (namespace, name);
@@ -188,20 +209,58 @@ impl Reading<'_> {
             return None;
         }
         let (namespace, name) = key;
-        let time = stage_timestamp.or(request_received_timestamp)?;
+        let time = |text: &Option<String>| text.as_deref()?.parse().ok();
+        let (began, done) = (time(&request_received_timestamp), time(&stage_timestamp));
+        let subresource = object.subresource.unwrap_or_default();
         Some(Write {
-            user: user?.username?,
+            user: named(user?, impersonated_user)?,
             user_agent: user_agent.unwrap_or_default(),
             field_manager: parameter(query, "fieldManager"),
+            // A patch of server-side apply may create an object, too.
+            is_creation: subresource.is_empty() && (verb == "create" || code == Some(CREATED)),
+            mutated_by: mutated_by(&annotations.unwrap_or_default()),
             verb,
             group: object.api_group.unwrap_or_default(),
             resource: object.resource.unwrap_or_default(),
-            subresource: object.subresource.unwrap_or_default(),
+            subresource,
             namespace,
             name,
-            time: time.parse().ok()?,
+            began: began.or(done)?,
+            time: done.or(began)?,
         })
     }
+}
+
+/// The status of an answer to what created something.
+const CREATED: u16 = 201;
+
+/// Who wrote. Whoever acts as somebody else is named with that.
+fn named(user: User, impersonated: Option<User>) -> Option<String> {
+    let user = user.username?;
+    Some(match impersonated.and_then(|user| user.username) {
+        Some(impersonated) => format!("{impersonated}, impersonated by {user}"),
+        None => user,
+    })
+}
+
+/// What the API server notes of a mutating webhook, from level Metadata on (Kubernetes 1.36,
+/// `mutating.mutationAuditAnnotation`).
+const MUTATION: &str = "mutation.webhook.admission.k8s.io/";
+
+fn mutated_by(annotations: &BTreeMap<String, Value>) -> Vec<String> {
+    #[derive(Deserialize)]
+    struct Mutation {
+        configuration: String,
+        webhook: String,
+        mutated: bool,
+    }
+    let noted = annotations.iter();
+    let noted = noted.filter(|(key, _)| key.starts_with(MUTATION));
+    let mutations = noted.filter_map(|(_, value)| serde_json::from_str(value.as_str()?).ok());
+    let mutations = mutations.filter(|mutation: &Mutation| mutation.mutated);
+    mutations
+        .map(|mutation| format!("{}/{}", mutation.configuration, mutation.webhook))
+        .collect()
 }
 
 fn is_event(value: &Value) -> bool {
@@ -226,11 +285,13 @@ struct Event {
     #[serde(rename = "requestURI")]
     request_uri: Option<String>,
     user: Option<User>,
+    impersonated_user: Option<User>,
     user_agent: Option<String>,
     object_ref: Option<ObjectRef>,
     response_status: Option<ResponseStatus>,
     request_received_timestamp: Option<String>,
     stage_timestamp: Option<String>,
+    annotations: Option<BTreeMap<String, Value>>,
 }
 
 #[derive(Deserialize)]
@@ -325,6 +386,58 @@ mod tests {
         let change = json!({"requestURI": "/apis/apps/v1/namespaces/shop/deployments/cart/scale"});
         let writes = read_text(&event(&change).to_string()).unwrap();
         assert_eq!(writes[0].manager(), "kubectl");
+    }
+
+    #[test]
+    fn who_acts_as_somebody_else_is_named_with_that() {
+        let change = json!({"impersonatedUser": {"username": "bob@example.com"}});
+        let writes = read_text(&event(&change).to_string()).unwrap();
+        assert_eq!(
+            writes[0].user,
+            "bob@example.com, impersonated by alice@example.com"
+        );
+    }
+
+    #[test]
+    fn webhooks_that_changed_it_on_the_way_are_named() {
+        let noted = |mutated: bool| {
+            json!({"configuration": "mesh", "webhook": "inject.example.com", "mutated": mutated})
+                .to_string()
+        };
+        let change = json!({"annotations": {
+            "authorization.k8s.io/decision": "allow",
+            "mutation.webhook.admission.k8s.io/round_0_index_0": noted(true),
+            "mutation.webhook.admission.k8s.io/round_0_index_1": noted(false),
+            "mutation.webhook.admission.k8s.io/round_0_index_2": "garbage",
+            "mutation.webhook.admission.k8s.io/round_0_index_3": 7,
+            "patch.webhook.admission.k8s.io/round_0_index_0": noted(true),
+        }});
+        let writes = read_text(&event(&change).to_string()).unwrap();
+        assert_eq!(writes[0].mutated_by, ["mesh/inject.example.com"]);
+    }
+
+    #[test]
+    fn a_patch_may_create_an_object() {
+        let created = |change: Value| {
+            let writes = read_text(&event(&change).to_string()).unwrap();
+            writes[0].is_creation
+        };
+        assert!(created(json!({"verb": "create"})));
+        assert!(created(json!({"responseStatus": {"code": 201}})));
+        assert!(!created(json!({})));
+        let change = json!({"verb": "create", "objectRef": {"subresource": "token"}});
+        assert!(!created(change));
+    }
+
+    #[test]
+    fn a_slow_write_has_the_time_at_which_it_was_noted() {
+        let change = json!({"stageTimestamp": "2026-11-30T10:00:20Z"});
+        let writes = read_text(&event(&change).to_string()).unwrap();
+        let is_at = |time: &str| writes[0].is_at(time.parse().unwrap());
+        assert!(is_at("2026-11-30T10:00:00Z"));
+        assert!(is_at("2026-11-30T10:00:20Z"));
+        assert!(!is_at("2026-11-30T09:59:50Z"));
+        assert!(!is_at("2026-11-30T10:00:30Z"));
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(crate) enum Effect {
     Create,
     /// Delete the object.
     Delete,
+    /// Fail, as the webhook refuses it.
+    Refused,
 }
 
 impl Effect {
@@ -30,6 +32,7 @@ impl Effect {
             Effect::Replace => "replace",
             Effect::Create => "create",
             Effect::Delete => "delete",
+            Effect::Refused => "refused",
         }
     }
 

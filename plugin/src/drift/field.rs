@@ -5,14 +5,18 @@ use argocd::names::LAST_APPLIED;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::cause::Cause;
 use super::manager::Manager;
 use super::person::Person;
 
 /// What stands for a value of a Secret.
 pub(crate) const MASK: &str = "***";
 
-/// Fields that Kubernetes keeps about an object: what others see in them is told elsewhere.
-const KEPT_BY_KUBERNETES: [&str; 4] = [
+/// Fields that Kubernetes keeps about an object: what others see in them is told elsewhere. The API
+/// server counts the templates of a `DaemonSet` in an annotation, and so does a dry run (Kubernetes
+/// 1.36, `daemonset.daemonSetStrategy.PrepareForUpdate`).
+pub(super) const KEPT_BY_KUBERNETES: [&str; 5] = [
+    "/metadata/annotations/deprecated.daemonset.template.generation",
     "/metadata/managedFields",
     "/metadata/resourceVersion",
     "/metadata/generation",
@@ -28,6 +32,8 @@ pub(crate) struct FieldDrift {
     pub(crate) desired: Option<Value>,
     /// What is there, or [`MASK`]; None where it is absent.
     pub(crate) live: Option<Value>,
+    /// Why it differs.
+    pub(crate) cause: Cause,
     /// Its owners, who wrote last first.
     pub(crate) managers: Vec<Manager>,
     /// Who did it, by an audit log.
@@ -44,14 +50,19 @@ impl FieldDrift {
         by_person.or(times.max())
     }
 
-    /// An object as a whole, with those who write to it.
-    pub(super) fn of_object(live: Option<&Value>) -> Self {
+    /// An object as a whole, with those who write to it. Who only says how it is did not make it.
+    pub(super) fn of_object(live: Option<&Value>, cause: Cause) -> Self {
         let managers = live.map(|live| managers(Ownership::of(live).managers()));
+        let mut managers = managers.unwrap_or_default();
+        if !managers.iter().all(Manager::is_of_status) {
+            managers.retain(|manager| !manager.is_of_status());
+        }
         FieldDrift {
             pointer: String::new(),
             desired: None,
             live: None,
-            managers: managers.unwrap_or_default(),
+            cause,
+            managers,
             person: None,
             masked: false,
         }
@@ -84,6 +95,7 @@ pub(super) fn fields(
             desired: shown(difference.desired),
             live: shown(difference.live),
             pointer: difference.pointer,
+            cause: Cause::Unknown,
             person: None,
             masked,
         }
@@ -99,7 +111,7 @@ fn managers<'o>(entries: impl Iterator<Item = FieldManager<'o>>) -> Vec<Manager>
 
 /// Whether a field of a Secret may hold what is secret. All annotations may: which of them do is a
 /// setting of Argo CD's, and what was applied last is among them.
-fn is_confidential(pointer: &str) -> bool {
+pub(super) fn is_confidential(pointer: &str) -> bool {
     const TOPS: [&str; 3] = ["/data", "/stringData", "/metadata/annotations"];
     const ARGO_CDS: &str = "/metadata/annotations/argocd.argoproj.io~1";
     let is_within = TOPS.iter().any(|top| is_at_or_below(pointer, top));
@@ -172,10 +184,40 @@ mod tests {
     }
 
     #[test]
+    fn who_says_how_an_object_is_did_not_make_it() {
+        let entry = |manager: &str, subresource: &str| {
+            json!({
+                "manager": manager, "operation": "Update", "subresource": subresource,
+                "fieldsV1": {"f:x": {}},
+            })
+        };
+        let names = |entries: &[Value]| {
+            let live = json!({"metadata": {"managedFields": entries}});
+            let whole = FieldDrift::of_object(Some(&live), Cause::Extra);
+            let names = whole.managers.into_iter().map(|manager| manager.name);
+            names.collect::<Vec<_>>()
+        };
+        let status = entry("kube-controller-manager", "status");
+        let scale = entry("kubectl", "scale");
+        let made = entry("kubectl-create", "");
+        assert_eq!(
+            names(&[status.clone(), made, scale]),
+            ["kubectl-create", "kubectl"]
+        );
+        assert_eq!(names(&[status]), ["kube-controller-manager"]);
+    }
+
+    #[test]
     fn what_kubernetes_keeps_is_not_drift() {
         let object =
             |generation| json!({"metadata": {"generation": generation, "resourceVersion": "x"}});
         let found = fields(&object(1), &object(2), &json!({}), false);
         assert!(found.is_empty());
+        let count = "deprecated.daemonset.template.generation";
+        let object =
+            |number: &str| json!({"metadata": {"annotations": {count: number, "a": number}}});
+        let found = fields(&object("2"), &object("1"), &json!({}), false);
+        let pointers: Vec<&str> = found.iter().map(|field| &*field.pointer).collect();
+        assert_eq!(pointers, ["/metadata/annotations/a"]);
     }
 }

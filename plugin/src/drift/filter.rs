@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
+use super::autoscaler::ScaledBy;
 use super::cause::Cause;
-use super::{ApplicationDrift, Drift, Overview, ResourceDrift, Verdict};
+use super::{ApplicationDrift, Drift, FieldDrift, Overview, ResourceDrift, Verdict};
 use crate::text::counted;
 
 /// Which Applications are asked for. What is empty asks for all.
@@ -79,13 +80,8 @@ impl Filter {
             let before = application.resources.len();
             let cluster = application.cluster_key().to_owned();
             application.resources.retain_mut(|resource| {
-                let autoscaler = autoscalers.of(
-                    &cluster,
-                    &resource.namespace,
-                    &resource.kind,
-                    &resource.name,
-                );
-                self.keeps(resource, autoscaler)
+                let scaled_by = autoscalers.of(&cluster, resource);
+                self.keeps(resource, scaled_by)
             });
             let left_out = before - application.resources.len();
             if left_out > 0 && application.resources.is_empty() {
@@ -95,7 +91,7 @@ impl Filter {
         drift.autoscalers = autoscalers;
     }
 
-    fn keeps(&self, resource: &mut ResourceDrift, autoscaler: Option<&str>) -> bool {
+    fn keeps(&self, resource: &mut ResourceDrift, scaled_by: ScaledBy<'_>) -> bool {
         let is_kind = |kind: &String| kind.eq_ignore_ascii_case(&resource.kind);
         if !(self.kinds.is_empty() || self.kinds.iter().any(is_kind)) {
             return false;
@@ -114,13 +110,19 @@ impl Filter {
             return false;
         }
         if let Some(by) = &self.by {
-            resource.fields.retain(|field| {
+            let (kept, left_out) = resource.fields.drain(..).partition(|field: &FieldDrift| {
                 let is = |text: &str| text.eq_ignore_ascii_case(by);
+                let autoscaler = scaled_by.of_field(&field.pointer);
                 let is_manager = field.managers.iter().any(|manager| {
                     is(&manager.name) || is(&manager.words(&field.pointer, autoscaler))
                 });
                 is_manager || field.person.as_ref().is_some_and(|person| is(&person.name))
             });
+            resource.fields = kept;
+            if let Some(sides) = &mut resource.sides {
+                let left_out: Vec<FieldDrift> = left_out;
+                sides.leave_out(left_out.iter());
+            }
             return !resource.fields.is_empty();
         }
         true

@@ -4,10 +4,13 @@ use serde_json::Value;
 
 use super::autoscaler::Autoscalers;
 use super::cause::Cause;
+use super::causes;
 use super::effect::Effect;
 use super::field::{FieldDrift, fields};
 use super::managed_resources::{ManagedResource, State, UnreadableAnswer, read};
 use super::overview::{COMPARE_OPTIONS, ListedResource, Overview, Sync};
+use super::refusal::{Intent, Webhook};
+use super::sides::Sides;
 use super::{ApplicationDrift, Problem, ResourceDrift, Verdict};
 
 /// Annotation that says how to sync a resource.
@@ -25,23 +28,33 @@ pub(crate) struct Collected {
 }
 
 impl Collected {
-    /// Takes in a resource, and drops what does not differ of it.
-    pub(crate) fn add(&mut self, resource: ManagedResource, overview: &Overview) {
+    /// Takes in a resource, and drops what does not differ of it. The webhook may refuse what a
+    /// sync would write.
+    pub(crate) fn add(
+        &mut self,
+        resource: ManagedResource,
+        overview: &Overview,
+        webhook: Option<&Webhook>,
+    ) {
         if let State::Same { live: Some(live) } | State::Modified { live, .. } = &resource.state {
-            self.autoscalers.add(overview.cluster.key(), live);
+            let ManagedResource { group, kind, .. } = &resource;
+            self.autoscalers
+                .add(overview.cluster.key(), group, kind, live);
         }
-        self.resources.extend(drift_of(resource, overview));
+        self.resources.extend(drift_of(resource, overview, webhook));
     }
 }
 
 /// Judges an Application by what argocd-server says of its resources. The other values are what
-/// scales something there, and what could not be read.
+/// scales something there, and what could not be read. The webhook may refuse what a sync would
+/// write.
 pub(crate) fn judge(
     overview: Overview,
     answer: &str,
+    webhook: Option<&Webhook>,
 ) -> (ApplicationDrift, Autoscalers, Vec<Problem>) {
     let mut collected = Collected::default();
-    let each = |resource| collected.add(resource, &overview);
+    let each = |resource| collected.add(resource, &overview, webhook);
     let unreadable = read(answer, each).unwrap_or_else(|whole| vec![whole]);
     let problems = unreadable.iter().map(UnreadableAnswer::to_string);
     let problems: Vec<_> = problems.map(|text| problem(&overview, text)).collect();
@@ -155,7 +168,10 @@ fn listed(overview: &Overview) -> Vec<ResourceDrift> {
                 name: text(&listed.name),
                 cause,
                 effect,
+                refusal: None,
                 fields: Vec::new(),
+                sides: None,
+                written: None,
             }
         })
         .collect()
@@ -170,7 +186,11 @@ fn pruning(prunes: bool) -> Effect {
 }
 
 /// What differs of a resource; None where nothing does that counts.
-fn drift_of(resource: ManagedResource, overview: &Overview) -> Option<ResourceDrift> {
+fn drift_of(
+    resource: ManagedResource,
+    overview: &Overview,
+    webhook: Option<&Webhook>,
+) -> Option<ResourceDrift> {
     let ManagedResource {
         group,
         kind,
@@ -190,7 +210,7 @@ fn drift_of(resource: ManagedResource, overview: &Overview) -> Option<ResourceDr
             version_of(target),
             Cause::Missing,
             Effect::Create,
-            vec![FieldDrift::of_object(None)],
+            vec![FieldDrift::of_object(None, Cause::Missing)],
         ),
         State::Extra { live } => {
             // It is there, but for Argo CD it does not count: a copy, or what is left alone.
@@ -203,7 +223,7 @@ fn drift_of(resource: ManagedResource, overview: &Overview) -> Option<ResourceDr
                 version_of(live),
                 Cause::Extra,
                 pruning(prunes),
-                vec![FieldDrift::of_object(Some(live))],
+                vec![FieldDrift::of_object(Some(live), Cause::Extra)],
             )
         }
         State::Modified {
@@ -211,16 +231,35 @@ fn drift_of(resource: ManagedResource, overview: &Overview) -> Option<ResourceDr
             normalized,
             predicted,
         } => {
-            let fields = fields(predicted, normalized, live, is_secret);
+            let mut fields = fields(predicted, normalized, live, is_secret);
             let pointers = fields.iter().map(|field| field.pointer.as_str());
             let effect = if is_immutable(live) && !is_only_metadata(&fields) {
                 Effect::Replace
             } else {
                 Effect::of_fields(&group, &kind, pointers, has_rollout(live))
             };
-            let cause = Cause::of_fields(&fields, live, overview.is_revision_synced);
+            let cause = causes::settle(&mut fields, live, overview.is_revision_synced);
             (version_of(live), cause, effect, fields)
         }
+    };
+    let refusal = intent_of(&state, effect).and_then(|intent| {
+        let kind = (group.as_str(), kind.as_str());
+        webhook?.refusal(&overview.cluster, kind, intent)
+    });
+    let effect = if refusal.is_some() {
+        Effect::Refused
+    } else {
+        effect
+    };
+    let sides = match &state {
+        State::Same { .. } => return None,
+        State::Missing { target } => Sides::new(None, Some(target), is_secret),
+        State::Extra { live } => Sides::new(Some(live), None, is_secret),
+        State::Modified {
+            normalized,
+            predicted,
+            ..
+        } => Sides::new(Some(normalized), Some(predicted), is_secret),
     };
     Some(ResourceDrift {
         version: version.or_else(|| listed.and_then(|listed| listed.version.clone())),
@@ -230,8 +269,29 @@ fn drift_of(resource: ManagedResource, overview: &Overview) -> Option<ResourceDr
         name,
         cause,
         effect: Some(effect),
+        refusal,
         fields,
+        sides: Some(sides),
+        written: None,
     })
+}
+
+/// What a sync would ask the API server for, if anything.
+fn intent_of(state: &State, effect: Effect) -> Option<Intent<'_>> {
+    match state {
+        State::Same { .. } => None,
+        State::Missing { target } => Some(Intent::Create(target)),
+        State::Extra { live } => (effect == Effect::Delete).then_some(Intent::Delete(live)),
+        State::Modified {
+            live,
+            normalized,
+            predicted,
+        } => Some(Intent::Update {
+            live,
+            normalized,
+            predicted,
+        }),
+    }
 }
 
 fn version_of(object: &Value) -> Option<String> {

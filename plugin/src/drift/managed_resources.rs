@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::autoscaler::Autoscaler;
 use super::decode::decode;
 
 /// How large the JSON of an object may be, in bytes. What an API server stores is smaller by far.
@@ -181,7 +182,7 @@ fn state(item: &Item<'_>) -> Result<State, String> {
             live: object("liveState", live)?,
         },
         (Some(_), Some(live)) if item.modified != Some(true) => State::Same {
-            live: if is_scaler(&item.kind) {
+            live: if is_autoscaler(item) {
                 Some(object("liveState", live)?)
             } else {
                 None
@@ -224,12 +225,8 @@ fn object_of(what: &str, text: &str) -> Result<Value, String> {
     }
 }
 
-/// Kinds that scale others.
-pub(super) fn is_scaler(kind: &str) -> bool {
-    matches!(
-        kind,
-        "HorizontalPodAutoscaler" | "VerticalPodAutoscaler" | "ScaledObject"
-    )
+fn is_autoscaler(item: &Item<'_>) -> bool {
+    Autoscaler::of_kind(item.group.as_deref().unwrap_or_default(), &item.kind).is_some()
 }
 
 #[cfg(test)]

@@ -4,6 +4,9 @@ use argocd::comparison::FieldManager;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::audit_log::Write;
+use super::autoscaler::KnownAutoscaler;
+
 /// Somebody who owns a field.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 pub(crate) struct Manager {
@@ -31,11 +34,17 @@ pub(crate) enum WriterKind {
     Hand,
 }
 
-/// What Argo CD names itself where it syncs (`common.ArgoCDSSAManager`), and elsewhere.
-const ARGO_CD: [&str; 2] = ["argocd-controller", "argocd-application-controller"];
+/// What Argo CD names itself where it syncs (`common.ArgoCDSSAManager`).
+pub(super) const SYNC_MANAGER: &str = "argocd-controller";
+
+/// What Argo CD names itself where it syncs, and elsewhere.
+const ARGO_CD: [&str; 2] = [SYNC_MANAGER, "argocd-application-controller"];
 
 /// The subresource by which replicas are set.
 const SCALE: &str = "scale";
+
+/// The subresource in which controllers say how an object is.
+const STATUS: &str = "status";
 
 /// Controllers whose names do not say that they are one.
 const CONTROLLERS: [&str; 22] = [
@@ -74,6 +83,21 @@ impl Manager {
         }
     }
 
+    /// Who a write is noted as.
+    pub(crate) fn of_write(write: &Write) -> Self {
+        Manager {
+            name: write.manager().to_owned(),
+            operation: "Update".to_owned(),
+            subresource: (!write.subresource.is_empty()).then(|| write.subresource.clone()),
+            time: None,
+        }
+    }
+
+    /// Whether it says how an object is, and not how it is to be.
+    pub(crate) fn is_of_status(&self) -> bool {
+        self.subresource.as_deref() == Some(STATUS)
+    }
+
     /// What kind of writer it is, where it writes a field.
     pub(crate) fn kind(&self, pointer: &str) -> WriterKind {
         let name = self.name.to_lowercase();
@@ -95,15 +119,15 @@ impl Manager {
         let scales = self.subresource.as_deref() == Some(SCALE)
             && (name == "kube-controller-manager" || name.contains("autoscaler"));
         is_scaled && (scales || name.starts_with("keda"))
-            || name.starts_with("vpa-") && pointer.contains("/resources/")
+            || name.starts_with("vpa-") && pointer.contains("/resources")
     }
 
-    /// What people call it. The autoscaler of the object is named where it is known.
-    pub(crate) fn words(&self, pointer: &str, autoscaler: Option<&str>) -> String {
+    /// What people call it. The autoscaler that sets the field is named where it is known.
+    pub(crate) fn words(&self, pointer: &str, autoscaler: KnownAutoscaler<'_>) -> String {
         let name = &self.name;
         if self.kind(pointer) == WriterKind::Autoscaler {
-            let autoscaler = autoscaler.unwrap_or("an autoscaler");
-            return format!("{name} ({autoscaler})");
+            let autoscaler = autoscaler.words();
+            return autoscaler.map_or_else(|| name.clone(), |words| format!("{name} ({words})"));
         }
         let is_applied = self.operation == "Apply";
         match name.strip_prefix("kubectl") {
@@ -130,6 +154,7 @@ fn is_controller(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::autoscaler::Autoscaler;
     use super::*;
 
     fn manager(name: &str, operation: &str, subresource: &str) -> Manager {
@@ -167,8 +192,19 @@ mod tests {
             ),
         ] {
             let manager = manager(name, operation, subresource);
-            assert_eq!(manager.words("/spec/replicas", Some("HPA cart")), said);
+            let cart = KnownAutoscaler::Named(Autoscaler::Horizontal, "cart");
+            assert_eq!(manager.words("/spec/replicas", cart), said);
         }
+    }
+
+    #[test]
+    fn an_autoscaler_that_is_not_there_is_not_named() {
+        let manager = manager("kube-controller-manager", "Update", "scale");
+        let words = |known| manager.words("/spec/replicas", known);
+        let name = "kube-controller-manager";
+        assert_eq!(words(KnownAutoscaler::Absent), name);
+        let unsought = words(KnownAutoscaler::Unsought);
+        assert_eq!(unsought, format!("{name} (an autoscaler)"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use argocd::Application;
 use argocd::application::ApplicationSpec;
 use argocd::comparison::{self, Generation, StrategyChoice};
+use argocd::names::{IN_CLUSTER_NAME, IN_CLUSTER_SERVER};
 use jiff::{SignedDuration, Timestamp};
 use policy::environment::environments_of_application;
 use policy::{Inventory, Kind};
@@ -142,6 +143,31 @@ impl Destination {
     }
 }
 
+/// A folder that an Application is deployed from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct SourceFolder {
+    pub(crate) repository: String,
+    /// From the top of the repository.
+    pub(crate) path: String,
+    pub(crate) revision: String,
+}
+
+fn sources(spec: &ApplicationSpec<'_>) -> Vec<SourceFolder> {
+    let one = spec.sync_source();
+    let several = match spec.sync_sources() {
+        [] => one.as_deref().map(std::slice::from_ref).unwrap_or_default(),
+        several => several,
+    };
+    let folders = several.iter().filter(|source| source.chart.is_empty());
+    folders
+        .map(|source| SourceFolder {
+            repository: source.repo_url.to_string(),
+            path: source.path.to_string(),
+            revision: source.target_revision.to_string(),
+        })
+        .collect()
+}
+
 /// What an Application says of itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Overview {
@@ -151,6 +177,8 @@ pub(crate) struct Overview {
     pub(crate) created: Option<String>,
     pub(crate) project: String,
     pub(crate) cluster: Destination,
+    /// What it is deployed from.
+    pub(crate) sources: Vec<SourceFolder>,
     /// All that anything is evidence of, production first.
     pub(crate) environments: Vec<String>,
     pub(crate) is_production: bool,
@@ -319,6 +347,7 @@ impl Overview {
             created: document.metadata.creation_timestamp.clone(),
             project: application.spec.project().to_owned(),
             cluster: destination(&application, inventory),
+            sources: sources(&application.spec),
             environments: environments.into_iter().map(|(_, name)| name).collect(),
             is_production,
             sync: Sync::of(sync.status.as_deref().unwrap_or_default()),
@@ -338,8 +367,37 @@ impl Overview {
         })
     }
 
+    /// What stands for the Application of objects that none applies, in Argo CD's namespace.
+    pub(crate) fn of_nobody(namespace: &str) -> Self {
+        Overview {
+            namespace: namespace.to_owned(),
+            name: String::new(),
+            created: None,
+            project: String::new(),
+            cluster: Destination {
+                name: Some(IN_CLUSTER_NAME.to_owned()),
+                server: Some(IN_CLUSTER_SERVER.to_owned()),
+            },
+            sources: Vec::new(),
+            environments: Vec::new(),
+            is_production: false,
+            sync: Sync::Unknown,
+            health: None,
+            reconciled_at: None,
+            strategy: None,
+            prunes: false,
+            is_revision_synced: true,
+            stale: None,
+            errors: Vec::new(),
+            resources: Vec::new(),
+        }
+    }
+
     /// `argocd/cart`.
     pub(crate) fn display_name(&self) -> String {
+        if self.name.is_empty() {
+            return "no Application".to_owned();
+        }
         format!("{}/{}", self.namespace, self.name)
     }
 

@@ -2,10 +2,14 @@
 
 use jiff::Timestamp;
 
+use super::manager::WriterKind;
+
 /// Somebody who wrote.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Person {
     pub(crate) name: String,
+    /// What kind of writer it was.
+    pub(crate) writer: WriterKind,
     pub(crate) confidence: Confidence,
     /// When.
     pub(crate) time: Option<Timestamp>,

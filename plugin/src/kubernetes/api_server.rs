@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use golang::json::null_as_default;
 use http::HeaderMap;
 use kube::Client;
 use kube::api::{
@@ -311,7 +312,8 @@ impl From<AccessError> for CommandError {
 struct List<'a> {
     #[serde(default)]
     metadata: ListMetadata,
-    #[serde(borrow, default)]
+    /// Of metadata alone it is null where there are none.
+    #[serde(borrow, default, deserialize_with = "null_as_default")]
     items: Vec<&'a RawValue>,
 }
 
@@ -431,16 +433,33 @@ impl ApiServer {
         struct Name {
             name: String,
         }
-        let parameters = ListParams {
-            label_selector: labels.map(str::to_owned),
-            ..ListParams::default()
-        };
         let name = |json: &str| {
             let named = serde_json::from_str::<Named>(json).ok()?;
             Some(named.metadata.name)
         };
-        let pages = self.pages(objects, parameters, Request::list_metadata, name);
-        Ok(pages.await?.into_iter().flatten().collect())
+        let names = self.list_metadata(objects, labels, None, name).await?;
+        Ok(names.into_iter().flatten().collect())
+    }
+
+    /// What is made of the JSON of the metadata of each object that selectors of labels and fields
+    /// select. Nothing else of it is sent.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub(crate) async fn list_metadata<T>(
+        &self,
+        objects: &Objects,
+        labels: Option<&str>,
+        fields: Option<&str>,
+        read: impl FnMut(&str) -> T,
+    ) -> Result<Vec<T>, AccessError> {
+        let parameters = ListParams {
+            label_selector: labels.map(str::to_owned),
+            field_selector: fields.map(str::to_owned),
+            ..ListParams::default()
+        };
+        self.pages(objects, parameters, Request::list_metadata, read)
+            .await
     }
 
     /// What is made of the JSON of each object. The text is wiped afterwards: it may be a Secret.

@@ -14,12 +14,12 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
 
 use super::proof::{Link, Proof, State, Verification};
 use super::target::{AwsLogin, Target};
 use crate::error::chain;
 use crate::kubernetes::{AccessError, ApiServer, Objects, resource};
+use crate::wait::Wait;
 
 /// The label of the controller that logs in to clusters, in Argo CD's manifests and in its chart.
 const CONTROLLER: &str = "app.kubernetes.io/name=argocd-application-controller";
@@ -151,7 +151,7 @@ impl<'c> Controller<'c> {
     async fn ended(&self, job: &str) -> Result<End, AccessError> {
         let pods = self.own("", "Pod", "pods");
         let labels = format!("batch.kubernetes.io/job-name={job}");
-        let deadline = Instant::now() + WITHIN;
+        let mut wait = Wait::up_to(WITHIN, INTERVAL);
         let mut waiting = "no Pod was made".to_owned();
         loop {
             let found = self.server.list(&pods, Some(&labels), Pod::read).await?;
@@ -160,10 +160,9 @@ impl<'c> Controller<'c> {
                 Some(End::None(reason)) => waiting = reason,
                 None => {}
             }
-            if Instant::now() >= deadline {
+            if !wait.goes_on().await {
                 return Ok(End::None(waiting));
             }
-            sleep(INTERVAL).await;
         }
     }
 

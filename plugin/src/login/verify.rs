@@ -25,6 +25,13 @@ const AT_A_TIME: usize = 16;
 /// Of what is denied no more is told.
 const TOLD: usize = 5;
 
+/// What EKS Pod Identity tags the session of Argo CD's pods by, among others: with it the role is
+/// taken on only where `sts:TagSession` is allowed as well.
+const TAGS_OF_PODS: [(&str, &str); 1] = [(
+    "kubernetes-service-account",
+    "argocd-application-controller",
+)];
+
 /// As whom somebody logs in.
 #[derive(Clone)]
 pub(crate) struct Identity {
@@ -97,7 +104,12 @@ async fn token_of(
     let credentials = if role.is_empty() {
         account.credentials().await
     } else {
-        account.assume(role).await
+        let tags = if identity.is_engine {
+            &TAGS_OF_PODS[..]
+        } else {
+            &[]
+        };
+        account.assume(role, tags).await
     };
     let credentials = match credentials {
         Ok(credentials) => credentials,

@@ -8,7 +8,7 @@ use crate::text::is_fit;
 
 /// A value in YAML. Where characters need to be escaped that cannot be in block style, it is the
 /// JSON, which is YAML, too.
-pub(super) fn document(value: &impl Serialize) -> Result<String, CommandError> {
+pub(crate) fn document(value: &impl Serialize) -> Result<String, CommandError> {
     let text = serde_saphyr::to_string(value).map_err(CommandError::new)?;
     if text.chars().all(is_fit) {
         Ok(text)

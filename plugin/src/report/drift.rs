@@ -1,6 +1,8 @@
 //! What differs between Git and the clusters.
 
+mod diffs;
 mod gauges;
+mod log;
 mod read;
 mod suites;
 
@@ -12,8 +14,10 @@ use serde_json::Value;
 pub(crate) use self::read::{UnreadableReport, read};
 use super::age::{away, rough};
 use super::{
-    API_VERSION, Cell, Detail, Gauge, Page, Report, Row, Suite, Table, Tone, View, non_empty,
+    API_VERSION, Cell, Detail, Gauge, Log, ObjectDiff, Page, Report, Row, Suite, Table, Tone, View,
+    non_empty,
 };
+use crate::drift::autoscaler::ScaledBy;
 use crate::drift::manager::Manager;
 use crate::drift::person::Person;
 use crate::drift::shard::Shard;
@@ -68,6 +72,14 @@ impl Report for DriftReport<'_> {
 
     fn gauges(&self) -> Vec<Gauge> {
         gauges::of(self.drift)
+    }
+
+    fn diffs(&self) -> Vec<ObjectDiff> {
+        diffs::of(self.drift)
+    }
+
+    fn log(&self) -> Log {
+        log::of(self.drift)
     }
 
     fn view(&self) -> View {
@@ -133,30 +145,28 @@ impl DriftReport<'_> {
         resource: &ResourceDrift,
         detail: Detail,
     ) -> Vec<String> {
-        let autoscaler = self.drift.autoscalers.of(
-            application.cluster_key(),
-            &resource.namespace,
-            &resource.kind,
-            &resource.name,
-        );
+        let cluster = application.cluster_key();
+        let scaled_by = self.drift.autoscalers.of(cluster, resource);
         let (limit, length) = match detail {
             Detail::Table => (FIELDS, VALUE),
             Detail::Wide => (usize::MAX, WIDE_VALUE),
         };
         let shown = resource.fields.iter().take(limit);
         let mut lines: Vec<String> = shown
-            .filter_map(|field| self.field(field, autoscaler, length))
+            .filter_map(|field| self.field(field, scaled_by, length))
             .collect();
         let more = resource.fields.len().saturating_sub(limit);
         if more > 0 {
             lines.push(format!("and {more} more: -o wide has them"));
         }
+        let refusal = resource.refusal.iter();
+        lines.extend(refusal.map(|refusal| format!("a sync is refused: {refusal}")));
         lines
     }
 
     /// `/spec/replicas: desired 2, live 5; by kubectl scale (alice@example.com), 3m ago`.
-    fn field(&self, field: &FieldDrift, autoscaler: Option<&str>, length: usize) -> Option<String> {
-        let who = self.who(field, autoscaler);
+    fn field(&self, field: &FieldDrift, scaled_by: ScaledBy<'_>, length: usize) -> Option<String> {
+        let who = self.who(field, scaled_by);
         if field.pointer.is_empty() && field.desired.is_none() && field.live.is_none() {
             return who;
         }
@@ -182,7 +192,8 @@ impl DriftReport<'_> {
     }
 
     /// `by kubectl scale (alice@example.com), 3m ago`.
-    fn who(&self, field: &FieldDrift, autoscaler: Option<&str>) -> Option<String> {
+    fn who(&self, field: &FieldDrift, scaled_by: ScaledBy<'_>) -> Option<String> {
+        let autoscaler = scaled_by.of_field(&field.pointer);
         let managers = field.managers.iter();
         let words: Vec<String> = managers
             .map(|manager| manager.words(&field.pointer, autoscaler))
@@ -223,7 +234,7 @@ fn cells(
         None => Cell::from(Cell::NONE),
     };
     let texts = [
-        Cell::from(overview.name.as_str()),
+        Cell::or_none(&overview.name),
         Cell::or_none(cluster),
         Cell::or_none(&object),
         cause,
@@ -267,7 +278,7 @@ fn tone_of_effect(effect: Effect) -> Tone {
     match effect {
         Effect::Nothing | Effect::InPlace | Effect::Create => Tone::Plain,
         Effect::Restart => Tone::Attention,
-        Effect::Replace | Effect::Delete => Tone::Bad,
+        Effect::Replace | Effect::Delete | Effect::Refused => Tone::Bad,
     }
 }
 
@@ -326,8 +337,8 @@ struct ApplicationDocument<'d> {
     /// Null where Argo CD does not say.
     health: Option<&'d str>,
     verdict: &'static str,
-    /// Null where it is clean or drifted, and nothing is left out.
-    reason: Option<&'d str>,
+    /// Null where it is clean or drifted, nothing is left out, and nothing is refused.
+    reason: Option<String>,
     /// Null where it is not known.
     strategy: Option<&'static str>,
     /// Null where it was never compared.
@@ -356,8 +367,10 @@ struct ResourceDocument<'d> {
     cause: &'static str,
     /// Null where nobody can tell.
     effect: Option<&'static str>,
-    /// What scales it, where Argo CD deploys that as well.
-    autoscaler: Option<&'d str>,
+    /// What scales it, as far as that is known.
+    autoscaler: Option<String>,
+    /// By which rules the webhook refuses what a sync would do; null where it does not.
+    refusal: Option<&'d str>,
     fields: Vec<FieldDocument<'d>>,
 }
 
@@ -432,7 +445,7 @@ impl<'d> ApplicationDocument<'d> {
             sync: overview.sync.as_str(),
             health: overview.health.as_deref(),
             verdict: application.verdict.as_str(),
-            reason: application.reason.as_deref(),
+            reason: application.explanation(),
             strategy: overview.strategy.map(Strategy::as_str),
             reconciled_at: overview.reconciled_at.as_deref(),
             resources: resources
@@ -444,13 +457,10 @@ impl<'d> ApplicationDocument<'d> {
 
 impl<'d> ResourceDocument<'d> {
     fn new(resource: &'d ResourceDrift, cluster: &str, drift: &'d Drift) -> Self {
+        let scaled_by = drift.autoscalers.of(cluster, resource);
         ResourceDocument {
-            autoscaler: drift.autoscalers.of(
-                cluster,
-                &resource.namespace,
-                &resource.kind,
-                &resource.name,
-            ),
+            autoscaler: scaled_by.named(),
+            refusal: resource.refusal.as_deref(),
             group: &resource.group,
             version: resource.version.as_deref(),
             kind: &resource.kind,

@@ -305,6 +305,11 @@ impl Manifest {
         own.is_empty() && others.is_empty() || !own.is_disjoint(others)
     }
 
+    /// The lines of its document, and where it is in that.
+    pub(crate) fn lines(&self) -> (&Lines, &str) {
+        (&self.lines, &self.pointer)
+    }
+
     /// The line on which it starts.
     pub(crate) fn line(&self) -> usize {
         self.lines.line_of(&self.pointer)
@@ -514,7 +519,8 @@ fn admit(object: &mut Value, kind: Kind, namespace: &str) -> Vec<String> {
     }
 }
 
-fn merge_string_data(secret: &mut Map<String, Value>) -> Vec<String> {
+/// Moves a Secret's `stringData` into its `data`. Returns the keys that were moved.
+pub(crate) fn merge_string_data(secret: &mut Map<String, Value>) -> Vec<String> {
     let Some(Value::Object(plain)) = secret.remove("stringData") else {
         return Vec::new();
     };

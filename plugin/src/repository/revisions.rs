@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use super::work_trees::WorkTrees;
+use crate::temporary;
 
 /// The files of a repository at a revision.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,9 +36,7 @@ impl Revisions {
     /// # Errors
     /// There is no place for temporary files.
     pub(crate) fn of(trees: WorkTrees) -> io::Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix("kubectl-gitops-")
-            .tempdir()?;
+        let folder = temporary::folder("kubectl-gitops-")?;
         Ok(Revisions {
             trees,
             folder,

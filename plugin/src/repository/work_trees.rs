@@ -89,6 +89,16 @@ impl WorkTrees {
         Some(&self.tree_of(repository, revision)?.top)
     }
 
+    /// The path of a file from the top of the work tree that it is in, with `/`.
+    pub(crate) fn relative(&self, file: &Path) -> Option<String> {
+        let file = file.canonicalize().ok()?;
+        let mut trees = self.trees.iter();
+        let below = trees.find_map(|tree| file.strip_prefix(&tree.top).ok())?;
+        let parts = below.components().map(|part| part.as_os_str().to_str());
+        let parts: Option<Vec<&str>> = parts.collect();
+        Some(parts?.join("/"))
+    }
+
     /// The top of the work tree of a repository, whatever it is at.
     pub(crate) fn top_of(&self, repository: &str) -> Option<&Path> {
         let wanted = RepositoryUrl::of(repository);

@@ -8,4 +8,3 @@ mod mends;
 mod offboard;
 #[path = "../support/mod.rs"]
 mod support;
-mod terraform;

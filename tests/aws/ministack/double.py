@@ -95,7 +95,7 @@ def credentials_of_pod(account, region, cluster, namespace, service_account):
     known = {"Arn": arn, "UserId": f"{role['RoleId']}:{session}", "AccountId": account, "PrincipalType": "AssumedRole"}
     secrets = {"SecretAccessKey": secret, "SessionToken": token, "Expiration": time.time() + hour}
     sts.register_session(key, known | secrets | {"SessionTags": tags})
-    pods[arn] = (key, tags)
+    pods[arn] = tags
     return 200, {"AccessKeyId": key, "SecretAccessKey": secret, "Token": token, "Expiration": iam._future(hour)}
 
 
@@ -121,12 +121,13 @@ tags_of_request = sts._session_tags
 
 
 def tags_of_session(params, check=True):
-    """The tags of a session that is asked for. Those of a pod's go along, which must be allowed on either side."""
+    """The tags of a session that a session asks for. Those of a pod's go along. They must be allowed on either side."""
     tags, refused = tags_of_request(params, check)
     caller = iam_evaluator.caller_arn()
-    if refused or caller not in pods:
+    own = pods.get(caller, [])
+    key = next((key for key, session in sts._sessions.items() if session["Arn"] == caller), None)
+    if refused or key is None or not (own or tags):
         return tags, refused
-    key, own = pods[caller]
     role = sts._p(params, "RoleArn")
     principal = iam_evaluator.resolve_principal(key, caller.split(":")[4])
     asked = iam_evaluator.EvalContext(

@@ -129,6 +129,12 @@ impl Release {
         self.repo_server_flags
     }
 
+    /// Its Helm. It is built if it is not there; this blocks.
+    pub fn helm(&self) -> Result<PathBuf, GoProgramsError> {
+        let module = self.renderers.as_ref().unwrap_or(&self.argo_cd);
+        Ok(self.go_programs(module).built_once()?.join("helm"))
+    }
+
     /// The folders of its programs, Argo CD's first. What is not there is built; this blocks.
     pub(crate) fn built_once(&self) -> Result<Vec<PathBuf>, GoProgramsError> {
         let modules = [&self.argo_cd].into_iter().chain(&self.renderers);

@@ -123,8 +123,11 @@ fn all_tests() -> Result<Summary> {
     prepare_aws()?;
     // It shares much with the API server, which is there now, and yields to the tests.
     let mut prepare = Command::new("nice");
-    prepare.arg(program(PREPARE)?).arg("argo-cd");
-    let argo_cd = Background::start("making sure that Argo CD is there", prepare)?;
+    prepare
+        .arg(program(PREPARE)?)
+        .args(["open-tofu", "argo-cd"]);
+    let what = "making sure that OpenTofu and Argo CD are there";
+    let argo_cd = Background::start(what, prepare)?;
     run::say("running the tests");
     let mut summary = run_tests(&mut tests(&["--no-fail-fast"])?)?;
     argo_cd.finish()?;
@@ -228,8 +231,7 @@ fn bench(quick: bool) -> Result<()> {
         let mut build = cargo();
         build.args([
             "build",
-            "--profile",
-            "webhook",
+            "--release",
             "--bins",
             "--quiet",
             "--package",
@@ -247,7 +249,7 @@ fn bench(quick: bool) -> Result<()> {
         "--quick",
     ]);
     run("measuring the webhook's parts", &mut parts)?;
-    let programs = target_folder()?.with_file_name("webhook");
+    let programs = target_folder()?.with_file_name("release");
     let mut servers = Command::new(programs.join("gitops-bench"));
     servers.arg("--json").arg(programs.join("bench.json"));
     if quick {

@@ -14,7 +14,6 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
-use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
 use super::Action;
@@ -25,6 +24,7 @@ use crate::kubernetes::{
 };
 use crate::login::{Identity, Need, Target, Verdict, Verification, log_in};
 use crate::plan::Outcome;
+use crate::wait::Wait;
 
 /// How long an API server may go on taking a token that was revoked: it keeps answers for ten
 /// seconds, and there may be several API servers.
@@ -355,13 +355,12 @@ impl Migration<'_> {
 
     /// Puts the Secret back, as long as it takes for the API server to answer.
     async fn roll_back(&self, before: &Stored) -> Result<(), AccessError> {
-        let deadline = Instant::now() + WAY_BACK;
+        let mut wait = Wait::up_to(WAY_BACK, INTERVAL);
         loop {
-            match self.put_back(before).await {
-                Err(error) if error.is_without_answer() && Instant::now() < deadline => {
-                    sleep(INTERVAL).await;
-                }
-                put_back => return put_back,
+            let put_back = self.put_back(before).await;
+            let is_to_be_tried = matches!(&put_back, Err(error) if error.is_without_answer());
+            if !(is_to_be_tried && wait.goes_on().await) {
+                return put_back;
             }
         }
     }
@@ -464,13 +463,14 @@ impl Migration<'_> {
 
     async fn await_death(&self, token: SecretString) -> Result<(), Failure> {
         let old = connect_by_token(&self.stored.connection, token)?;
-        let deadline = Instant::now() + DEATH;
+        let mut wait = Wait::up_to(DEATH, INTERVAL);
         loop {
-            match whoami(&old).await {
-                Err(error) if error.is_unauthorized() => return Ok(()),
-                Err(error) if Instant::now() >= deadline => return Err(error.into()),
-                Ok(_) if Instant::now() >= deadline => return Err(Failure::StillAlive),
-                _ => sleep(INTERVAL).await,
+            let asked = whoami(&old).await;
+            if asked.as_ref().is_err_and(AccessError::is_unauthorized) {
+                return Ok(());
+            }
+            if !wait.goes_on().await {
+                return Err(asked.map_or_else(Failure::from, |_| Failure::StillAlive));
             }
         }
     }

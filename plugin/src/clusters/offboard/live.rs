@@ -8,12 +8,12 @@ use argocd::{Application, Cluster};
 use policy::{Inventory, Kind};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokio::time::{Instant, sleep};
 
 use super::{Action, Generator, Named, OnCluster};
 use crate::clusters::generated::servers_of;
 use crate::kubernetes::{AccessError, ApiServer, Objects, objects_of, resource_of};
 use crate::plan::Outcome;
+use crate::wait::Wait;
 
 /// How long Argo CD may take to delete an Application with all that it deploys.
 const DELETION: Duration = Duration::from_mins(10);
@@ -221,20 +221,19 @@ impl Offboarding<'_> {
 
     /// Waits until an Application is gone, or another one has its name.
     async fn gone(&self, one: &Named) -> Result<(), Failure> {
-        let deadline = Instant::now() + DELETION;
+        let mut wait = Wait::up_to(DELETION, INTERVAL);
         let objects = applications(one);
         loop {
             let uid = self.server.get(&objects, &one.name, uid_of).await?;
             if uid.is_none_or(|uid| uid != one.uid) {
                 return Ok(());
             }
-            if Instant::now() >= deadline {
+            if !wait.goes_on().await {
                 return Err(Failure::StillThere {
                     namespace: one.namespace.clone(),
                     name: one.name.clone(),
                 });
             }
-            sleep(INTERVAL).await;
         }
     }
 

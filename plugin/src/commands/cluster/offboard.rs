@@ -11,7 +11,7 @@ use crate::args::{Format, OUTPUT, PlanArgs, formats};
 use crate::clusters::offboard::live::{Offboarding, applications_on};
 use crate::clusters::offboard::{self, Refusal, Workloads, plan};
 use crate::clusters::{NamedError, named};
-use crate::commands::plan::{FORMATS, carry_out_as};
+use crate::commands::plan::{Carrying, FORMATS};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
@@ -111,23 +111,22 @@ async fn offboard(args: &OffboardArgs, context: &Context) -> Result<ExitStatus, 
         server: &server,
         argocd_namespace: context.argocd_namespace(),
     };
-    let status = carry_out_as(
-        "ClusterOffboarding",
-        &leaving.plan,
-        &args.plan,
-        args.output,
-        &leaving.again,
+    let carrying = Carrying {
+        args: &args.plan,
+        output: args.output,
+        again: &leaving.again,
         context,
-        async |action, only_ask| -> Result<_, Failure> {
-            Ok(match (action, &leaving.accounts) {
-                (Action::Fleet(action), _) => offboarding.act(action, only_ask).await?,
-                (Action::Aws(change), Some(accounts)) => accounts.act(change, only_ask).await?,
-                // There is no such step without them.
-                (Action::Aws(_), None) => Outcome::NotAsked,
-            })
-        },
-    )
-    .await?;
+    };
+    let act = async |action: &_, only_ask| -> Result<_, Failure> {
+        Ok(match (action, &leaving.accounts) {
+            (Action::Fleet(action), _) => offboarding.act(action, only_ask).await?,
+            (Action::Aws(change), Some(accounts)) => accounts.act(change, only_ask).await?,
+            // There is no such step without them.
+            (Action::Aws(_), None) => Outcome::NotAsked,
+        })
+    };
+    let kind = "ClusterOffboarding";
+    let status = carrying.at_once_as(kind, &leaving.plan, act).await?;
     if leaving.is_left_in_aws {
         context.streams.hint(
             "AWS still lets Argo CD's role in: --aws takes that back as long as the Secret is there, \

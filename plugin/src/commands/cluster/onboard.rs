@@ -12,7 +12,7 @@ use self::apply::Worker;
 pub(super) use self::args::OnboardArgs;
 use self::description::Described;
 use self::fleet::FleetFacts;
-use crate::commands::plan::carry_out;
+use crate::commands::plan::Carrying;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit_status::ExitStatus;
@@ -132,16 +132,14 @@ async fn apply(
         applied: &[],
         terraform: args.terraform.as_deref(),
     };
-    let carried_out = carry_out(
-        &plan,
-        &shown,
-        &args.plan(),
-        args.output,
-        &context.command_line,
+    let carrying = Carrying {
+        args: &args.plan(),
+        output: args.output,
+        again: &context.command_line,
         context,
-        async |action, only_ask| worker.act(action, only_ask).await,
-    )
-    .await?;
+    };
+    let act = async |action: &_, only_ask| worker.act(action, only_ask).await;
+    let carried_out = carrying.at_once(&plan, &shown, act).await?;
     let applied: Vec<(LinkName, String)> = links
         .into_iter()
         .zip(&carried_out.results)

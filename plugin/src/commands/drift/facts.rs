@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use argocd::Fleet;
 use argocd::names::{PARAMETERS_CONFIG_MAP, SETTINGS_CONFIG_MAP};
@@ -18,6 +19,7 @@ use crate::argocd_server::{ArgoCdServer, ServerError, Session, SessionError};
 use crate::context::Context;
 use crate::drift::autoscaler::Autoscalers;
 use crate::drift::overview::UnreadableApplication;
+use crate::drift::refusal::Webhook;
 use crate::drift::shard::Shard;
 use crate::drift::{
     ApplicationDrift, ControllerSettings, Drift, Overview, Problem, Source, Sync, judge,
@@ -261,7 +263,9 @@ impl From<AccessError> for Unlisted {
 
 /// What Applications of the cluster on which Argo CD runs are read by.
 pub(super) struct Reader {
-    inventory: Inventory,
+    inventory: Arc<Inventory>,
+    /// Whether the webhook judges what is written there.
+    is_guarded: bool,
     settings: ControllerSettings,
     pub(super) objects: Objects,
 }
@@ -281,7 +285,8 @@ impl Reader {
         let own = context.namespace_of(cluster);
         let is_all = args.scope.all_namespaces;
         Ok(Reader {
-            inventory: facts.inventory().map_err(Unlisted::Other)?,
+            is_guarded: facts.has_policy(),
+            inventory: Arc::new(facts.inventory().map_err(Unlisted::Other)?),
             settings: configuration.of_controller(),
             objects: Objects {
                 resource: resource_of(Kind::Application),
@@ -324,6 +329,13 @@ impl Reader {
         self.all(args, context, cluster, make).await
     }
 
+    /// What judges writes to Argo CD's objects there.
+    pub(super) fn webhook(&self, context: &Context) -> Option<Webhook> {
+        let inventory = Arc::clone(&self.inventory);
+        self.is_guarded
+            .then(|| Webhook::new(inventory, context.argocd_namespace(), context.now()))
+    }
+
     /// All that there are, each with what is made of it.
     async fn all<T>(
         &self,
@@ -351,6 +363,7 @@ impl Reader {
         Ok(Known {
             applications,
             problems,
+            webhook: self.webhook(context),
         })
     }
 }
@@ -360,14 +373,20 @@ pub(super) struct Asked<'a> {
     /// None where it is what Applications say of themselves.
     argocd: Option<&'a ArgoCdServer>,
     identities: RefCell<Rc<Identities>>,
+    webhook: Option<Webhook>,
 }
 
 impl<'a> Asked<'a> {
     /// argocd-server, and what it has; nobody without that.
-    pub(super) fn new(argocd: Option<&'a ArgoCdServer>, known: Option<Identities>) -> Self {
+    pub(super) fn new(
+        argocd: Option<&'a ArgoCdServer>,
+        known: Option<Identities>,
+        webhook: Option<Webhook>,
+    ) -> Self {
         Asked {
             argocd: argocd.filter(|_| known.is_some()),
             identities: RefCell::new(Rc::new(known.unwrap_or_default())),
+            webhook: webhook.map(Webhook::without_secrets),
         }
     }
 
@@ -386,7 +405,7 @@ impl<'a> Asked<'a> {
             return (judged, Autoscalers::default(), Vec::new());
         };
         let known = self.identities_with(argocd, &overview).await;
-        one_by_server(argocd, overview, Some(&known)).await
+        one_by_server(argocd, overview, Some(&known), self.webhook.as_ref()).await
     }
 
     /// Asks for them again if an Application is new.
@@ -468,11 +487,40 @@ async fn of_argocd_server(
     Ok(Known {
         applications: overviews,
         problems,
+        webhook: None,
     })
 }
 
 fn not_a_list() -> CommandError {
     CommandError::new("argocd-server answered something else than a list of Applications")
+}
+
+/// argocd-server, with the way to it that is kept open.
+pub(super) struct Reached {
+    server: ArgoCdServer,
+    _tunnel: Option<Tunnel>,
+}
+
+impl Reached {
+    pub(super) fn server(&self) -> &ArgoCdServer {
+        &self.server
+    }
+}
+
+/// argocd-server, if somebody is logged in to it.
+pub(super) async fn reached_server(
+    args: &DriftArgs,
+    context: &Context,
+    cluster: Option<&ApiServer>,
+) -> Result<Option<Reached>, CommandError> {
+    let Some(session) = session(args, context)? else {
+        return Ok(None);
+    };
+    let (server, tunnel) = reached(args, context, session, cluster).await?;
+    Ok(server.map(|server| Reached {
+        server,
+        _tunnel: tunnel,
+    }))
 }
 
 /// When Applications were created, by namespace and name: what tells them from those of the same
@@ -544,8 +592,9 @@ async fn by_server(
 ) -> Drift {
     let count = known.applications.len();
     let progress = context.progress.begin("asking argocd-server", Some(count));
+    let webhook = known.webhook.map(Webhook::without_secrets);
     let judged = futures::stream::iter(known.applications)
-        .map(|overview| one_by_server(argocd, overview, identities))
+        .map(|overview| one_by_server(argocd, overview, identities, webhook.as_ref()))
         .buffer_unordered(AT_ONCE);
     let mut drift = Drift {
         source: Source::ArgoCd,
@@ -570,6 +619,7 @@ async fn one_by_server(
     argocd: &ArgoCdServer,
     overview: Overview,
     identities: Option<&Identities>,
+    webhook: Option<&Webhook>,
 ) -> (ApplicationDrift, Autoscalers, Vec<Problem>) {
     // What could not be compared has nothing to say, and what it says is of another time.
     if overview.sync == Sync::Unknown {
@@ -590,7 +640,7 @@ async fn one_by_server(
         ..
     } = &overview;
     match argocd.managed_resources(namespace, name, project).await {
-        Ok(answer) => judge(overview, &answer),
+        Ok(answer) => judge(overview, &answer, webhook),
         Err(error) => {
             let (application, problem) = unanswered(overview, chain(&error));
             (application, Autoscalers::default(), vec![problem])

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::drift::refusal::Webhook;
 use crate::drift::{ControllerSettings, Overview, Problem};
 
 /// Applications, and what of them could not be read.
 pub(super) struct Known<T = Overview> {
     pub(super) applications: Vec<T>,
     pub(super) problems: Vec<Problem>,
+    /// None where there is none, or that is not known.
+    pub(super) webhook: Option<Webhook>,
 }
 
 /// What Argo CD's `ConfigMap`s say; None of one that may not be read.

@@ -21,7 +21,7 @@ use super::DriftArgs;
 use super::known::{Configuration, Found, Known};
 use crate::args::{ClusterArgs, RequestTimeout};
 use crate::context::Context;
-use crate::drift::autoscaler::Autoscalers;
+use crate::drift::autoscaler::{Autoscaler, Autoscalers};
 use crate::drift::local::cluster::Cluster;
 use crate::drift::local::desired::{self, DesiredError, Surroundings, desired};
 use crate::drift::local::permitted::Permitted;
@@ -29,8 +29,9 @@ use crate::drift::local::reconcile::{
     Desired, GroupKind, Interest, NOT_WORKED_OUT, Plan, Reconciliation, Side, Undecided,
 };
 use crate::drift::local::{Key, managed_namespace};
+use crate::drift::refusal::Webhook;
 use crate::drift::{
-    ApplicationDrift, Collected, ControllerSettings, Destination, Drift, Problem, Source,
+    ApplicationDrift, Collected, ControllerSettings, Destination, Drift, Overview, Problem, Source,
     judge_found, strategy_choice,
 };
 use crate::error::{CommandError, chain};
@@ -94,6 +95,7 @@ pub(super) struct Run<'a> {
     devops: &'a ApiServer,
     /// Whether the API server is asked what a sync would make of each object.
     exact: bool,
+    webhook: Option<&'a Webhook>,
 }
 
 /// What a run is made of.
@@ -137,6 +139,7 @@ impl Setup {
         configuration: &'a Configuration,
         fleet: &'a Fleet,
         devops: &'a ApiServer,
+        webhook: Option<&'a Webhook>,
     ) -> Run<'a> {
         Run {
             context,
@@ -150,6 +153,7 @@ impl Setup {
             controller: configuration.of_controller(),
             devops,
             exact: args.exact,
+            webhook,
         }
     }
 }
@@ -199,7 +203,8 @@ pub(super) async fn by_checkout(
     known: Known<Found>,
 ) -> Result<Drift, CommandError> {
     let setup = Setup::new(args, context, &configuration)?;
-    let run = setup.run(args, context, &configuration, fleet, devops);
+    let webhook = known.webhook.as_ref();
+    let run = setup.run(args, context, &configuration, fleet, devops, webhook);
     let count = known.applications.len();
     let progress = context.progress.begin("comparing", Some(count));
     let by_cluster = by_destination(known.applications);
@@ -213,7 +218,8 @@ pub(super) async fn by_checkout(
         .map(|(cluster, found)| run.of_cluster(cluster, found))
         .buffer_unordered(CLUSTERS_AT_ONCE);
     let mut clusters = std::pin::pin!(clusters);
-    while let Some(judged) = clusters.next().await {
+    while let Some((judged, autoscalers)) = clusters.next().await {
+        drift.autoscalers.extend(autoscalers);
         for (application, autoscalers, problems) in judged {
             drift.applications.push(application);
             drift.autoscalers.extend(autoscalers);
@@ -224,22 +230,67 @@ pub(super) async fn by_checkout(
     drift
         .problems
         .sort_by(|one, other| one.object.cmp(&other.object));
+    drift.settle_autoscaled();
     Ok(drift)
 }
 
+/// What a checkout says that Applications are to have, in their order, or why that is not known.
+pub(super) async fn generated(
+    args: &DriftArgs,
+    context: &Context,
+    devops: &ApiServer,
+    configuration: &Configuration,
+    fleet: &Fleet,
+    found: Vec<Found>,
+) -> Result<Vec<Result<Vec<Value>, String>>, CommandError> {
+    let setup = Setup::new(args, context, configuration)?;
+    let run = setup.run(args, context, configuration, fleet, devops, None);
+    let mut clusters: BTreeMap<Destination, Result<Cluster, String>> = BTreeMap::new();
+    for one in &found {
+        let destination = &one.overview.cluster;
+        if !clusters.contains_key(destination) {
+            clusters.insert(destination.clone(), run.discovered(destination).await);
+        }
+    }
+    let generated = futures::stream::iter(&found)
+        .map(|one| async {
+            match clusters.get(&one.overview.cluster) {
+                Some(Ok(cluster)) => run.all_manifests(cluster, one).await,
+                Some(Err(reason)) => Err(reason.clone()),
+                None => Err(NOT_WORKED_OUT.to_owned()),
+            }
+        })
+        .buffered(RENDERED_AT_ONCE);
+    Ok(generated.collect().await)
+}
+
 impl DriftArgs {
-    fn revisions(&self) -> Result<Revisions, CommandError> {
+    /// The work tree of the checkout.
+    pub(super) fn work_trees(&self) -> Result<WorkTrees, CommandError> {
         let checkout = self.checkout.clone().unwrap_or_else(|| PathBuf::from("."));
         let trees = WorkTrees::of(&[checkout], self.repository.as_deref());
-        Revisions::of(trees.map_err(CommandError::new)?).map_err(CommandError::new)
+        trees.map_err(CommandError::new)
+    }
+
+    fn revisions(&self) -> Result<Revisions, CommandError> {
+        Revisions::of(self.work_trees()?).map_err(CommandError::new)
     }
 }
 
 impl<'a> Run<'a> {
-    async fn of_cluster(&self, destination: Destination, found: Vec<Found>) -> Vec<Judged> {
+    /// What a cluster has.
+    async fn discovered(&self, destination: &Destination) -> Result<Cluster, String> {
+        Ok(self.open(destination).await?.cluster)
+    }
+
+    async fn of_cluster(
+        &self,
+        destination: Destination,
+        found: Vec<Found>,
+    ) -> (Vec<Judged>, Autoscalers) {
         match self.open(&destination).await {
             Ok(opened) => self.compare(&opened, found, None).await,
-            Err(reason) => unseen(found, &reason),
+            Err(reason) => (unseen(found, &reason), Autoscalers::default()),
         }
     }
 
@@ -306,7 +357,7 @@ impl<'a> Run<'a> {
         opened: &Opened<'_>,
         found: Vec<Found>,
         interest: Option<&mut Interest>,
-    ) -> Vec<Judged> {
+    ) -> (Vec<Judged>, Autoscalers) {
         let (server, cluster) = (opened.server(), &opened.cluster);
         let generated = futures::stream::iter(&found)
             .map(|one| self.desired(cluster, one))
@@ -329,6 +380,8 @@ impl<'a> Run<'a> {
                     ignore: &one.ignore,
                 },
                 strategy: one.strategy,
+                own_strategy: one.own_strategy,
+                webhook: self.webhook,
             };
             let mut side = Side::new(overview.clone(), plan);
             side.found.out_of_sync = one.out_of_sync.take();
@@ -340,7 +393,7 @@ impl<'a> Run<'a> {
             let kinds = self.kinds(cluster, &reconciliation);
             *interest = reconciliation.interest(kinds);
         }
-        let sides = self.read(server, cluster, reconciliation).await;
+        let (sides, autoscalers) = self.read(server, cluster, reconciliation).await;
         for (side, mut reasons) in sides {
             reasons.extend(side.unsettled);
             reasons.extend(side.error.iter().map(|error| chain(error)));
@@ -348,7 +401,7 @@ impl<'a> Run<'a> {
             reasons.sort();
             judged.push(judge_found(side.overview, side.found, reasons));
         }
-        judged
+        (judged, autoscalers)
     }
 
     /// Reads each kind once, and asks for dry runs where nothing else can tell. The second values
@@ -358,12 +411,16 @@ impl<'a> Run<'a> {
         server: &ApiServer,
         cluster: &Cluster,
         reconciliation: Reconciliation<'s>,
-    ) -> Vec<(Side<'s>, Vec<String>)> {
+    ) -> (Vec<(Side<'s>, Vec<String>)>, Autoscalers) {
         let kinds = self.kinds(cluster, &reconciliation);
+        let key = reconciliation.overviews().next();
+        let key = key.map_or_else(String::new, |one| one.cluster.key().to_owned());
         let reading = Reading {
             server,
             cluster,
+            key: key.clone(),
             reconciliation: RefCell::new(reconciliation),
+            autoscalers: RefCell::default(),
             dry_runs: Semaphore::new(DRY_RUNS_AT_ONCE),
         };
         let lists = futures::stream::iter(&kinds)
@@ -373,14 +430,21 @@ impl<'a> Run<'a> {
         let unread: BTreeMap<_, _> = outcomes.into_iter().filter_map(Result::err).collect();
         let unread_kinds: BTreeSet<_> = unread.keys().cloned().collect();
         let sides = reading.reconciliation.into_inner().finish(&unread_kinds);
+        let mut autoscalers = reading.autoscalers.into_inner();
+        let mut autoscaler_kinds = Autoscaler::ALL.into_iter().map(Autoscaler::group_and_kind);
+        let is_unread = |(group, kind): (&str, &str)| {
+            unread_kinds.contains(&(group.to_owned(), kind.to_owned()))
+        };
+        if !autoscaler_kinds.any(is_unread) {
+            autoscalers.are_all_of(&key);
+        }
         let sides = sides.into_iter();
-        sides
-            .map(|side| {
-                let kinds = side.unread.iter().filter_map(|kind| unread.get(kind));
-                let reasons = kinds.map(|error| chain(error)).collect();
-                (side, reasons)
-            })
-            .collect()
+        let sides = sides.map(|side| {
+            let kinds = side.unread.iter().filter_map(|kind| unread.get(kind));
+            let reasons = kinds.map(|error| chain(error)).collect();
+            (side, reasons)
+        });
+        (sides.collect(), autoscalers)
     }
 
     /// The kinds that are read of a cluster.
@@ -388,6 +452,51 @@ impl<'a> Run<'a> {
         let mut kinds = kinds(all);
         kinds.retain(|(group, kind)| !self.filter.excludes(group, kind, &cluster.server));
         kinds
+    }
+
+    /// What marks name an Application by.
+    fn instance_name(&self, overview: &Overview) -> String {
+        if overview.namespace == self.context.argocd_namespace() {
+            overview.name.clone()
+        } else {
+            format!("{}_{}", overview.namespace, overview.name)
+        }
+    }
+
+    /// All that a checkout says that an Application is to have, hooks as well.
+    async fn all_manifests(&self, cluster: &Cluster, found: &Found) -> Result<Vec<Value>, String> {
+        let text = |error: serde_json::Error| chain(&error);
+        let application: Application<'_> = serde_json::from_str(&found.json).map_err(text)?;
+        let Written { spec, .. } = serde_json::from_str(&found.json).map_err(text)?;
+        let namespace = &application.spec.destination.namespace;
+        self.manifests(cluster, &found.overview, &spec, namespace)
+            .await
+    }
+
+    async fn manifests(
+        &self,
+        cluster: &Cluster,
+        overview: &Overview,
+        spec: &Value,
+        namespace: &str,
+    ) -> Result<Vec<Value>, String> {
+        let surroundings = Surroundings {
+            revisions: self.revisions,
+            cluster,
+            tracking: self.tracking,
+            kustomize_build_options: self.configuration.setting("kustomize.buildOptions"),
+        };
+        let application = desired::Application {
+            facts: ApplicationFacts {
+                name: &overview.name,
+                instance_name: &self.instance_name(overview),
+                project: &overview.project,
+            },
+            spec,
+            namespace,
+        };
+        let generated = desired(application, surroundings).await;
+        generated.map_err(|error: DesiredError| chain(&error))
     }
 
     async fn desired(&self, cluster: &Cluster, found: &Found) -> Result<Prepared<'_>, String> {
@@ -400,33 +509,10 @@ impl<'a> Run<'a> {
             serde_json::from_str(&found.json).map_err(|error| text(&error))?;
         let destination = &application.spec.destination;
         let overview = &found.overview;
-        let is_at_home = overview.namespace == self.context.argocd_namespace();
-        let instance_name = if is_at_home {
-            overview.name.clone()
-        } else {
-            format!("{}_{}", overview.namespace, overview.name)
-        };
-        let surroundings = Surroundings {
-            revisions: self.revisions,
-            cluster,
-            tracking: self.tracking,
-            kustomize_build_options: self.configuration.setting("kustomize.buildOptions"),
-        };
-        let generated = desired(
-            desired::Application {
-                facts: ApplicationFacts {
-                    name: &overview.name,
-                    instance_name: &instance_name,
-                    project: &overview.project,
-                },
-                spec: &spec,
-                namespace: &destination.namespace,
-            },
-            surroundings,
-        );
-        let mut generated = generated
-            .await
-            .map_err(|error: DesiredError| text(&error))?;
+        let instance_name = self.instance_name(overview);
+        let namespace = &destination.namespace;
+        let generated = self.manifests(cluster, overview, &spec, namespace);
+        let mut generated = generated.await?;
         let destination_cluster = self.fleet.clusters.resolve(destination).ok();
         let permitted = Permitted::of(self.fleet, &overview.project, destination_cluster);
         let mut not_permitted = Vec::new();
@@ -446,16 +532,23 @@ impl<'a> Run<'a> {
             }
             is_permitted
         });
-        let namespace = &destination.namespace;
         let managed_namespace = managed_namespace::desired(&spec, namespace, &generated);
         // Nothing of what was generated is left but the JSON.
         let mut desired: Vec<Desired> = generated.iter().filter_map(Desired::of).collect();
         desired.extend(managed_namespace.as_ref().map(Desired::if_marked));
         let synced = status.and_then(|status| status.operation_state?.sync_result);
         let out_of_sync = managed_namespace::has_changed(&spec, synced.as_ref());
-        let own = &application.spec.ignore_differences;
+        let own = strategy_choice(&application, self.controller).strategy();
+        let asking = match own {
+            own @ Strategy::ServerSide { .. } => own,
+            Strategy::ClientSide | Strategy::Structured => Strategy::ServerSide {
+                dry_run: None,
+                mutation_webhooks: false,
+            },
+        };
+        let ignored = &application.spec.ignore_differences;
         let work = Work::new(WORK);
-        let ignore = IgnoreRules::new(own, &self.settings.customizations, &work);
+        let ignore = IgnoreRules::new(ignored, &self.settings.customizations, &work);
         Ok(Prepared {
             instance_name,
             desired,
@@ -463,18 +556,9 @@ impl<'a> Run<'a> {
             not_permitted,
             out_of_sync: out_of_sync.then(|| NAMESPACE_CHANGED.to_owned()),
             ignore: ignore.map_err(|error| text(&error))?,
-            strategy: self.strategy(&application),
+            strategy: if self.exact { asking } else { own },
+            own_strategy: self.exact.then_some(own),
         })
-    }
-
-    fn strategy(&self, application: &Application<'_>) -> Strategy<'static> {
-        if self.exact {
-            return Strategy::ServerSide {
-                dry_run: None,
-                mutation_webhooks: false,
-            };
-        }
-        strategy_choice(application, self.controller).strategy()
     }
 }
 
@@ -509,13 +593,17 @@ struct Prepared<'f> {
     out_of_sync: Option<String>,
     ignore: IgnoreRules,
     strategy: Strategy<'static>,
+    own_strategy: Option<Strategy<'static>>,
 }
 
 /// A cluster while its objects are read.
 struct Reading<'r, 's> {
     server: &'r ApiServer,
     cluster: &'r Cluster,
+    /// What the cluster is called by which autoscalers are found.
+    key: String,
     reconciliation: RefCell<Reconciliation<'s>>,
+    autoscalers: RefCell<Autoscalers>,
     /// Permits for dry runs: all kinds share them.
     dry_runs: Semaphore,
 }
@@ -528,9 +616,14 @@ impl Reading<'_, '_> {
             return Ok(());
         };
         let objects = of_all_namespaces(resource.clone());
+        let is_autoscaler = Autoscaler::of_kind(group, name).is_some();
         let mut pages = self.server.page_by_page(&objects);
         loop {
             let meet = |json: &str| {
+                if is_autoscaler && let Ok(object) = serde_json::from_str(json) {
+                    let mut all = self.autoscalers.borrow_mut();
+                    all.add(&self.key, group, name, &object);
+                }
                 let mut all = self.reconciliation.borrow_mut();
                 all.meet(group, &objects.resource.version, name, json)
             };
@@ -564,7 +657,7 @@ impl Reading<'_, '_> {
     }
 }
 
-/// The kinds of what is desired, and of what Argo CD says that Applications have.
+/// The kinds of what is desired, of what Argo CD says that Applications have, and of autoscalers.
 fn kinds(reconciliation: &Reconciliation<'_>) -> BTreeSet<GroupKind> {
     let desired = reconciliation.kinds();
     let desired = desired.map(|(group, kind)| (group.to_owned(), kind.to_owned()));
@@ -574,7 +667,9 @@ fn kinds(reconciliation: &Reconciliation<'_>) -> BTreeSet<GroupKind> {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         (text(&one.group), text(&one.kind))
     });
-    desired.chain(listed).collect()
+    let autoscalers = Autoscaler::ALL.into_iter().map(Autoscaler::group_and_kind);
+    let autoscalers = autoscalers.map(|(group, kind)| (group.to_owned(), kind.to_owned()));
+    desired.chain(listed).chain(autoscalers).collect()
 }
 
 /// What the API server says that a sync would make of an object.

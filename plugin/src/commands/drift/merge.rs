@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::ValueHint;
 
-use super::{OutputArgs, tell};
+use super::{OutputArgs, tell_problems};
 use crate::context::Context;
 use crate::drift::merge::{Part, merge};
 use crate::error::CommandError;
@@ -54,7 +54,9 @@ enum ReportError {
 pub(super) fn run(args: &MergeArgs, context: &Context) -> Result<ExitStatus, CommandError> {
     let parts = args.files.iter().map(part).collect::<Result<Vec<_>, _>>();
     let mut drift = merge(parts.map_err(CommandError::new)?).map_err(CommandError::new)?;
-    tell(&mut drift, None, args.output, context)
+    drift.sort();
+    tell_problems(&drift, context);
+    args.output.tell(&drift, None, context)
 }
 
 fn part(path: &PathBuf) -> Result<Part, ReportError> {

@@ -62,6 +62,11 @@ impl<'t> Told<'t> {
         self.seen.keys()
     }
 
+    /// Takes in what scales something on a cluster.
+    pub(super) fn know(&mut self, autoscalers: Autoscalers) {
+        self.autoscalers.extend(autoscalers);
+    }
+
     /// Tells all at first, and then those of which something else is found than before.
     ///
     /// # Errors
@@ -118,12 +123,17 @@ impl<'t> Told<'t> {
         application: ApplicationDrift,
         autoscalers: &Autoscalers,
     ) -> Option<ApplicationDrift> {
+        let mut known = self.autoscalers.clone();
+        known.extend(autoscalers.clone());
         let mut drift = Drift {
             source: self.source,
             applications: vec![application],
             problems: Vec::new(),
-            autoscalers: autoscalers.clone(),
+            autoscalers: known,
         };
+        if self.source == Source::Local {
+            drift.settle_autoscaled();
+        }
         self.args.filter(self.context).apply(&mut drift);
         drift.applications.pop()
     }

@@ -8,7 +8,7 @@ use crate::kubernetes::{ApiServer, DiscoveryError};
 use crate::manifest_generation::Capabilities;
 
 /// What a cluster has.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Cluster {
     /// The URL by which Argo CD knows it; empty where that is not known.
     pub(crate) server: String,

@@ -16,7 +16,8 @@ use serde_json::{Map, Value};
 
 use super::permitted::Permitted;
 use super::{Head, Key, hooks};
-use crate::drift::managed_resources::{ManagedResource, State, is_scaler};
+use crate::drift::managed_resources::{ManagedResource, State};
+use crate::drift::refusal::Webhook;
 use crate::drift::{Collected, Overview};
 
 /// How much work the comparison of one resource may take.
@@ -24,6 +25,10 @@ const WORK: u64 = 1 << 28;
 
 /// Why a resource stays undecided.
 pub(crate) const NOT_WORKED_OUT: &str = "a jq path of ignoreDifferences is not worked out";
+/// Why a dry run does not settle it, as of what somebody added to a map that a server-side apply
+/// replaces as a whole.
+const DISAGREES: &str = "a dry run of a server-side apply says otherwise than what was applied last, by which Argo CD \
+     compares";
 
 /// The Applications of one cluster: what is desired of each, and what was found of it.
 pub(crate) struct Reconciliation<'a> {
@@ -48,6 +53,9 @@ pub(crate) struct Side<'a> {
     permitted: Permitted<'a>,
     rules: Rules<'a>,
     strategy: Strategy<'a>,
+    /// How Argo CD compares it, where the API server is asked all the same.
+    own_strategy: Option<Strategy<'a>>,
+    webhook: Option<&'a Webhook>,
     pub(crate) found: Collected,
     /// Why objects stay undecided.
     pub(crate) unsettled: Vec<String>,
@@ -117,6 +125,9 @@ pub(crate) struct Plan<'a> {
     pub(crate) permitted: Permitted<'a>,
     pub(crate) rules: Rules<'a>,
     pub(crate) strategy: Strategy<'a>,
+    /// How Argo CD compares it, where the API server is asked all the same.
+    pub(crate) own_strategy: Option<Strategy<'a>>,
+    pub(crate) webhook: Option<&'a Webhook>,
 }
 
 /// An object that is desired.
@@ -340,6 +351,8 @@ impl<'a> Side<'a> {
             permitted,
             rules,
             strategy,
+            own_strategy,
+            webhook,
         } = plan;
         Side {
             overview,
@@ -348,6 +361,8 @@ impl<'a> Side<'a> {
             permitted,
             rules,
             strategy,
+            own_strategy,
+            webhook,
             found: Collected::default(),
             unsettled: Vec::new(),
             error: None,
@@ -421,8 +436,15 @@ impl<'a> Side<'a> {
             dry_run: Some(answer),
             mutation_webhooks,
         };
+        let own = self.own_strategy;
+        let own = own.map(|own| compare(pair.clone(), own, self.rules, &Work::new(WORK)));
         match compare(pair, strategy, self.rules, &Work::new(WORK)) {
             Ok(Compared::Compared(comparison)) => {
+                if let Some(Ok(Compared::Compared(own))) = own
+                    && own.modified != comparison.modified
+                {
+                    return self.leave(&key, DISAGREES);
+                }
                 self.compared(key, *comparison, || Some(live));
             }
             Ok(_) => self.leave(&key, NOT_WORKED_OUT),
@@ -435,20 +457,16 @@ impl<'a> Side<'a> {
         self.unsettled.push(reason);
     }
 
-    /// Keeps what differs. The live object is wanted only then, or of an autoscaler.
+    /// Keeps what differs. The live object is wanted only then.
     fn compared(&mut self, key: Key, comparison: Comparison, live: impl FnOnce() -> Option<Value>) {
-        if !comparison.modified && !is_scaler(&key.kind) {
+        if !comparison.modified {
             return;
         }
         let Some(live) = live() else { return };
-        let state = if comparison.modified {
-            State::Modified {
-                live,
-                normalized: comparison.live,
-                predicted: comparison.predicted,
-            }
-        } else {
-            State::Same { live: Some(live) }
+        let state = State::Modified {
+            live,
+            normalized: comparison.live,
+            predicted: comparison.predicted,
         };
         self.found(key, state);
     }
@@ -467,7 +485,7 @@ impl<'a> Side<'a> {
             name,
             state,
         };
-        self.found.add(resource, &self.overview);
+        self.found.add(resource, &self.overview, self.webhook);
     }
 
     fn finish(&mut self, unread: &BTreeSet<GroupKind>) {

@@ -45,6 +45,23 @@
     (!filters.person || one.people.has(filters.person)) &&
     (!filters.verdict || one.application.verdict === filters.verdict);
 
+  /* A link to the page can have filters behind its #, as in #environment=production&text=image. */
+  const inputs = {};
+  const readFragment = () => {
+    const wanted = new URLSearchParams(location.hash.slice(1));
+    for (const key of Object.keys(filters)) {
+      const value = wanted.get(key) || "";
+      inputs[key].value = value;
+      /* A value that is not among the options is none. */
+      filters[key] = inputs[key].value;
+    }
+    draw();
+  };
+  const writeFragment = () => {
+    const wanted = new URLSearchParams(Object.entries(filters).filter(([, value]) => value));
+    history.replaceState(null, "", `#${wanted}`);
+  };
+
   const count = make("p", { class: "quiet", role: "status" });
   const list = make("div");
   const matrix = make("div");
@@ -52,11 +69,13 @@
   const select = (key, label, values) => {
     const options = [make("option", { value: "" }, "all"), ...values.map((value) => make("option", { value }, value))];
     const input = make("select", { name: key }, ...options);
-    input.addEventListener("change", () => { filters[key] = input.value; draw(); });
+    input.addEventListener("change", () => { filters[key] = input.value; draw(); writeFragment(); });
+    inputs[key] = input;
     return make("label", {}, label, input);
   };
   const search = make("input", { type: "search", name: "text", placeholder: "name, field, value" });
-  search.addEventListener("input", () => { filters.text = search.value; draw(); });
+  search.addEventListener("input", () => { filters.text = search.value; draw(); writeFragment(); });
+  inputs.text = search;
 
   const pair = (name, value) => [make("dt", {}, name), make("dd", {}, value)];
   const fieldOf = (field) => {
@@ -77,7 +96,7 @@
     ...resource.fields.map(fieldOf));
   const cardOf = ({ application, cluster, environment }) => make("details", { class: "card", open: application.verdict === "drifted" },
     make("summary", {},
-      make("strong", {}, application.name),
+      make("strong", {}, application.name || "no Application"),
       make("span", { class: `verdict ${application.verdict}` }, application.verdict),
       make("span", { class: "quiet" }, `${environment} · ${cluster}`)),
     make("div", {},
@@ -129,5 +148,6 @@
       ? [make("h2", {}, "What could not be seen"), make("ul", {}, ...report.problems.map((one) => make("li", {}, `${one.object}: ${one.message}`)))]
       : []));
   document.querySelector("form").addEventListener("submit", (event) => event.preventDefault());
-  draw();
+  addEventListener("hashchange", readFragment);
+  readFragment();
 })();

@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::drift::autoscaler::Autoscalers;
-use crate::drift::manager::Manager;
+use crate::drift::manager::{Manager, WriterKind};
 use crate::drift::person::{Confidence, Person};
 use crate::drift::shard::Shard;
 use crate::drift::{
@@ -119,6 +119,8 @@ struct ResourceDocument {
     effect: Option<Effect>,
     #[serde(deserialize_with = "given")]
     autoscaler: Option<String>,
+    #[serde(deserialize_with = "given")]
+    refusal: Option<String>,
     fields: Vec<FieldDocument>,
 }
 
@@ -175,7 +177,7 @@ impl ResourceDocument {
     fn read(self, cluster: &str, autoscalers: &mut Autoscalers) -> ResourceDrift {
         let namespace = self.namespace.unwrap_or_default();
         if let Some(words) = self.autoscaler {
-            autoscalers.insert([cluster, &namespace, &self.kind, &self.name], words);
+            autoscalers.insert([cluster, &namespace, &self.kind, &self.name], &words);
         }
         ResourceDrift {
             group: self.group,
@@ -185,20 +187,29 @@ impl ResourceDocument {
             name: self.name,
             cause: self.cause,
             effect: self.effect,
-            fields: self.fields.into_iter().map(FieldDocument::read).collect(),
+            refusal: self.refusal,
+            fields: self
+                .fields
+                .into_iter()
+                .map(|one| one.read(self.cause))
+                .collect(),
         }
     }
 }
 
 impl FieldDocument {
-    fn read(self) -> FieldDrift {
+    /// The report has causes of resources alone.
+    fn read(self, cause: Cause) -> FieldDrift {
         FieldDrift {
+            cause,
             pointer: self.path,
             desired: self.desired,
             live: self.live,
             managers: self.managers,
             person: self.person.map(|name| Person {
                 name,
+                // The report has causes that it led to, and nothing goes by it any more.
+                writer: WriterKind::Hand,
                 confidence: Confidence::Certain,
                 time: None,
             }),

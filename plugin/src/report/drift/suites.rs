@@ -72,7 +72,8 @@ fn text(application: &ApplicationDrift) -> String {
     text
 }
 
-fn line(field: &FieldDrift) -> String {
+/// `/spec/replicas: desired 2, live 5`.
+pub(super) fn line(field: &FieldDrift) -> String {
     let shown = |value: &Option<serde_json::Value>| match value {
         None => "none".to_owned(),
         Some(_) if field.masked => MASK.to_owned(),

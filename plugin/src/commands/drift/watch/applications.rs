@@ -39,7 +39,7 @@ pub(super) async fn run(args: &DriftArgs, context: &Context) -> Result<ExitStatu
         None => None,
         Some(argocd) => identities_of(args, context, argocd).await?,
     };
-    let asked = Asked::new(argocd.as_ref(), known);
+    let asked = Asked::new(argocd.as_ref(), known, reader.webhook(context));
     let source = if asked.is_by_server() {
         Source::ArgoCd
     } else {

@@ -15,6 +15,7 @@ use crate::commands::drift::known::{Configuration, Found, Known};
 use crate::commands::drift::local::{CLUSTERS_AT_ONCE, Opened, Run, Setup, by_destination, unseen};
 use crate::commands::drift::told::{Judged, Readers, Told};
 use crate::context::Context;
+use crate::drift::autoscaler::Autoscalers;
 use crate::drift::local::reconcile::{GroupKind, Interest};
 use crate::drift::{Destination, Source};
 use crate::error::{CommandError, chain};
@@ -78,6 +79,7 @@ async fn round(
     let Known {
         applications,
         problems,
+        webhook,
     } = known;
     if !told.has_begun() {
         for problem in &problems {
@@ -87,13 +89,21 @@ async fn round(
     }
     forget_others(&applications, told);
     let setup = Setup::new(args, context, configuration)?;
-    let run = setup.run(args, context, configuration, reader.fleet(), devops);
+    let run = setup.run(
+        args,
+        context,
+        configuration,
+        reader.fleet(),
+        devops,
+        webhook.as_ref(),
+    );
     let clusters = futures::stream::iter(by_destination(applications))
         .map(|(destination, found)| first(&run, destination, found))
         .buffer_unordered(CLUSTERS_AT_ONCE);
     let clusters: Vec<_> = clusters.collect().await;
     let (mut all, mut watched) = (Vec::new(), Vec::new());
-    for (judged, cluster) in clusters {
+    for ((judged, autoscalers), cluster) in clusters {
+        told.know(autoscalers);
         all.extend(judged);
         watched.push(cluster);
     }
@@ -136,7 +146,9 @@ async fn follow(
             let Some(opened) = &cluster.opened else {
                 continue;
             };
-            let judged = run.compare(opened, cluster.found.clone(), None).await;
+            let found = cluster.found.clone();
+            let (judged, autoscalers) = run.compare(opened, found, None).await;
+            told.know(autoscalers);
             if told.tell(judged)? == Readers::None {
                 return Ok(Readers::None);
             }
@@ -159,14 +171,17 @@ async fn first<'r>(
     run: &Run<'r>,
     destination: Destination,
     found: Vec<Found>,
-) -> (Vec<Judged>, Cluster<'r>) {
+) -> ((Vec<Judged>, Autoscalers), Cluster<'r>) {
     let mut interest = Interest::default();
     let (judged, opened) = match run.open(&destination).await {
         Ok(opened) => {
             let judged = run.compare(&opened, found.clone(), Some(&mut interest));
             (judged.await, Some(opened))
         }
-        Err(reason) => (unseen(found.clone(), &reason), None),
+        Err(reason) => {
+            let judged = unseen(found.clone(), &reason);
+            ((judged, Autoscalers::default()), None)
+        }
     };
     let cluster = Cluster {
         found,
