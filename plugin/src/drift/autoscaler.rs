@@ -213,6 +213,8 @@ mod tests {
             effect: None,
             refusal: None,
             fields: Vec::new(),
+            sides: None,
+            written: None,
         }
     }
 

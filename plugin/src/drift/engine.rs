@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use self::counted::counted;
 use super::cause::Cause;
+use super::causes;
 use super::effect::Effect;
 use super::field::{FieldDrift, fields, last_applied};
 use super::sides::Sides;
@@ -178,6 +179,7 @@ impl Identity {
             name: self.name.clone(),
             cause,
             effect,
+            refusal: None,
             fields,
             sides: None,
             written: None,
@@ -200,7 +202,7 @@ fn of_wanted(
             } else {
                 Effect::Nothing
             };
-            let fields = vec![FieldDrift::of_object(None)];
+            let fields = vec![FieldDrift::of_object(None, Cause::Missing)];
             let mut missing = identity.drift(Cause::Missing, Some(effect), fields);
             missing.sides = Some(Sides::new(None, Some(&wish.object), false));
             vec![missing]
@@ -241,8 +243,9 @@ fn differing(
         let others = parts.iter().filter(|(other, _)| other != effect);
         let mut sides = Sides::new(Some(&counted_live), Some(&desired), false);
         sides.leave_out(others.flat_map(|(_, fields)| fields));
-        let cause = Cause::of_fields(fields, live, true);
-        let mut drift = identity.drift(cause, *effect, fields.clone());
+        let mut fields = fields.clone();
+        let cause = causes::settle(&mut fields, live, true);
+        let mut drift = identity.drift(cause, *effect, fields);
         drift.sides = Some(sides);
         drift
     });
@@ -278,7 +281,7 @@ fn extra(identity: &Identity, present: &Present, parent: Option<&Overview>) -> R
     } else {
         Effect::Nothing
     };
-    let fields = vec![FieldDrift::of_object(Some(&present.object))];
+    let fields = vec![FieldDrift::of_object(Some(&present.object), Cause::Extra)];
     let mut extra = identity.drift(Cause::Extra, Some(effect), fields);
     let live = counted(&present.object, &Value::Null);
     extra.sides = Some(Sides::new(Some(&live), None, false));

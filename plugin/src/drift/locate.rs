@@ -37,6 +37,17 @@ struct Manifest {
     pointer: String,
 }
 
+/// In one checkout an object is what is at its place.
+impl PartialEq for Written {
+    fn eq(&self, other: &Self) -> bool {
+        let pointer = |written: &Self| {
+            let manifest = written.manifest.as_ref();
+            manifest.map(|manifest| manifest.pointer.clone())
+        };
+        self.file == other.file && pointer(self) == pointer(other)
+    }
+}
+
 impl Written {
     /// An object at a place of a document with these lines.
     pub(crate) fn new(file: String, object: Value, lines: Lines, pointer: String) -> Self {
@@ -390,6 +401,7 @@ data:
             name: name.to_owned(),
             cause: Cause::Unknown,
             effect: None,
+            refusal: None,
             fields: Vec::new(),
             sides: None,
             written: None,

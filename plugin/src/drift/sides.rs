@@ -196,6 +196,7 @@ mod tests {
             pointer: pointer.to_owned(),
             desired: desired.pointer(pointer).cloned(),
             live: live.pointer(pointer).cloned(),
+            cause: crate::drift::Cause::Unknown,
             managers: Vec::new(),
             person: None,
             masked: false,

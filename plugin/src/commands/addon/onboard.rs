@@ -8,7 +8,7 @@ use futures::StreamExt as _;
 use policy::Level;
 use serde_json::Value;
 
-use super::super::plan::{FORMATS, carry_out_as};
+use super::super::plan::{Carrying, FORMATS};
 use super::fleet::{Fleet, FleetArgs, Member, MemberError};
 use crate::addons::author::application_set::{self, FanOut, scaled};
 use crate::addons::author::evidence::Evidence;
@@ -547,21 +547,19 @@ impl OnboardArgs {
             format!("{} differs, and would be overwritten", path.display())
         });
         context.warn(overwritten);
-        carry_out_as(
-            KIND,
-            &plan,
-            &self.plan,
-            self.output,
-            &context.command_line,
+        let carrying = Carrying {
+            args: &self.plan,
+            output: self.output,
+            again: &context.command_line,
             context,
-            async |file, only_ask| {
-                if only_ask {
-                    return Ok(Outcome::WouldBeDone);
-                }
-                folder.write(file).map(|()| Outcome::Done)
-            },
-        )
-        .await
+        };
+        let act = async |file: &_, only_ask| {
+            if only_ask {
+                return Ok(Outcome::WouldBeDone);
+            }
+            folder.write(file).map(|()| Outcome::Done)
+        };
+        carrying.at_once_as(KIND, &plan, act).await
     }
 }
 

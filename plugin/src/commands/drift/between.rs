@@ -266,9 +266,14 @@ impl Lister<'_> {
             let found = listed.into_iter().map(|one| one.found).collect();
             let namespace = self.context.argocd_namespace();
             let configuration = configuration(self.devops, namespace).await;
-            let fleet = &self.inventory.fleet;
-            let (args, context, devops) = (self.args, self.context, self.devops);
-            let generated = local::generated(args, context, devops, &configuration, fleet, found);
+            let generated = local::generated(
+                self.args,
+                self.context,
+                self.devops,
+                &configuration,
+                &self.inventory.fleet,
+                found,
+            );
             (generated.await?, "local")
         } else {
             match reached_server(self.args, self.context, Some(self.devops)).await? {

@@ -73,11 +73,11 @@ pub(crate) fn run(args: &FixArgs, context: &Context) -> Result<ExitStatus, Comma
             "drift fix: --engine, --between and --with have no way back to propose",
         ));
     }
-    if !FORMATS.contains(&asked.output) {
+    let format = asked.output.output;
+    if !FORMATS.contains(&format) {
         let known = FORMATS.map(Format::as_str).join(", ");
         return Err(CommandError::new(format!(
-            "-o {}: ways back are shown as {known}",
-            asked.output
+            "-o {format}: ways back are shown as {known}"
         )));
     }
     let trees = asked.work_trees()?;
@@ -97,7 +97,7 @@ pub(crate) fn run(args: &FixArgs, context: &Context) -> Result<ExitStatus, Comma
         diffs: &diffs,
         is_applied: args.apply,
     };
-    context.print(&report, asked.output)?;
+    context.print(&report, format)?;
     if args.apply {
         for file in &edited {
             file.write()?;
@@ -113,7 +113,7 @@ pub(crate) fn run(args: &FixArgs, context: &Context) -> Result<ExitStatus, Comma
         counted(fixes.len(), "difference"),
         counted(edited.len(), "file"),
     ));
-    Ok(asked.status(&drift))
+    Ok(asked.output.status(&drift))
 }
 
 /// A file of the checkout, before and after.

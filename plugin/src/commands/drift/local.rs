@@ -309,10 +309,10 @@ impl<'a> Run<'a> {
             Connection::Shared(server) => server,
             Connection::Own(server) => server,
         };
-        let address = destination.server.clone().unwrap_or_default();
-        let cluster = Cluster::discover(server, address).await;
+        let cluster = Cluster::discover(server).await;
+        let cluster = cluster.map_err(|error| chain(&error))?;
         Ok(Opened {
-            cluster: cluster.map_err(|error| chain(&error))?,
+            cluster: cluster.known_by(destination.server.as_deref()),
             connection,
         })
     }

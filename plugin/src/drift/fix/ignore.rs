@@ -133,6 +133,7 @@ mod tests {
             name: "cart".to_owned(),
             cause: Cause::ChangedByHand,
             effect: None,
+            refusal: None,
             fields: fields(desired, live, live, false),
             sides: Some(Sides::new(Some(live), Some(desired), false)),
             written: None,

@@ -28,10 +28,7 @@ impl Cluster {
     ///
     /// # Errors
     /// It does not answer.
-    pub(crate) async fn discover(
-        server: &ApiServer,
-        address: String,
-    ) -> Result<Self, DiscoveryError> {
+    pub(crate) async fn discover(server: &ApiServer) -> Result<Self, DiscoveryError> {
         let discovery = server.discover().await?;
         let mut api_versions = BTreeSet::new();
         let mut kinds = HashMap::new();
@@ -57,13 +54,21 @@ impl Cluster {
             }
         }
         Ok(Cluster {
-            server: address,
+            server: String::new(),
             capabilities: Capabilities {
                 kube_version: server.version().await?,
                 api_versions: api_versions.into_iter().collect(),
             },
             kinds,
         })
+    }
+
+    /// The same, by the URL by which Argo CD knows it.
+    pub(crate) fn known_by(self, server: Option<&str>) -> Self {
+        Cluster {
+            server: server.unwrap_or_default().to_owned(),
+            ..self
+        }
     }
 
     /// A kind, if the cluster has it.

@@ -168,6 +168,7 @@ impl ApplicationDocument {
                 stale: None,
                 errors: Vec::new(),
                 resources: Vec::new(),
+                sources: Vec::new(),
             },
         }
     }
@@ -193,6 +194,8 @@ impl ResourceDocument {
                 .into_iter()
                 .map(|one| one.read(self.cause))
                 .collect(),
+            sides: None,
+            written: None,
         }
     }
 }
