@@ -133,14 +133,14 @@ impl Document {
 ///
 /// They outlive its value, and they are asked by JSON Pointers from the document's root, also for
 /// an item of a `List`: `/items/3` before the item's own pointer.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Lines {
     /// Parents before children. What an alias or a merge brings in stands elsewhere and is not
     /// among them.
     marks: Vec<Mark>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 struct Mark {
     line: u32,
     /// The mark after the last one below this one.

@@ -384,7 +384,7 @@ fn the_examples_in_the_help_work() {
     let mut examples = 0;
     for command in &COMMANDS[1..] {
         // Other commands would judge it.
-        let applications = Vec::from_iter(command.starts_with("drift").then(drifted));
+        let applications = Vec::from_iter(matches!(*command, "drift" | "drift fix").then(drifted));
         for namespace in ["", "/namespaces/argocd"] {
             let path = format!("/apis/argoproj.io/v1alpha1{namespace}/applications");
             server.lists(&path, &applications);
@@ -399,23 +399,26 @@ fn the_examples_in_the_help_work() {
             .filter(|line| !line.is_empty() && !line.starts_with('#'));
         for line in lines {
             examples += 1;
+            let asks_git = ["--between", "--with", "--engine"]
+                .iter()
+                .any(|flag| line.contains(flag));
             // That something changes, or may not, is what an example shows.
             let expected: &[i32] = match *command {
                 "preview" => &[0, 1, 3],
+                "cluster onboard" => &[1],
                 // What Git has nobody says there, or it has it twice.
-                "drift"
-                    if ["--between", "--with", "--engine"]
-                        .iter()
-                        .any(|flag| line.contains(flag)) =>
-                {
-                    &[2]
+                "drift" => {
+                    if asks_git {
+                        &[2]
+                    } else {
+                        &[1]
+                    }
                 }
-                "drift fix" => &[2],
-                "cluster onboard" | "drift" => &[1],
                 // There is no AWS here, so that nobody can tell, and neither such a cluster nor a
                 // release: `tests/commands` has some. Of three shards there is one.
-                "drift merge" | "cluster verify" | "cluster migrate" | "cluster offboard"
-                | "addon list" | "addon onboard" | "addon diff" | "addon status" => &[2],
+                "drift fix" | "drift merge" | "cluster verify" | "cluster migrate"
+                | "cluster offboard" | "addon list" | "addon onboard" | "addon diff"
+                | "addon status" => &[2],
                 _ => &[0],
             };
             run_example(line, folder.path(), &bin, expected);

@@ -545,6 +545,7 @@ fn a_diff_is_from_what_is_there_to_what_a_sync_makes_of_it() {
 
 /// A program that says what it was given, and ends as it is told to.
 #[cfg(unix)]
+#[expect(clippy::unwrap_used, reason = "a test that cannot start has failed")]
 fn differ(folder: &Path, status: u8) -> String {
     use std::os::unix::fs::PermissionsExt as _;
     let script = format!(

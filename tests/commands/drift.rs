@@ -1,6 +1,7 @@
 //! `kubectl gitops drift` on a real API server: a fleet of 200 Applications on ten clusters, some of
 //! which cannot be seen.
 
+mod engine;
 mod fleet;
 mod hostile;
 mod job;

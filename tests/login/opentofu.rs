@@ -175,7 +175,7 @@ async fn what_is_written_for_terraform_is_applied_and_the_login_works() {
 
     for asked in &ASKED {
         let written = Written::new(&operator, asked).await.unwrap();
-        let shown = || format!("{}", asked.cluster_role);
+        let shown = || asked.cluster_role.to_owned();
         written.is_applied().await.with_context(shown).unwrap();
         written.is_destroyed().await.with_context(shown).unwrap();
     }

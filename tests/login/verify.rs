@@ -96,6 +96,7 @@ async fn eventually_verified(world: &World, expected: Option<i32>) -> Result<Ver
 }
 
 /// Sessions of Pod Identity have tags, so both sides have to allow `sts:TagSession`.
+#[expect(clippy::unwrap_used, reason = "a part of a test")]
 async fn each_role_has_to_allow_tags(world: &World) {
     let iam = |account| aws_sdk_iam::Client::new(&world.aws.config(account, REGION));
     let by = json!({"AWS": ENGINE_ROLE});

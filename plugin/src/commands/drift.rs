@@ -54,9 +54,7 @@ use crate::text::counted;
 /// A verdict of Argo CD's that is out of date is told as stale, and one that it could not reach as
 /// unknown; neither counts as clean.
 #[derive(Debug, clap::Args)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    after_long_help = "\
+#[command(after_long_help = "\
 Examples:
   # What differs, in all namespaces, production first
   kubectl gitops drift -A
@@ -64,8 +62,8 @@ Examples:
   # What people changed on a cluster within the last day, and who they are
   kubectl gitops drift -A --cluster prod-eu --since 24h --hide-expected --audit-log audit.jsonl
 
-  # The way back from each difference
-  kubectl gitops drift fix shop-production
+  # Argo CD's own objects, also in what its own comparison leaves alone
+  kubectl gitops drift --engine --checkout .
 
   # What Applications say of themselves, for a script
   kubectl gitops drift -A --source status -o json
@@ -73,14 +71,12 @@ Examples:
   # Whether an Application drifts
   kubectl gitops drift shop-production -o name
 
-  # Argo CD's own objects, also in what its own comparison leaves alone
-  kubectl gitops drift --engine --checkout .
-
   # What a promotion would change
   kubectl gitops drift --between shop-staging shop-production
 
   # The same for a whole environment
   kubectl gitops drift -l env=staging --with env=prod
+
   # The clusters of the second of three machines
   kubectl gitops drift -A --shard 1/3 -o json > shard-1.json
 
@@ -103,21 +99,14 @@ Exit status:
   0  nothing differs
   1  something differs
   2  something that was asked for could not be seen, such as a stale or unknown Application,
-     or the command line is wrong"
-)]
-#[command(disable_help_subcommand = true)]
+     or the command line is wrong")]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 pub(crate) struct DriftCommandArgs {
     #[command(subcommand)]
     command: Option<DriftCommand>,
 
     #[command(flatten)]
     args: DriftArgs,
-}
-
-#[derive(Debug, Subcommand)]
-enum DriftCommand {
-    Merge(MergeArgs),
-    Fix(Box<FixArgs>),
 }
 
 // What is asked for. A doc comment would be the help of the command.
@@ -166,6 +155,15 @@ struct DriftArgs {
     #[arg(long, hide_short_help = true, help_heading = SCOPE)]
     hide_expected: bool,
 
+    /// Only the clusters of one of several machines, as I/N: the first of four is 0/4
+    ///
+    /// Which clusters these are depends on nothing but their servers, so that the parts are all
+    /// there is. What is of no cluster is told by the first. `kubectl gitops drift merge` puts the
+    /// reports together. In an Indexed Job, I is `$(JOB_COMPLETION_INDEX)`. An audit log is of one
+    /// cluster, for which no parts are needed.
+    #[arg(long, value_name = "I/N", conflicts_with = "audit_log", hide_short_help = true, help_heading = SCOPE)]
+    shard: Option<Shard>,
+
     /// What a promotion would change: the second Application against the first one
     ///
     /// Values and images come first. What differs in the names of environments alone, such as a
@@ -184,17 +182,8 @@ struct DriftArgs {
     /// compared with the manifests in --checkout, and Applications that an ApplicationSet makes with
     /// what it makes of the clusters there are. What Git says nothing of counts as well, such as
     /// `automated` that somebody added, which Argo CD's own comparison leaves alone.
-    #[arg(long, conflicts_with_all = ["applications", "selector", "project", "on_cluster", "environment", "source", "exact", "context_for"], help_heading = SOURCE)]
+    #[arg(long, conflicts_with_all = ["applications", "selector", "project", "on_cluster", "environment", "source", "exact", "context_for", "watch", "shard"], hide_short_help = true, help_heading = SOURCE)]
     engine: bool,
-
-    /// Only the clusters of one of several machines, as I/N: the first of four is 0/4
-    ///
-    /// Which clusters these are depends on nothing but their servers, so that the parts are all
-    /// there is. What is of no cluster is told by the first. `kubectl gitops drift merge` puts the
-    /// reports together. In an Indexed Job, I is `$(JOB_COMPLETION_INDEX)`. An audit log is of one
-    /// cluster, for which no parts are needed.
-    #[arg(long, value_name = "I/N", conflicts_with = "audit_log", hide_short_help = true, help_heading = SCOPE)]
-    shard: Option<Shard>,
 
     /// Where differences come from: argocd, local or status
     ///
@@ -244,6 +233,12 @@ struct DriftArgs {
     /// watched, and has the formats table, wide, json, yaml and name.
     #[arg(short, long, conflicts_with = "audit_log", hide_short_help = true, help_heading = OUTPUT)]
     watch: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum DriftCommand {
+    Merge(MergeArgs),
+    Fix(Box<FixArgs>),
 }
 
 /// Where differences come from.
@@ -298,29 +293,28 @@ pub(super) fn parse_context(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Does what the subcommand says, or shows what differs.
+/// Reads, compares, prints.
 pub(crate) fn run(args: &DriftCommandArgs, context: &Context) -> Result<ExitStatus, CommandError> {
-    match &args.command {
-        Some(DriftCommand::Fix(args)) => fix::run(args, context),
+    let DriftCommandArgs { command, args } = args;
+    match command {
         Some(DriftCommand::Merge(args)) => merge::run(args, context),
-        None if args.args.watch => block_on(watch::run(&args.args, context)),
-        None => show(&args.args, context),
+        Some(DriftCommand::Fix(args)) => fix::run(args, context),
+        None if !args.between.is_empty() || args.with.is_some() => between::run(args, context),
+        None if args.watch => block_on(watch::run(args, context)),
+        None => read(args, context),
     }
 }
 
-/// Reads, compares, prints.
-fn show(args: &DriftArgs, context: &Context) -> Result<ExitStatus, CommandError> {
-    if !args.between.is_empty() || args.with.is_some() {
-        return between::run(args, context);
-    }
+fn read(args: &DriftArgs, context: &Context) -> Result<ExitStatus, CommandError> {
     let mut drift = differing(args, context)?;
-    if (args.source == SourceArg::Local || args.engine) && args.output.output == Format::Sarif {
+    let is_in_checkout = args.source == SourceArg::Local || args.engine;
+    if is_in_checkout && args.output.output == Format::Sarif {
         locate(&mut drift, &args.work_trees()?);
     }
-    args.output.tell(&drift, args.shard, context)
+    tell(&mut drift, args.shard, args.output, context)
 }
 
-/// What differs of what is asked for. What could not be seen is told.
+/// What differs of what is asked for.
 fn differing(args: &DriftArgs, context: &Context) -> Result<Drift, CommandError> {
     let mut drift = block_on(async {
         if args.engine {
@@ -334,17 +328,7 @@ fn differing(args: &DriftArgs, context: &Context) -> Result<Drift, CommandError>
         attribution::attribute(&mut drift, &writes);
     }
     args.filter(context).apply(&mut drift);
-    drift.sort();
-    tell_problems(&drift, context);
     Ok(drift)
-}
-
-/// Says what could not be seen.
-fn tell_problems(drift: &Drift, context: &Context) {
-    for problem in &drift.problems {
-        let text = format!("{}: {}", problem.object, problem.message);
-        context.streams.error(&text);
-    }
 }
 
 /// How results are told.
@@ -353,9 +337,8 @@ fn tell_problems(drift: &Drift, context: &Context) {
 struct OutputArgs {
     /// As table, wide, json, name, diff, markdown, sarif, html, or others
     ///
-    /// The others are yaml, junit and openmetrics.
-    ///
-    /// The program that KUBECTL_EXTERNAL_DIFF names shows -o diff.
+    /// The others are yaml, junit and openmetrics. The program that `KUBECTL_EXTERNAL_DIFF` names
+    /// shows -o diff.
     #[arg(short, long, value_name = "FORMAT", default_value = "table", hide_default_value = true, hide_possible_values = true, value_parser = formats(FORMATS))]
     output: Format,
 
@@ -369,27 +352,6 @@ struct OutputArgs {
 }
 
 impl OutputArgs {
-    /// Prints what was found.
-    fn tell(
-        self,
-        drift: &Drift,
-        shard: Option<Shard>,
-        context: &Context,
-    ) -> Result<ExitStatus, CommandError> {
-        let report = DriftReport {
-            drift,
-            now: context.now(),
-            shard,
-            is_change: false,
-        };
-        let shown = self.print(&report, context)?;
-        context.streams.status(&summary(drift));
-        Ok(match shown {
-            Some(Compared::Same) if undiffed(drift).is_empty() => self.status_of(drift, false),
-            _ => self.status(drift),
-        })
-    }
-
     /// Prints, or has another program show what differs and say whether anything does.
     fn print(
         self,
@@ -422,6 +384,54 @@ impl OutputArgs {
             ExitStatus::Clean
         }
     }
+}
+
+/// Prints what was found, and says what could not be seen.
+fn tell(
+    drift: &mut Drift,
+    shard: Option<Shard>,
+    args: OutputArgs,
+    context: &Context,
+) -> Result<ExitStatus, CommandError> {
+    drift.sort();
+    tell_problems(drift, context);
+    let report = DriftReport {
+        drift,
+        now: context.now(),
+        shard,
+        is_change: false,
+    };
+    let shown = args.print(&report, context)?;
+    context.streams.status(&summary(drift));
+    Ok(match shown {
+        Some(Compared::Same) if undiffed(drift).is_empty() => args.status_of(drift, false),
+        _ => args.status(drift),
+    })
+}
+
+fn tell_problems(drift: &Drift, context: &Context) {
+    for problem in &drift.problems {
+        let text = format!("{}: {}", problem.object, problem.message);
+        context.streams.error(&text);
+    }
+}
+
+/// What differs and cannot be shown as a diff, as nobody says in which fields.
+fn undiffed(drift: &Drift) -> Vec<String> {
+    let applications = drift.applications.iter();
+    let found = applications.flat_map(|application| {
+        let name = application.overview.display_name();
+        let resources = application.resources.iter();
+        let unknown = resources.filter(|resource| resource.sides.is_none());
+        let texts =
+            unknown.map(|one| format!("{} of {name} differs: fields are not known", one.short()));
+        let texts: Vec<_> = texts.collect();
+        let is_bare = application.verdict == Verdict::Drifted && application.resources.is_empty();
+        texts
+            .into_iter()
+            .chain(is_bare.then(|| format!("{name} differs: resources are not known")))
+    });
+    found.collect()
 }
 
 fn summary(drift: &Drift) -> String {
@@ -473,24 +483,6 @@ impl DriftArgs {
             environment: self.environment.clone(),
         }
     }
-}
-
-/// What differs and cannot be shown as a diff, as nobody says in which fields.
-fn undiffed(drift: &Drift) -> Vec<String> {
-    let applications = drift.applications.iter();
-    let found = applications.flat_map(|application| {
-        let name = application.overview.display_name();
-        let resources = application.resources.iter();
-        let unknown = resources.filter(|resource| resource.sides.is_none());
-        let texts =
-            unknown.map(|one| format!("{} of {name} differs: fields are not known", one.short()));
-        let texts: Vec<_> = texts.collect();
-        let is_bare = application.verdict == Verdict::Drifted && application.resources.is_empty();
-        texts
-            .into_iter()
-            .chain(is_bare.then(|| format!("{name} differs: resources are not known")))
-    });
-    found.collect()
 }
 
 /// Reads a duration as people write it; a day has 24 hours.

@@ -193,20 +193,19 @@ fn of_wanted(
     present: Option<&Present>,
     is_applied: bool,
 ) -> Vec<ResourceDrift> {
-    let mut found = match present {
-        Some(present) => differing(identity, wish, &present.object, is_applied),
-        None => {
-            let creates = is_applied || matches!(wish.maker, Maker::ApplicationSet(_));
-            let effect = if creates {
-                Effect::Create
-            } else {
-                Effect::Nothing
-            };
-            let fields = vec![FieldDrift::of_object(None, Cause::Missing)];
-            let mut missing = identity.drift(Cause::Missing, Some(effect), fields);
-            missing.sides = Some(Sides::new(None, Some(&wish.object), false));
-            vec![missing]
-        }
+    let mut found = if let Some(present) = present {
+        differing(identity, wish, &present.object, is_applied)
+    } else {
+        let creates = is_applied || matches!(wish.maker, Maker::ApplicationSet(_));
+        let effect = if creates {
+            Effect::Create
+        } else {
+            Effect::Nothing
+        };
+        let fields = vec![FieldDrift::of_object(None, Cause::Missing)];
+        let mut missing = identity.drift(Cause::Missing, Some(effect), fields);
+        missing.sides = Some(Sides::new(None, Some(&wish.object), false));
+        vec![missing]
     };
     for resource in &mut found {
         resource.written.clone_from(&wish.written);

@@ -7,9 +7,9 @@ mod ignore;
 use argocd::application_set::Checkouts;
 use serde_json::Value;
 
-use self::edit::{Edit, Target};
+use self::edit::Edit;
 pub(crate) use self::ignore::IgnoreEntry;
-use super::locate::{Folder, Written};
+use super::locate::{Folder, Target, Written};
 use super::{ApplicationDrift, Cause, Drift, Effect, FieldDrift, ResourceDrift};
 
 /// A difference, and the ways back.

@@ -8,7 +8,6 @@ use argocd::comparison::counterpart;
 use golang::yaml::{self, Lines};
 use serde_json::Value;
 
-use super::fix::edit::Target;
 use super::{Drift, ResourceDrift, Sides, SourceFolder};
 
 /// A line of a file.
@@ -20,8 +19,18 @@ pub(crate) struct Place {
     pub(crate) line: usize,
 }
 
-/// An object as a file of a checkout has it.
+/// An object in a file.
 #[derive(Clone, Debug)]
+pub(crate) struct Target {
+    /// Its path from the top of its repository, with `/`.
+    pub(crate) file: String,
+    pub(crate) object: Value,
+    /// Where it is in its document, which is a `List` where that is not empty.
+    pub(crate) pointer: String,
+}
+
+/// An object as a file of a checkout has it.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Written {
     /// Its path from the top of its repository, with `/`.
     pub(crate) file: String,
@@ -29,23 +38,12 @@ pub(crate) struct Written {
     manifest: Option<Arc<Manifest>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Manifest {
     object: Value,
     lines: Lines,
     /// Where it is in its document, which is a `List` where that is not empty.
     pointer: String,
-}
-
-/// In one checkout an object is what is at its place.
-impl PartialEq for Written {
-    fn eq(&self, other: &Self) -> bool {
-        let pointer = |written: &Self| {
-            let manifest = written.manifest.as_ref();
-            manifest.map(|manifest| manifest.pointer.clone())
-        };
-        self.file == other.file && pointer(self) == pointer(other)
-    }
 }
 
 impl Written {
@@ -127,9 +125,12 @@ pub(crate) fn locate(drift: &mut Drift, checkouts: &dyn Checkouts) {
     }
 }
 
+/// Group, kind and name.
+type Named = (String, String, String);
+
 /// The objects in the folder of a source, and in those that its kustomization names.
 pub(super) struct Folder {
-    objects: HashMap<(String, String, String), Vec<(String, Arc<Manifest>)>>,
+    objects: HashMap<Named, Vec<(String, Arc<Manifest>)>>,
     /// The file that all else is made by, if there is one.
     made_by: Option<String>,
 }
@@ -322,7 +323,7 @@ fn flatten(value: Value, pointer: String) -> Vec<(String, Value)> {
     }
 }
 
-fn key_of(object: &Value) -> Option<(String, String, String)> {
+fn key_of(object: &Value) -> Option<Named> {
     let version = object.get("apiVersion")?.as_str()?;
     let group = version.split_once('/').map_or("", |(group, _)| group);
     let kind = object.get("kind")?.as_str()?;

@@ -37,7 +37,7 @@ pub fn broken_links(root: &Path) -> Result<Vec<String>> {
                     continue;
                 }
             };
-            if page.path.starts_with(BOOK) && !anchors.contains_key(&target.path) {
+            if page.path.starts_with(BOOK) && !target.path.starts_with(BOOK) {
                 broken.push(link.is(page, "leads out of the book"));
             }
             if let Some(anchor) = &target.anchor {

@@ -166,7 +166,7 @@ pub const HARNESS: Crate = Crate {
         &["go"],
         &["definitions", "go_programs"],
         &["control_plane"],
-        &["plugin", "reverse_proxy", "webhook"],
+        &["opentofu", "plugin", "reverse_proxy", "webhook"],
         &["installation"],
         &["demo", "eks", "objects", "shared"],
         &["argo_cd"],

@@ -266,26 +266,25 @@ impl Lister<'_> {
             let found = listed.into_iter().map(|one| one.found).collect();
             let namespace = self.context.argocd_namespace();
             let configuration = configuration(self.devops, namespace).await;
+            let fleet = &self.inventory.fleet;
             let generated = local::generated(
                 self.args,
                 self.context,
                 self.devops,
                 &configuration,
-                &self.inventory.fleet,
+                fleet,
                 found,
             );
             (generated.await?, "local")
         } else {
-            match reached_server(self.args, self.context, Some(self.devops)).await? {
-                Some(server) => (by_server(&server, &listed).await, "argocd"),
-                None => {
-                    let reason =
-                        "nobody is logged in to argocd-server, and --source local is not asked for";
-                    (
-                        listed.iter().map(|_| Err(reason.to_owned())).collect(),
-                        "status",
-                    )
-                }
+            let reached = reached_server(self.args, self.context, Some(self.devops)).await?;
+            if let Some(server) = reached {
+                (by_server(&server, &listed).await, "argocd")
+            } else {
+                let reason =
+                    "nobody is logged in to argocd-server, and --source local is not asked for";
+                let unknown = listed.iter().map(|_| Err(reason.to_owned()));
+                (unknown.collect(), "status")
             }
         };
         let parts = names.into_iter().zip(specs).zip(objects);

@@ -163,7 +163,7 @@ async fn interrupted() {
     if signal::ctrl_c().await.is_ok() {
         return;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 fn folder(prefix: &str) -> Result<TempDir, ExternalDiffError> {

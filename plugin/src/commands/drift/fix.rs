@@ -68,9 +68,9 @@ enum WriteError {
 /// Reads, compares, proposes, writes.
 pub(crate) fn run(args: &FixArgs, context: &Context) -> Result<ExitStatus, CommandError> {
     let asked = &args.drift;
-    if asked.engine || !asked.between.is_empty() || asked.with.is_some() {
+    if asked.engine || !asked.between.is_empty() || asked.with.is_some() || asked.watch {
         return Err(CommandError::new(
-            "drift fix: --engine, --between and --with have no way back to propose",
+            "drift fix: --engine, --between, --with and --watch have no way back to propose",
         ));
     }
     let format = asked.output.output;
@@ -82,6 +82,8 @@ pub(crate) fn run(args: &FixArgs, context: &Context) -> Result<ExitStatus, Comma
     }
     let trees = asked.work_trees()?;
     let mut drift = super::differing(asked, context)?;
+    drift.sort();
+    super::tell_problems(&drift, context);
     locate(&mut drift, &trees);
     let fixes = fixes(&drift, &trees);
     let ways = fixes.iter().flat_map(|fix| &fix.ways);
@@ -145,6 +147,8 @@ fn edited<'e>(
                 let top = trees.top_of_repository(&source.repository, &source.revision)?;
                 Some((checkout.read(file)?, top.join(file)))
             });
+            // What a link leads to is edited where it is.
+            let found = found.filter(|(_, path): &(String, PathBuf)| !path.is_symlink());
             let Some((before, path)) = found else {
                 continue;
             };

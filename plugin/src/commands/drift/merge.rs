@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::ValueHint;
 
-use super::{OutputArgs, tell_problems};
+use super::{OutputArgs, tell};
 use crate::context::Context;
 use crate::drift::merge::{Part, merge};
 use crate::error::CommandError;
@@ -54,9 +54,7 @@ enum ReportError {
 pub(super) fn run(args: &MergeArgs, context: &Context) -> Result<ExitStatus, CommandError> {
     let parts = args.files.iter().map(part).collect::<Result<Vec<_>, _>>();
     let mut drift = merge(parts.map_err(CommandError::new)?).map_err(CommandError::new)?;
-    drift.sort();
-    tell_problems(&drift, context);
-    args.output.tell(&drift, None, context)
+    tell(&mut drift, None, args.output, context)
 }
 
 fn part(path: &PathBuf) -> Result<Part, ReportError> {

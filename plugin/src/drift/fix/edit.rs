@@ -7,16 +7,7 @@ use golang::yaml::{self, Document};
 use serde_json::Value;
 
 use crate::drift::local::Key;
-
-/// An object in a file.
-#[derive(Clone, Debug)]
-pub(crate) struct Target {
-    /// Its path from the top of its repository, with `/`.
-    pub(crate) file: String,
-    pub(crate) object: Value,
-    /// Where it is in its document, which is a `List` where that is not empty.
-    pub(crate) pointer: String,
-}
+use crate::drift::locate::Target;
 
 /// An edit of one object.
 #[derive(Clone, Debug)]
@@ -151,18 +142,13 @@ impl Edit {
             .pointer(&format!("{top}/spec"))?
             .as_object()?;
         let entry = serde_saphyr::to_string(entry).ok()?;
-        let (pointer, head, extra) = match spec.get("ignoreDifferences") {
-            Some(_) => (format!("{top}/spec/ignoreDifferences/0"), None, ""),
-            None => {
-                let first = spec
-                    .keys()
-                    .min_by_key(|name| document.line_of(&format!("{top}/spec/{name}")))?;
-                (
-                    format!("{top}/spec/{first}"),
-                    Some("ignoreDifferences:"),
-                    "  ",
-                )
-            }
+        let (pointer, head, extra) = if spec.contains_key("ignoreDifferences") {
+            (format!("{top}/spec/ignoreDifferences/0"), None, "")
+        } else {
+            let line = |name: &&String| document.line_of(&format!("{top}/spec/{name}"));
+            let first = spec.keys().min_by_key(line)?;
+            let pointer = format!("{top}/spec/{first}");
+            (pointer, Some("ignoreDifferences:"), "  ")
         };
         let place = document.line_of(&pointer).checked_sub(1)?;
         let line = lines.get(place)?;

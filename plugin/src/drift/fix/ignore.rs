@@ -53,35 +53,32 @@ fn path(pointer: &str, object: &Value) -> Option<(&'static str, String)> {
     let mut at = Some(object);
     for token in pointer.split('/').skip(1) {
         let name = token.replace("~1", "/").replace("~0", "~");
-        match at {
-            Some(Value::Array(elements)) => {
-                is_plain = false;
-                let element = elements.get(name.parse::<usize>().ok()?)?;
-                let key = ["name", "type", "key", "mountPath"]
-                    .into_iter()
-                    .find_map(|key| {
-                        let value = element.get(key)?.as_str()?;
-                        let others = elements.iter().filter_map(|other| other.get(key));
-                        let is_only = others.filter(|other| *other == value).count() == 1;
-                        is_only.then_some((key, value))
-                    });
-                // Writing to a String cannot fail.
-                let _ = match key {
-                    Some((key, value)) => write!(jq, "[] | select(.{key} == {}) | ", json!(value)),
-                    None => write!(jq, "[{name}]"),
-                };
-                at = Some(element);
-            }
-            _ => {
-                let is_word = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-                    && !name.starts_with(|c: char| c.is_ascii_digit());
-                let _ = if is_word {
-                    write!(jq, ".{name}")
-                } else {
-                    write!(jq, ".[{}]", json!(name))
-                };
-                at = at.and_then(|at| at.get(&name));
-            }
+        if let Some(Value::Array(elements)) = at {
+            is_plain = false;
+            let element = elements.get(name.parse::<usize>().ok()?)?;
+            let key = ["name", "type", "key", "mountPath"]
+                .into_iter()
+                .find_map(|key| {
+                    let value = element.get(key)?.as_str()?;
+                    let others = elements.iter().filter_map(|other| other.get(key));
+                    let is_only = others.filter(|other| *other == value).count() == 1;
+                    is_only.then_some((key, value))
+                });
+            // Writing to a String cannot fail.
+            let _ = match key {
+                Some((key, value)) => write!(jq, "[] | select(.{key} == {}) | ", json!(value)),
+                None => write!(jq, "[{name}]"),
+            };
+            at = Some(element);
+        } else {
+            let is_word = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+                && !name.starts_with(|c: char| c.is_ascii_digit());
+            let _ = if is_word {
+                write!(jq, ".{name}")
+            } else {
+                write!(jq, ".[{}]", json!(name))
+            };
+            at = at.and_then(|at| at.get(&name));
         }
     }
     let jq = jq.trim_end_matches(" | ").to_owned();

@@ -29,15 +29,12 @@ impl Words {
                 let after = rest.strip_prefix(word.as_str());
                 is_start && after.is_some_and(|after| !after.starts_with(char::is_alphanumeric))
             });
-            let length = match word {
-                Some(word) => {
-                    neutral.push_str(NEUTRAL);
-                    word.len()
-                }
-                None => {
-                    neutral.push(c);
-                    c.len_utf8()
-                }
+            let length = if let Some(word) = word {
+                neutral.push_str(NEUTRAL);
+                word.len()
+            } else {
+                neutral.push(c);
+                c.len_utf8()
             };
             let (read, after) = rest.split_at(length);
             is_start = !read.ends_with(char::is_alphanumeric);

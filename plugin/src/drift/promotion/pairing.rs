@@ -105,12 +105,12 @@ pub(crate) fn pair(from: &[Candidate], to: &[Candidate], selected: &Selected) ->
     pairing.pair_by(from, to, &mut open, by_labels);
     let paired: BTreeSet<usize> = pairing.pairs.iter().map(|(from, _)| *from).collect();
     let left: Vec<usize> = (0..from.len()).filter(|at| !paired.contains(at)).collect();
-    match (left.as_slice(), open.iter().collect::<Vec<_>>().as_slice()) {
-        ([from], [to]) => pairing.pairs.push((*from, **to)),
-        _ => {
-            pairing.alone_from = left;
-            pairing.alone_to = open.into_iter().collect();
-        }
+    let open: Vec<usize> = open.into_iter().collect();
+    if let ([from], [to]) = (left.as_slice(), open.as_slice()) {
+        pairing.pairs.push((*from, *to));
+    } else {
+        pairing.alone_from = left;
+        pairing.alone_to = open;
     }
     pairing.pairs.sort_unstable();
     pairing

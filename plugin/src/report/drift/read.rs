@@ -157,6 +157,7 @@ impl ApplicationDocument {
                 created: None,
                 project: self.project,
                 cluster: self.cluster,
+                sources: Vec::new(),
                 environments: self.environments,
                 is_production: self.production,
                 sync: self.sync,
@@ -168,7 +169,6 @@ impl ApplicationDocument {
                 stale: None,
                 errors: Vec::new(),
                 resources: Vec::new(),
-                sources: Vec::new(),
             },
         }
     }
