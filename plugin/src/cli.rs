@@ -177,7 +177,7 @@ fn command(host: Host) -> clap::Command {
 }
 
 /// The commands that ask no cluster.
-const WITHOUT_CLUSTER: [&str; 2] = ["explain", "completion"];
+const WITHOUT_CLUSTER: [&str; 3] = ["explain", "completion", "merge"];
 
 /// What kubectl's `--cluster` is called where a command has its own.
 const CLUSTER_OF_KUBECONFIG: &str = "kubeconfig-cluster";

@@ -48,6 +48,22 @@ pub struct Rules<'r> {
     pub ignore: &'r IgnoreRules,
 }
 
+impl Rules<'_> {
+    /// Whether a resource is compared by who owns the fields of the live object. If not, its
+    /// `managedFields` need not be read.
+    pub fn need_owners(&self, desired: &Value, strategy: Strategy<'_>) -> bool {
+        !matches!(strategy, Strategy::ClientSide)
+            || self.make_structured(desired)
+            || self.ignore.trusts_managers(desired)
+    }
+
+    /// Whether a resource asks to be compared by its managed fields.
+    fn make_structured(&self, desired: &Value) -> bool {
+        self.settings.generation == Generation::UpTo35
+            && has_option(annotation(desired, SYNC_OPTIONS), "ServerSideApply=true")
+    }
+}
+
 /// Why Argo CD cannot compare a resource. It then says nothing of the whole Application.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum CompareError {
@@ -157,7 +173,7 @@ impl Comparer<'_> {
             } => self
                 .server_side(live, dry_run, mutation_webhooks)
                 .map(compared),
-            Strategy::ClientSide if !self.is_structured(&desired) => {
+            Strategy::ClientSide if !self.rules.make_structured(&desired) => {
                 self.client_side(&desired, live).map(compared)
             }
             Strategy::ClientSide | Strategy::Structured => {
@@ -167,12 +183,6 @@ impl Comparer<'_> {
                 })
             }
         }
-    }
-
-    /// Whether a resource asks to be compared by its managed fields.
-    fn is_structured(&self, desired: &Value) -> bool {
-        self.rules.settings.generation == Generation::UpTo35
-            && has_option(annotation(desired, SYNC_OPTIONS), "ServerSideApply=true")
     }
 
     /// An object as its Go type writes it, without what does not count.

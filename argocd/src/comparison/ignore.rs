@@ -159,6 +159,11 @@ impl IgnoreRules {
         Ok(desired_is_known && live_is_known)
     }
 
+    /// Whether fields of an object count for nothing if some manager owns them.
+    pub(super) fn trusts_managers(&self, desired: &Value) -> bool {
+        !self.managers(&Identity::of(desired)).is_empty()
+    }
+
     /// Takes out of both objects the differing fields of trusted managers.
     pub(super) fn normalize_managed(&self, desired: &mut Value, live: &mut Value) {
         managed_fields::normalize(desired, live, &self.managers(&Identity::of(desired)));

@@ -8,6 +8,7 @@ mod fix;
 mod known;
 mod local;
 mod merge;
+mod told;
 mod watch;
 
 use std::fs::File;
@@ -163,15 +164,6 @@ struct DriftArgs {
     #[arg(long, value_name = "I/N", conflicts_with = "audit_log", hide_short_help = true, help_heading = SCOPE)]
     shard: Option<Shard>,
 
-    /// Go on and tell what changes, until it is interrupted
-    ///
-    /// Applications are watched: nothing is asked again and again. A change comes as rows for the
-    /// Application, or as a report in a line of JSON. The status is that of what was seen last.
-    /// It takes the right to watch Applications, and has the formats table, wide, json, yaml and
-    /// name. A checkout is not watched.
-    #[arg(short, long, conflicts_with = "audit_log", hide_short_help = true, help_heading = OUTPUT)]
-    watch: bool,
-
     /// What a promotion would change: the second Application against the first one
     ///
     /// Values and images come first. What differs in the names of environments alone, such as a
@@ -232,6 +224,15 @@ struct DriftArgs {
 
     #[command(flatten)]
     output: OutputArgs,
+
+    /// Go on and tell what changes, until it is interrupted
+    ///
+    /// Applications are watched, and with --source local what they have on the clusters: nothing is
+    /// asked again and again. A change comes as rows for the Application, or as a report in a line
+    /// of JSON. The status is that of what was seen last. It takes the right to watch what is
+    /// watched, and has the formats table, wide, json, yaml and name.
+    #[arg(short, long, conflicts_with = "audit_log", hide_short_help = true, help_heading = OUTPUT)]
+    watch: bool,
 }
 
 #[derive(Debug, Subcommand)]

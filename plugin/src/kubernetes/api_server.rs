@@ -216,12 +216,11 @@ impl AccessError {
             address: address.to_owned(),
             reason: innermost(error),
         };
-        let refused = |status: &Status| refusal(status.code, &status.message);
         let reason = match error {
             InitialListFailed(kube::Error::Api(status))
             | WatchStartFailed(kube::Error::Api(status))
             | WatchFailed(kube::Error::Api(status))
-            | WatchError(status) => refused(&status),
+            | WatchError(status) => refusal(status.code, &status.message),
             InitialListFailed(error) | WatchStartFailed(error) | WatchFailed(error) => {
                 unreachable(&error)
             }

@@ -179,7 +179,7 @@ impl Fleet {
     }
 
     /// `kubectl gitops drift`, as somebody who may do everything everywhere.
-    pub(crate) async fn drift(&self, arguments: &[&str]) -> Result<Output> {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Result<Command> {
         let mut plugin = plugin()?;
         plugin
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -187,24 +187,37 @@ impl Fleet {
             .arg(&self.kubeconfig)
             .args(["drift", "--all-namespaces"])
             .args(arguments);
-        let output = tokio::time::timeout(WITHIN, plugin.output()).await;
-        Ok(output.context("it does not end")??)
+        Ok(plugin)
     }
 
-    async fn by_checkout(&self, arguments: &[&str]) -> Result<Output> {
-        let checkout = self.checkout.path().display().to_string();
+    /// The same, of the checkout.
+    pub(crate) fn command_by_checkout(&self, arguments: &[&str]) -> Result<Command> {
         let own = [
             "--source",
             "local",
-            "--checkout",
-            &checkout,
             "--repository",
             URL,
             "--request-timeout",
             "3s",
         ];
-        self.drift(&[&own[..], arguments].concat()).await
+        let mut command = self.command(&[&own[..], arguments].concat())?;
+        command.arg("--checkout").arg(self.checkout.path());
+        Ok(command)
     }
+
+    /// What it prints.
+    pub(crate) async fn drift(&self, arguments: &[&str]) -> Result<Output> {
+        ended(self.command(arguments)?).await
+    }
+
+    async fn by_checkout(&self, arguments: &[&str]) -> Result<Output> {
+        ended(self.command_by_checkout(arguments)?).await
+    }
+}
+
+async fn ended(mut command: Command) -> Result<Output> {
+    let output = tokio::time::timeout(WITHIN, command.output()).await;
+    Ok(output.context("it does not end")??)
 }
 
 fn config_maps(client: Client) -> Api<ConfigMap> {

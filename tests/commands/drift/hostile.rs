@@ -37,7 +37,10 @@ const TOKEN: &str = "a-token-that-nobody-may-see";
 const LARGE: usize = 10 << 20;
 
 /// An answer to each path; nothing is there but these.
-type Answers = BTreeMap<String, (u16, Vec<u8>)>;
+type Answers = BTreeMap<String, Answer>;
+
+/// A status, and a body.
+type Answer = (u16, Vec<u8>);
 
 fn serve(answers: Answers) -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -99,10 +102,10 @@ fn item(change: &Value) -> Value {
     item
 }
 
-/// An Application by its name, what is answered, and what is said of it, if it cannot be judged.
-type Answered = (&'static str, (u16, Vec<u8>), Option<&'static str>);
+/// An Application by its name, with what is answered and what is said of it, if it cannot be judged.
+type Case = (&'static str, Answer, Option<&'static str>);
 
-fn applications() -> Vec<Answered> {
+fn applications() -> Vec<Case> {
     let items = |items: &[Value]| (200, json!({"items": items}).to_string().into_bytes());
     let text = |text: &str| (200, text.as_bytes().to_vec());
     let large = format!(

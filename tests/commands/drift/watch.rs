@@ -1,6 +1,7 @@
 //! `kubectl gitops drift --watch`: what changes on a real API server comes by itself, until it is
 //! interrupted.
 
+use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::spawn_blocking;
+
+use super::Fleet;
 
 /// Longer than anything takes here.
 const WITHIN: Duration = Duration::from_mins(1);
@@ -40,12 +43,15 @@ struct Watching {
 
 impl Watching {
     fn start(user: &User, arguments: &[&str]) -> Result<Self> {
-        let mut child = plugin_as(user)?
+        let mut command = plugin_as(user)?;
+        command
             .args(["drift", "--all-namespaces", "--source=status", "--watch"])
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
+            .args(arguments);
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Result<Self> {
+        let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
         let stdout = child.stdout.take().context("there is no output")?;
         Ok(Watching {
             child,
@@ -162,7 +168,6 @@ async fn what_cannot_be_watched_is_told() -> Result<()> {
             "cannot watch applications.argoproj.io",
         ),
         (&["--source=status", "-o", "html"], "--watch has no -o html"),
-        (&["--source=local"], "--source local cannot be watched"),
     ] {
         let run = plugin_as(&nobody)?
             .args(["drift", "--all-namespaces", "--watch"])
@@ -173,5 +178,52 @@ async fn what_cannot_be_watched_is_told() -> Result<()> {
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(text.contains(expected), "{text}");
     }
+    Ok(())
+}
+
+/// What is on a cluster is watched as well, and only what it has for Applications counts.
+#[tokio::test]
+async fn changes_on_a_cluster_come_by_themselves() -> Result<()> {
+    let fleet = Fleet::start().await?;
+    let admin = fleet.control_plane.admin();
+    let flags = ["--watch", "-o", "json", "--cluster", "c0"];
+    let mut watching = Watching::of(fleet.command_by_checkout(&flags)?)?;
+    let report = watching.report().await?;
+    assert_eq!(report["summary"]["applications"], 20);
+    assert_eq!(report["summary"]["drifted"], 3);
+
+    let greet = async |name: &str, greeting: &str| -> Result<()> {
+        let patch = json!({"data": {"greeting": greeting}}).to_string();
+        let arguments = [
+            "patch",
+            "configmap",
+            name,
+            "--namespace=shop",
+            "--type=merge",
+        ];
+        succeed(admin.kubectl(arguments).arguments(["--patch", &patch])).await
+    };
+    greet("app-0", "hi").await?;
+    assert_eq!(verdicts(&watching.report().await?), [("app-0", "drifted")]);
+    greet("app-0", "hello").await?;
+    assert_eq!(verdicts(&watching.report().await?), [("app-0", "clean")]);
+    let delete = ["delete", "configmap", "app-11-extra", "--namespace=shop"];
+    succeed(admin.kubectl(delete)).await?;
+    assert_eq!(verdicts(&watching.report().await?), [("app-11", "clean")]);
+
+    // Git says something else of an Application that is changed.
+    let folder = fleet.checkout.path().join("apps/app-1/config.json");
+    let manifest = fs::read_to_string(&folder)?.replace("hello", "good day");
+    fs::write(&folder, manifest)?;
+    let annotate = [
+        "annotate",
+        "application",
+        "app-1",
+        "--namespace=argocd",
+        "note=x",
+    ];
+    succeed(admin.kubectl(annotate)).await?;
+    assert_eq!(verdicts(&watching.report().await?), [("app-1", "drifted")]);
+    assert_eq!(watching.interrupt().await?, Some(1));
     Ok(())
 }

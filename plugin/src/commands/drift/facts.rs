@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use argocd::Fleet;
 use argocd::names::{PARAMETERS_CONFIG_MAP, SETTINGS_CONFIG_MAP};
 use futures::StreamExt as _;
 use jiff::Timestamp;
@@ -116,14 +117,10 @@ pub(super) async fn found(args: &DriftArgs, context: &Context) -> Result<Drift, 
 async fn by_checkout(args: &DriftArgs, context: &Context) -> Result<Drift, CommandError> {
     let devops = context.connect().await?;
     let configuration = configuration(&devops, context.argocd_namespace()).await;
-    let make = |overview, json: &str| Found {
-        overview,
-        json: json.to_owned(),
-    };
     let reader = Reader::of_cluster(args, context, &devops, &configuration).await?;
-    let mut known = reader.all(args, context, &devops, make).await?;
+    let mut known = reader.found(args, context, &devops).await?;
     args.keep_wanted(&mut known);
-    let fleet = &reader.inventory.fleet;
+    let fleet = reader.fleet();
     local::by_checkout(args, context, &devops, configuration, fleet, known).await
 }
 
@@ -146,7 +143,7 @@ impl DriftArgs {
     }
 
     /// Leaves the Applications that are asked for, and tells of those that are not there.
-    fn keep_wanted<T: HasOverview>(&self, known: &mut Known<T>) {
+    pub(super) fn keep_wanted<T: HasOverview>(&self, known: &mut Known<T>) {
         for name in &self.applications {
             let mut all = known.applications.iter();
             if !all.any(|one| is_named(one.overview(), name)) {
@@ -308,6 +305,28 @@ impl Reader {
         now: Timestamp,
     ) -> Result<Overview, UnreadableApplication> {
         Overview::read(json, &self.inventory, self.settings, now)
+    }
+
+    /// The projects and clusters that there are.
+    pub(super) fn fleet(&self) -> &Fleet {
+        &self.inventory.fleet
+    }
+
+    /// All that there are, each as it is written as well.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub(super) async fn found(
+        &self,
+        args: &DriftArgs,
+        context: &Context,
+        cluster: &ApiServer,
+    ) -> Result<Known<Found>, Unlisted> {
+        let make = |overview, json: &str| Found {
+            overview,
+            json: json.to_owned(),
+        };
+        self.all(args, context, cluster, make).await
     }
 
     /// What judges writes to Argo CD's objects there.

@@ -75,6 +75,7 @@ impl HasOverview for Found {
 }
 
 /// An Application, as it is known and as it is written.
+#[derive(Clone)]
 pub(super) struct Found {
     pub(super) overview: Overview,
     pub(super) json: String,

@@ -26,12 +26,12 @@ use crate::drift::local::cluster::Cluster;
 use crate::drift::local::desired::{self, DesiredError, Surroundings, desired};
 use crate::drift::local::permitted::Permitted;
 use crate::drift::local::reconcile::{
-    GroupKind, NOT_WORKED_OUT, Plan, Reconciliation, Side, Undecided,
+    Desired, GroupKind, Interest, NOT_WORKED_OUT, Plan, Reconciliation, Side, Undecided,
 };
 use crate::drift::local::{Key, managed_namespace};
 use crate::drift::refusal::Webhook;
 use crate::drift::{
-    ApplicationDrift, Collected, ControllerSettings, Destination, Drift, Problem, Source,
+    ApplicationDrift, Collected, ControllerSettings, Destination, Drift, Overview, Problem, Source,
     judge_found, strategy_choice,
 };
 use crate::error::{CommandError, chain};
@@ -44,7 +44,7 @@ use crate::repository::revisions::Revisions;
 use crate::repository::work_trees::WorkTrees;
 
 /// How many clusters are read at once.
-const CLUSTERS_AT_ONCE: usize = 16;
+pub(super) const CLUSTERS_AT_ONCE: usize = 16;
 /// How many Applications of a cluster are rendered at once.
 const RENDERED_AT_ONCE: usize = 4;
 /// How many kinds of a cluster are listed at once.
@@ -82,7 +82,7 @@ enum ClusterError {
 }
 
 /// What is the same for all clusters.
-struct Run<'a> {
+pub(super) struct Run<'a> {
     context: &'a Context,
     contexts: &'a Contexts,
     revisions: &'a Revisions,
@@ -98,6 +98,98 @@ struct Run<'a> {
     webhook: Option<&'a Webhook>,
 }
 
+/// What a run is made of.
+pub(super) struct Setup {
+    contexts: Contexts,
+    revisions: Revisions,
+    settings: ComparisonSettings,
+    tracking: Tracking,
+    filter: ResourcesFilter,
+}
+
+impl Setup {
+    /// By the checkout, the kubeconfig and `argocd-cm`.
+    ///
+    /// # Errors
+    /// One of them cannot be used.
+    pub(super) fn new(
+        args: &DriftArgs,
+        context: &Context,
+        configuration: &Configuration,
+    ) -> Result<Self, CommandError> {
+        let kubeconfig = context.cluster.kubeconfig().unwrap_or_default();
+        let chosen = args.context_for.iter().cloned().collect();
+        let data = configuration.settings.clone().unwrap_or_default();
+        let mut settings = ComparisonSettings::from_config_map(&data);
+        settings.generation = configuration.of_controller().generation;
+        Ok(Setup {
+            contexts: Contexts::new(&kubeconfig, chosen),
+            revisions: args.revisions()?,
+            settings,
+            tracking: Tracking::of(|key| data.get(key).map(String::as_str)),
+            filter: ResourcesFilter::from_config_map(&data).map_err(CommandError::new)?,
+        })
+    }
+
+    /// What compares with it.
+    pub(super) fn run<'a>(
+        &'a self,
+        args: &DriftArgs,
+        context: &'a Context,
+        configuration: &'a Configuration,
+        fleet: &'a Fleet,
+        devops: &'a ApiServer,
+        webhook: Option<&'a Webhook>,
+    ) -> Run<'a> {
+        Run {
+            context,
+            contexts: &self.contexts,
+            revisions: &self.revisions,
+            settings: &self.settings,
+            tracking: &self.tracking,
+            configuration,
+            fleet,
+            filter: &self.filter,
+            controller: configuration.of_controller(),
+            devops,
+            exact: args.exact,
+            webhook,
+        }
+    }
+}
+
+/// Applications by the cluster that they go to.
+pub(super) fn by_destination(all: Vec<Found>) -> BTreeMap<Destination, Vec<Found>> {
+    let mut by_cluster: BTreeMap<Destination, Vec<Found>> = BTreeMap::new();
+    for found in all {
+        let cluster = found.overview.cluster.clone();
+        by_cluster.entry(cluster).or_default().push(found);
+    }
+    by_cluster
+}
+
+/// A cluster that answers.
+pub(super) struct Opened<'a> {
+    connection: Connection<'a>,
+    pub(super) cluster: Cluster,
+}
+
+enum Connection<'a> {
+    /// The cluster that Argo CD runs on.
+    Shared(&'a ApiServer),
+    Own(ApiServer),
+}
+
+impl Opened<'_> {
+    /// Its API server.
+    pub(super) fn server(&self) -> &ApiServer {
+        match &self.connection {
+            Connection::Shared(server) => server,
+            Connection::Own(server) => server,
+        }
+    }
+}
+
 /// What became of an Application.
 type Judged = (ApplicationDrift, Autoscalers, Vec<Problem>);
 
@@ -110,37 +202,12 @@ pub(super) async fn by_checkout(
     fleet: &Fleet,
     known: Known<Found>,
 ) -> Result<Drift, CommandError> {
-    let revisions = args.revisions()?;
-    let kubeconfig = context.cluster.kubeconfig().unwrap_or_default();
-    let chosen = args.context_for.iter().cloned().collect();
-    let contexts = Contexts::new(&kubeconfig, chosen);
-    let data = configuration.settings.clone().unwrap_or_default();
-    let mut settings = ComparisonSettings::from_config_map(&data);
-    let controller = configuration.of_controller();
-    settings.generation = controller.generation;
-    let tracking = Tracking::of(|key| data.get(key).map(String::as_str));
-    let filter = ResourcesFilter::from_config_map(&data).map_err(CommandError::new)?;
-    let run = Run {
-        fleet,
-        filter: &filter,
-        context,
-        contexts: &contexts,
-        revisions: &revisions,
-        settings: &settings,
-        tracking: &tracking,
-        configuration: &configuration,
-        controller,
-        devops,
-        exact: args.exact,
-        webhook: known.webhook.as_ref(),
-    };
+    let setup = Setup::new(args, context, &configuration)?;
+    let webhook = known.webhook.as_ref();
+    let run = setup.run(args, context, &configuration, fleet, devops, webhook);
     let count = known.applications.len();
     let progress = context.progress.begin("comparing", Some(count));
-    let mut by_cluster: BTreeMap<Destination, Vec<Found>> = BTreeMap::new();
-    for found in known.applications {
-        let cluster = found.overview.cluster.clone();
-        by_cluster.entry(cluster).or_default().push(found);
-    }
+    let by_cluster = by_destination(known.applications);
     let mut drift = Drift {
         source: Source::Local,
         applications: Vec::with_capacity(count),
@@ -176,26 +243,8 @@ pub(super) async fn generated(
     fleet: &Fleet,
     found: Vec<Found>,
 ) -> Result<Vec<Result<Vec<Value>, String>>, CommandError> {
-    let revisions = args.revisions()?;
-    let kubeconfig = context.cluster.kubeconfig().unwrap_or_default();
-    let contexts = Contexts::new(&kubeconfig, args.context_for.iter().cloned().collect());
-    let data = configuration.settings.clone().unwrap_or_default();
-    let tracking = Tracking::of(|key| data.get(key).map(String::as_str));
-    let filter = ResourcesFilter::from_config_map(&data).map_err(CommandError::new)?;
-    let run = Run {
-        fleet,
-        filter: &filter,
-        webhook: None,
-        context,
-        contexts: &contexts,
-        revisions: &revisions,
-        settings: &ComparisonSettings::from_config_map(&data),
-        tracking: &tracking,
-        configuration,
-        controller: configuration.of_controller(),
-        devops,
-        exact: false,
-    };
+    let setup = Setup::new(args, context, configuration)?;
+    let run = setup.run(args, context, configuration, fleet, devops, None);
     let mut clusters: BTreeMap<Destination, Result<Cluster, String>> = BTreeMap::new();
     for one in &found {
         let destination = &one.overview.cluster;
@@ -206,7 +255,7 @@ pub(super) async fn generated(
     let generated = futures::stream::iter(&found)
         .map(|one| async {
             match clusters.get(&one.overview.cluster) {
-                Some(Ok(cluster)) => Ok(run.desired(cluster, one).await?.desired),
+                Some(Ok(cluster)) => run.all_manifests(cluster, one).await,
                 Some(Err(reason)) => Err(reason.clone()),
                 None => Err(NOT_WORKED_OUT.to_owned()),
             }
@@ -228,17 +277,10 @@ impl DriftArgs {
     }
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
     /// What a cluster has.
     async fn discovered(&self, destination: &Destination) -> Result<Cluster, String> {
-        let discovered = if destination.server.as_deref() == Some(IN_CLUSTER_SERVER) {
-            Cluster::discover(self.devops).await
-        } else {
-            let server = self.connect(destination).await;
-            Cluster::discover(&server.map_err(|error| chain(&error))?).await
-        };
-        let discovered = discovered.map_err(|error| chain(&error))?;
-        Ok(discovered.known_by(destination.server.as_deref()))
+        Ok(self.open(destination).await?.cluster)
     }
 
     async fn of_cluster(
@@ -246,28 +288,33 @@ impl Run<'_> {
         destination: Destination,
         found: Vec<Found>,
     ) -> (Vec<Judged>, Autoscalers) {
-        let nothing = |error: &dyn std::error::Error, found| {
-            (unseen(found, &chain(error)), Autoscalers::default())
-        };
-        let connection;
-        let server = if destination.server.as_deref() == Some(IN_CLUSTER_SERVER) {
-            self.devops
-        } else {
-            match self.connect(&destination).await {
-                Ok(server) => {
-                    connection = server;
-                    &connection
-                }
-                Err(error) => return nothing(&error, found),
-            }
-        };
-        match Cluster::discover(server).await {
-            Ok(cluster) => {
-                let cluster = cluster.known_by(destination.server.as_deref());
-                self.compare(server, &cluster, found).await
-            }
-            Err(error) => nothing(&error, found),
+        match self.open(&destination).await {
+            Ok(opened) => self.compare(&opened, found, None).await,
+            Err(reason) => (unseen(found, &reason), Autoscalers::default()),
         }
+    }
+
+    /// Connects to a cluster, and asks what it has.
+    ///
+    /// # Errors
+    /// It does not answer, or nobody can connect to it.
+    pub(super) async fn open(&self, destination: &Destination) -> Result<Opened<'a>, String> {
+        let connection = if destination.server.as_deref() == Some(IN_CLUSTER_SERVER) {
+            Connection::Shared(self.devops)
+        } else {
+            let own = self.connect(destination).await;
+            Connection::Own(own.map_err(|error| chain(&error))?)
+        };
+        let server: &ApiServer = match &connection {
+            Connection::Shared(server) => server,
+            Connection::Own(server) => server,
+        };
+        let cluster = Cluster::discover(server).await;
+        let cluster = cluster.map_err(|error| chain(&error))?;
+        Ok(Opened {
+            cluster: cluster.known_by(destination.server.as_deref()),
+            connection,
+        })
     }
 
     async fn connect(&self, destination: &Destination) -> Result<ApiServer, ClusterError> {
@@ -303,12 +350,15 @@ impl Run<'_> {
         Ok(connected?)
     }
 
-    async fn compare(
+    /// Compares the Applications of a cluster, and says what of it counts for them, if that is
+    /// asked for.
+    pub(super) async fn compare(
         &self,
-        server: &ApiServer,
-        cluster: &Cluster,
+        opened: &Opened<'_>,
         found: Vec<Found>,
+        interest: Option<&mut Interest>,
     ) -> (Vec<Judged>, Autoscalers) {
+        let (server, cluster) = (opened.server(), &opened.cluster);
         let generated = futures::stream::iter(&found)
             .map(|one| self.desired(cluster, one))
             .buffered(RENDERED_AT_ONCE);
@@ -324,7 +374,6 @@ impl Run<'_> {
             let plan = Plan {
                 instance_name: std::mem::take(&mut one.instance_name),
                 desired: std::mem::take(&mut one.desired),
-                managed_namespace: one.managed_namespace.take(),
                 permitted: one.permitted.clone(),
                 rules: Rules {
                     settings: self.settings,
@@ -340,6 +389,10 @@ impl Run<'_> {
             side
         });
         let reconciliation = Reconciliation::new(sides.collect(), self.tracking);
+        if let Some(interest) = interest {
+            let kinds = self.kinds(cluster, &reconciliation);
+            *interest = reconciliation.interest(kinds);
+        }
         let (sides, autoscalers) = self.read(server, cluster, reconciliation).await;
         for (side, mut reasons) in sides {
             reasons.extend(side.unsettled);
@@ -359,8 +412,7 @@ impl Run<'_> {
         cluster: &Cluster,
         reconciliation: Reconciliation<'s>,
     ) -> (Vec<(Side<'s>, Vec<String>)>, Autoscalers) {
-        let mut kinds = kinds(&reconciliation);
-        kinds.retain(|(group, kind)| !self.filter.excludes(group, kind, &cluster.server));
+        let kinds = self.kinds(cluster, &reconciliation);
         let key = reconciliation.overviews().next();
         let key = key.map_or_else(String::new, |one| one.cluster.key().to_owned());
         let reading = Reading {
@@ -395,6 +447,58 @@ impl Run<'_> {
         (sides.collect(), autoscalers)
     }
 
+    /// The kinds that are read of a cluster.
+    fn kinds(&self, cluster: &Cluster, all: &Reconciliation<'_>) -> BTreeSet<GroupKind> {
+        let mut kinds = kinds(all);
+        kinds.retain(|(group, kind)| !self.filter.excludes(group, kind, &cluster.server));
+        kinds
+    }
+
+    /// What marks name an Application by.
+    fn instance_name(&self, overview: &Overview) -> String {
+        if overview.namespace == self.context.argocd_namespace() {
+            overview.name.clone()
+        } else {
+            format!("{}_{}", overview.namespace, overview.name)
+        }
+    }
+
+    /// All that a checkout says that an Application is to have, hooks as well.
+    async fn all_manifests(&self, cluster: &Cluster, found: &Found) -> Result<Vec<Value>, String> {
+        let text = |error: serde_json::Error| chain(&error);
+        let application: Application<'_> = serde_json::from_str(&found.json).map_err(text)?;
+        let Written { spec, .. } = serde_json::from_str(&found.json).map_err(text)?;
+        let namespace = &application.spec.destination.namespace;
+        self.manifests(cluster, &found.overview, &spec, namespace)
+            .await
+    }
+
+    async fn manifests(
+        &self,
+        cluster: &Cluster,
+        overview: &Overview,
+        spec: &Value,
+        namespace: &str,
+    ) -> Result<Vec<Value>, String> {
+        let surroundings = Surroundings {
+            revisions: self.revisions,
+            cluster,
+            tracking: self.tracking,
+            kustomize_build_options: self.configuration.setting("kustomize.buildOptions"),
+        };
+        let application = desired::Application {
+            facts: ApplicationFacts {
+                name: &overview.name,
+                instance_name: &self.instance_name(overview),
+                project: &overview.project,
+            },
+            spec,
+            namespace,
+        };
+        let generated = desired(application, surroundings).await;
+        generated.map_err(|error: DesiredError| chain(&error))
+    }
+
     async fn desired(&self, cluster: &Cluster, found: &Found) -> Result<Prepared<'_>, String> {
         let text = |error: &dyn std::error::Error| chain(error);
         // Others' requests are answered meanwhile.
@@ -405,33 +509,10 @@ impl Run<'_> {
             serde_json::from_str(&found.json).map_err(|error| text(&error))?;
         let destination = &application.spec.destination;
         let overview = &found.overview;
-        let is_at_home = overview.namespace == self.context.argocd_namespace();
-        let instance_name = if is_at_home {
-            overview.name.clone()
-        } else {
-            format!("{}_{}", overview.namespace, overview.name)
-        };
-        let surroundings = Surroundings {
-            revisions: self.revisions,
-            cluster,
-            tracking: self.tracking,
-            kustomize_build_options: self.configuration.setting("kustomize.buildOptions"),
-        };
-        let generated = desired(
-            desired::Application {
-                facts: ApplicationFacts {
-                    name: &overview.name,
-                    instance_name: &instance_name,
-                    project: &overview.project,
-                },
-                spec: &spec,
-                namespace: &destination.namespace,
-            },
-            surroundings,
-        );
-        let mut generated = generated
-            .await
-            .map_err(|error: DesiredError| text(&error))?;
+        let instance_name = self.instance_name(overview);
+        let namespace = &destination.namespace;
+        let generated = self.manifests(cluster, overview, &spec, namespace);
+        let mut generated = generated.await?;
         let destination_cluster = self.fleet.clusters.resolve(destination).ok();
         let permitted = Permitted::of(self.fleet, &overview.project, destination_cluster);
         let mut not_permitted = Vec::new();
@@ -451,8 +532,10 @@ impl Run<'_> {
             }
             is_permitted
         });
-        let namespace = &destination.namespace;
         let managed_namespace = managed_namespace::desired(&spec, namespace, &generated);
+        // Nothing of what was generated is left but the JSON.
+        let mut desired: Vec<Desired> = generated.iter().filter_map(Desired::of).collect();
+        desired.extend(managed_namespace.as_ref().map(Desired::if_marked));
         let synced = status.and_then(|status| status.operation_state?.sync_result);
         let out_of_sync = managed_namespace::has_changed(&spec, synced.as_ref());
         let own = strategy_choice(&application, self.controller).strategy();
@@ -468,8 +551,7 @@ impl Run<'_> {
         let ignore = IgnoreRules::new(ignored, &self.settings.customizations, &work);
         Ok(Prepared {
             instance_name,
-            desired: generated,
-            managed_namespace,
+            desired,
             permitted,
             not_permitted,
             out_of_sync: out_of_sync.then(|| NAMESPACE_CHANGED.to_owned()),
@@ -504,8 +586,7 @@ struct WrittenOperation {
 /// An Application, ready to be compared.
 struct Prepared<'f> {
     instance_name: String,
-    desired: Vec<Value>,
-    managed_namespace: Option<Value>,
+    desired: Vec<Desired>,
     permitted: Permitted<'f>,
     /// What the project does not permit, in words.
     not_permitted: Vec<String>,
@@ -625,7 +706,7 @@ async fn predicted(
 }
 
 /// Applications of a cluster of which nothing can be seen.
-fn unseen(found: Vec<Found>, reason: &str) -> Vec<Judged> {
+pub(super) fn unseen(found: Vec<Found>, reason: &str) -> Vec<Judged> {
     let found = found.into_iter();
     found.map(|one| unjudged(one, reason)).collect()
 }

@@ -3,14 +3,16 @@
 //! A live object is read, compared and dropped; what is kept of it is what differs. What is desired
 //! is kept as JSON, which takes a fraction of what it takes when it is read.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use argocd::comparison::{
     CompareError, Comparison, NeedsDryRun, Pair, Rules, Strategy, Verdict as Compared, compare,
 };
 use argocd::tracking::Tracking;
 use golang::work::Work;
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::permitted::Permitted;
 use super::{Head, Key, hooks};
@@ -63,14 +65,63 @@ pub(crate) struct Side<'a> {
     pub(crate) unread: BTreeSet<GroupKind>,
 }
 
+/// What of a cluster counts for its Applications.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Interest {
+    /// The kinds that are read.
+    pub(crate) kinds: BTreeSet<GroupKind>,
+    /// What is desired.
+    keys: HashSet<Key>,
+    /// What marks name.
+    names: HashSet<String>,
+    tracking: Tracking,
+}
+
+impl Interest {
+    /// The namespace and name of an object that counts, and what changes of it with anything but
+    /// its status; None for one that does not count.
+    pub(crate) fn fingerprint(&self, kind: &GroupKind, json: &str) -> Option<(String, String)> {
+        #[derive(Deserialize)]
+        struct Changing {
+            metadata: ChangingMetadata,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct ChangingMetadata {
+            generation: Option<i64>,
+            resource_version: Option<String>,
+        }
+        let mut head = serde_json::from_str::<Head>(json).ok()?;
+        let Changing { metadata } = serde_json::from_str(json).ok()?;
+        let (group, kind) = kind.clone();
+        let key = Key {
+            group,
+            kind,
+            namespace: std::mem::take(&mut head.metadata.namespace),
+            name: std::mem::take(&mut head.metadata.name),
+        };
+        let marks = head.marks();
+        let owner = self.tracking.application(&marks);
+        if !(self.keys.contains(&key) || owner.is_some_and(|owner| self.names.contains(owner))) {
+            return None;
+        }
+        let name = format!("{}/{}", key.namespace, key.name);
+        Some((
+            name,
+            match metadata.generation {
+                Some(generation) => format!("{generation} {marks}"),
+                None => metadata.resource_version.unwrap_or_default(),
+            },
+        ))
+    }
+}
+
 /// What is to be compared of an Application.
 pub(crate) struct Plan<'a> {
     /// Its name, with its namespace and an underscore before it where that is not the control
     /// plane's.
     pub(crate) instance_name: String,
-    pub(crate) desired: Vec<Value>,
-    /// The Namespace that it goes to, where it says what that is to be like.
-    pub(crate) managed_namespace: Option<Value>,
+    pub(crate) desired: Vec<Desired>,
     pub(crate) permitted: Permitted<'a>,
     pub(crate) rules: Rules<'a>,
     pub(crate) strategy: Strategy<'a>,
@@ -80,7 +131,8 @@ pub(crate) struct Plan<'a> {
 }
 
 /// An object that is desired.
-struct Desired {
+pub(crate) struct Desired {
+    key: Key,
     json: Box<str>,
     /// Whether it is compared only if it is marked as the Application's, and is not missed.
     is_optional: bool,
@@ -116,10 +168,8 @@ impl<'a> Reconciliation<'a> {
         for (index, side) in applications.iter().enumerate() {
             names.insert(side.instance_name.clone(), index);
             for (place, object) in side.desired.iter().enumerate() {
-                if let Some(object) = object.read() {
-                    let key = Key::of(&object);
-                    desired.entry(key).or_default().push((index, place));
-                }
+                let wanting = desired.entry(object.key.clone()).or_default();
+                wanting.push((index, place));
             }
         }
         Reconciliation {
@@ -133,6 +183,16 @@ impl<'a> Reconciliation<'a> {
     /// The kinds of what is desired.
     pub(crate) fn kinds(&self) -> impl Iterator<Item = (&str, &str)> {
         self.desired.keys().map(|key| (&*key.group, &*key.kind))
+    }
+
+    /// What of the cluster counts for the Applications, of these kinds.
+    pub(crate) fn interest(&self, kinds: BTreeSet<GroupKind>) -> Interest {
+        Interest {
+            kinds,
+            keys: self.desired.keys().cloned().collect(),
+            names: self.names.keys().cloned().collect(),
+            tracking: self.tracking.clone(),
+        }
     }
 
     /// What Argo CD says that Applications have.
@@ -215,8 +275,26 @@ impl<'a> Reconciliation<'a> {
 
 impl Live<'_> {
     fn read(self) -> Option<Value> {
-        let mut live: Value = serde_json::from_str(self.json).ok()?;
-        let members = live.as_object_mut()?;
+        let Value::Object(members) = serde_json::from_str(self.json).ok()? else {
+            return None;
+        };
+        Some(self.complete(members))
+    }
+
+    /// The same without `managedFields`, which are half of most objects.
+    fn read_without_owners(self) -> Option<Value> {
+        let mut members = Map::new();
+        for (name, text) in serde_json::from_str::<Members<'_>>(self.json).ok()? {
+            let value = match &*name {
+                "metadata" => without_owners(text.get())?,
+                _ => serde_json::from_str(text.get()).ok()?,
+            };
+            members.insert(name, value);
+        }
+        Some(self.complete(members))
+    }
+
+    fn complete(self, mut members: Map<String, Value>) -> Value {
         let api_version = if self.group.is_empty() {
             self.version.to_owned()
         } else {
@@ -224,39 +302,58 @@ impl Live<'_> {
         };
         members.insert("apiVersion".to_owned(), api_version.into());
         members.insert("kind".to_owned(), self.kind.into());
-        Some(live)
+        Value::Object(members)
     }
 }
 
+/// The members of an object, as they are written.
+type Members<'j> = BTreeMap<String, &'j RawValue>;
+
+fn without_owners(metadata: &str) -> Option<Value> {
+    let mut members = serde_json::from_str::<Members<'_>>(metadata).ok()?;
+    members.remove("managedFields");
+    let members = members.into_iter();
+    let read = members.map(|(name, text)| Some((name, serde_json::from_str(text.get()).ok()?)));
+    read.collect::<Option<Map<_, _>>>().map(Value::Object)
+}
+
 impl Desired {
+    /// One that is missed if it is not there; None for a hook, which is not compared.
+    pub(crate) fn of(object: &Value) -> Option<Self> {
+        (!hooks::is_left_out(object)).then(|| Desired::new(object, false))
+    }
+
+    /// One that is compared only if it is marked as the Application's.
+    pub(crate) fn if_marked(object: &Value) -> Self {
+        Desired::new(object, true)
+    }
+
+    fn new(object: &Value, is_optional: bool) -> Self {
+        Desired {
+            key: Key::of(object),
+            json: object.to_string().into_boxed_str(),
+            is_optional,
+            is_met: false,
+        }
+    }
+
     fn read(&self) -> Option<Value> {
         serde_json::from_str(&self.json).ok()
     }
 }
 
 impl<'a> Side<'a> {
-    /// An Application of which nothing was found yet. Hooks are not compared.
+    /// An Application of which nothing was found yet.
     pub(crate) fn new(overview: Overview, plan: Plan<'a>) -> Self {
         let Plan {
             instance_name,
             desired,
-            managed_namespace,
             permitted,
             rules,
             strategy,
             own_strategy,
             webhook,
         } = plan;
-        let compared = desired
-            .into_iter()
-            .filter(|object| !hooks::is_left_out(object));
-        let kept = |object: &Value, is_optional| Desired {
-            json: object.to_string().into_boxed_str(),
-            is_optional,
-            is_met: false,
-        };
-        let mut desired: Vec<Desired> = compared.map(|object| kept(&object, false)).collect();
-        desired.extend(managed_namespace.map(|object| kept(&object, true)));
         Side {
             overview,
             instance_name,
@@ -292,14 +389,18 @@ impl<'a> Side<'a> {
             live,
             reason,
         };
-        let both = read(desired)?;
         // Nothing but a dry run tells: it is not worth comparing.
         if let Strategy::ServerSide { dry_run: None, .. } = self.strategy {
-            return Some(undecided(Some(NeedsDryRun::ServerSideDiff), both));
+            return Some(undecided(Some(NeedsDryRun::ServerSideDiff), read(desired)?));
         }
+        let desired = desired.read()?;
         let pair = Pair {
-            desired: Some(both.0),
-            live: Some(both.1),
+            live: Some(if self.rules.need_owners(&desired, self.strategy) {
+                live.read()?
+            } else {
+                live.read_without_owners()?
+            }),
+            desired: Some(desired),
         };
         let reason = match compare(pair, self.strategy, self.rules, &Work::new(WORK)) {
             Ok(Compared::Compared(comparison)) => {
@@ -389,17 +490,54 @@ impl<'a> Side<'a> {
 
     fn finish(&mut self, unread: &BTreeSet<GroupKind>) {
         for desired in std::mem::take(&mut self.desired) {
-            let is_missed = !(desired.is_met || desired.is_optional);
-            let Some(target) = desired.read().filter(|_| is_missed) else {
+            if desired.is_met || desired.is_optional {
+                continue;
+            }
+            let Some(target) = desired.read() else {
                 continue;
             };
-            let key = Key::of(&target);
+            let key = desired.key;
             let kind = (key.group.clone(), key.kind.clone());
             if unread.contains(&kind) {
                 self.unread.insert(kind);
             } else {
                 self.found(key, State::Missing { target });
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_object_is_the_same_without_the_owners_of_its_fields() {
+        let object = json!({
+            "metadata": {
+                "name": "cart", "labels": {"managedFields": "x"},
+                "managedFields": [{"manager": "kubectl", "fieldsV1": {"f:data": {"f:a": {}}}}],
+            },
+            "data": {"a": "\u{e9}\n", "managedFields": "1"},
+            "list": [1, 2.5, null, true],
+        });
+        let json = object.to_string();
+        let live = Live {
+            group: "apps",
+            version: "v1",
+            kind: "Deployment",
+            json: &json,
+        };
+        let mut whole = live.read().unwrap();
+        let without = live.read_without_owners().unwrap();
+        assert_eq!(without["apiVersion"], "apps/v1");
+        let metadata = whole["metadata"].as_object_mut().unwrap();
+        assert!(metadata.remove("managedFields").is_some());
+        assert_eq!(without, whole);
+        for json in ["[]", "7", "{", r#"{"metadata": 7}"#] {
+            assert_eq!(Live { json, ..live }.read_without_owners(), None, "{json}");
         }
     }
 }

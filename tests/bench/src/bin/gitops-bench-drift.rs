@@ -71,7 +71,7 @@ const KINDS: [Kind; 6] = [
     Kind {
         path: "/api/v1/namespaces/shop/services",
         share: 15,
-        object: |name| json!({"apiVersion": "v1", "kind": "Service", "spec": {"selector": {"app": name}, "ports": [{"name": "http", "port": 80}]}}),
+        object: |name| json!({"apiVersion": "v1", "kind": "Service", "spec": {"clusterIP": "None", "selector": {"app": name}, "ports": [{"name": "http", "port": 80}]}}),
     },
     Kind {
         path: "/api/v1/namespaces/shop/serviceaccounts",
