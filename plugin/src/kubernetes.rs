@@ -3,6 +3,7 @@
 mod api_server;
 mod connect;
 mod contexts;
+mod http_client;
 mod permissions;
 mod port_forward;
 mod resource;

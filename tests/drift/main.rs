@@ -2,6 +2,7 @@
 //! compared here is what the API server itself says.
 
 mod agreement;
+mod connection;
 mod mutating_webhook;
 mod objects;
 mod random;

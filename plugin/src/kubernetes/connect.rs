@@ -7,12 +7,12 @@ use std::process::Output;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Uri};
+use kube::Config;
 use kube::client::AuthError;
 use kube::config::{AuthInfo, InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
-use kube::{Client, Config};
 use secrecy::ExposeSecret;
 
-use super::ApiServer;
+use super::{ApiServer, http_client};
 use crate::args::ClusterArgs;
 use crate::args::target::parse_name;
 use crate::error::{CommandError, chain};
@@ -126,7 +126,7 @@ impl ClusterArgs {
         let address = config.cluster_url.to_string();
         let plugin = config.auth_info.exec.as_ref();
         let plugin = plugin.and_then(|plugin| plugin.command.clone());
-        let client = Client::try_from(config).map_err(|error| connecting(error, plugin))?;
+        let client = http_client::client(config).map_err(|error| connecting(error, plugin))?;
         let timeout = self.request_timeout.and_then(|timeout| timeout.0);
         Ok(ApiServer::new(client, address, timeout, namespace, streams))
     }
