@@ -466,5 +466,41 @@ async fn moves(world: &World) -> Result<()> {
             ensure!(stays || name.starts_with("Pod/"), "{name} was replaced");
         }
     }
+    if Release::chosen()?.is_newest() {
+        deleting_what_deploys_it_runs_its_hook(world).await?;
+    }
+    Ok(())
+}
+
+/// What is kept stays as it is. A hook of deletion is run all the same (Argo CD 3.6.1,
+/// `finalizeApplicationDeletion`): whoever gives the addon back has to see to that.
+async fn deleting_what_deploys_it_runs_its_hook(world: &World) -> Result<()> {
+    let mut before = Vec::new();
+    for cluster in world.clusters() {
+        before.push(identities(cluster).await?);
+    }
+    let delete = [
+        "delete",
+        "--namespace=argocd",
+        "--cascade=orphan",
+        "--wait=false",
+    ];
+    for application in APPLICATIONS {
+        let delete = world.fleet.admin().kubectl(delete);
+        succeed(delete.arguments(["application", application])).await?;
+    }
+    for (before, cluster) in before.iter().zip(world.clusters()) {
+        let what = format!("the hook runs on {}", cluster.name());
+        let hook = "Job/issuer-cleanup";
+        let changed = eventually(WITHIN, &what, async || {
+            let after = identities(cluster).await;
+            let changed = changed(before, &after.map_err(|error| format!("{error:#}"))?);
+            let is_run = changed.contains(hook);
+            is_run
+                .then_some(changed.clone())
+                .ok_or_else(|| format!("{changed:?}"))
+        });
+        assert_eq!(changed.await?, BTreeSet::from([hook.to_owned()]));
+    }
     Ok(())
 }
