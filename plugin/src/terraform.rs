@@ -17,6 +17,8 @@ mod error;
 mod find;
 mod letting_go;
 mod proof;
+#[cfg(test)]
+mod recorded;
 mod references;
 mod release;
 mod resource;

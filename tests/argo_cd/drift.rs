@@ -12,7 +12,7 @@ use harness::{User, eventually, path, succeed};
 use serde_json::{Map, Value, json};
 use tokio::process::Command;
 
-use crate::support::{Turn, WITHIN, commit};
+use crate::support::{Turn, WITHIN, all_clusters, commit};
 
 const NAME: &str = "drift-staging";
 const PERSON: &str = "carol@example.com";
@@ -496,32 +496,6 @@ async fn by_plugin(fleet: &Turn, arguments: &[&str]) -> Result<(i32, Value)> {
     let code = output.status.code().context("the plugin was ended")?;
     let report: Value = serde_json::from_slice(&output.stdout).context(stderr)?;
     Ok((code, report))
-}
-
-/// A kubeconfig with a context for the devops cluster, which is the current one, and for each of
-/// those that are deployed to.
-fn all_clusters(fleet: &Turn) -> Result<String> {
-    let read = |user: &User| -> Result<Value> {
-        let text = fs::read_to_string(user.kubeconfig())?;
-        Ok(serde_json::from_str(&text)?)
-    };
-    let mut all = read(fleet.admin())?;
-    for (name, cluster) in [("one", fleet.staging()), ("two", fleet.production())] {
-        let mut other = read(cluster.control_plane().admin())?;
-        other["clusters"][0]["name"] = json!(name);
-        other["users"][0]["name"] = json!(name);
-        other["contexts"][0]["name"] = json!(name);
-        other["contexts"][0]["context"]["cluster"] = json!(name);
-        other["contexts"][0]["context"]["user"] = json!(name);
-        for list in ["clusters", "users", "contexts"] {
-            let own = all[list].as_array_mut();
-            own.context("the kubeconfig has no list")?
-                .push(other[list][0].clone());
-        }
-    }
-    let path = fleet.admin().kubeconfig().with_file_name("all-clusters");
-    fs::write(&path, all.to_string())?;
-    Ok(path.display().to_string())
 }
 
 /// Charts and kustomizations are rendered here as Argo CD renders them: what it has deployed of the

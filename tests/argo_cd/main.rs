@@ -1,5 +1,6 @@
 //! What holds of the whole with the real Argo CD.
 
+mod addons;
 mod agreement;
 mod bearer_tokens;
 mod bootstrap;
@@ -25,4 +26,5 @@ mod server_side_diff;
 mod support;
 mod unguarded;
 mod user_interface;
+mod walk_through;
 mod writes;

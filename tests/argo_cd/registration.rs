@@ -3,12 +3,11 @@
 //!
 //! Argo CD, its `argocd-k8s-auth`, the authenticator of EKS and both API servers are the real ones.
 
-use std::path::Path;
+use std::fs;
 use std::process::{Command, Stdio};
-use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
-use gitops_documentation::{Page, pages, root};
+use gitops_documentation::Page;
 use harness::argo_cd::{Release, Repository};
 use harness::demo::Shell;
 use harness::{ControlPlane, path, succeed};
@@ -16,13 +15,11 @@ use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use crate::on_eks::{World, only_expected};
+use crate::walk_through::{BEGIN, END, MARK, commands, compare, page};
 
 const PAGE: &str = "docs/src/register.md";
 const README: &str = "README.md";
 const CLUSTER: &str = "shop-staging";
-const MARK: &str = "<!-- walk-through: written by ";
-const BEGIN: &str = "```console\n";
-const END: &str = "```\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_is_registered_by_one_command_and_no_bearer_token_is_anywhere() -> Result<()> {
@@ -51,11 +48,6 @@ async fn a_cluster_is_registered_by_one_command_and_no_bearer_token_is_anywhere(
     planted_tokens_are_found(&world).await
 }
 
-fn page(path: &str) -> Result<Page> {
-    let mut pages = pages(&root())?.into_iter();
-    let page = pages.find(|page| page.path == Path::new(path));
-    page.with_context(|| format!("there is no {path}"))
-}
 /// What came of the commands of a page.
 struct Walked {
     /// The page, with what the commands printed.
@@ -129,32 +121,6 @@ fn walk(shell: &Shell, page: &str) -> Result<Walked> {
     ensure!(!walked.commands.is_empty(), "the page has no commands");
     walked.page += rest;
     Ok(walked)
-}
-
-/// What stands behind `$`, on one line or several.
-fn commands(block: &str) -> impl Iterator<Item = String> {
-    let mut lines = block.lines();
-    std::iter::from_fn(move || {
-        let mut command = lines.find_map(|line| line.strip_prefix("$ "))?.to_owned();
-        while command.ends_with('\\') {
-            command = format!("{command}\n{}", lines.next()?);
-        }
-        Some(command)
-    })
-}
-
-/// Compares a page with what is to be in it, or writes that if it is asked for.
-fn compare(page: &Page, written: &str) -> Result<()> {
-    if env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(root().join(&page.path), written)?;
-        return Ok(());
-    }
-    ensure!(
-        page.text == written,
-        "{PAGE} says:\n{}\nUPDATE_DOCS=1 writes:\n{written}",
-        page.text
-    );
-    Ok(())
 }
 
 /// What the repository has is on the cluster, and nobody has put it there but Argo CD, as its role

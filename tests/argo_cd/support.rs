@@ -281,3 +281,29 @@ pub(crate) async fn service_is_put_back(cluster: &WorkloadCluster, namespace: &s
     });
     Ok(again.await?)
 }
+
+/// A kubeconfig with a context for the devops cluster, which is the current one, and for each of
+/// those that are deployed to.
+pub(crate) fn all_clusters(fleet: &Fleet) -> Result<String> {
+    let read = |user: &User| -> Result<Value> {
+        let text = fs::read_to_string(user.kubeconfig())?;
+        Ok(serde_json::from_str(&text)?)
+    };
+    let mut all = read(fleet.admin())?;
+    for (name, cluster) in [("one", fleet.staging()), ("two", fleet.production())] {
+        let mut other = read(cluster.control_plane().admin())?;
+        other["clusters"][0]["name"] = json!(name);
+        other["users"][0]["name"] = json!(name);
+        other["contexts"][0]["name"] = json!(name);
+        other["contexts"][0]["context"]["cluster"] = json!(name);
+        other["contexts"][0]["context"]["user"] = json!(name);
+        for list in ["clusters", "users", "contexts"] {
+            let own = all[list].as_array_mut();
+            own.context("the kubeconfig has no list")?
+                .push(other[list][0].clone());
+        }
+    }
+    let path = fleet.admin().kubeconfig().with_file_name("all-clusters");
+    fs::write(&path, all.to_string())?;
+    Ok(path.display().to_string())
+}

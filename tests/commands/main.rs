@@ -5,5 +5,6 @@ mod audit;
 mod clusters;
 mod drift;
 mod facts;
+mod helm_release;
 mod preview;
 mod terraform;

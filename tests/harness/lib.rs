@@ -13,6 +13,7 @@
 //! Whatever is started here ends with the process that started it, however that ends, and leaves no
 //! file behind.
 
+pub mod addon;
 pub mod argo_cd;
 mod clock;
 pub mod control_plane;

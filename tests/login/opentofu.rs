@@ -7,7 +7,7 @@ use std::fs;
 use std::process::Output;
 
 use anyhow::{Context, Result, ensure};
-use harness::opentofu::OpenTofu;
+use harness::opentofu::{OpenTofu, Provider};
 use tempfile::TempDir;
 
 use crate::onboard::{DEVOPS, Operator};
@@ -82,7 +82,7 @@ impl<'w> Written<'w> {
         ensure!(written.status == Some(1), "{}", written.text);
         let apply = format!("tofu -chdir='{aws_text}' apply");
         ensure!(written.text.contains(&apply), "{}", written.text);
-        let tofu = OpenTofu::in_folder(&aws, folder.path()).await?;
+        let tofu = OpenTofu::in_folder(Provider::Aws, &aws, folder.path()).await?;
         Ok(Self {
             operator,
             asked,
@@ -187,7 +187,7 @@ async fn what_is_written_for_terraform_is_applied_and_the_login_works() {
 async fn an_argument_that_the_provider_does_not_have_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let home = tempfile::tempdir().unwrap();
-    let tofu = OpenTofu::in_folder(folder.path(), home.path())
+    let tofu = OpenTofu::in_folder(Provider::Aws, folder.path(), home.path())
         .await
         .unwrap();
     let entry = |argument: &str| {

@@ -1,5 +1,6 @@
 //! The folder that a repository is laid out in: what is there, and writing what is not.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -108,6 +109,35 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
     }
 }
 
+/// What a file ends with that is not whole yet, behind its own name and the process that writes it.
+const UNFINISHED: &str = ".new";
+
+/// Removes what a process has left of a file that was killed while it wrote: Helm would take it for
+/// another file of the chart, and Git would keep it.
+fn remove_unfinished(folder: &Path, name: &OsStr) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if !is_unfinished(&entry.file_name(), name) {
+            continue;
+        }
+        match fs::remove_file(entry.path()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file is what is written of the one of a name until that is whole.
+fn is_unfinished(other: &OsStr, name: &OsStr) -> bool {
+    let rest = other
+        .as_encoded_bytes()
+        .strip_prefix(name.as_encoded_bytes());
+    let process = rest.and_then(|rest| rest.strip_prefix(b"."));
+    let process = process.and_then(|process| process.strip_suffix(UNFINISHED.as_bytes()));
+    process.is_some_and(|process| !process.is_empty() && process.iter().all(u8::is_ascii_digit))
+}
+
 /// Another file takes the place of this one once it is whole.
 fn write(path: &Path, text: &str) -> io::Result<()> {
     // A link is written through, and stays one.
@@ -120,8 +150,9 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
         return Err(ErrorKind::InvalidInput.into());
     };
     fs::create_dir_all(folder)?;
+    remove_unfinished(folder, name)?;
     let mut other = name.to_owned();
-    other.push(format!(".{}.new", std::process::id()));
+    other.push(format!(".{}{UNFINISHED}", std::process::id()));
     let other = folder.join(other);
     let written = fs::File::create_new(&other).and_then(|mut file| {
         file.write_all(text.as_bytes())?;
@@ -152,6 +183,29 @@ mod tests {
 
     fn states(plan: &Plan<File>) -> Vec<&str> {
         plan.steps.iter().map(|step| step.is.as_str()).collect()
+    }
+
+    #[test]
+    fn what_a_process_that_was_killed_has_left_of_a_file_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let others = [
+            "a.yaml.new",
+            "a.yaml.old.new",
+            "b.yaml.7.new",
+            "a.yaml.7.new.bak",
+        ];
+        for name in others.iter().chain(&["a.yaml.7.new", "a.yaml.4711.new"]) {
+            fs::write(folder.path().join(name), "a: ").unwrap();
+        }
+
+        Folder(folder.path()).write(&file("a.yaml")).unwrap();
+
+        let left = fs::read_dir(folder.path()).unwrap();
+        let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        let mut expected = [&others[..], &["a.yaml"]].concat();
+        expected.sort_unstable();
+        assert_eq!(left, expected);
     }
 
     #[test]

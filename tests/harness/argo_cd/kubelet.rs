@@ -14,7 +14,8 @@ use tokio::sync::oneshot;
 
 use crate::control_plane::User;
 
-/// Says of every Pod of a cluster that it runs and is ready, until it is dropped. Nothing runs.
+/// Says of every Pod of a cluster that it runs and is ready, and that no container was restarted,
+/// until it is dropped. Nothing runs.
 ///
 /// It has a thread of its own: a fleet that tests share outlives the runtime of the test that
 /// started it.
@@ -87,7 +88,25 @@ async fn make_ready(client: &Client, pod: &Pod) -> kube::Result<Pod> {
     let created = &pod.metadata.creation_timestamp;
     let condition = |kind| json!({"type": kind, "status": "True", "lastTransitionTime": created});
     let conditions = ["PodScheduled", "Initialized", "ContainersReady", "Ready"].map(condition);
-    let status = json!({"status": {"phase": "Running", "conditions": conditions}});
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let containers: Vec<_> = containers
+        .map(|container| {
+            json!({
+                "name": container.name,
+                "image": container.image,
+                "imageID": "",
+                "ready": true,
+                "started": true,
+                "restartCount": 0,
+                "state": {"running": {"startedAt": created}},
+            })
+        })
+        .collect();
+    let status = json!({"status": {
+        "phase": "Running",
+        "conditions": conditions,
+        "containerStatuses": containers,
+    }});
     pods.patch_status(
         &pod.name_any(),
         &PatchParams::default(),

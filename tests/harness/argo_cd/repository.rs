@@ -73,6 +73,12 @@ impl Repository {
         Ok(self.git(["rev-parse", "HEAD"])?.trim().to_owned())
     }
 
+    /// Makes its own URL that of its remote `origin`, as where somebody has cloned it.
+    pub fn set_origin(&self) -> Result<()> {
+        let url = self.url();
+        self.git(["config", "remote.origin.url", &url]).map(drop)
+    }
+
     /// Gives the last commit a name that stays.
     pub fn tag(&self, name: &str) -> Result<()> {
         self.git(["tag", name]).map(drop)

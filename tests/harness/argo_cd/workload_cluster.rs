@@ -11,15 +11,16 @@ use crate::argo_cd::programs::Programs;
 use crate::control_plane::{ControlPlane, User};
 use crate::installation::succeed;
 
-const CONTROLLERS: [&str; 5] = [
+const CONTROLLERS: [&str; 6] = [
     "deployment-controller",
     "replicaset-controller",
+    "statefulset-controller",
     "horizontal-pod-autoscaler-controller",
     "garbage-collector-controller",
     "namespace-controller",
 ];
 
-/// A cluster with Deployments, `ReplicaSet`s, autoscalers and garbage collection, whose Pods are
+/// A cluster with Deployments, `ReplicaSet`s, `StatefulSet`s, autoscalers and garbage collection, whose Pods are
 /// ready though nothing runs.
 pub struct WorkloadCluster {
     /// Before the control plane, which ends after them.

@@ -168,7 +168,7 @@ pub const HARNESS: Crate = Crate {
         &["control_plane"],
         &["opentofu", "plugin", "reverse_proxy", "webhook"],
         &["installation"],
-        &["demo", "eks", "objects", "shared"],
+        &["addon", "demo", "eks", "objects", "shared"],
         &["argo_cd"],
     ],
     circles: &[],

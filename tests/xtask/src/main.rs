@@ -140,6 +140,7 @@ fn argo_cd_tests(release: Option<&str>) -> Result<Summary> {
     build_programs()?;
     prepare_control_plane()?;
     prepare_argo_cd(release)?;
+    prepare_opentofu()?;
     let mut tests = tests(&["--package", TESTS], &ARGO_CD_TESTS)?;
     run_tests(with_release(&mut tests, release))
 }
@@ -284,6 +285,11 @@ fn prepare_argo_cd(release: Option<&str>) -> Result<()> {
     let what = "making sure that Argo CD and all that it needs is there";
     let mut prepare = Command::new(program(PREPARE)?);
     run(what, with_release(prepare.arg("argo-cd"), release))
+}
+
+fn prepare_opentofu() -> Result<()> {
+    let what = "making sure that OpenTofu and its providers are there";
+    run(what, Command::new(program(PREPARE)?).arg("open-tofu"))
 }
 
 #[cfg(test)]
