@@ -449,6 +449,23 @@ async fn the_checkout_says_the_same(fleet: &Turn, expected: &Map<String, Value>)
 
 /// The status and the report of the fleet's repository against its clusters.
 async fn by_checkout(fleet: &Turn, arguments: &[&str]) -> Result<(i32, Value)> {
+    let checkout = fleet.repository().folder().display().to_string();
+    let url = fleet.repository().url();
+    let source = [
+        "--source",
+        "local",
+        "--checkout",
+        &checkout,
+        "--repository",
+        &url,
+    ];
+    let (code, report) = by_plugin(fleet, &[&source, arguments].concat()).await?;
+    assert_eq!(report["source"], "local");
+    Ok((code, report))
+}
+
+/// The same by whichever source is named, of all clusters.
+async fn by_plugin(fleet: &Turn, arguments: &[&str]) -> Result<(i32, Value)> {
     let repository = fleet.repository();
     let mut home = fleet.argo_cd().home().ancestors();
     let built = home.find(|folder| folder.join("built").is_dir());
@@ -470,17 +487,14 @@ async fn by_checkout(fleet: &Turn, arguments: &[&str]) -> Result<(i32, Value)> {
     let mut plugin = plugin()?;
     plugin
         .env("PATH", env::join_paths(path)?)
+        .env("HOME", fleet.argo_cd().home())
         .args(["drift", "--namespace", "argocd", "--output", "json"])
-        .args(["--kubeconfig", &all_clusters(fleet)?, "--source", "local"])
-        .arg("--checkout")
-        .arg(repository.folder())
-        .args(["--repository", &repository.url()])
+        .args(["--kubeconfig", &all_clusters(fleet)?])
         .args(arguments);
     let output = plugin.output().await.context("cannot run the plugin")?;
     let stderr = String::from_utf8(output.stderr)?;
     let code = output.status.code().context("the plugin was ended")?;
     let report: Value = serde_json::from_slice(&output.stdout).context(stderr)?;
-    assert_eq!(report["source"], "local");
     Ok((code, report))
 }
 
@@ -573,6 +587,26 @@ async fn found(fleet: &Turn, out_of_sync: &[String], is_server_side: bool) -> Re
     // What Argo CD says of these the checkout has said as well.
     rows.retain(|name, _| !DAEMON_SETS.contains(&name.as_str()));
     assert_eq!(Value::Object(rows), expected());
+    Ok(())
+}
+
+/// What argocd-server generates of two Applications is what the checkout generates of them.
+#[tokio::test]
+async fn a_promotion_is_the_same_by_argo_cd_and_by_the_checkout() -> Result<()> {
+    let fleet = Turn::take().await?;
+    let between = ["--between", "shop-staging", "shop-production"];
+
+    let (code, local) = by_checkout(&fleet, &between).await?;
+    let (by_server, told) =
+        by_plugin(&fleet, &[&between[..], &["--source", "argocd"]].concat()).await?;
+
+    assert_eq!((code, by_server), (1, 1), "{local} {told}");
+    assert_eq!(told["source"], "argocd");
+    let pair = &told["pairs"][0];
+    assert_eq!(pair["reason"], Value::Null, "{told}");
+    let text = pair.to_string();
+    assert!(text.contains("welcome to staging"), "{text}");
+    assert_eq!(told["pairs"], local["pairs"]);
     Ok(())
 }
 
