@@ -1,9 +1,12 @@
 //! What Helm has installed on the clusters of a fleet, and who manages it.
 
 pub(crate) mod author;
+pub(crate) mod checkout;
 pub(crate) mod gate;
 pub(crate) mod owners;
 pub(crate) mod read;
+pub(crate) mod remedy;
+pub(crate) mod said;
 pub(crate) mod status;
 
 use crate::releases::{ChartMetadata, Stored};

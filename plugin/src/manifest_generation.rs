@@ -7,8 +7,10 @@
 //! ```
 //!
 //! Helm and Kustomize are those of the PATH. Nothing is fetched for a chart: its dependencies must
-//! be in its folder. The user's checkout is not written to.
+//! be in its folder, where [`dependencies`] puts them for who asks. The user's checkout is not
+//! written to.
 
+pub(crate) mod dependencies;
 mod directory;
 mod environment;
 mod helm;

@@ -2,19 +2,31 @@
 
 mod cut_off;
 
+use std::fmt::Write as _;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use harness::argo_cd::Release;
 use harness::plugin::{plugin, plugin_as};
-use harness::{ControlPlane, Installation, Overlay, User, succeed};
+use harness::{ControlPlane, Installation, Overlay, User, eventually, succeed};
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 use tokio::process::Command;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 
+/// How long the API server may take to know what it was told.
+const WITHIN: Duration = Duration::from_secs(30);
 /// A value of a release, which nobody may see.
 const SECRET: &str = "hunter2-of-the-release";
 
@@ -57,12 +69,25 @@ fn chart() -> Result<TempDir> {
 
 /// The real Helm, as somebody.
 async fn helm(user: &User, chart: &Path, driver: &str, arguments: &[&str]) -> Result<Output> {
+    helm_with(user, chart, driver, None, arguments).await
+}
+
+/// The same with a folder of plugins.
+async fn helm_with(
+    user: &User,
+    chart: &Path,
+    driver: &str,
+    plugins: Option<&Path>,
+    arguments: &[&str],
+) -> Result<Output> {
     let program = spawn_blocking(|| anyhow::Ok(Release::chosen()?.helm()?)).await??;
     let home = tempfile::tempdir()?;
     let mut helm = Command::new(program);
     helm.env_clear()
         .env("HOME", home.path())
         .env("HELM_DRIVER", driver)
+        .env("PATH", "/usr/bin:/bin")
+        .envs(plugins.map(|folder| ("HELM_PLUGINS", folder)))
         .arg("--kubeconfig")
         .arg(user.kubeconfig())
         .current_dir(chart)
@@ -331,7 +356,9 @@ spec:
   destinations:
     - { name: staging, server: https://staging.k8s.example.com, namespace: dns }
     - { name: prod, server: https://prod.k8s.example.com, namespace: dns }
-  clusterResourceWhitelist: [{ group: rbac.authorization.k8s.io, kind: ClusterRole }]
+  clusterResourceWhitelist:
+    - { group: rbac.authorization.k8s.io, kind: ClusterRole }
+    - { group: apiextensions.k8s.io, kind: CustomResourceDefinition }
 ";
 
 impl TwoClusters {
@@ -389,23 +416,27 @@ impl TwoClusters {
 
     /// The plugin with the real Helm, which brings a release into the repository.
     async fn onboard(&self, name: &str, arguments: &[&str]) -> Result<(i32, String)> {
+        self.onboard_by(&["--vendor"], name, arguments).await
+    }
+
+    /// The same, where it is said where the chart comes from.
+    async fn onboard_by(
+        &self,
+        chart: &[&str],
+        name: &str,
+        arguments: &[&str],
+    ) -> Result<(i32, String)> {
         let helm = spawn_blocking(|| anyhow::Ok(Release::chosen()?.helm()?)).await??;
         let folder = helm.parent().context("helm is in a folder")?;
         let output = plugin()?
             .env("PATH", format!("{}:/usr/bin:/bin", folder.display()))
             .arg("--kubeconfig")
             .arg(self.kubeconfig())
-            .args([
-                "addon",
-                "onboard",
-                name,
-                "--vendor",
-                "--namespace=dns",
-                "--repo",
-            ])
+            .args(["addon", "onboard", name, "--namespace=dns", "--repo"])
             .arg(self.repository())
             .args(["--repository=https://git.example.com/platform/fleet.git"])
             .args(["--clusters=staging,prod", "--target-revision=v1.2.3"])
+            .args(chart)
             .args(arguments)
             .output()
             .await?;
@@ -450,6 +481,20 @@ async fn a_release_of_two_clusters_is_written_so_that_argo_cd_deploys_the_same()
         assert!(told.contains(expected), "{told}");
     }
 
+    // A hook that may run is one of the release.
+    let hook = ["--run-hook=job/migrate"];
+    let (status, told) = both
+        .onboard("dns", &[&release[..], &dry_run, &hook].concat())
+        .await?;
+    assert_eq!(status, 2, "{told}");
+    assert!(
+        told.contains(
+            "--run-hook job/migrate: the release has no such hook, but \
+             configmap/external-dns-hook"
+        ),
+        "{told}"
+    );
+
     // What the rules deny is not written.
     let (status, told) = both
         .onboard(
@@ -475,13 +520,15 @@ async fn a_release_of_two_clusters_is_written_so_that_argo_cd_deploys_the_same()
     assert_eq!(
         both.written("cluster-overrides/prod/dns.yaml")?,
         "# What revision 1 of the release external-dns in namespace dns was given on prod alone.\n\
+         # none on staging\n\
          only: true\n\
          zones:\n\
+         \x20 # another on staging\n\
          \x20 a: two\n"
     );
     assert!(
         both.written("cluster-overrides/staging/dns.yaml")?
-            .ends_with("zones:\n  a: one\n")
+            .ends_with("zones:\n  # another on prod\n  a: one\n")
     );
     assert_eq!(
         both.written("charts/dns/values.yaml")?,
@@ -493,6 +540,27 @@ async fn a_release_of_two_clusters_is_written_so_that_argo_cd_deploys_the_same()
     let (status, told) = both.onboard("dns", &yes).await?;
     assert_eq!(status, 0, "{told}");
     assert!(told.contains("nothing is to be done"), "{told}");
+
+    // The hook would run at every sync, until somebody says that it may.
+    let (status, report, told) = both.report().await?;
+    assert_eq!(
+        (status, gates(&report)),
+        (1, json!(["shut", "shut"])),
+        "{told}"
+    );
+    let may = ["--run-hook=configmap/external-dns-hook"];
+    let (status, told) = both.onboard("dns", &[&yes[..], &may].concat()).await?;
+    assert_eq!(status, 0, "{told}");
+    let (status, report, told) = both.report().await?;
+    assert_eq!(
+        (status, gates(&report)),
+        (0, json!(["open", "open"])),
+        "{told}"
+    );
+    assert_eq!(
+        reasons(&report, "prod"),
+        ["ConfigMap nothing it is run at every sync, as kubectl-gitops.io/run-hooks says"]
+    );
     Ok(())
 }
 
@@ -541,7 +609,67 @@ async fn install_what_renders_otherwise(both: &TwoClusters) -> Result<()> {
     fs::create_dir_all(more.join("templates"))?;
     let definition = "apiVersion: v2\nname: more\nversion: 1.0.0\n";
     fs::write(more.join("Chart.yaml"), definition)?;
-    both.install(umbrella.path(), "umbrella", SAME).await
+    both.install(umbrella.path(), "umbrella", SAME).await?;
+    // Another that is in its folder, and that it does not name.
+    let folder = chart()?;
+    let more = folder.path().join("charts/more/templates");
+    fs::create_dir_all(&more)?;
+    fs::write(folder.path().join("charts/more/Chart.yaml"), definition)?;
+    fs::write(more.join("more.yaml"), config_map("more", "x"))?;
+    both.install(folder.path(), "unnamed", SAME).await?;
+    // What a post-renderer has changed.
+    let plugins = post_renderer()?;
+    for user in [both.installation.admin(), both.prod.admin()] {
+        let install = [
+            "install",
+            "rendered",
+            ".",
+            "--namespace=dns",
+            "--post-renderer=zones",
+        ];
+        let output = helm_with(user, plain.path(), "", Some(plugins.path()), &install).await?;
+        ensure!(output.status.success(), "{}", text(&output.stderr));
+    }
+    // What is larger than a Secret may be.
+    let huge = chart()?;
+    let mut words = String::new();
+    let mut state: u64 = 1;
+    for _ in 0..120_000 {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        write!(words, "{:016x}", state ^ (state >> 29))?;
+    }
+    fs::write(huge.path().join("noise.txt"), words)?;
+    let install = ["install", "huge", ".", "--namespace=dns"];
+    let output = helm(both.prod.admin(), huge.path(), "", &install).await?;
+    ensure!(!output.status.success(), "it fits");
+    ensure!(
+        text(&output.stderr).contains("Too long"),
+        "{}",
+        text(&output.stderr)
+    );
+    Ok(())
+}
+
+/// A folder of plugins with one that changes what is rendered.
+fn post_renderer() -> Result<TempDir> {
+    let folder = tempfile::tempdir()?;
+    let plugin = folder.path().join("zones");
+    fs::create_dir(&plugin)?;
+    let definition = "
+apiVersion: v1
+name: zones
+version: 1.0.0
+type: postrenderer/v1
+runtime: subprocess
+runtimeConfig:
+  platformCommand:
+    - command: sed
+      args: [s/shop/changed/]
+";
+    fs::write(plugin.join("plugin.yaml"), definition)?;
+    Ok(folder)
 }
 
 /// Releases of which it is not known what Helm has applied, or that are not the same on both.
@@ -648,6 +776,37 @@ async fn what_argo_cd_would_not_deploy_as_it_is_is_not_written() -> Result<()> {
             "chart dns is made of other charts (more), which Helm does not keep with a release",
         ),
         (
+            "unnamed",
+            2,
+            "chart dns is made of other charts (more), which Helm does not keep with a release",
+        ),
+        (
+            "random",
+            1,
+            "templates/more.yaml calls randAlphaNum, which is made anew at each rendering of Argo CD's",
+        ),
+        (
+            "asking",
+            1,
+            "templates/more.yaml calls lookup, which finds nothing under Argo CD",
+        ),
+        (
+            "rendered",
+            1,
+            "configmap/rendered in namespace dns is rendered otherwise in /data/zone",
+        ),
+        (
+            "rendered",
+            1,
+            "as no template calls what is made anew each time or what asks the cluster, a \
+             post-renderer,",
+        ),
+        (
+            "huge",
+            2,
+            "prod: there is no release huge in namespace dns; one that is too large for a Secret,",
+        ),
+        (
             "other",
             2,
             "staging: there is no release other in namespace dns",
@@ -686,23 +845,12 @@ impl TwoClusters {
     /// What a takeover would change: the status of the process, and of each cluster the gate and
     /// what is not left as it is, as `KIND CLASS FIELDS`.
     async fn diff(&self) -> Result<(i32, Value)> {
-        let helm = spawn_blocking(|| anyhow::Ok(Release::chosen()?.helm()?)).await??;
-        let folder = helm.parent().context("helm is in a folder")?;
-        let output = plugin()?
-            .env("PATH", format!("{}:/usr/bin:/bin", folder.display()))
-            .arg("--kubeconfig")
-            .arg(self.kubeconfig())
-            .args(["addon", "diff", "dns", "-o=json", "--repo"])
-            .arg(self.repository())
-            .output()
-            .await?;
-        ensure!(!text(&output.stdout).contains(SECRET), "a secret is shown");
-        let report: Value =
-            serde_json::from_slice(&output.stdout).with_context(|| text(&output.stderr))?;
+        let (code, report, _) = self.report().await?;
         let clusters = report["clusters"].as_array().context("clusters")?.iter();
         let told = clusters.map(|cluster| {
             let objects = cluster["objects"].as_array().into_iter().flatten();
-            let shut = objects.filter(|one| one["class"] != "tracking-only");
+            let open = [json!("nothing"), json!("tracking-only")];
+            let shut = objects.filter(|one| !open.contains(&one["class"]));
             let shut = shut.map(|one| {
                 let fields = one["fields"].as_array().into_iter().flatten();
                 let fields = fields.filter_map(|field| field["path"].as_str());
@@ -717,8 +865,26 @@ impl TwoClusters {
             )
         });
         let told: serde_json::Map<String, Value> = told.collect();
-        let code = output.status.code().context("it was ended")?;
         Ok((code, Value::Object(told)))
+    }
+
+    /// What a takeover would change: the status of the process, the report, and what is told beside.
+    async fn report(&self) -> Result<(i32, Value, String)> {
+        let helm = spawn_blocking(|| anyhow::Ok(Release::chosen()?.helm()?)).await??;
+        let folder = helm.parent().context("helm is in a folder")?;
+        let output = plugin()?
+            .env("PATH", format!("{}:/usr/bin:/bin", folder.display()))
+            .arg("--kubeconfig")
+            .arg(self.kubeconfig())
+            .args(["addon", "diff", "dns", "-o=json", "--repo"])
+            .arg(self.repository())
+            .output()
+            .await?;
+        ensure!(!text(&output.stdout).contains(SECRET), "a secret is shown");
+        let report: Value =
+            serde_json::from_slice(&output.stdout).with_context(|| text(&output.stderr))?;
+        let code = output.status.code().context("it was ended")?;
+        Ok((code, report, text(&output.stderr)))
     }
 
     /// The states of the gates on each cluster, in their order.
@@ -853,5 +1019,624 @@ async fn the_gate_is_open_only_where_nothing_would_change() -> Result<()> {
     let shut = json!(["done", "open", "shut", "unknown", "shut", "unknown"]);
     assert_eq!(told, json!({"prod": shut, "staging": on_the_way}));
     assert_eq!(status, 1);
+    Ok(())
+}
+
+/// Of each object of a cluster that is not left as it is, or has a reason: what becomes of it, and
+/// why. Then what shuts the gate beside.
+fn reasons(report: &Value, cluster: &str) -> Vec<String> {
+    let clusters = report["clusters"].as_array().into_iter().flatten();
+    let mut own = clusters.filter(|one| one["name"] == cluster);
+    let own = own.next().unwrap_or(&Value::Null);
+    let objects = own["objects"].as_array().into_iter().flatten();
+    let told = objects.filter_map(|one| {
+        let text = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
+        let (class, reason) = (text("class"), text("reason"));
+        let is_plain = class == "tracking-only" || class == "nothing";
+        let told = format!("{} {class} {reason}", text("kind"));
+        (!is_plain || !reason.is_empty()).then(|| told.trim_end().to_owned())
+    });
+    let obstacles = own["obstacles"].as_array().into_iter().flatten();
+    let obstacles = obstacles.filter_map(Value::as_str).map(str::to_owned);
+    told.chain(obstacles).collect()
+}
+
+/// The gates of both clusters.
+fn gates(report: &Value) -> Value {
+    let clusters = report["clusters"].as_array().into_iter().flatten();
+    clusters.map(|one| one["gate"].clone()).collect()
+}
+
+/// A definition, as charts have them in `crds/`.
+const DEFINITION: &str = "
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: zones.dns.example.com}
+spec:
+  group: dns.example.com
+  names: {kind: Zone, plural: zones}
+  scope: Namespaced
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema: {openAPIV3Schema: {type: object}}
+";
+
+const JOB: &str = "
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: migrate
+  annotations: {helm.sh/hook: pre-upgrade}
+spec: {template: {spec: {restartPolicy: Never, containers: [{name: migrate, image: migrate}]}}}
+";
+
+/// Files of the checkout that shut the gate, each with what is told.
+async fn files_that_shut_it(both: &TwoClusters) -> Result<()> {
+    let set = "applicationsets/dns.yaml";
+    for (path, from, to, expected) in [
+        // Automation that an empty mapping switches on.
+        (
+            set,
+            "        syncOptions:\n",
+            "        automated: {}\n        syncOptions:\n",
+            "the ApplicationSet has spec.template.spec.syncPolicy.automated, \
+             which switches automation on even where it is empty",
+        ),
+        // Another version of the chart, of which nothing is rendered otherwise.
+        (
+            "charts/dns/Chart.yaml",
+            "1.2.3",
+            "1.2.4",
+            "charts/dns has version 1.2.4, and Helm has installed dns 1.2.3",
+        ),
+        // What is not applied, but put anew.
+        (
+            set,
+            "ServerSideApply=true",
+            "Replace=true",
+            "Deployment replace the sync option Replace=true puts it anew",
+        ),
+        (
+            set,
+            "ServerSideApply=true",
+            "Validate=false",
+            "Service unknown the sync option ServerSideApply=true is missing",
+        ),
+        // What was rendered, and is not any more.
+        (
+            "charts/dns/templates/service.yaml",
+            "apiVersion",
+            "{{- if false }}\napiVersion",
+            "Service delete the release has it, and it is not rendered",
+        ),
+        // A definition of crds/, which Helm leaves alone and Argo CD does not.
+        (
+            "charts/dns/crds/zones.yaml",
+            "type: object",
+            "type: object, description: A zone",
+            "CustomResourceDefinition in-place",
+        ),
+        // A Job that Helm ran once, and Argo CD would run at every sync.
+        (
+            "charts/dns/templates/config.yaml",
+            "apiVersion: v1",
+            &format!("{}\n---\napiVersion: v1", JOB.trim()),
+            "Job hook-run it is run at every sync; kubectl-gitops.io/run-hooks: job/migrate on the \
+             Application says that it may",
+        ),
+        // Replicas that an autoscaler sets.
+        (set, "/spec/replicas", "/spec/paused", "Deployment in-place"),
+        (
+            set,
+            "RespectIgnoreDifferences=true",
+            "Validate=false",
+            "Deployment in-place /spec/replicas: ignoreDifferences hides it, and a sync writes it \
+             all the same",
+        ),
+    ] {
+        let before = both.edit(path, from, to)?;
+        if expected.starts_with("Service delete") {
+            let whole = both.written(path)?;
+            fs::write(
+                both.repository().join(path),
+                format!("{whole}{{{{- end }}}}\n"),
+            )?;
+        }
+        let (status, report, told) = both.report().await?;
+        fs::write(both.repository().join(path), before)?;
+        let told = format!("{told}{}", reasons(&report, "prod").join("\n"));
+        assert!(told.contains(expected), "{path} {to}: {told}");
+        assert_eq!(status, 1, "{path} {to}: {told}");
+        assert_eq!(report["clusters"][0]["gate"], "shut", "{path} {to}: {told}");
+    }
+    Ok(())
+}
+
+/// What Argo CD itself says, of an Application that somebody has made as the ApplicationSet would.
+async fn argo_cd_may_say_otherwise(both: &TwoClusters) -> Result<()> {
+    let devops = both.installation.admin();
+    let (_, report, _) = both.report().await?;
+    let objects = report["clusters"][0]["objects"]
+        .as_array()
+        .context("objects")?;
+    let resources = |said: &dyn Fn(&Value) -> &'static str| -> Vec<Value> {
+        let of = objects.iter().map(|one| {
+            let mut resource = json!({
+                "group": one["group"], "version": "v1", "kind": one["kind"], "name": one["name"],
+                "status": said(one),
+            });
+            if one["namespace"].is_string() {
+                resource["namespace"] = one["namespace"].clone();
+            }
+            resource
+        });
+        of.collect()
+    };
+    let agreed = |one: &Value| match one["class"].as_str() {
+        Some("nothing") => "Synced",
+        _ => "OutOfSync",
+    };
+    let otherwise = |one: &Value| match one["kind"].as_str() {
+        Some("CustomResourceDefinition") => "OutOfSync",
+        _ => agreed(one),
+    };
+    let application = |resources: Vec<Value>| {
+        json!({
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "Application",
+            "metadata": {
+                "name": "prod-dns",
+                "namespace": "argocd",
+                "annotations": {"kubectl-gitops.io/autoscaled": "false"},
+            },
+            "spec": {
+                "project": "platform",
+                "source": {
+                    "repoURL": "https://git.example.com/platform/fleet.git",
+                    "path": "charts/dns",
+                    "targetRevision": "v1.2.3",
+                },
+                "destination": {"name": "prod", "namespace": "dns"},
+            },
+            "status": {
+                "sync": {"status": "OutOfSync", "revision": "abc"},
+                "reconciledAt": "2026-01-01T10:00:00Z",
+                "resources": resources,
+            },
+        })
+    };
+    let apply = |application: Value| {
+        let apply = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
+        succeed(devops.kubectl(apply).input(application.to_string()))
+    };
+    apply(application(resources(&agreed))).await?;
+    let (status, report, told) = both.report().await?;
+    assert_eq!(
+        (status, gates(&report)),
+        (0, json!(["open", "open"])),
+        "{told}"
+    );
+
+    apply(application(resources(&otherwise))).await?;
+    let (status, report, told) = both.report().await?;
+    assert_eq!(
+        (status, gates(&report)),
+        (2, json!(["unknown", "open"])),
+        "{told}"
+    );
+    assert_eq!(
+        report["clusters"][0]["disagreements"],
+        json!([
+            "customresourcedefinition/zones.dns.example.com: Argo CD said OutOfSync at \
+             2026-01-01T10:00:00Z of revision abc, and by these files it is Synced"
+        ])
+    );
+    let delete = ["delete", "application/prod-dns", "--namespace=argocd"];
+    succeed(devops.kubectl(delete)).await?;
+    Ok(())
+}
+
+/// What is excluded is not touched, and what the project does not permit fails a sync.
+async fn settings_of_argo_cd_count(both: &TwoClusters) -> Result<()> {
+    let devops = both.installation.admin();
+    let excluded = json!([{"apiGroups": [""], "kinds": ["ConfigMap"]}]).to_string();
+    let patch = |kind: &'static str, patch: Value| {
+        let patch = patch.to_string();
+        let arguments = [
+            "patch",
+            kind,
+            "--namespace=argocd",
+            "--type=merge",
+            "--patch",
+            &patch,
+        ];
+        succeed(devops.kubectl(arguments))
+    };
+    let settings = json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "argocd-cm", "namespace": "argocd"},
+        "data": {"resource.exclusions": excluded},
+    });
+    let create = devops.kubectl(["create", "-f", "-"]);
+    succeed(create.input(settings.to_string())).await?;
+    let (status, report, told) = both.report().await?;
+    assert_eq!(
+        (status, gates(&report)),
+        (0, json!(["open", "open"])),
+        "{told}"
+    );
+    assert_eq!(
+        reasons(&report, "prod"),
+        [
+            "ConfigMap nothing resource.exclusions of argocd-cm leave it out: Argo CD does not sync it"
+        ]
+    );
+    let delete = ["delete", "configmap/argocd-cm", "--namespace=argocd"];
+    succeed(devops.kubectl(delete)).await?;
+
+    let permitted = |kinds: Value| json!({"spec": {"clusterResourceWhitelist": kinds}});
+    let definition = json!({"group": "apiextensions.k8s.io", "kind": "CustomResourceDefinition"});
+    let role = json!({"group": "rbac.authorization.k8s.io", "kind": "ClusterRole"});
+    patch("appproject/platform", permitted(json!([definition]))).await?;
+    let (status, report, told) = both.report().await?;
+    assert_eq!(
+        (status, gates(&report)),
+        (1, json!(["shut", "shut"])),
+        "{told}"
+    );
+    assert_eq!(
+        reasons(&report, "prod"),
+        ["ClusterRole unknown the AppProject platform does not permit it: a sync fails"]
+    );
+    patch("appproject/platform", permitted(json!([definition, role]))).await?;
+    Ok(())
+}
+
+/// A policy of the API server's own that changes each Deployment that is written from now on.
+async fn a_mutation_at_the_sync_counts(both: &TwoClusters) -> Result<()> {
+    let mutation =
+        r#"[JSONPatch{op: "add", path: "/spec/template/metadata/labels/mesh", value: "on"}]"#;
+    let rules = json!([{
+        "apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"],
+        "resources": ["deployments"],
+    }]);
+    let version = "admissionregistration.k8s.io/v1";
+    let policy = json!({
+        "apiVersion": "v1",
+        "kind": "List",
+        "items": [
+            {
+                "apiVersion": version,
+                "kind": "MutatingAdmissionPolicy",
+                "metadata": {"name": "mesh"},
+                "spec": {
+                    "matchConstraints": {"resourceRules": rules},
+                    "reinvocationPolicy": "Never",
+                    "failurePolicy": "Fail",
+                    "mutations": [
+                        {"patchType": "JSONPatch", "jsonPatch": {"expression": mutation}},
+                    ],
+                },
+            },
+            {
+                "apiVersion": version,
+                "kind": "MutatingAdmissionPolicyBinding",
+                "metadata": {"name": "mesh"},
+                "spec": {"policyName": "mesh"},
+            },
+        ],
+    });
+    let admin = both.prod.admin();
+    let create = admin.kubectl(["create", "-f", "-"]);
+    succeed(create.input(policy.to_string())).await?;
+    eventually(WITHIN, "the API server changes Deployments", async || {
+        let probe = ["annotate", "deployment/dns", "--namespace=dns", "probe=on"];
+        let probe = admin
+            .kubectl(probe)
+            .arguments(["--dry-run=server", "-o=json"]);
+        let answer = probe.run().await.map_err(|error| format!("{error:#}"))?;
+        let mark = r#""mesh": "on""#;
+        answer
+            .stdout
+            .contains(mark)
+            .then_some(())
+            .ok_or(answer.stdout)
+    })
+    .await?;
+    let (status, report, told) = both.report().await?;
+    assert_eq!(
+        (status, gates(&report)),
+        (1, json!(["shut", "open"])),
+        "{told}"
+    );
+    assert_eq!(
+        reasons(&report, "prod"),
+        [
+            "Deployment restart /spec/template/metadata/labels/mesh: an admission webhook or policy \
+          would change it at the sync, which Argo CD's own comparison leaves out"
+        ]
+    );
+    for kind in [
+        "mutatingadmissionpolicybinding/mesh",
+        "mutatingadmissionpolicy/mesh",
+    ] {
+        succeed(admin.kubectl(["delete", kind])).await?;
+    }
+    Ok(())
+}
+
+/// Releases of which it is not known what Helm has applied.
+async fn a_release_that_is_not_plain_shuts_it(both: &TwoClusters, chart: &Path) -> Result<()> {
+    let failing = ["upgrade", "dns", ".", "--namespace=dns", "--set=port=0"];
+    let failed = helm(both.prod.admin(), chart, "", &failing).await?;
+    ensure!(!failed.status.success(), "{}", text(&failed.stdout));
+    let (status, report, told) = both.report().await?;
+    assert_eq!(
+        (status, gates(&report)),
+        (1, json!(["shut", "open"])),
+        "{told}"
+    );
+    let failed = "revision 2 of the release dns in namespace dns is failed, and not deployed";
+    let reasons = reasons(&report, "prod");
+    assert!(
+        reasons.iter().any(|one| one.starts_with(failed)),
+        "{reasons:?}"
+    );
+    Ok(())
+}
+
+/// The traps that are not in the files alone, or that an object's own comparison does not show.
+#[tokio::test]
+async fn what_is_not_plain_shuts_the_gate_and_is_told() -> Result<()> {
+    let both = TwoClusters::start().await?;
+    let chart = chart_of_deployment()?;
+    fs::create_dir(chart.path().join("crds"))?;
+    fs::write(chart.path().join("crds/zones.yaml"), DEFINITION)?;
+    let image = ["--set=image=registry.example.com/dns:1.1"];
+    both.install(chart.path(), "dns", [&[], &image]).await?;
+    // An autoscaler that is not of the release.
+    let autoscale = [
+        "autoscale",
+        "deployment/dns",
+        "--namespace=dns",
+        "--min=1",
+        "--max=5",
+    ];
+    succeed(both.prod.admin().kubectl(autoscale)).await?;
+    let scale = ["scale", "deployment/dns", "--namespace=dns", "--replicas=3"];
+    succeed(both.prod.admin().kubectl(scale)).await?;
+    let (status, told) = both.onboard("dns", PLATFORM).await?;
+    assert_eq!(status, 0, "{told}");
+    for note in [
+        "note: CustomResourceDefinitions of crds/ are kept up to date by Argo CD, and were left \
+         alone by Helm: zones.dns.example.com\n",
+        "note: deployment/dns: /spec/selector cannot be changed later unless the object is replaced\n",
+        "note: deployment/dns has fields of kubectl: Argo CD takes over those that the chart sets\n",
+    ] {
+        assert!(told.contains(note), "{told}");
+    }
+
+    let (status, report, told) = both.report().await?;
+    assert_eq!(
+        (status, gates(&report)),
+        (0, json!(["open", "open"])),
+        "{told}"
+    );
+    assert_eq!(reasons(&report, "prod"), [""; 0]);
+    files_that_shut_it(&both).await?;
+    argo_cd_may_say_otherwise(&both).await?;
+    settings_of_argo_cd_count(&both).await?;
+    a_mutation_at_the_sync_counts(&both).await?;
+    a_release_that_is_not_plain_shuts_it(&both, chart.path()).await
+}
+
+#[tokio::test]
+async fn a_value_that_would_leave_a_field_as_it_is_is_named() -> Result<()> {
+    let both = TwoClusters::start().await?;
+    let chart = chart_of_deployment()?;
+    let image = ["--set=image=registry.example.com/dns:1.1"];
+    both.install(chart.path(), "dns", [&[], &image]).await?;
+    let (status, told) = both.onboard("dns", PLATFORM).await?;
+    assert_eq!(status, 0, "{told}");
+    let overrides = "cluster-overrides/prod/dns.yaml";
+    both.edit(overrides, "dns:1.1", "dns:1.2")?;
+    let (_, report, told) = both.report().await?;
+    let objects = report["clusters"][0]["objects"]
+        .as_array()
+        .context("objects")?;
+    let deployment = objects.iter().find(|one| one["kind"] == "Deployment");
+    let field = &deployment.context("the Deployment")?["fields"][0];
+    assert_eq!(
+        field["remedy"],
+        json!({"file": overrides, "path": "image", "value": "registry.example.com/dns:1.1"}),
+        "{told}"
+    );
+    assert_eq!(field["owners"], json!(["helm"]));
+    // With it the gate is open.
+    fs::write(
+        both.repository().join(overrides),
+        "image: registry.example.com/dns:1.1\n",
+    )?;
+    let (status, _, told) = both.report().await?;
+    assert_eq!(status, 0, "{told}");
+    Ok(())
+}
+
+/// Repositories of charts, on this machine, until it is dropped.
+struct ChartRepository {
+    folder: TempDir,
+    url: String,
+    serving: JoinHandle<()>,
+}
+
+impl Drop for ChartRepository {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl ChartRepository {
+    async fn start() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let top = folder.path().to_owned();
+        let serving = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let top = top.clone();
+                let service = service_fn(move |request: Request<Incoming>| {
+                    let file = fs::read(top.join(request.uri().path().trim_start_matches('/')));
+                    let status = if file.is_ok() { 200 } else { 404 };
+                    let body = Full::new(Bytes::from(file.unwrap_or_default()));
+                    async move { Response::builder().status(status).body(body) }
+                });
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        Ok(ChartRepository {
+            folder,
+            url,
+            serving,
+        })
+    }
+
+    /// Packs a chart into a repository of its own, and returns the URL of that.
+    async fn publish(&self, user: &User, chart: &Path, name: &str) -> Result<String> {
+        let folder = self.folder.path().join(name);
+        fs::create_dir(&folder)?;
+        let (url, folder) = (format!("{}/{name}", self.url), folder.to_string_lossy());
+        installed(user, chart, "", &["package", ".", "--destination", &folder]).await?;
+        installed(user, chart, "", &["repo", "index", &folder, "--url", &url]).await?;
+        Ok(url)
+    }
+}
+
+/// A chart that is made of another, which one of its values switches on.
+fn umbrella() -> Result<TempDir> {
+    let umbrella = chart_of_deployment()?;
+    let definition = "apiVersion: v2\nname: external-dns\nversion: 1.2.3\nappVersion: v4\n\
+                      dependencies:\n  - {name: more, version: 1.0.0, tags: [extra]}\n";
+    fs::write(umbrella.path().join("Chart.yaml"), definition)?;
+    let more = umbrella.path().join("charts/more");
+    fs::create_dir_all(more.join("templates"))?;
+    fs::write(
+        more.join("Chart.yaml"),
+        "apiVersion: v2\nname: more\nversion: 1.0.0\n",
+    )?;
+    fs::write(more.join("values.yaml"), "zone: shop\n")?;
+    let zone = config_map("{{ .Release.Name }}-more", "{{ .Values.zone }}");
+    fs::write(more.join("templates/more.yaml"), zone)?;
+    Ok(umbrella)
+}
+
+#[tokio::test]
+async fn a_chart_of_a_repository_is_pinned_as_a_dependency() -> Result<()> {
+    let both = TwoClusters::start().await?;
+    let repository = ChartRepository::start().await?;
+    let chart = umbrella()?;
+    let values: [&[&str]; 2] = [
+        &["--set=port=5353,more.zone=eu,tags.extra=false"],
+        &["--set=port=5353,more.zone=us"],
+    ];
+    both.install(chart.path(), "dns", values).await?;
+    let admin = both.installation.admin();
+    let url = repository.publish(admin, chart.path(), "stable").await?;
+    let wrapper = |url: &str| vec!["--wrapper".to_owned(), format!("--chart-repository={url}")];
+
+    // The same name and version, and another chart.
+    let other = umbrella()?;
+    fs::write(
+        other.path().join("templates/config.yaml"),
+        config_map("dns", "x"),
+    )?;
+    let changed = repository.publish(admin, other.path(), "changed").await?;
+    // None that has it.
+    fs::write(
+        repository.folder.path().join("index.yaml"),
+        "apiVersion: v1\nentries: {}\n",
+    )?;
+    for (url, status, reason) in [
+        (
+            &changed,
+            1,
+            "configmap/dns in namespace dns is rendered otherwise in /data",
+        ),
+        (
+            &repository.url,
+            2,
+            "charts/dns: the chart's dependencies cannot be fetched: helm: ",
+        ),
+        (
+            &"charts.example.com".to_owned(),
+            2,
+            "--chart-repository: expected a URL that begins with",
+        ),
+    ] {
+        let chart = wrapper(url);
+        let chart: Vec<&str> = chart.iter().map(String::as_str).collect();
+        let (code, told) = both.onboard_by(&chart, "dns", PLATFORM).await?;
+        assert_eq!(code, status, "{told}");
+        assert!(told.contains(reason), "{told}");
+        assert!(both.is_nothing_written(), "{told}");
+    }
+
+    let chart = wrapper(&url);
+    let chart: Vec<&str> = chart.iter().map(String::as_str).collect();
+    let (status, told) = both.onboard_by(&chart, "dns", PLATFORM).await?;
+    assert_eq!(status, 0, "{told}");
+    for proof in [
+        "cluster staging: 5 objects rendered as revision 1 has them\n",
+        "cluster prod: 6 objects rendered as revision 1 has them\n",
+    ] {
+        assert!(told.contains(proof), "{told}");
+    }
+    let definition = both.written("charts/dns/Chart.yaml")?;
+    for line in [
+        "  - name: external-dns\n",
+        "    version: \"1.2.3\"\n",
+        "name: dns\n",
+        &url,
+    ] {
+        assert!(definition.contains(line), "{definition}");
+    }
+    assert!(
+        both.written("charts/dns/Chart.lock")?
+            .contains("digest: \"sha256:")
+    );
+    let shared = both.written("charts/dns/values-shared.yaml")?;
+    assert!(
+        shared.ends_with("external-dns:\n  port: 5353\n"),
+        "{shared}"
+    );
+    let own = both.written("cluster-overrides/staging/dns.yaml")?;
+    assert!(
+        own.ends_with("tags:\n  # none on prod\n  extra: false\n"),
+        "{own}"
+    );
+    assert!(!both.repository().join("charts/dns/charts").exists());
+
+    // What Argo CD would fetch is fetched for the gate, too, and the checkout stays as it is.
+    let (status, report, told) = both.report().await?;
+    assert_eq!(
+        (status, gates(&report)),
+        (0, json!(["open", "open"])),
+        "{told}"
+    );
+    assert!(!both.repository().join("charts/dns/charts").exists());
+    let (status, told) = both.onboard_by(&chart, "dns", PLATFORM).await?;
+    assert_eq!(status, 0, "{told}");
+    assert!(told.contains("nothing is to be done"), "{told}");
+    // A value off, below the name of the chart.
+    both.edit("cluster-overrides/prod/dns.yaml", "us", "eu")?;
+    let (_, report, told) = both.report().await?;
+    let objects = report["clusters"][0]["objects"]
+        .as_array()
+        .context("objects")?;
+    let fields = objects.iter().filter_map(|one| one["fields"].get(0));
+    let remedies: Vec<_> = fields.map(|field| &field["remedy"]["path"]).collect();
+    assert_eq!(remedies, ["external-dns.more.zone"], "{told}");
     Ok(())
 }

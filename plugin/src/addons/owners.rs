@@ -46,6 +46,21 @@ pub(crate) struct LiveObject {
     pub(crate) application: Option<String>,
 }
 
+impl LiveObject {
+    /// Who owns fields of it beside those who install releases and Kubernetes itself.
+    pub(crate) fn others(&self) -> impl Iterator<Item = &str> {
+        const KUBERNETES: [&str; 4] = [
+            "kube-apiserver",
+            "kube-controller-manager",
+            "kube-scheduler",
+            "kubelet",
+        ];
+        let managers = self.managers.iter().map(String::as_str);
+        let others = managers.filter(|name| matches!(Owner::of_manager(name), Owner::Other(_)));
+        others.filter(|name| !KUBERNETES.contains(name))
+    }
+}
+
 /// Who manages a release, each with what tells so.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Owners {
@@ -204,6 +219,20 @@ mod tests {
         let objects = [object(&["terraform-provider-helm"], None)];
         let owners = Owners::of(2, &names(&["Helm"]), objects.iter().map(Some));
         assert_eq!(owners.names(), ["Terraform", "Helm"]);
+    }
+
+    #[test]
+    fn others_are_neither_installers_nor_kubernetes() {
+        let object = object(
+            &[
+                "helm",
+                "kube-controller-manager",
+                "kubectl-edit",
+                "terraform-provider-helm",
+            ],
+            None,
+        );
+        assert_eq!(object.others().collect::<Vec<_>>(), ["kubectl-edit"]);
     }
 
     #[test]

@@ -144,14 +144,10 @@ async fn opened(
         namespace: release.namespace.clone(),
         source,
     })?;
-    let mut objects: Vec<Key> = objects.iter().map(Key::of).collect();
-    for key in &mut objects {
-        match kinds.is_namespaced(&key.group, &key.kind) {
-            Some(false) => key.namespace.clear(),
-            _ if key.namespace.is_empty() => key.namespace.clone_from(&release.namespace),
-            _ => {}
-        }
-    }
+    let objects = objects.iter();
+    let objects: Vec<Key> = objects
+        .map(|object| placed(object, kinds, &release.namespace))
+        .collect();
     Ok(Opened {
         content: Content {
             chart: release.chart.metadata,
@@ -161,6 +157,69 @@ async fn opened(
         },
         objects,
     })
+}
+
+/// What names an object on a cluster, where it goes to a namespace that it may not name.
+fn placed(object: &Value, kinds: &Cluster, namespace: &str) -> Key {
+    let mut key = Key::of(object);
+    match kinds.is_namespaced(&key.group, &key.kind) {
+        Some(false) => key.namespace.clear(),
+        _ if key.namespace.is_empty() => namespace.clone_into(&mut key.namespace),
+        _ => {}
+    }
+    key
+}
+
+/// Who writes the objects of a release, as far as they are there. The second value says what could
+/// not be listed.
+pub(crate) async fn live_objects(
+    server: &ApiServer,
+    kinds: &Cluster,
+    objects: &[Value],
+    namespace: &str,
+    tracking: &Tracking,
+) -> (BTreeMap<Key, LiveObject>, Vec<String>) {
+    let keys = objects.iter().map(|one| placed(one, kinds, namespace));
+    let (found, unread) = live(server, kinds, &keys.collect(), tracking).await;
+    (found.into_iter().collect(), unread)
+}
+
+/// The kinds of autoscalers.
+const AUTOSCALERS: [(&str, &str); 2] = [
+    ("autoscaling", "HorizontalPodAutoscaler"),
+    ("keda.sh", "ScaledObject"),
+];
+
+/// The autoscalers of a namespace, whoever has made them. The second value says what could not be
+/// listed.
+pub(crate) async fn autoscalers(
+    server: &ApiServer,
+    kinds: &Cluster,
+    namespace: &str,
+) -> (Vec<Value>, Vec<String>) {
+    let (mut found, mut unread) = (Vec::new(), Vec::new());
+    for (group, kind) in AUTOSCALERS {
+        let Some(resource) = kinds.resource(group, kind) else {
+            continue;
+        };
+        let objects = Objects {
+            resource: resource.clone(),
+            namespace: Some(namespace.to_owned()),
+        };
+        // The items of a list do not say of which kind they are.
+        let read = |json: &str| {
+            let mut object = serde_json::from_str::<Value>(json).ok()?;
+            object
+                .as_object_mut()?
+                .insert("kind".to_owned(), kind.into());
+            Some(object)
+        };
+        match server.list(&objects, None, read).await {
+            Ok(listed) => found.extend(listed.into_iter().flatten()),
+            Err(error) => unread.push(chain(&error)),
+        }
+    }
+    (found, unread)
 }
 
 /// Reads a revision as a whole.
@@ -299,8 +358,10 @@ fn only_namespace(keys: &BTreeSet<&Key>) -> Option<String> {
 
 fn live_object(object: &Value, key: &Key, tracking: &Tracking) -> LiveObject {
     let ownership = Ownership::of(object);
-    let managers = ownership.managers();
-    let managers: BTreeSet<String> = managers.map(|one| one.manager.to_owned()).collect();
+    let writers = ownership
+        .managers()
+        .filter(|one| one.subresource != "status");
+    let managers: BTreeSet<String> = writers.map(|one| one.manager.to_owned()).collect();
     // The label is Helm's own as well, and says nothing where Argo CD never wrote.
     let is_written = managers.iter().any(|name| name.starts_with("argocd-"));
     let application = tracking

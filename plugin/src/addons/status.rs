@@ -198,7 +198,12 @@ fn zero_diff(facts: &Facts<'_>) -> Finding {
         let kind = one.key.kind.to_lowercase();
         format!("{kind}/{}: {}", one.key.name, one.class.as_str())
     }));
-    evidence.extend(takeover.problems.iter().cloned());
+    let told = [
+        &takeover.obstacles,
+        &takeover.disagreements,
+        &takeover.problems,
+    ];
+    evidence.extend(told.into_iter().flatten().cloned());
     let diff = format!(
         "kubectl gitops addon diff {} --clusters {}",
         facts.name, takeover.name
@@ -292,7 +297,7 @@ mod tests {
             name: "prod".to_owned(),
             application: "prod-dns".to_owned(),
             objects: objects.collect(),
-            problems: Vec::new(),
+            ..OnCluster::default()
         }
     }
 

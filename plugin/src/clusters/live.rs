@@ -29,7 +29,7 @@ struct Registered {
 pub(crate) struct Clusters {
     pub(crate) all: Vec<Registration>,
     /// What is known of the fleet.
-    inventory: Inventory,
+    pub(crate) inventory: Inventory,
     /// What is not known, as one sentence each.
     pub(crate) lacking: Vec<String>,
 }

@@ -1,6 +1,6 @@
 //! Runs `helm` and `kustomize`.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -73,14 +73,26 @@ pub(super) async fn run(
     home: &Path,
     environment: &BuildEnvironment,
 ) -> Result<String, ProgramError> {
+    let homes = ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"];
+    let homes = homes.map(|name| (name, home.as_os_str()));
+    let own = environment
+        .variables()
+        .map(|(name, value)| (name, OsStr::new(value)));
+    run_with(program, arguments, folder, own.chain(homes)).await
+}
+
+/// The same with variables of the environment that are given.
+pub(super) async fn run_with<'v>(
+    program: Program,
+    arguments: &[OsString],
+    folder: &Path,
+    variables: impl IntoIterator<Item = (&'v str, impl AsRef<OsStr>)>,
+) -> Result<String, ProgramError> {
     let name = program.name();
     let mut child = Command::new(name)
         .args(arguments)
         .current_dir(folder)
-        .envs(environment.variables())
-        .env("HELM_CACHE_HOME", home)
-        .env("HELM_CONFIG_HOME", home)
-        .env("HELM_DATA_HOME", home)
+        .envs(variables)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -1,5 +1,7 @@
 //! The objects of a manifest.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{Hook, Release};
@@ -20,6 +22,16 @@ impl Release {
     /// Something in it is not an object.
     pub(crate) fn objects(&self) -> Result<Vec<Value>, ManifestError> {
         objects(self.manifest.expose())
+    }
+
+    /// The charts below that of the release of which something was rendered, by the comments that
+    /// Helm writes. A post-renderer may have taken those away.
+    pub(crate) fn rendered_subcharts(&self) -> BTreeSet<String> {
+        let lines = self.manifest.expose().lines();
+        let sources = lines.filter_map(|line| line.strip_prefix("# Source: "));
+        let below = sources.filter_map(|source| source.split_once("/charts/"));
+        let names = below.filter_map(|(_, below)| below.split('/').next());
+        names.map(str::to_owned).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{API_VERSION, Cell, Detail, Page, Report, Row, Table, Tone, non_empty};
-use crate::addons::gate::{Class, Field, OnCluster, State, Takeover};
+use crate::addons::gate::{Class, Field, OnCluster, Remedy, State, Takeover};
 use crate::text::{counted, printable};
 
 /// What a first sync would do, cluster by cluster.
@@ -19,9 +19,10 @@ impl AddonDiff {
         self.clusters.iter().all(|one| one.state() == State::Open)
     }
 
-    /// Whether something could not be seen.
+    /// Whether something could not be seen, or Argo CD itself says otherwise of an open gate.
     pub(crate) fn is_unknown(&self) -> bool {
-        self.clusters.iter().any(|one| !one.problems.is_empty())
+        let mut clusters = self.clusters.iter();
+        clusters.any(|one| !one.problems.is_empty() || one.state() == State::Unknown)
     }
 
     fn count(&self, state: State) -> usize {
@@ -59,7 +60,8 @@ impl Report for AddonDiff {
         let rows = self.clusters.iter().flat_map(|cluster| {
             let objects = cluster.objects.iter();
             let shown = objects.filter(move |one| detail == Detail::Wide || !one.class.is_open());
-            shown.map(|one| row(cluster, one))
+            let shown = shown.map(|one| row(cluster, one));
+            shown.chain(rows_of_cluster(cluster))
         });
         Page {
             table: Table {
@@ -78,7 +80,7 @@ fn row(cluster: &OnCluster, one: &Takeover) -> Row {
     let tone = match one.class {
         Class::Nothing | Class::TrackingOnly => Tone::Good,
         Class::InPlace | Class::Create | Class::HookRun => Tone::Attention,
-        Class::Restart | Class::Replace => Tone::Bad,
+        Class::Restart | Class::Replace | Class::Delete => Tone::Bad,
         Class::Unknown => Tone::Unknown,
     };
     Row {
@@ -93,6 +95,24 @@ fn row(cluster: &OnCluster, one: &Takeover) -> Row {
     }
 }
 
+/// What concerns no single object.
+fn rows_of_cluster(cluster: &OnCluster) -> impl Iterator<Item = Row> {
+    let obstacles = cluster.obstacles.iter();
+    let obstacles = obstacles.map(|text| (Cell::new("shut", Tone::Bad), text));
+    let otherwise = cluster.disagreements.iter();
+    let otherwise = otherwise.map(|text| (Cell::new("unknown", Tone::Unknown), text));
+    obstacles.chain(otherwise).map(|(state, text)| Row {
+        cells: vec![
+            Cell::from(printable(&cluster.name)),
+            Cell::or_none(""),
+            Cell::or_none(""),
+            state,
+            Cell::from(printable(text)),
+        ],
+        paragraphs: Vec::new(),
+    })
+}
+
 fn words(field: &Field) -> String {
     let shown = |value: &Option<Value>| match value {
         Some(value) => value.to_string(),
@@ -102,11 +122,16 @@ fn words(field: &Field) -> String {
         [] => "nobody".to_owned(),
         owners => owners.join(", "),
     };
+    let remedy = field.remedy.as_ref().map(|remedy| {
+        let Remedy { file, path, value } = remedy;
+        format!("; {path}: {value} in {file} leaves it as it is")
+    });
     printable(&format!(
-        "{}: {} becomes {} (owned by {owners})",
+        "{}: {} becomes {} (owned by {owners}){}",
         field.pointer,
         shown(&field.live),
-        shown(&field.desired)
+        shown(&field.desired),
+        remedy.unwrap_or_default()
     ))
 }
 
@@ -135,6 +160,10 @@ struct ClusterDocument<'r> {
     application: Option<&'r str>,
     gate: &'static str,
     objects: Vec<ObjectDocument<'r>>,
+    /// What shuts the gate beside objects.
+    obstacles: &'r [String],
+    /// Where Argo CD itself says otherwise.
+    disagreements: &'r [String],
     problems: &'r [String],
 }
 
@@ -157,6 +186,15 @@ struct FieldDocument<'r> {
     live: &'r Option<Value>,
     desired: &'r Option<Value>,
     owners: &'r [String],
+    /// Null where it was not worked out.
+    remedy: Option<RemedyDocument<'r>>,
+}
+
+#[derive(Serialize)]
+struct RemedyDocument<'r> {
+    file: &'r str,
+    path: &'r str,
+    value: &'r Value,
 }
 
 impl<'r> ClusterDocument<'r> {
@@ -166,6 +204,8 @@ impl<'r> ClusterDocument<'r> {
             application: non_empty(&cluster.application),
             gate: cluster.state().as_str(),
             objects: cluster.objects.iter().map(ObjectDocument::new).collect(),
+            obstacles: &cluster.obstacles,
+            disagreements: &cluster.disagreements,
             problems: &cluster.problems,
         }
     }
@@ -178,6 +218,11 @@ impl<'r> ObjectDocument<'r> {
             live: &field.live,
             desired: &field.desired,
             owners: &field.owners,
+            remedy: field.remedy.as_ref().map(|remedy| RemedyDocument {
+                file: &remedy.file,
+                path: &remedy.path,
+                value: &remedy.value,
+            }),
         });
         ObjectDocument {
             group: &one.key.group,

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{Places, yaml};
+use crate::addons::gate::RUN_HOOKS;
 
 /// What an ApplicationSet is made of.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct Facts<'f> {
     pub(crate) namespace: &'f str,
     /// Objects that an autoscaler scales.
     pub(crate) scaled: &'f [Scaled],
+    /// Hooks that may run at every sync, as `KIND/NAME`.
+    pub(crate) run_hooks: &'f [String],
 }
 
 /// For which clusters it generates.
@@ -132,6 +135,9 @@ pub(crate) fn text(facts: &Facts<'_>) -> String {
     if facts.scaled.is_empty() {
         metadata["annotations"]["kubectl-gitops.io/autoscaled"] = "false".into();
     }
+    if !facts.run_hooks.is_empty() {
+        metadata["annotations"][RUN_HOOKS] = facts.run_hooks.join(",").into();
+    }
     let set = json!({
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "ApplicationSet",
@@ -172,6 +178,7 @@ mod tests {
             release: "external-dns",
             namespace: "kube-system",
             scaled,
+            run_hooks: &[],
         }
     }
 
@@ -220,6 +227,18 @@ mod tests {
         );
         let options = spec["syncPolicy"]["syncOptions"].as_array().unwrap();
         assert!(options.contains(&json!("RespectIgnoreDifferences=true")));
+    }
+
+    #[test]
+    fn hooks_that_may_run_are_named_in_an_annotation() {
+        let hooks = ["job/migrate".to_owned(), "job/check".to_owned()];
+        let facts = Facts {
+            run_hooks: &hooks,
+            ..facts(FanOut::Names(&["prod"]), &[])
+        };
+        let set = golang::yaml::value(&text(&facts)).unwrap();
+        let annotations = &set["spec"]["template"]["metadata"]["annotations"];
+        assert_eq!(annotations[RUN_HOOKS], "job/migrate,job/check");
     }
 
     #[test]

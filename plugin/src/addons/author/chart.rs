@@ -1,12 +1,13 @@
 //! The files of a chart, as Helm keeps it.
 
+use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
 use serde_json::Value;
 
 use super::yaml;
 use crate::bootstrap::File;
-use crate::releases::{Chart, ChartFile};
+use crate::releases::{Chart, ChartFile, Release};
 
 /// A chart cannot be written as files. Nothing of it is quoted.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -27,17 +28,25 @@ pub(crate) enum ChartError {
     Nothing { chart: String },
 }
 
-/// The files of a chart, in a folder: `Chart.yaml`, its defaults, its templates and all else.
+/// The files of a release's chart, in a folder: `Chart.yaml`, its defaults, its templates and all else.
 ///
 /// # Errors
 /// Helm did not keep all of it, or a file is not one that can be written.
-pub(crate) fn files(chart: &Chart, folder: &str) -> Result<Vec<File>, ChartError> {
-    let name = || chart.metadata.name.clone();
-    let subcharts = subcharts(&chart.definition);
+pub(crate) fn files(release: &Release, folder: &str) -> Result<Vec<File>, ChartError> {
+    let chart = &release.chart;
+    let mut subcharts = subcharts(&chart.definition);
+    subcharts.extend(release.rendered_subcharts());
     if !subcharts.is_empty() {
-        let chart = name();
-        return Err(ChartError::Subcharts { chart, subcharts });
+        return Err(ChartError::Subcharts {
+            chart: chart.metadata.name.clone(),
+            subcharts: subcharts.into_iter().collect(),
+        });
     }
+    files_of(chart, folder)
+}
+
+fn files_of(chart: &Chart, folder: &str) -> Result<Vec<File>, ChartError> {
+    let name = || chart.metadata.name.clone();
     if chart.templates.is_empty() {
         return Err(ChartError::Nothing { chart: name() });
     }
@@ -87,7 +96,9 @@ pub(crate) fn files(chart: &Chart, folder: &str) -> Result<Vec<File>, ChartError
     Ok(files)
 }
 
-fn subcharts(definition: &Value) -> Vec<String> {
+/// The charts that a chart says that it is made of (Helm 3.18 and 4.3, `chart.Chart`, whose
+/// `dependencies` are not part of its JSON).
+fn subcharts(definition: &Value) -> BTreeSet<String> {
     let dependencies = definition.get("dependencies").and_then(Value::as_array);
     let names = dependencies.into_iter().flatten();
     names
@@ -138,10 +149,38 @@ mod tests {
         }
     }
 
+    fn release(chart: &Chart, manifest: &str) -> Release {
+        Release {
+            name: "dns".to_owned(),
+            namespace: "dns".to_owned(),
+            revision: 1,
+            last_deployed: None,
+            chart: chart.clone(),
+            config: Hidden::default(),
+            manifest: Hidden::new(manifest.to_owned()),
+            hooks: Vec::new(),
+            has_notes: false,
+        }
+    }
+
+    /// It had been believed that `Chart.yaml` names all of them.
+    #[test]
+    fn charts_that_are_not_declared_are_known_by_what_they_have_rendered() {
+        let chart = chart(&[("templates/a.yaml", b"kind: A\n")]);
+        let manifest = "---\n# Source: dns/templates/a.yaml\nkind: A\n\
+                        ---\n# Source: dns/charts/redis/templates/b.yaml\nkind: B\n";
+        let error = files(&release(&chart, manifest), "charts/dns").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "chart dns is made of other charts (redis), which Helm does not keep with a release"
+        );
+        assert!(files(&release(&chart, "---\nkind: A\n"), "charts/dns").is_ok());
+    }
+
     #[test]
     fn a_chart_is_written_as_it_is_kept() {
         let chart = chart(&[("templates/a.yaml", b"kind: A\n")]);
-        let files = files(&chart, "charts/dns").unwrap();
+        let files = files_of(&chart, "charts/dns").unwrap();
         let told: Vec<_> = files.iter().map(|one| (&*one.path, &*one.text)).collect();
         assert_eq!(
             told,
@@ -159,7 +198,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_written_is_named() {
-        let error = |chart: &Chart| files(chart, "charts/dns").unwrap_err().to_string();
+        let error = |chart: &Chart| {
+            files(&release(chart, ""), "charts/dns")
+                .unwrap_err()
+                .to_string()
+        };
         for file in ["../outside", "/etc/passwd", "templates/../../x", ""] {
             let text = error(&chart(&[(file, b"")]));
             assert_eq!(

@@ -12,13 +12,32 @@ use crate::text::escaped;
 
 /// A mapping, as a document.
 pub(crate) fn mapping(values: &Values) -> String {
-    let mut text = String::new();
+    commented(values, &|_| None)
+}
+
+/// What is said of a key, by the keys on the way to it; on one line.
+pub(crate) type Comment<'c> = dyn Fn(&[String]) -> Option<String> + 'c;
+
+/// The same with comments above keys. Keys below a list have none.
+pub(crate) fn commented(values: &Values, comment: &Comment<'_>) -> String {
     if values.is_empty() {
-        text.push_str("{}\n");
-    } else {
-        members(&mut text, values, 0, Start::OfLine);
+        return "{}\n".to_owned();
     }
-    text
+    let mut writer = Writer {
+        text: String::new(),
+        path: Vec::new(),
+        comment: Some(comment),
+    };
+    writer.members(values, 0, Start::OfLine);
+    writer.text
+}
+
+struct Writer<'c> {
+    text: String,
+    /// The keys on the way to what is written.
+    path: Vec<String>,
+    /// None below a list.
+    comment: Option<&'c Comment<'c>>,
 }
 
 /// Where the first member of a mapping is written.
@@ -29,67 +48,78 @@ enum Start {
     BehindHyphen,
 }
 
-fn members(text: &mut String, values: &Values, depth: usize, mut start: Start) {
-    for (key, value) in values {
-        if start == Start::OfLine {
-            indent(text, depth);
-        }
-        start = Start::OfLine;
-        let _ = write!(text, "{}:", scalar(key));
-        below(text, value, depth);
-    }
-}
-
-/// A value behind its key, with the line's end.
-fn below(text: &mut String, value: &Value, depth: usize) {
-    match value {
-        Value::Object(inner) if !inner.is_empty() => {
-            text.push('\n');
-            members(text, inner, depth + 1, Start::OfLine);
-        }
-        Value::Array(elements) if !elements.is_empty() => {
-            text.push('\n');
-            for element in elements {
-                self::element(text, element, depth + 1);
+impl Writer<'_> {
+    fn members(&mut self, values: &Values, depth: usize, mut start: Start) {
+        for (key, value) in values {
+            self.path.push(key.clone());
+            let comment = self.comment.and_then(|comment| comment(&self.path));
+            if let Some(comment) = comment {
+                self.indent(depth);
+                let _ = writeln!(self.text, "# {comment}");
             }
+            if start == Start::OfLine {
+                self.indent(depth);
+            }
+            start = Start::OfLine;
+            let _ = write!(self.text, "{}:", scalar(key));
+            self.below(value, depth);
+            self.path.pop();
         }
-        Value::String(lines) if is_block(lines) => {
-            text.push_str(if lines.ends_with('\n') {
-                " |\n"
-            } else {
-                " |-\n"
-            });
-            for line in lines.lines() {
-                if !line.is_empty() {
-                    indent(text, depth + 1);
+    }
+
+    /// A value behind its key, with the line's end.
+    fn below(&mut self, value: &Value, depth: usize) {
+        match value {
+            Value::Object(inner) if !inner.is_empty() => {
+                self.text.push('\n');
+                self.members(inner, depth + 1, Start::OfLine);
+            }
+            Value::Array(elements) if !elements.is_empty() => {
+                self.text.push('\n');
+                let comment = self.comment.take();
+                for element in elements {
+                    self.element(element, depth + 1);
                 }
-                text.push_str(line);
-                text.push('\n');
+                self.comment = comment;
+            }
+            Value::String(lines) if is_block(lines) => {
+                self.text.push_str(if lines.ends_with('\n') {
+                    " |\n"
+                } else {
+                    " |-\n"
+                });
+                for line in lines.lines() {
+                    if !line.is_empty() {
+                        self.indent(depth + 1);
+                    }
+                    self.text.push_str(line);
+                    self.text.push('\n');
+                }
+            }
+            plain => {
+                let _ = writeln!(self.text, " {}", inline(plain));
             }
         }
-        plain => {
-            let _ = writeln!(text, " {}", inline(plain));
+    }
+
+    fn element(&mut self, element: &Value, depth: usize) {
+        self.indent(depth);
+        match element {
+            Value::Object(inner) if !inner.is_empty() => {
+                self.text.push_str("- ");
+                self.members(inner, depth + 1, Start::BehindHyphen);
+            }
+            // A list in a list is as JSON has it, and YAML reads JSON.
+            other => {
+                let _ = writeln!(self.text, "- {}", inline(other));
+            }
         }
     }
-}
 
-fn element(text: &mut String, element: &Value, depth: usize) {
-    indent(text, depth);
-    match element {
-        Value::Object(inner) if !inner.is_empty() => {
-            text.push_str("- ");
-            members(text, inner, depth + 1, Start::BehindHyphen);
+    fn indent(&mut self, depth: usize) {
+        for _ in 0..depth {
+            self.text.push_str("  ");
         }
-        // A list in a list is as JSON has it, and YAML reads JSON.
-        other => {
-            let _ = writeln!(text, "- {}", inline(other));
-        }
-    }
-}
-
-fn indent(text: &mut String, depth: usize) {
-    for _ in 0..depth {
-        text.push_str("  ");
     }
 }
 
@@ -172,6 +202,14 @@ text: \"no\"
 "
         );
         assert_eq!(text(&json!({})), "{}\n");
+    }
+
+    #[test]
+    fn comments_stand_above_keys_and_not_in_lists() {
+        let values = json!({"a": {"b": 1, "c": [{"b": 2}]}});
+        let comment = |path: &[String]| path.ends_with(&["b".to_owned()]).then(|| path.join("."));
+        let text = commented(values.as_object().unwrap(), &comment);
+        assert_eq!(text, "a:\n  # a.b\n  b: 1\n  c:\n    - b: 2\n");
     }
 
     #[test]

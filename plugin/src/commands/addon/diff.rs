@@ -23,8 +23,12 @@ use crate::report::addon_diff::AddonDiff;
 ///
 /// The gate of a cluster is open where nothing but Argo CD's marks would change. It is shut where a
 /// field would change (in-place), Pods would be replaced (restart), a field cannot be changed
-/// (replace), an object is not there (create), a hook would run (hook-run), or another Application
-/// has an object. Each field is told with who owns it; the values of Secrets are not.
+/// (replace), an object is not there (create) or not rendered any more (delete), a hook would run
+/// (hook-run), or another Application has an object. What admission webhooks change counts, too.
+/// Each field is told with who owns it; the values of Secrets are not.
+///
+/// Where the Application is there already, Argo CD's own verdict is compared with it, and told where
+/// it is another.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:

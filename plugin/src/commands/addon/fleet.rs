@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use argocd::Cluster;
-use argocd::comparison::ComparisonSettings;
+use argocd::comparison::{ComparisonSettings, ResourcesFilter};
 use argocd::names::{CLUSTER_SECRETS, IN_CLUSTER_SERVER, SETTINGS_CONFIG_MAP};
 use argocd::tracking::Tracking;
-use policy::Kind;
+use policy::{Inventory, Kind};
 use serde::Deserialize;
 
 use super::super::drift::parse_context;
@@ -15,8 +15,10 @@ use crate::args::{ClusterArgs, RequestTimeout, SCOPE};
 use crate::clusters::live::read;
 use crate::clusters::{Registration, named};
 use crate::context::Context;
+use crate::drift::ControllerSettings;
 use crate::error::CommandError;
 use crate::kubernetes::{ApiServer, ConnectError, ContextError, Contexts, Wanted, objects_of};
+use crate::versions::Versions;
 
 /// How long an API server may take for an answer where `--request-timeout` says nothing: the others
 /// are not to wait for one without end.
@@ -67,6 +69,10 @@ pub(super) struct Fleet {
     pub(super) tracking: Tracking,
     /// How Argo CD compares.
     pub(super) comparison: ComparisonSettings,
+    /// At which kinds it does not look.
+    pub(super) filter: ResourcesFilter,
+    /// What else is known of the fleet.
+    pub(super) inventory: Inventory,
     contexts: Contexts,
     /// What is not known, as one sentence each.
     pub(super) lacking: Vec<String>,
@@ -85,6 +91,11 @@ impl Member {
             "" => &self.cluster.server,
             name => name,
         }
+    }
+
+    /// The cluster itself.
+    pub(super) fn cluster(&self) -> &Cluster {
+        &self.cluster
     }
 
     fn of(registration: &Registration) -> Self {
@@ -136,15 +147,25 @@ impl Fleet {
             meant.extend(&known.all);
         }
         let meant = meant.into_iter().filter(|one| is_selected(one));
-        let settings = settings(&devops, namespace).await?;
+        let (settings, version) = tokio::join!(
+            settings(&devops, namespace),
+            Versions::argo_cd(&devops, namespace),
+        );
+        let settings = settings?;
+        let mut comparison = ComparisonSettings::from_config_map(&settings);
+        let version = version.map(|program| program.version().to_owned());
+        comparison.generation = ControllerSettings::generation_of(&version.unwrap_or_default());
+        let filter = ResourcesFilter::from_config_map(&settings).map_err(CommandError::new)?;
         let kubeconfig = context.cluster.kubeconfig().unwrap_or_default();
         let chosen = args.context_for.iter().cloned().collect();
         Ok(Fleet {
             clusters: meant.map(Member::of).collect(),
             tracking: Tracking::of(|key| settings.get(key).map(String::as_str)),
-            comparison: ComparisonSettings::from_config_map(&settings),
+            comparison,
+            filter,
             contexts: Contexts::new(&kubeconfig, chosen),
             lacking: known.lacking,
+            inventory: known.inventory,
         })
     }
 

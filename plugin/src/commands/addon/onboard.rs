@@ -12,36 +12,45 @@ use super::super::plan::{Carrying, FORMATS};
 use super::fleet::{Fleet, FleetArgs, Member, MemberError};
 use crate::addons::author::application_set::{self, FanOut, scaled};
 use crate::addons::author::evidence::Evidence;
-use crate::addons::author::inventory::inventory;
+use crate::addons::author::inventory::{Known, inventory, unrepeatable};
 use crate::addons::author::secret_values::secret_values;
 use crate::addons::author::split::{Values, split};
-use crate::addons::author::{OnCluster, Places, chart, override_text, shared_text};
-use crate::addons::read::{OneError, one};
+use crate::addons::author::wrapper::{self, RepositoryError, Upstream};
+use crate::addons::author::{Given, OnCluster, Places, chart, override_text, shared_text};
+use crate::addons::owners::LiveObject;
+use crate::addons::read::{OneError, autoscalers, live_objects, one};
 use crate::args::target::parse_name;
 use crate::args::{Format, OUTPUT, PlanArgs, formats};
 use crate::bootstrap::folder::FileError;
 use crate::bootstrap::{File, Folder};
 use crate::check;
 use crate::context::Context;
+use crate::drift::local::Key;
 use crate::drift::local::cluster::Cluster;
 use crate::error::{CommandError, chain};
 use crate::exit_status::ExitStatus;
 use crate::fleet::Facts;
 use crate::kubernetes::{DiscoveryError, block_on};
+use crate::manifest_generation::dependencies::{self, DependencyError};
 use crate::manifest_generation::{
     self, ApplicationFacts, Checkouts, GenerationError, Request, Source, SourceError,
 };
-use crate::releases::ManifestError;
+use crate::releases::{ManifestError, Release};
 use crate::repository::manifests_of;
 use crate::repository::work_trees::origin_of;
+use crate::temporary;
 use crate::text::counted;
 
 /// Write what Helm has installed into a repository, so that Argo CD deploys the same
 ///
-/// Reads a release on each cluster, and writes the chart as Helm keeps it to charts/NAME, the values
-/// that all clusters share to charts/NAME/values-shared.yaml, what a cluster has beside to
+/// Reads a release on each cluster, and writes a chart to charts/NAME, the values that all clusters
+/// share to charts/NAME/values-shared.yaml, what a cluster has beside to
 /// cluster-overrides/CLUSTER/NAME.yaml, and an ApplicationSet without automation to
 /// applicationsets/NAME.yaml. Clusters are not changed.
+///
+/// With --wrapper the chart has the release's own as its only dependency, pinned by Chart.lock, and
+/// Argo CD fetches that from --chart-repository, which no release says. With --vendor it is the
+/// chart as Helm keeps it with the release, but for charts that it is made of: Helm keeps none.
 ///
 /// What is to be written is rendered for each cluster first, by the helm of the PATH and as Argo CD
 /// renders it, and compared with what Helm has applied, object by object. Where anything differs,
@@ -81,8 +90,16 @@ pub(super) struct OnboardArgs {
     project: String,
 
     /// Write the chart as Helm keeps it with the release
-    #[arg(long)]
+    #[arg(long, conflicts_with = "wrapper")]
     vendor: bool,
+
+    /// Write a chart that has the release's as its dependency
+    #[arg(long, requires = "chart_repository")]
+    wrapper: bool,
+
+    /// Repository that has the chart; https:// or oci://
+    #[arg(long, value_name = "URL", requires = "wrapper")]
+    chart_repository: Option<String>,
 
     /// Folder of the repository
     #[arg(long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
@@ -95,6 +112,10 @@ pub(super) struct OnboardArgs {
     /// Branch, tag or commit to follow
     #[arg(long, value_name = "REVISION", default_value = "main")]
     target_revision: String,
+
+    /// Hook that may run at every sync, as job/migrate; can be given several times
+    #[arg(long, value_name = "KIND/NAME", hide_short_help = true)]
+    run_hook: Vec<String>,
 
     /// Value that is not a secret, as auth.user; can be given several times
     #[arg(long, value_name = "PATH", hide_short_help = true)]
@@ -142,6 +163,10 @@ enum OnboardError {
     },
     #[error("{} would be in the repository: {}", counted(.0.len(), "secret"), .0.join("; "))]
     Secrets(Vec<String>),
+    #[error("--run-hook {hook}: the release has no such hook, but {}", .known.join(", "))]
+    NoHook { hook: String, known: Vec<String> },
+    #[error("--run-hook {0}: the release has no hooks")]
+    NoHooks(String),
     #[error("the URL of the repository is not known")]
     NoRepository,
     #[error("no folder for temporary files can be made")]
@@ -149,13 +174,15 @@ enum OnboardError {
     #[error(transparent)]
     Chart(#[from] chart::ChartError),
     #[error(transparent)]
-    File(#[from] FileError),
-    #[error("cluster {cluster}")]
-    Manifest {
-        cluster: String,
+    ChartRepository(#[from] RepositoryError),
+    #[error("charts/{name}")]
+    Dependency {
+        name: String,
         #[source]
-        source: ManifestError,
+        source: Box<DependencyError>,
     },
+    #[error(transparent)]
+    File(#[from] FileError),
     #[error("cluster {cluster}: what would be written cannot be rendered")]
     Generation {
         cluster: String,
@@ -183,7 +210,10 @@ impl OnboardError {
     fn hint(&self) -> Option<&'static str> {
         match self {
             OnboardError::NoNamespace => Some("name it by -n"),
-            OnboardError::NoChart => Some("--vendor writes it as Helm keeps it with the release"),
+            OnboardError::NoChart => Some(
+                "--wrapper has Argo CD fetch it from --chart-repository; --vendor writes it as Helm \
+                 keeps it with the release",
+            ),
             OnboardError::NoRepository => Some("name it by --repository"),
             OnboardError::Charts { .. } => Some(
                 "upgrade one of them first, or onboard them one by one under names of their own",
@@ -193,7 +223,7 @@ impl OnboardError {
                  --not-secret PATH says that a value is none",
             ),
             OnboardError::Chart(chart::ChartError::Subcharts { .. }) => {
-                Some("only the chart's own repository has them: write a wrapper by hand")
+                Some("only the chart's own repository has them: --wrapper fetches them from there")
             }
             _ => None,
         }
@@ -220,6 +250,8 @@ enum ClusterError {
     Discovery(#[from] DiscoveryError),
     #[error(transparent)]
     Release(#[from] OneError),
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
 }
 
 /// A release on a cluster, and what is known of that.
@@ -228,6 +260,12 @@ struct Subject {
     cluster: Cluster,
     /// What Helm has applied, and its hooks.
     objects: Vec<Value>,
+    /// What is there of it.
+    live: BTreeMap<Key, LiveObject>,
+    /// Autoscalers in its namespace, of whomever.
+    autoscalers: Vec<Value>,
+    /// What could not be read, as one sentence each.
+    lacking: Vec<String>,
 }
 
 /// What is written.
@@ -243,11 +281,15 @@ pub(super) fn run(args: &OnboardArgs, context: &Context) -> Result<ExitStatus, C
 }
 
 async fn onboard(args: &OnboardArgs, context: &Context) -> Result<ExitStatus, CommandError> {
-    if !args.vendor {
+    if !args.vendor && !args.wrapper {
         return Err(OnboardError::NoChart.into());
     }
+    if let Some(repository) = &args.chart_repository {
+        wrapper::check(repository).map_err(OnboardError::from)?;
+    }
     let subjects = args.subjects(context).await?;
-    is_one_chart(&subjects)?;
+    args.is_one_chart(&subjects)?;
+    args.has_hooks(&subjects)?;
     args.has_no_secrets(&subjects)?;
     let written = args.written(&subjects, context)?;
     if !args.is_proven(&written, &subjects, context).await? {
@@ -285,25 +327,23 @@ impl OnboardArgs {
             })
             .buffered(CLUSTERS_AT_ONCE);
         let read: Vec<_> = read.collect().await;
-        let (mut found, mut problems) = (Vec::new(), Vec::new());
+        let (mut subjects, mut problems) = (Vec::new(), Vec::new());
         for subject in read {
             match subject {
-                Ok((on, cluster)) => found.push((on, cluster)),
+                Ok(subject) => subjects.push(subject),
                 Err(problem) => problems.push(problem),
             }
         }
         if !problems.is_empty() {
             return Err(OnboardError::Unread(problems).into());
         }
-        let subjects = found.into_iter().map(|(on, cluster)| {
-            let objects = objects_of(&on)?;
-            Ok(Subject {
-                on,
-                cluster,
-                objects,
-            })
+        let lacking = subjects.iter().flat_map(|subject| {
+            let cluster = &subject.on.cluster;
+            let told = subject.lacking.iter();
+            told.map(move |text| format!("cluster {cluster}: {text}"))
         });
-        Ok(subjects.collect::<Result<_, OnboardError>>()?)
+        context.warn(lacking);
+        Ok(subjects)
     }
 
     async fn subject(
@@ -312,7 +352,7 @@ impl OnboardArgs {
         member: &Member,
         namespace: &str,
         context: &Context,
-    ) -> Result<(OnCluster, Cluster), ClusterError> {
+    ) -> Result<Subject, ClusterError> {
         let server = fleet.connect(member, context).await?;
         let release = one(&server, self.release(), namespace).await?;
         let cluster = Cluster::discover(&server).await?;
@@ -320,7 +360,63 @@ impl OnboardArgs {
             cluster: member.name().to_owned(),
             release,
         };
-        Ok((on, cluster))
+        let objects = objects_of(&on)?;
+        let (live, mut lacking) =
+            live_objects(&server, &cluster, &objects, namespace, &fleet.tracking).await;
+        let (autoscalers, unread) = autoscalers(&server, &cluster, namespace).await;
+        lacking.extend(unread);
+        Ok(Subject {
+            on,
+            cluster,
+            objects,
+            live,
+            autoscalers,
+            lacking,
+        })
+    }
+
+    /// Whether the hooks are there that may run.
+    fn has_hooks(&self, subjects: &[Subject]) -> Result<(), OnboardError> {
+        let hooks = subjects.iter().flat_map(|one| &one.on.release.hooks);
+        let known = hooks.map(|hook| format!("{}/{}", hook.kind.to_lowercase(), hook.name));
+        let known: BTreeSet<String> = known.collect();
+        match self.run_hook.iter().find(|hook| !known.contains(*hook)) {
+            None => Ok(()),
+            Some(hook) if known.is_empty() => Err(OnboardError::NoHooks(hook.clone())),
+            Some(hook) => Err(OnboardError::NoHook {
+                hook: hook.clone(),
+                known: known.into_iter().collect(),
+            }),
+        }
+    }
+
+    /// Whether all clusters have the same chart. Of one that a wrapper fetches, name and version
+    /// count: Helm keeps it as the values of a cluster left it, without the charts that those switch
+    /// off (Helm 4.3, `processDependencyEnabled`).
+    fn is_one_chart(&self, subjects: &[Subject]) -> Result<(), OnboardError> {
+        let Some((first, others)) = subjects.split_first() else {
+            return Ok(());
+        };
+        let told = |subject: &Subject| {
+            let metadata = &subject.on.release.chart.metadata;
+            format!("{} {}", metadata.name, metadata.version)
+        };
+        let differs = |other: &&Subject| {
+            if self.wrapper {
+                return told(first) != told(other);
+            }
+            let (one, other) = (&first.on.release.chart, &other.on.release.chart);
+            !chart::is_same(one, other)
+        };
+        match others.iter().find(differs) {
+            None => Ok(()),
+            Some(other) => Err(OnboardError::Charts {
+                first: first.on.cluster.clone(),
+                first_chart: told(first),
+                other: other.on.cluster.clone(),
+                other_chart: told(other),
+            }),
+        }
     }
 
     /// Tells where secrets are, and not what they are.
@@ -349,22 +445,34 @@ impl OnboardArgs {
             return Err(OnboardError::NoCluster);
         };
         let places = self.places();
-        let mut files = chart::files(&first.on.release.chart, &places.chart())?;
-        let configs: Vec<&Values> = subjects
-            .iter()
-            .map(|subject| subject.on.release.config.expose())
-            .collect();
-        let parts = split(&configs);
+        let release = &first.on.release;
+        let mut files = match self.upstream(release) {
+            Some(upstream) => Vec::from(upstream.files(places)),
+            None => chart::files(release, &places.chart())?,
+        };
+        let configs = subjects.iter().map(|subject| {
+            let release = &subject.on.release;
+            let config = release.config.expose();
+            let upstream = self.upstream(release);
+            upstream.map_or_else(|| config.clone(), |upstream| upstream.nested(config))
+        });
+        let configs: Vec<Values> = configs.collect();
+        let parts = split(&configs.iter().collect::<Vec<_>>());
         let all: Vec<&OnCluster> = subjects.iter().map(|subject| &subject.on).collect();
         files.push(File {
             path: format!("{}/{}", places.chart(), Places::SHARED),
             text: shared_text(&parts.shared, &all),
         });
+        let given: Vec<Given<'_>> = all
+            .iter()
+            .zip(&configs)
+            .map(|(on, values)| Given { on, values })
+            .collect();
         for (own, on) in parts.overrides.iter().zip(&all) {
             if !own.is_empty() {
                 files.push(File {
                     path: places.override_of(&on.cluster),
-                    text: override_text(own, on),
+                    text: override_text(own, on, &given),
                 });
             }
         }
@@ -379,16 +487,22 @@ impl OnboardArgs {
         })
     }
 
+    /// The chart that is wrapped, where one is.
+    fn upstream<'u>(&'u self, release: &'u Release) -> Option<Upstream<'u>> {
+        let repository = self.chart_repository.as_deref()?;
+        Some(Upstream {
+            chart: &release.chart.metadata,
+            repository,
+        })
+    }
+
     fn facts<'s>(
         &self,
         subjects: &'s [Subject],
         context: &'s Context,
     ) -> Result<SetFacts<'s>, OnboardError> {
         let repository = self.repository.clone().or_else(|| origin_of(&self.repo));
-        let scaled: BTreeSet<_> = subjects
-            .iter()
-            .flat_map(|subject| scaled(&subject.objects))
-            .collect();
+        let scaled: BTreeSet<_> = subjects.iter().flat_map(Subject::scaled).collect();
         let mut namespaces = subjects.iter().map(|one| &*one.on.release.namespace);
         Ok(SetFacts {
             argocd_namespace: context.argocd_namespace(),
@@ -408,7 +522,7 @@ impl OnboardArgs {
         subjects: &[Subject],
         context: &Context,
     ) -> Result<bool, CommandError> {
-        let scratch = tempfile::Builder::new().prefix("kubectl-gitops-").tempdir();
+        let scratch = temporary::folder("kubectl-gitops-");
         let scratch = scratch.map_err(OnboardError::Scratch)?;
         let top = scratch
             .path()
@@ -416,6 +530,13 @@ impl OnboardArgs {
             .map_err(OnboardError::Scratch)?;
         for file in &written.files {
             Folder(&top).write(file).map_err(OnboardError::File)?;
+        }
+        if self.wrapper {
+            let fetched = dependencies::fetch(&top.join(self.places().chart())).await;
+            fetched.map_err(|source| OnboardError::Dependency {
+                name: self.name.clone(),
+                source: Box::new(source),
+            })?;
         }
         let facts = self.facts(subjects, context)?;
         let count = subjects.len();
@@ -436,20 +557,44 @@ impl OnboardArgs {
         let is_proven = found.iter().all(Evidence::is_proof);
         if is_proven {
             let told = subjects.iter().zip(&found);
-            let told: BTreeSet<String> = told
-                .flat_map(|(one, evidence)| inventory(&one.on, &one.objects, evidence))
-                .collect();
+            let told = told.flat_map(|(one, evidence)| {
+                inventory(&Known {
+                    on: &one.on,
+                    objects: &one.objects,
+                    live: &one.live,
+                    definitions: &evidence.definitions,
+                })
+            });
+            let told: BTreeSet<String> = told.chain(self.told_of_repository()).collect();
             for text in &told {
                 context.streams.note(text);
             }
         } else {
-            context.streams.hint(
-                "nothing is written: Argo CD would not deploy what Helm has applied; a \
-                 post-renderer, a value that is made anew each time, or what a chart asks of the \
-                 cluster cannot be written into values",
-            );
+            let charts = subjects.iter().map(|one| &one.on.release.chart);
+            let told: BTreeSet<String> = charts.flat_map(unrepeatable).collect();
+            for text in &told {
+                context.streams.note(text);
+            }
+            context.streams.hint(if told.is_empty() {
+                "nothing is written: Argo CD would not deploy what Helm has applied; as no template \
+                 calls what is made anew each time or what asks the cluster, a post-renderer, or \
+                 somebody who has changed the chart, made the difference"
+            } else {
+                "nothing is written: Argo CD would not deploy what Helm has applied; what a \
+                 post-renderer made of it, a value that is made anew each time, or what a chart \
+                 asks of the cluster cannot be written into values"
+            });
         }
         Ok(is_proven)
+    }
+
+    /// What Argo CD needs to fetch the chart, where that is not plain.
+    fn told_of_repository(&self) -> Option<String> {
+        let repository = self.chart_repository.as_deref()?;
+        repository.starts_with("http://").then(|| {
+            "Argo CD fetches a dependency by http:// only from a repository that it has been told of"
+                .to_owned()
+        })
     }
 
     async fn evidence(
@@ -577,43 +722,31 @@ impl SetFacts<'_> {
             release: args.release(),
             namespace: self.namespace,
             scaled: &self.scaled,
+            run_hooks: &args.run_hook,
         }
     }
 }
 
 /// What Helm has applied, and its hooks.
-fn objects_of(on: &OnCluster) -> Result<Vec<Value>, OnboardError> {
-    let failed = |source| OnboardError::Manifest {
-        cluster: on.cluster.clone(),
-        source,
-    };
-    let mut objects = on.release.objects().map_err(failed)?;
+fn objects_of(on: &OnCluster) -> Result<Vec<Value>, ManifestError> {
+    let mut objects = on.release.objects()?;
     for hook in &on.release.hooks {
-        objects.extend(hook.objects().map_err(failed)?);
+        objects.extend(hook.objects()?);
     }
     Ok(objects)
 }
 
-fn is_one_chart(subjects: &[Subject]) -> Result<(), OnboardError> {
-    let Some((first, others)) = subjects.split_first() else {
-        return Ok(());
-    };
-    let told = |subject: &Subject| {
-        let metadata = &subject.on.release.chart.metadata;
-        format!("{} {}", metadata.name, metadata.version)
-    };
-    let differs = |other: &&Subject| {
-        let (one, other) = (&first.on.release.chart, &other.on.release.chart);
-        !chart::is_same(one, other)
-    };
-    match others.iter().find(differs) {
-        None => Ok(()),
-        Some(other) => Err(OnboardError::Charts {
-            first: first.on.cluster.clone(),
-            first_chart: told(first),
-            other: other.on.cluster.clone(),
-            other_chart: told(other),
-        }),
+impl Subject {
+    /// The objects of the release that autoscalers scale, whoever has made those.
+    fn scaled(&self) -> Vec<application_set::Scaled> {
+        let is_own = |one: &application_set::Scaled| {
+            let mut keys = self.objects.iter().map(Key::of);
+            keys.any(|key| key.group == one.group && key.kind == one.kind && key.name == one.name)
+        };
+        let all = [&self.objects[..], &self.autoscalers].concat();
+        let mut scaled = scaled(&all);
+        scaled.retain(is_own);
+        scaled
     }
 }
 

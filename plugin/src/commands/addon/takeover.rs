@@ -1,26 +1,35 @@
 //! What Argo CD's takeover of an addon would change, by the files of a checkout.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use argocd::application::{AutomatedSync, EnabledField};
 use argocd::application_set::{ExpansionError, Generated, Limits};
-use argocd::comparison::{IgnoreRules, Rules};
+use argocd::comparison::{Customizations, IgnoreRules};
+use argocd::sync_options::SYNC_OPTIONS;
 use argocd::{Application, ApplicationSet};
 use futures::StreamExt as _;
 use golang::work::Work;
 use policy::{Inventory, Kind};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::fleet::{Fleet, Member};
 use crate::addons::author::Places;
-use crate::addons::gate::{Class, OnCluster, Takeover, hook, other_application};
+use crate::addons::checkout::Checkout;
+use crate::addons::gate::{
+    Class, Judging, OnCluster, RUN_HOOKS, Remedy, Takeover, hook, other_application,
+};
+use crate::addons::read::{OneError, one};
+use crate::addons::remedy::{candidates, merged};
+use crate::addons::said::{Live, Said};
 use crate::context::Context;
 use crate::drift::local::Key;
 use crate::drift::local::cluster::Cluster;
+use crate::drift::local::permitted::Permitted;
 use crate::error::{CommandError, chain};
-use crate::fleet::Facts;
-use crate::kubernetes::{ApiServer, FieldManager, Objects};
+use crate::kubernetes::{ApiServer, FieldManager, Objects, objects_of};
 use crate::manifest_generation::{self, ApplicationFacts, Checkouts, Request, Source};
+use crate::releases::Release;
 use crate::repository::manifests_of;
 
 /// How many clusters are asked at once.
@@ -29,6 +38,11 @@ const CLUSTERS_AT_ONCE: usize = 8;
 const OBJECTS_AT_ONCE: usize = 8;
 /// How much work reading what an Application ignores may take.
 const WORK: u64 = 1 << 24;
+/// For how many fields of a cluster it is worked out which value would leave them as they are. Each
+/// takes a rendering or more.
+const REMEDIES: usize = 8;
+
+const COMPARE_OPTIONS: &str = "argocd.argoproj.io/compare-options";
 
 /// Nothing can be compared.
 #[derive(Debug, thiserror::Error)]
@@ -68,23 +82,26 @@ pub(super) struct InCheckout<'c> {
 /// What a first sync would do, on all clusters of a fleet that are meant.
 ///
 /// # Errors
-/// Facts cannot be read, or the ApplicationSet of the checkout generates nothing for them.
+/// The files of the checkout cannot be used, or its ApplicationSet generates nothing for them.
 pub(super) async fn takeovers(
     addon: InCheckout<'_>,
     fleet: &Fleet,
     context: &Context,
 ) -> Result<Vec<OnCluster>, CommandError> {
-    let devops = context.connect().await?;
-    let namespace = context.argocd_namespace();
-    let (facts, lacking) = Facts::of_cluster_as_far_as_permitted(&devops, namespace).await?;
-    context.warn(&lacking);
-    let inventory = facts.inventory()?;
-    let wanted = addon.wanted(fleet, &inventory, context);
+    let wanted = addon.wanted(fleet, &fleet.inventory, context);
     let wanted = wanted.map_err(CommandError::new)?;
+    let checkout = Checkout::of(addon.repo, addon.places()).await;
+    let run = Run {
+        addon,
+        fleet,
+        checkout: &checkout.map_err(CommandError::new)?,
+        devops: &context.connect().await?,
+        context,
+    };
     let count = wanted.len();
     let progress = context.progress.begin("comparing", Some(count));
     let compared = futures::stream::iter(&wanted)
-        .map(|one| addon.on_cluster(one, fleet, context))
+        .map(|one| run.on_cluster(one))
         .buffered(CLUSTERS_AT_ONCE);
     let mut compared = std::pin::pin!(compared);
     let mut clusters = Vec::with_capacity(count);
@@ -96,6 +113,10 @@ pub(super) async fn takeovers(
 }
 
 impl InCheckout<'_> {
+    fn places(&self) -> Places<'_> {
+        Places { name: self.name }
+    }
+
     /// The Applications that the ApplicationSet of the checkout generates for clusters that are
     /// meant.
     fn wanted<'f>(
@@ -104,7 +125,7 @@ impl InCheckout<'_> {
         inventory: &Inventory,
         context: &Context,
     ) -> Result<Vec<Wanted<'f>>, TakeoverError> {
-        let place = Places { name: self.name }.application_set();
+        let place = self.places().application_set();
         let path = self.repo.join(&place);
         let text = std::fs::read_to_string(&path).map_err(|source| TakeoverError::Read {
             path: path.clone(),
@@ -143,99 +164,309 @@ impl InCheckout<'_> {
         }
         Ok(wanted)
     }
+}
 
-    async fn on_cluster(&self, wanted: &Wanted<'_>, fleet: &Fleet, context: &Context) -> OnCluster {
+/// What is the same for all clusters.
+struct Run<'r> {
+    addon: InCheckout<'r>,
+    fleet: &'r Fleet,
+    checkout: &'r Checkout,
+    devops: &'r ApiServer,
+    context: &'r Context,
+}
+
+impl Run<'_> {
+    async fn on_cluster(&self, wanted: &Wanted<'_>) -> OnCluster {
         let mut on = OnCluster {
             name: wanted.member.name().to_owned(),
-            application: String::new(),
-            objects: Vec::new(),
-            problems: Vec::new(),
+            ..OnCluster::default()
         };
-        if let Err(problem) = self.compare(wanted, fleet, context, &mut on).await {
+        if let Err(problem) = self.compare(wanted, &mut on).await {
             on.problems.push(problem);
         }
         on.objects.sort_by(|one, other| one.key.cmp(&other.key));
         on
     }
 
-    async fn compare(
-        &self,
-        wanted: &Wanted<'_>,
-        fleet: &Fleet,
-        context: &Context,
-        on: &mut OnCluster,
-    ) -> Result<(), String> {
+    async fn compare(&self, wanted: &Wanted<'_>, on: &mut OnCluster) -> Result<(), String> {
         let text = |error: &dyn std::error::Error| chain(error);
         let application = Application::from_json(&wanted.json).map_err(|error| text(&error))?;
         let document: Value = serde_json::from_str(&wanted.json).map_err(|error| text(&error))?;
         let own = application.metadata.namespace.to_string();
         let name = application.metadata.name.to_string();
-        let instance = if own == context.argocd_namespace() {
+        let instance = if own == self.context.argocd_namespace() {
             name.clone()
         } else {
             format!("{own}_{name}")
         };
         on.application.clone_from(&name);
-        let server = fleet.connect(wanted.member, context).await;
+        let server = self.fleet.connect(wanted.member, self.context).await;
         let server = server.map_err(|error| text(&error))?;
         let cluster = Cluster::discover(&server).await;
         let cluster = cluster.map_err(|error| text(&error))?;
-        let work = Work::new(WORK);
+        let (work, nothing) = (Work::new(WORK), Customizations::default());
         let ignored = &application.spec.ignore_differences;
-        let ignore = IgnoreRules::new(ignored, &fleet.comparison.customizations, &work);
+        let ignore = IgnoreRules::new(ignored, &self.fleet.comparison.customizations, &work);
+        let ignore = ignore.map_err(|error| text(&error))?;
+        let written = IgnoreRules::new(&[], &nothing, &work).map_err(|error| text(&error))?;
+        let annotations = document.pointer("/metadata/annotations");
+        let annotation = |name: &str| annotations?.get(name);
         let asking = Asking {
             server: &server,
             cluster: &cluster,
-            fleet,
-            ignore: &ignore.map_err(|error| text(&error))?,
+            fleet: self.fleet,
+            member: wanted.member,
+            judging: Judging {
+                settings: &self.fleet.comparison,
+                ignored: &ignore,
+                written_anyway: (!application.spec.sync_policy().respects_ignore_differences())
+                    .then_some(&written),
+                mutation_webhooks: has_option(
+                    annotation(COMPARE_OPTIONS),
+                    "IncludeMutationWebhook=true",
+                ),
+            },
+            options: Options::of(&application),
+            run_hooks: annotation(RUN_HOOKS),
+            permitted: Permitted::of(
+                &self.fleet.inventory.fleet,
+                application.spec.project(),
+                Some(wanted.member.cluster()),
+            ),
+            project: application.spec.project(),
             instance: &instance,
             namespace: &application.spec.destination.namespace,
         };
-        let rendered = self.rendered(&document, &name, &asking).await?;
+        let rendering = Rendering {
+            run: self,
+            document: &document,
+            name: &name,
+            asking: &asking,
+        };
+        let live = self.live_application(&own, &name, on).await;
+        let release = self.release(&rendering, on).await;
+        self.add_obstacles(&application, release.as_ref(), &live, on);
+        let rendered = rendering.objects(None).await?;
         let takeovers = futures::stream::iter(rendered)
             .map(|object| asking.takeover(object))
             .buffered(OBJECTS_AT_ONCE);
         let takeovers: Vec<_> = takeovers.collect().await;
         on.objects.extend(takeovers.into_iter().flatten());
+        let said = live.said();
+        asking.add_left_over(release.as_ref(), said, on).await;
+        if let Some(said) = said {
+            on.disagreements = said.disagreements(&on.objects);
+        }
+        rendering.add_remedies(on).await;
         Ok(())
     }
 
-    /// What the files of the checkout render to, as they are.
-    async fn rendered(
+    /// The Application, as far as it is known.
+    async fn live_application(&self, namespace: &str, name: &str, on: &mut OnCluster) -> Live {
+        let objects = objects_of(Kind::Application, namespace);
+        let read = |json: &str| serde_json::from_str::<Value>(json).unwrap_or_default();
+        match self.devops.get(&objects, name, read).await {
+            Ok(Some(application)) => Live::There(Said::read(&application)),
+            Ok(None) => Live::Absent,
+            Err(error) => {
+                on.problems.push(chain(&error));
+                Live::Unread
+            }
+        }
+    }
+
+    /// The release that Helm keeps. One that it has not deployed, or keeps twice, is an obstacle.
+    async fn release(&self, rendering: &Rendering<'_>, on: &mut OnCluster) -> Option<Release> {
+        let (name, namespace) = rendering.release();
+        match one(rendering.asking.server, name, namespace).await {
+            Ok(release) => Some(release),
+            // Helm does not know it any more.
+            Err(OneError::None { .. }) => None,
+            Err(error @ (OneError::NotDeployed { .. } | OneError::Two { .. })) => {
+                on.obstacles.push(chain(&error));
+                None
+            }
+            Err(error) => {
+                on.problems.push(chain(&error));
+                None
+            }
+        }
+    }
+
+    /// What must not be before Argo CD has synced for the first time.
+    fn add_obstacles(
         &self,
-        application: &Value,
-        name: &str,
-        asking: &Asking<'_>,
-    ) -> Result<Vec<Value>, String> {
-        let source = application.pointer("/spec/source");
-        let source = source.ok_or("the Application has no spec.source")?;
+        application: &Application<'_>,
+        release: Option<&Release>,
+        live: &Live,
+        on: &mut OnCluster,
+    ) {
+        let policy = application.spec.sync_policy();
+        let is_automated = matches!(
+            policy.automated_sync(EnabledField::Supported),
+            AutomatedSync::On { .. }
+        );
+        if is_automated && matches!(live, Live::Absent) {
+            on.obstacles.push(
+                "the ApplicationSet has spec.template.spec.syncPolicy.automated, which switches \
+                 automation on even where it is empty: Argo CD would sync before anybody has looked"
+                    .to_owned(),
+            );
+        }
+        let was_synced = live.said().is_some_and(Said::was_synced);
+        let version = self.checkout.chart_version(self.addon.places());
+        if let (Some(release), Some(version), false) = (release, version, was_synced)
+            && release.chart.metadata.version != version
+        {
+            on.obstacles.push(format!(
+                "charts/{} has version {version}, and Helm has installed {} {}",
+                self.addon.name, release.chart.metadata.name, release.chart.metadata.version
+            ));
+        }
+    }
+}
+
+/// What the files of the checkout render to for an Application.
+struct Rendering<'r> {
+    run: &'r Run<'r>,
+    document: &'r Value,
+    name: &'r str,
+    asking: &'r Asking<'r>,
+}
+
+impl Rendering<'_> {
+    /// Name and namespace of the release that is rendered.
+    fn release(&self) -> (&str, &str) {
+        let text = |pointer: &str| {
+            let text = self.document.pointer(pointer).and_then(Value::as_str);
+            text.filter(|text| !text.is_empty())
+        };
+        let name = text("/spec/source/helm/releaseName").unwrap_or(self.name);
+        let namespace = text("/spec/source/helm/namespace").unwrap_or(self.asking.namespace);
+        (name, namespace)
+    }
+
+    /// The objects, with values over those of the files.
+    async fn objects(&self, values: Option<&Value>) -> Result<Vec<Value>, String> {
+        let source = self.document.pointer("/spec/source");
+        let mut source = source
+            .cloned()
+            .ok_or("the Application has no spec.source")?;
+        if let Some(values) = values {
+            source["helm"]["valuesObject"] = values.clone();
+        }
         let path = source.get("path").and_then(Value::as_str);
         let path = path.ok_or("spec.source.path: it is not a folder of a repository")?;
-        let project = application.pointer("/spec/project").and_then(Value::as_str);
-        let top = self.repo.canonicalize().map_err(|error| chain(&error))?;
+        let top = self.run.checkout.top();
         let folder: PathBuf = top.join(Path::new(path.trim_start_matches('/')));
-        let source = Source::read(source, &folder, name).map_err(|error| chain(&error))?;
+        let source = Source::read(&source, &folder, self.name).map_err(|error| chain(&error))?;
         let references = BTreeMap::new();
         let request = Request {
             application: ApplicationFacts {
-                name,
-                instance_name: asking.instance,
-                project: project.unwrap_or_default(),
+                name: self.name,
+                instance_name: self.asking.instance,
+                project: self.asking.project,
             },
             source: &source,
-            namespace: asking.namespace,
+            namespace: self.asking.namespace,
             revision: "",
             checkouts: Checkouts {
                 folder: &folder,
-                top: &top,
+                top,
                 references: &references,
             },
-            capabilities: &asking.cluster.capabilities,
+            capabilities: &self.asking.cluster.capabilities,
             kustomize_build_options: "",
         };
         let generated = manifest_generation::generate(&request).await;
         generated.map_err(|error| chain(&error))
     }
+
+    /// Works out which values would leave fields as they are. What cannot be worked out has none.
+    async fn add_remedies(&self, on: &mut OnCluster) {
+        let helm = self.document.pointer("/spec/source/helm");
+        let has = |field: &str| helm.and_then(|helm| helm.get(field)).is_some();
+        if helm.is_none() || has("valuesObject") || has("values") {
+            return;
+        }
+        let places = self.run.addon.places();
+        let own = places.override_of(&on.name);
+        let defaults = format!("{}/values.yaml", places.chart());
+        let shared = format!("{}/{}", places.chart(), Places::SHARED);
+        let files = [&defaults, &shared, &own].map(|file| self.run.checkout.values(file));
+        let values = merged(&files);
+        let mut left = REMEDIES;
+        for object in &mut on.objects {
+            let is_secret = object.key.group.is_empty() && object.key.kind == "Secret";
+            // What an admission webhook changes, no value changes back.
+            if is_secret || object.reason.is_some() {
+                continue;
+            }
+            for field in &mut object.fields {
+                let (Some(rendered), Some(live)) = (&field.desired, &field.live) else {
+                    continue;
+                };
+                if left == 0 {
+                    return;
+                }
+                left -= 1;
+                for candidate in candidates(&values, rendered, live) {
+                    let instead = self.objects(Some(&candidate.values())).await;
+                    let instead = instead.unwrap_or_default();
+                    let key = &object.key;
+                    let of_object = |one: &&Value| self.asking.key_of(one) == *key;
+                    let found = instead.iter().find(of_object);
+                    let found = found.and_then(|one| one.pointer(&field.pointer));
+                    if found == Some(live) {
+                        field.remedy = Some(Remedy {
+                            file: own.clone(),
+                            path: candidate.name(),
+                            value: candidate.value,
+                        });
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The sync options that decide what a sync does to an object.
+struct Options(Vec<String>);
+
+impl Options {
+    fn of(application: &Application<'_>) -> Self {
+        let options = &application.spec.sync_policy().sync_options;
+        Options(options.iter().map(ToString::to_string).collect())
+    }
+
+    /// Whether an option is set for an object: its own annotation counts before the Application.
+    fn has(&self, object: &Value, name: &str) -> bool {
+        let annotations = object.pointer("/metadata/annotations");
+        let own = annotations.and_then(|all| all.get(SYNC_OPTIONS)?.as_str());
+        let mut own = own.unwrap_or_default().split(',');
+        let own = own.find_map(|option| option.trim().strip_prefix(name)?.strip_prefix('='));
+        match own {
+            Some(value) => value == "true",
+            None => self
+                .0
+                .iter()
+                .any(|option| *option == format!("{name}=true")),
+        }
+    }
+
+    /// Whether an object that is no longer in Git stays.
+    fn keeps(&self, object: &Value) -> bool {
+        let annotation = object.pointer("/metadata/annotations");
+        let own = annotation.and_then(|all| all.get(SYNC_OPTIONS));
+        has_option(own, "Prune=false") || self.0.iter().any(|option| option == "Prune=false")
+    }
+}
+
+/// Whether an annotation has an option among others.
+fn has_option(annotation: Option<&Value>, option: &str) -> bool {
+    let text = annotation.and_then(Value::as_str).unwrap_or_default();
+    text.split(',').any(|one| one.trim() == option)
 }
 
 /// Whom is asked about the objects of an Application.
@@ -243,7 +474,13 @@ struct Asking<'a> {
     server: &'a ApiServer,
     cluster: &'a Cluster,
     fleet: &'a Fleet,
-    ignore: &'a IgnoreRules,
+    member: &'a Member,
+    judging: Judging<'a>,
+    options: Options,
+    /// Hooks that may run at every sync.
+    run_hooks: Option<&'a Value>,
+    permitted: Permitted<'a>,
+    project: &'a str,
     /// By which name objects are marked.
     instance: &'a str,
     /// Where objects go that name no namespace.
@@ -255,13 +492,40 @@ impl Asking<'_> {
     async fn takeover(&self, mut object: Value) -> Option<Takeover> {
         let mut key = Key::of(&object);
         self.place(&mut object, &mut key);
+        if self.is_excluded(&key) {
+            let reason = "resource.exclusions of argocd-cm leave it out: Argo CD does not sync it";
+            return Some(Takeover::of(key, Class::Nothing, reason));
+        }
+        if !self.permitted.has(&key) {
+            let project = self.project;
+            let reason = format!("the AppProject {project} does not permit it: a sync fails");
+            return Some(Takeover::of(key, Class::Unknown, reason));
+        }
         match hook(&object) {
             Some(true) => {
-                let reason = "it is run at every sync";
-                return Some(Takeover::of(key, Class::HookRun, reason));
+                let name = format!("{}/{}", key.kind.to_lowercase(), key.name);
+                return Some(if has_option(self.run_hooks, &name) {
+                    let reason = format!("it is run at every sync, as {RUN_HOOKS} says");
+                    Takeover::of(key, Class::Nothing, reason)
+                } else {
+                    let reason = format!(
+                        "it is run at every sync; {RUN_HOOKS}: {name} on the Application says that it \
+                         may, argocd.argoproj.io/hook: Skip on it leaves it out"
+                    );
+                    Takeover::of(key, Class::HookRun, reason)
+                });
             }
             Some(false) => return None,
             None => {}
+        }
+        if self.options.has(&object, "Replace") {
+            let reason = "the sync option Replace=true puts it anew, with all that others have set";
+            return Some(Takeover::of(key, Class::Replace, reason));
+        }
+        if !self.options.has(&object, "ServerSideApply") {
+            let reason = "the sync option ServerSideApply=true is missing: what a client-side apply \
+                          would do is not worked out";
+            return Some(Takeover::of(key, Class::Unknown, reason));
         }
         Some(match self.compared(object, &key).await {
             Ok(takeover) => takeover,
@@ -269,37 +533,57 @@ impl Asking<'_> {
         })
     }
 
+    fn is_excluded(&self, key: &Key) -> bool {
+        let server = &self.member.cluster().server;
+        self.fleet.filter.excludes(&key.group, &key.kind, server)
+    }
+
+    /// What names an object on the cluster.
+    fn key_of(&self, object: &Value) -> Key {
+        let mut key = Key::of(object);
+        match self.cluster.is_namespaced(&key.group, &key.kind) {
+            Some(false) => key.namespace.clear(),
+            _ if key.namespace.is_empty() => self.namespace.clone_into(&mut key.namespace),
+            _ => {}
+        }
+        key
+    }
+
     /// Gives an object the namespace that it goes to.
     fn place(&self, object: &mut Value, key: &mut Key) {
-        let is_namespaced = self.cluster.is_namespaced(&key.group, &key.kind);
+        *key = self.key_of(object);
         let metadata = object.get_mut("metadata").and_then(Value::as_object_mut);
         let Some(metadata) = metadata else { return };
-        if is_namespaced == Some(false) {
+        if key.namespace.is_empty() {
             metadata.remove("namespace");
-            key.namespace.clear();
-        } else if key.namespace.is_empty() {
-            metadata.insert("namespace".to_owned(), self.namespace.into());
-            self.namespace.clone_into(&mut key.namespace);
+        } else {
+            metadata.insert("namespace".to_owned(), json!(key.namespace));
         }
     }
 
+    fn objects_of(&self, key: &Key) -> Option<Objects> {
+        Some(Objects {
+            resource: self.cluster.resource(&key.group, &key.kind)?.clone(),
+            namespace: (!key.namespace.is_empty()).then(|| key.namespace.clone()),
+        })
+    }
+
+    async fn live(&self, objects: &Objects, name: &str) -> Result<Option<Value>, String> {
+        let read = |json: &str| serde_json::from_str::<Value>(json);
+        let live = self.server.get(objects, name, read).await;
+        let live = live.map_err(|error| chain(&error))?.transpose();
+        live.map_err(|_| "the live object cannot be read".to_owned())
+    }
+
     async fn compared(&self, mut object: Value, key: &Key) -> Result<Takeover, String> {
-        let Some(resource) = self.cluster.resource(&key.group, &key.kind) else {
+        let Some(objects) = self.objects_of(key) else {
             let reason = "the cluster has no such kind yet";
             return Ok(Takeover::of(key.clone(), Class::Create, reason));
         };
-        let objects = Objects {
-            resource: resource.clone(),
-            namespace: (!key.namespace.is_empty()).then(|| key.namespace.clone()),
-        };
-        let read = |json: &str| serde_json::from_str::<Value>(json);
-        let live = self.server.get(&objects, &key.name, read).await;
-        let live = live.map_err(|error| chain(&error))?;
-        let Some(live) = live else {
+        let Some(live) = self.live(&objects, &key.name).await? else {
             let reason = "it is not there";
             return Ok(Takeover::of(key.clone(), Class::Create, reason));
         };
-        let live = live.map_err(|_| "the live object cannot be read".to_owned())?;
         let tracking = &self.fleet.tracking;
         if let Some(other) = other_application(&live, tracking, self.instance) {
             let reason = format!("the Application {other} has it already");
@@ -317,15 +601,67 @@ impl Asking<'_> {
             Ok(answer) => answer,
             Err(error) => return Ok(refused(key, &chain(&error))),
         };
-        let rules = Rules {
-            settings: &self.fleet.comparison,
-            ignore: self.ignore,
-        };
-        let compared = Takeover::compared(key.clone(), object, &live, &answer, rules);
+        let compared = Takeover::compared(key.clone(), &object, &live, &answer, self.judging);
         compared.map_err(|error| chain(&error))
     }
-}
 
+    /// Adds what is there and not rendered any more: of the release, and of the Application.
+    async fn add_left_over(
+        &self,
+        release: Option<&Release>,
+        said: Option<&Said>,
+        on: &mut OnCluster,
+    ) {
+        let rendered: BTreeSet<&Key> = on.objects.iter().map(|one| &one.key).collect();
+        let of_release = match release.map(Release::objects) {
+            None => Vec::new(),
+            Some(Ok(objects)) => objects,
+            Some(Err(error)) => {
+                on.problems.push(error.to_string());
+                return;
+            }
+        };
+        let of_release: BTreeSet<Key> = of_release.iter().map(|one| self.key_of(one)).collect();
+        let of_application = said.into_iter().flat_map(Said::objects);
+        let all: BTreeSet<&Key> = of_release.iter().chain(of_application).collect();
+        let mut left = Vec::new();
+        for key in all.difference(&rendered) {
+            match self.left_over(key, of_release.contains(*key)).await {
+                Ok(found) => left.extend(found),
+                Err(reason) => left.push(Takeover::of((*key).clone(), Class::Unknown, reason)),
+            }
+        }
+        on.objects.extend(left);
+    }
+
+    /// What becomes of an object that is not rendered any more; None where it is not there.
+    async fn left_over(&self, key: &Key, is_of_release: bool) -> Result<Option<Takeover>, String> {
+        let Some(objects) = self.objects_of(key) else {
+            return Ok(None);
+        };
+        let Some(live) = self.live(&objects, &key.name).await? else {
+            return Ok(None);
+        };
+        let is_own = self.fleet.tracking.application(&live) == Some(self.instance);
+        let found = match (is_own, is_of_release) {
+            (true, _) if self.options.keeps(&live) => {
+                let reason = "it is not rendered any more, and stays: Prune=false";
+                Takeover::of(key.clone(), Class::Nothing, reason)
+            }
+            (true, _) => {
+                let reason = "it is not rendered any more: a sync that prunes deletes it";
+                Takeover::of(key.clone(), Class::Delete, reason)
+            }
+            (false, true) => {
+                let reason = "the release has it, and it is not rendered: Argo CD would leave it to \
+                              nobody";
+                Takeover::of(key.clone(), Class::Delete, reason)
+            }
+            (false, false) => return Ok(None),
+        };
+        Ok(Some(found))
+    }
+}
 /// What it means that the API server refuses what a sync would do. Its words are not told of a
 /// Secret, as they may quote it.
 fn refused(key: &Key, words: &str) -> Takeover {
