@@ -1,5 +1,7 @@
 //! `kubectl gitops addon` with what the real Helm has installed on a real API server.
 
+mod takeover;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
