@@ -28,7 +28,7 @@ mod strategic;
 mod tracking;
 mod verdict;
 
-pub use self::compare::{CompareError, Pair, Rules, compare};
+pub use self::compare::{CompareError, Pair, Rules, compare, remarshalled};
 pub use self::difference::{Difference, counterpart, differences};
 pub use self::ignore::{
     ComparisonError, Customizations, Hidden, IgnoreRules, InvalidCustomization, JqError,

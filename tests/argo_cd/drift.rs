@@ -19,6 +19,16 @@ const PERSON: &str = "carol@example.com";
 /// What the Secret holds by Git, and what somebody makes of it.
 const PASSWORDS: [&str; 2] = ["correct-horse", "battery-staple"];
 
+/// In each of these something is added, reordered or written otherwise. Whether that counts only
+/// Argo CD can say; but a list that is one value is another one with another element.
+const DAEMON_SETS: [&str; 5] = [
+    "drift-added",
+    "drift-reordered",
+    "drift-reordered-ports",
+    "drift-quantity",
+    "drift-element",
+];
+
 /// What is deployed: each of these is tampered with in its own way.
 fn objects() -> String {
     let deployment = |name: &str| {
@@ -49,6 +59,29 @@ spec:
         "drift-same",
     ];
     let deployments: Vec<String> = deployments.into_iter().map(deployment).collect();
+    // No controller makes Pods of these here.
+    let daemon_set = |name: &str| {
+        format!(
+            r"
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {{ name: {name} }}
+spec:
+  selector: {{ matchLabels: {{ app: {name} }} }}
+  template:
+    metadata: {{ labels: {{ app: {name} }} }}
+    spec:
+      containers:
+        - name: agent
+          image: registry.example.com/drift/agent:1.0.0
+          args: [serve, --verbose]
+          env: [{{ name: COLOUR, value: blue }}, {{ name: SIZE, value: small }}]
+          ports: [{{ name: http, containerPort: 80 }}, {{ name: https, containerPort: 443 }}]
+          resources: {{ limits: {{ cpu: 1000m, memory: 1.5Gi }} }}
+"
+        )
+    };
+    let daemon_sets = DAEMON_SETS.map(daemon_set);
     let password = BASE64_STANDARD.encode(PASSWORDS[0]);
     let others = format!(
         r"
@@ -76,12 +109,18 @@ metadata: {{ name: drift-label, labels: {{ team: shop }} }}
 data: {{ greeting: hello }}
 ---
 apiVersion: v1
+kind: ConfigMap
+metadata: {{ name: drift-annotation, annotations: {{ example.com/owner: shop }} }}
+data: {{ greeting: hello }}
+---
+apiVersion: v1
 kind: Secret
 metadata: {{ name: drift-password }}
 data: {{ password: {password} }}
 "
     );
-    format!("{}---{others}", deployments.join("---"))
+    let workloads = [deployments, daemon_sets.to_vec()].concat();
+    format!("{}---{others}", workloads.join("---"))
 }
 
 fn application(fleet: &Fleet) -> Value {
@@ -116,22 +155,41 @@ async fn what_was_tampered_with_is_found_with_who_did_it() -> Result<()> {
     let staging = fleet.staging().control_plane();
     let person = staging.user(PERSON, &["system:masters"])?;
     tamper(&person).await?;
-    for options in ["ServerSideDiff=false", "ServerSideDiff=true"] {
-        let annotation = format!("argocd.argoproj.io/compare-options={options}");
-        let annotate = [
-            "annotate",
-            "application",
-            NAME,
-            "--namespace=argocd",
-            "--overwrite",
-        ];
-        succeed(fleet.admin().kubectl(annotate).arguments([annotation])).await?;
+    for is_server_side in [false, true] {
+        compare_by(&fleet, is_server_side).await?;
         let status = out_of_sync(&fleet).await?;
-        found(&fleet, &status, options == "ServerSideDiff=true").await?;
+        found(&fleet, &status, is_server_side).await?;
     }
     people_are_named(&fleet).await?;
     no_password_is_shown(&fleet).await?;
     the_page_shows_it(&fleet).await?;
+
+    // The same where Argo CD applies on the server.
+    let options = json!({"spec": {"syncPolicy": {"syncOptions": ["ServerSideApply=true"]}}});
+    let patch = [
+        "patch",
+        "application",
+        NAME,
+        "--namespace=argocd",
+        "--type=merge",
+        "--patch",
+    ];
+    succeed(
+        fleet
+            .admin()
+            .kubectl(patch)
+            .arguments([options.to_string()]),
+    )
+    .await?;
+    fleet
+        .argocd(["app", "sync", NAME, "--prune", "--timeout", "120"])
+        .await?;
+    tamper(&person).await?;
+    for is_server_side in [false, true] {
+        compare_by(&fleet, is_server_side).await?;
+        let status = out_of_sync(&fleet).await?;
+        found(&fleet, &status, is_server_side).await?;
+    }
 
     // A sync puts all of it right but what the autoscaler does again.
     fleet
@@ -153,8 +211,53 @@ async fn what_was_tampered_with_is_found_with_who_did_it() -> Result<()> {
     Ok(())
 }
 
+/// Has Argo CD compare by a dry run, or not.
+async fn compare_by(fleet: &Turn, is_server_side: bool) -> Result<()> {
+    let annotation = format!("argocd.argoproj.io/compare-options=ServerSideDiff={is_server_side}");
+    let annotate = [
+        "annotate",
+        "application",
+        NAME,
+        "--namespace=argocd",
+        "--overwrite",
+    ];
+    succeed(fleet.admin().kubectl(annotate).arguments([annotation])).await
+}
+
+/// Changes a DaemonSet, one after the other. The last of them surely counts, so that Argo CD has
+/// seen the others once it has seen that.
+async fn tamper_with_daemon_sets(person: &User) -> Result<()> {
+    let container = "/spec/template/spec/containers/0";
+    let changes = [
+        json!([{"op": "add", "path": "/spec/minReadySeconds", "value": 7}]),
+        json!([{"op": "replace", "path": format!("{container}/env"), "value": [
+            {"name": "SIZE", "value": "small"}, {"name": "COLOUR", "value": "blue"},
+        ]}]),
+        json!([{"op": "replace", "path": format!("{container}/ports"), "value": [
+            {"name": "https", "containerPort": 443}, {"name": "http", "containerPort": 80},
+        ]}]),
+        json!([{"op": "replace", "path": format!("{container}/resources/limits"), "value": {
+            "cpu": "1", "memory": "1536Mi",
+        }}]),
+        json!([{"op": "add", "path": format!("{container}/args/-"), "value": "--debug"}]),
+    ];
+    for (name, change) in DAEMON_SETS.iter().zip(changes) {
+        let patch = [
+            "patch",
+            "daemonset",
+            name,
+            "--namespace=shop",
+            "--type=json",
+            "--patch",
+        ];
+        succeed(person.kubectl(patch).arguments([change.to_string()])).await?;
+    }
+    Ok(())
+}
+
 /// Each of these is another kind of drift, or none.
 async fn tamper(person: &User) -> Result<()> {
+    tamper_with_daemon_sets(person).await?;
     let password = BASE64_STANDARD.encode(PASSWORDS[1]);
     let secret = json!({"data": {"password": password}}).to_string();
     let limits =
@@ -178,6 +281,13 @@ async fn tamper(person: &User) -> Result<()> {
         // Fields that Git says nothing of do not count.
         &["label", "deployment", "drift-same", "debug=yes"],
         &["set", "env", "deployment/drift-same", "DEBUG=yes"],
+        &[
+            "annotate",
+            "configmap",
+            "drift-annotation",
+            "example.com/owner=other",
+            "--overwrite",
+        ],
         &[
             "label",
             "configmap",
@@ -211,13 +321,30 @@ async fn tamper(person: &User) -> Result<()> {
     succeed(create.input(extra.to_string())).await
 }
 
+/// What is out of sync, however that is compared.
+const SURE: [&str; 10] = [
+    "drift-annotation",
+    "drift-autoscaled",
+    "drift-element",
+    "drift-extra",
+    "drift-gone",
+    "drift-image",
+    "drift-label",
+    "drift-limits",
+    "drift-password",
+    "drift-scaled",
+];
+
 /// What of the Application is out of sync by Argo CD's own word, once it has seen all of it.
 async fn out_of_sync(fleet: &Turn) -> Result<Vec<String>> {
     let what = "Argo CD has seen all that was done";
     let seen = eventually(WITHIN, what, async || {
         let status = compared(fleet).await;
         let names = status.map_err(|error| format!("{error:#}"))?;
-        if names.len() == 8 {
+        if SURE
+            .iter()
+            .all(|sure| names.iter().any(|name| name == sure))
+        {
             Ok(names)
         } else {
             Err(format!("{names:?}"))
@@ -304,6 +431,7 @@ fn expected() -> Value {
         "drift-scaled": [hand, "in-place", [[replicas, 2, 5, "kubectl", "scale"]]],
         "drift-autoscaled": ["autoscaled", "in-place", [[replicas, 2, 3, "kube-controller-manager", "scale"]]],
         "drift-label": [hand, "in-place", [["/metadata/labels/team", "shop", "other", "kubectl-label", null]]],
+        "drift-annotation": [hand, "in-place", [["/metadata/annotations/example.com~1owner", "shop", "other", "kubectl-annotate", null]]],
         "drift-password": [hand, "in-place", [["/data/password", "***", "***", "kubectl-patch", null]]],
         "drift-gone": ["missing", "create", [["", null, null, null, null]]],
         "drift-extra": ["extra", "nothing", [["", null, null, "kubectl-create", null]]],
@@ -321,6 +449,23 @@ async fn the_checkout_says_the_same(fleet: &Turn, expected: &Map<String, Value>)
 
 /// The status and the report of the fleet's repository against its clusters.
 async fn by_checkout(fleet: &Turn, arguments: &[&str]) -> Result<(i32, Value)> {
+    let checkout = fleet.repository().folder().display().to_string();
+    let url = fleet.repository().url();
+    let source = [
+        "--source",
+        "local",
+        "--checkout",
+        &checkout,
+        "--repository",
+        &url,
+    ];
+    let (code, report) = by_plugin(fleet, &[&source, arguments].concat()).await?;
+    assert_eq!(report["source"], "local");
+    Ok((code, report))
+}
+
+/// The same by whichever source is named, of all clusters.
+async fn by_plugin(fleet: &Turn, arguments: &[&str]) -> Result<(i32, Value)> {
     let repository = fleet.repository();
     let mut home = fleet.argo_cd().home().ancestors();
     let built = home.find(|folder| folder.join("built").is_dir());
@@ -342,17 +487,14 @@ async fn by_checkout(fleet: &Turn, arguments: &[&str]) -> Result<(i32, Value)> {
     let mut plugin = plugin()?;
     plugin
         .env("PATH", env::join_paths(path)?)
+        .env("HOME", fleet.argo_cd().home())
         .args(["drift", "--namespace", "argocd", "--output", "json"])
-        .args(["--kubeconfig", &all_clusters(fleet)?, "--source", "local"])
-        .arg("--checkout")
-        .arg(repository.folder())
-        .args(["--repository", &repository.url()])
+        .args(["--kubeconfig", &all_clusters(fleet)?])
         .args(arguments);
     let output = plugin.output().await.context("cannot run the plugin")?;
     let stderr = String::from_utf8(output.stderr)?;
     let code = output.status.code().context("the plugin was ended")?;
     let report: Value = serde_json::from_slice(&output.stdout).context(stderr)?;
-    assert_eq!(report["source"], "local");
     Ok((code, report))
 }
 
@@ -436,7 +578,35 @@ async fn found(fleet: &Turn, out_of_sync: &[String], is_server_side: bool) -> Re
     let top = "/spec/template/spec/containers/0/resources";
     assert!(path.starts_with(top), "{path}");
     assert_eq!((&field[2], &field[3]), (&Value::Null, &Value::Null));
+    let element = rows.remove("drift-element").context("no element")?;
+    assert_eq!(
+        (&element[0], &element[1]),
+        (&json!("changed-by-hand"), &json!("restart"))
+    );
+    assert_eq!(element[2][0][3], "kubectl-patch", "{element}");
+    // What Argo CD says of these the checkout has said as well.
+    rows.retain(|name, _| !DAEMON_SETS.contains(&name.as_str()));
     assert_eq!(Value::Object(rows), expected());
+    Ok(())
+}
+
+/// What argocd-server generates of two Applications is what the checkout generates of them.
+#[tokio::test]
+async fn a_promotion_is_the_same_by_argo_cd_and_by_the_checkout() -> Result<()> {
+    let fleet = Turn::take().await?;
+    let between = ["--between", "shop-staging", "shop-production"];
+
+    let (code, local) = by_checkout(&fleet, &between).await?;
+    let (by_server, told) =
+        by_plugin(&fleet, &[&between[..], &["--source", "argocd"]].concat()).await?;
+
+    assert_eq!((code, by_server), (1, 1), "{local} {told}");
+    assert_eq!(told["source"], "argocd");
+    let pair = &told["pairs"][0];
+    assert_eq!(pair["reason"], Value::Null, "{told}");
+    let text = pair.to_string();
+    assert!(text.contains("welcome to staging"), "{text}");
+    assert_eq!(told["pairs"], local["pairs"]);
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use std::env;
 use anyhow::{Context, Result, ensure};
 use argocd::comparison::{
     Comparison, ComparisonSettings, Generation, IgnoreRules, Pair, Rules, Strategy, Verdict,
-    compare,
+    compare, remarshalled,
 };
 use golang::work::Work;
 use harness::ControlPlane;
@@ -185,7 +185,9 @@ fn outcome(desired: &Value, live: &Value, predicted: &Value, applied: Applied) -
     };
     let exact = compared(verdict(desired, live, strategy, generation)?);
     let exact = exact.context("a dry run does not tell")?;
-    if listed.modified == exact.modified || is_of_atomic_map(&exact, applied) {
+    let argo_cds_own_ways_differ =
+        is_of_atomic_map(&exact, applied) || is_of_required_field(&listed, applied);
+    if listed.modified == exact.modified || argo_cds_own_ways_differ {
         return Ok(Outcome::Agreed);
     }
     let differ = |one: &Comparison| {
@@ -215,6 +217,22 @@ fn is_of_atomic_map(exact: &Comparison, applied: Applied) -> bool {
         && differences
             .iter()
             .all(|one| one.desired.is_none() && is_added(&one.pointer))
+}
+
+/// Fields that the API server always writes, empty where nothing is said of them.
+const REQUIRED_FIELDS: [&str; 2] = ["/spec/podSelector", "/spec/limits"];
+
+/// Whether Git says nothing any more of what has to be there. A dry run empties it, and leaves it
+/// without an owner, for which Argo CD takes that for the work of a webhook and says that nothing
+/// differs (3.6.1, gitops-engine `removeWebhookMutation`). For the managed fields an empty list is
+/// not what is absent.
+fn is_of_required_field(listed: &Comparison, applied: Applied) -> bool {
+    let differences = argocd::comparison::differences(&listed.predicted, &listed.live);
+    let is_required = |one: &argocd::comparison::Difference| match &one.desired {
+        None => REQUIRED_FIELDS.contains(&one.pointer.as_str()),
+        Some(desired) => one.live.is_none() && *desired == json!([]),
+    };
+    applied == Applied::OnServer && listed.modified && differences.iter().all(is_required)
 }
 
 fn number(name: &str, default: u64) -> Result<u64> {
@@ -262,6 +280,8 @@ async fn edited(applied: Applied) -> Result<()> {
                         .edit(&mut desired)
                         .map(|edit| format!("in Git: {edit}")),
                 );
+                // Argo CD leaves out an empty list before it compares, and sends it in a dry run.
+                desired = remarshalled(desired);
             }
             if let Some(predicted) = subject.predicted(&desired).await {
                 drifted += u64::from(predicted["spec"] != live["spec"]);

@@ -187,7 +187,7 @@ impl Comparer<'_> {
 
     /// An object as its Go type writes it, without what does not count.
     fn prepared(&mut self, object: Value, strategy: Strategy<'_>) -> Result<Value, CompareError> {
-        let mut object = Self::remarshalled(object);
+        let mut object = remarshalled(object);
         if matches!(strategy, Strategy::ServerSide { .. }) {
             // What does not count is taken out of the answer instead, when there is one.
             normalize::normalize(&mut object, self.rules.settings.ignore_aggregated_roles);
@@ -195,17 +195,6 @@ impl Comparer<'_> {
         }
         self.normalize(&mut object)?;
         Ok(object)
-    }
-
-    /// An object as its Go type writes it, or as it is where it is not of its type.
-    fn remarshalled(mut object: Value) -> Value {
-        with_integers(&mut object);
-        let (version, kind) = kind_of(&object);
-        let number = Scheme::kubernetes().kind(version, kind);
-        match number.map(|number| remarshal(number, &object)) {
-            Some(Ok(written)) => written,
-            _ => object,
-        }
     }
 
     /// Takes out what does not count.
@@ -226,6 +215,18 @@ impl Comparer<'_> {
         // Argo CD goes on with what it could not read.
         let _ = known_types::normalize(object, &settings.known_types);
         Ok(())
+    }
+}
+
+/// An object as its Go type writes it, or as it is where it is not of its type (Argo CD 3.6.1,
+/// gitops-engine `remarshal`).
+pub fn remarshalled(mut object: Value) -> Value {
+    with_integers(&mut object);
+    let (version, kind) = kind_of(&object);
+    let number = Scheme::kubernetes().kind(version, kind);
+    match number.map(|number| remarshal(number, &object)) {
+        Some(Ok(written)) => written,
+        _ => object,
     }
 }
 

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
+use super::ownership::{FieldManager, Ownership};
+
 /// A field that differs.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Difference {
@@ -15,6 +17,44 @@ pub struct Difference {
     pub desired: Option<Value>,
     /// What is there; None where it is absent.
     pub live: Option<Value>,
+}
+
+impl Difference {
+    /// What differs of the elements of a list whose order says nothing: none where only that does.
+    /// Empty for what is not a list on both sides.
+    fn of_elements(&self) -> Vec<Difference> {
+        let (Some(Value::Array(desired)), Some(Value::Array(live))) = (&self.desired, &self.live)
+        else {
+            return Vec::new();
+        };
+        let keyed = KEYS.iter().find_map(|key| keyed_pairs(key, desired, live));
+        let pairs = keyed.unwrap_or_else(|| equal_pairs(desired, live));
+        let mut found = Vec::new();
+        compare_pairs(&mut self.pointer.clone(), desired, live, pairs, &mut found);
+        found
+    }
+
+    /// Who owns what differs in a live object. The API server does not note the order of a list
+    /// that it merges: of such a list those do who own elements that differ, and nobody where it
+    /// has lost some, or has them in another order.
+    pub fn owners<'o>(&self, ownership: &Ownership<'o>) -> Vec<FieldManager<'o>> {
+        let are_lists = matches!(
+            (&self.desired, &self.live),
+            (Some(Value::Array(_)), Some(Value::Array(_)))
+        );
+        if !are_lists || !ownership.has_elements(&self.pointer) {
+            return ownership.owners(&self.pointer);
+        }
+        let mut owners = Vec::new();
+        for element in self.of_elements().iter().filter(|one| one.live.is_some()) {
+            for owner in element.owners(ownership) {
+                if !owners.contains(&owner) {
+                    owners.push(owner);
+                }
+            }
+        }
+        owners
+    }
 }
 
 /// What tells the elements of a list apart, the first that all of them have: keys by which
@@ -143,6 +183,19 @@ fn compare_elements(
         });
         return;
     };
+    compare_pairs(pointer, desired, live, pairs, found);
+}
+
+/// The places of one element in the desired list and the live one.
+type Pairs = Vec<(Option<usize>, Option<usize>)>;
+
+fn compare_pairs(
+    pointer: &mut String,
+    desired: &[Value],
+    live: &[Value],
+    pairs: Pairs,
+    found: &mut Vec<Difference>,
+) {
     for (desired_place, live_place) in pairs {
         let Some(place) = live_place.or(desired_place) else {
             continue;
@@ -166,8 +219,7 @@ fn compare_elements(
 
 /// Which elements of two lists are the same one.
 enum Matched {
-    /// Its places in the desired list and the live one.
-    Pairs(Vec<(Option<usize>, Option<usize>)>),
+    Pairs(Pairs),
     /// The lists differ as wholes.
     Wholly,
 }
@@ -185,21 +237,39 @@ fn matched(desired: &[Value], live: &[Value]) -> Matched {
 
 /// The elements by a key. None where it does not tell all of them apart.
 fn keyed(key: &[&str], desired: &[Value], live: &[Value]) -> Option<Matched> {
+    let pairs = keyed_pairs(key, desired, live)?;
+    let common = pairs.iter().filter(|(_, live)| live.is_some());
+    let is_ordered = common.filter_map(|(desired, _)| *desired).is_sorted();
+    Some(if is_ordered {
+        Matched::Pairs(pairs)
+    } else {
+        Matched::Wholly
+    })
+}
+
+/// The same whatever their order.
+fn keyed_pairs(key: &[&str], desired: &[Value], live: &[Value]) -> Option<Pairs> {
     let (desired, live) = (names(key, desired)?, names(key, live)?);
     let place = |name: &String| desired.iter().position(|other| other == name);
-    let mut pairs: Vec<_> = live
-        .iter()
-        .enumerate()
-        .map(|(at, name)| (place(name), Some(at)))
-        .collect();
-    let common: Vec<usize> = pairs.iter().filter_map(|(desired, _)| *desired).collect();
-    if !common.is_sorted() {
-        return Some(Matched::Wholly);
-    }
+    let there = live.iter().enumerate();
+    let there = there.map(|(at, name)| (place(name), Some(at)));
     let gone = desired.iter().enumerate();
     let gone = gone.filter(|(_, name)| !live.contains(name));
-    pairs.extend(gone.map(|(at, _)| (Some(at), None)));
-    Some(Matched::Pairs(pairs))
+    Some(there.chain(gone.map(|(at, _)| (Some(at), None))).collect())
+}
+
+/// The elements by their values, whatever their order.
+fn equal_pairs(desired: &[Value], live: &[Value]) -> Pairs {
+    let mut left: Vec<usize> = (0..desired.len()).collect();
+    let mut pairs = Vec::with_capacity(live.len());
+    for (at, value) in live.iter().enumerate() {
+        let found = left
+            .iter()
+            .position(|other| desired.get(*other) == Some(value));
+        pairs.push((found.map(|found| left.remove(found)), Some(at)));
+    }
+    pairs.extend(left.into_iter().map(|at| (Some(at), None)));
+    pairs
 }
 
 /// What each element is called; None where some have no name, or the same.
@@ -380,6 +450,58 @@ mod tests {
         assert_eq!(
             found(&json!(["-x"]), &json!(["-x", "-v=5"])),
             one("", json!(["-x"]), json!(["-x", "-v=5"]))
+        );
+    }
+
+    fn owners(desired: &Value, live: &Value, fields: &[(&str, Value)]) -> Vec<String> {
+        let entry = |(manager, fields): &(&str, Value)| json!({"manager": manager, "operation": "Update", "fieldsV1": {"f:list": fields}});
+        let entries: Vec<Value> = fields.iter().map(entry).collect();
+        let object = json!({"list": live, "metadata": {"managedFields": entries}});
+        let ownership = Ownership::of(&object);
+        let found = differences(&json!({"list": desired}), &json!({"list": live}));
+        let owners = found.iter().flat_map(|one| one.owners(&ownership));
+        owners.map(|owner| owner.manager.to_owned()).collect()
+    }
+
+    #[test]
+    fn nobody_owns_the_order_of_a_list_that_is_merged() {
+        let element = |name: &str, value: &str| json!({"name": name, "value": value});
+        let (a, b) = (element("a", "1"), element("b", "1"));
+        let by_keys = || {
+            let fields = json!({".": {}, r#"k:{"name":"a"}"#: {".": {}, "f:value": {}}});
+            let other = json!({r#"k:{"name":"b"}"#: {"f:value": {}}});
+            [("engine", fields), ("person", other)]
+        };
+        let desired = json!([a, b]);
+        assert_eq!(owners(&desired, &json!([b, a]), &by_keys()), [""; 0]);
+        // Whoever changed an element of it is known.
+        let changed = element("b", "2");
+        assert_eq!(
+            owners(&desired, &json!([changed, a]), &by_keys()),
+            ["person"]
+        );
+        // One value.
+        let whole = [("engine", json!({}))];
+        assert_eq!(owners(&desired, &json!([b, a]), &whole), ["engine"]);
+    }
+
+    #[test]
+    fn an_element_of_a_set_has_an_owner() {
+        let by_values = [
+            ("engine", json!({".": {}, r#"v:"a""#: {}})),
+            ("person", json!({r#"v:"b""#: {}})),
+        ];
+        assert_eq!(
+            owners(&json!(["a"]), &json!(["a", "b"]), &by_values),
+            ["person"]
+        );
+        assert_eq!(
+            owners(&json!(["a", "c"]), &json!(["a"]), &by_values),
+            [""; 0]
+        );
+        assert_eq!(
+            owners(&json!(["b", "a"]), &json!(["a", "b"]), &by_values),
+            [""; 0]
         );
     }
 

@@ -86,6 +86,37 @@ impl<'o> Ownership<'o> {
             .map(|(_, manager)| manager)
             .collect()
     }
+
+    /// Whether somebody owns elements of the list at a JSON Pointer, each by itself: the API server
+    /// merges it.
+    pub fn has_elements(&self, pointer: &str) -> bool {
+        steps(pointer).is_some_and(|steps| {
+            let mut entries = self.entries.iter();
+            entries.any(|(_, fields)| has_elements(fields, self.live, &steps))
+        })
+    }
+}
+
+/// Whether a set of fields has elements of the list at some steps, each by itself.
+fn has_elements(fields: &Map<String, Value>, live: &Value, steps: &[String]) -> bool {
+    let Some((step, rest)) = steps.split_first() else {
+        return fields
+            .keys()
+            .any(|key| key.starts_with("k:") || key.starts_with("v:"));
+    };
+    let below = match live {
+        Value::Object(members) => members.get(step),
+        Value::Array(elements) => step.parse::<usize>().ok().and_then(|at| elements.get(at)),
+        _ => None,
+    };
+    below.is_some_and(|below| {
+        fields.iter().any(|(key, inner)| {
+            let inner = inner.as_object();
+            inner.is_some_and(|inner| {
+                names(key, live, step, below) && has_elements(inner, below, rest)
+            })
+        })
+    })
 }
 
 /// The steps of a JSON Pointer; None for a text that is not one.

@@ -1,6 +1,6 @@
 //! A field that differs, and what may be shown of it.
 
-use argocd::comparison::{Difference, FieldManager, Ownership, differences};
+use argocd::comparison::{Difference, FieldManager, Ownership, differences, remarshalled};
 use argocd::names::LAST_APPLIED;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -89,7 +89,7 @@ pub(super) fn fields(
             Some(_) if masked => Some(Value::from(MASK)),
             other => other,
         };
-        let owners = ownership.owners(&difference.pointer);
+        let owners = difference.owners(&ownership);
         FieldDrift {
             managers: managers(owners.into_iter()),
             desired: shown(difference.desired),
@@ -124,10 +124,11 @@ pub(super) fn is_at_or_below(pointer: &str, top: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// What was applied last by a client, as a live object remembers it.
+/// What was applied last by a client, as a live object remembers it, and as Argo CD writes it.
 pub(super) fn last_applied(live: &Value) -> Option<Value> {
     let annotations = live.pointer("/metadata/annotations")?;
-    serde_json::from_str(annotations.get(LAST_APPLIED)?.as_str()?).ok()
+    let text = annotations.get(LAST_APPLIED)?.as_str()?;
+    serde_json::from_str(text).ok().map(remarshalled)
 }
 
 #[cfg(test)]

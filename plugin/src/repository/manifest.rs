@@ -299,6 +299,11 @@ pub(crate) struct Manifest {
 }
 
 impl Manifest {
+    /// Whether it is applied by the kustomization or the chart of one of some folders.
+    pub(crate) fn is_applied_by(&self, folders: &BTreeSet<PathBuf>) -> bool {
+        !self.applied_by.is_disjoint(folders)
+    }
+
     /// Whether it is applied together with another one, as far as the files tell.
     pub(crate) fn is_applied_with(&self, other: &Self) -> bool {
         let (own, others) = (&self.applied_by, &other.applied_by);

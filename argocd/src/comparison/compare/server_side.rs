@@ -23,7 +23,7 @@ impl Comparer<'_> {
         } else {
             self.without_mutations(&live, dry_run)?
         };
-        let mut predicted = Self::remarshalled(predicted);
+        let mut predicted = super::remarshalled(predicted);
         for object in [&mut predicted, &mut live] {
             self.normalize(object)?;
             remove_metadata(object, "managedFields");

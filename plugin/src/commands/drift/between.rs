@@ -14,6 +14,8 @@ use super::{DriftArgs, SourceArg, local};
 use crate::argocd_server::ArgoCdServer;
 use crate::args::Format;
 use crate::context::Context;
+use crate::drift::local::Key;
+use crate::drift::overview::ListedResource;
 use crate::drift::promotion::{Candidate, Deployed, Pairing, Promotion, Selected, pair};
 use crate::drift::{ControllerSettings, Overview};
 use crate::error::{CommandError, chain};
@@ -333,8 +335,29 @@ async fn manifests(server: &ArgoCdServer, overview: &Overview) -> Result<Vec<Val
         .manifests
         .iter()
         .map(|text| match serde_json::from_str(text) {
-            Ok(object @ Value::Object(_)) => Ok(object),
+            Ok(mut object @ Value::Object(_)) => {
+                give_namespace(&mut object, overview);
+                Ok(object)
+            }
             _ => Err(unreadable()),
         });
     objects.collect()
+}
+
+/// Gives an object the namespace that it goes to, as Argo CD lists it: manifests have what Git says.
+fn give_namespace(object: &mut Value, overview: &Overview) {
+    let key = Key::of(object);
+    if !key.namespace.is_empty() {
+        return;
+    }
+    let is_it = |listed: &&ListedResource| {
+        let is = |listed: &Option<String>, own: &str| listed.as_deref().unwrap_or_default() == own;
+        is(&listed.group, &key.group) && is(&listed.kind, &key.kind) && is(&listed.name, &key.name)
+    };
+    let listed = overview.resources.iter().find(is_it);
+    let metadata = object.get_mut("metadata").and_then(Value::as_object_mut);
+    let namespace = listed.and_then(|listed| listed.namespace.clone());
+    if let (Some(metadata), Some(namespace)) = (metadata, namespace) {
+        metadata.insert("namespace".to_owned(), namespace.into());
+    }
 }

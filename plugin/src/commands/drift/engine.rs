@@ -6,12 +6,15 @@ use std::sync::Arc;
 
 use argocd::ApplicationSet;
 use argocd::application_set::{ApplicationsSync, Generated, Limits};
+use argocd::names::{GROUP, IN_CLUSTER_SERVER};
 use argocd::tracking::Tracking;
 use policy::{Inventory, Kind};
 use serde_json::Value;
 
 use super::DriftArgs;
 use super::facts::configuration;
+use super::known::{Configuration, Found};
+use super::local::generated;
 use crate::context::Context;
 use crate::drift::autoscaler::Autoscalers;
 use crate::drift::engine::{Engine, Identity, Maker, Present, Rewrites, Wanted, Wish};
@@ -45,13 +48,20 @@ pub(super) async fn found(args: &DriftArgs, context: &Context) -> Result<Drift, 
         args,
         context,
         devops: &devops,
+        configuration: &configuration,
         inventory: facts.inventory()?,
         tracking: Tracking::of(|key| data.get(key).map(String::as_str)),
         trees: &trees,
     };
     let repository = run.repository();
-    let (mut present, parents) = run.present().await?;
-    let (wanted, known_sets) = run.wanted(&repository);
+    let InCluster {
+        mut present,
+        parents,
+        makers,
+    } = run.present().await?;
+    let rendered = run.rendered(makers).await?;
+    rendered.settle_extra(&mut present, &parents);
+    let (wanted, known_sets) = run.wanted(&repository, &rendered);
     // What a set does not make any more.
     for (identity, present) in &mut present {
         let set = maker_of(&present.object).map(str::to_owned);
@@ -61,7 +71,13 @@ pub(super) async fn found(args: &DriftArgs, context: &Context) -> Result<Drift, 
             present.is_deleted = *deletes;
         }
     }
-    let parents_of_missing = run.parents_of_missing(&wanted, &present, &parents);
+    let mut parents_of_missing = run.parents_of_missing(&wanted, &present, &parents);
+    parents_of_missing.extend(
+        rendered
+            .objects
+            .iter()
+            .map(|(identity, (parent, _))| (identity.clone(), *parent)),
+    );
     let engine = Engine {
         wanted,
         present,
@@ -86,6 +102,7 @@ struct Run<'a> {
     args: &'a DriftArgs,
     context: &'a Context,
     devops: &'a ApiServer,
+    configuration: &'a Configuration,
     inventory: Inventory,
     tracking: Tracking,
     trees: &'a WorkTrees,
@@ -100,6 +117,78 @@ struct Live {
     identity: Identity,
     object: Value,
     overview: Option<Overview>,
+    /// As it is written, of an Application that applies some of Argo CD's own objects.
+    json: Option<String>,
+}
+
+/// What there is.
+struct InCluster {
+    present: BTreeMap<Identity, Present>,
+    /// The Applications.
+    parents: Vec<Overview>,
+    /// Those of them that apply some of Argo CD's own objects, by their index.
+    makers: Vec<(usize, Found)>,
+}
+
+/// What Applications apply of Argo CD's own objects, as it is generated from the checkout.
+#[derive(Default)]
+struct Rendered {
+    /// Each with the index of the Application.
+    objects: BTreeMap<Identity, (usize, Value)>,
+    /// Why it is not known of an Application; None where all of it is.
+    by_parent: BTreeMap<usize, Option<String>>,
+    /// The folders that are known by it.
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Rendered {
+    fn add(&mut self, parent: usize, generated: Result<Vec<Value>, String>) {
+        let objects = match generated {
+            Ok(objects) => objects,
+            Err(reason) => {
+                self.by_parent.insert(parent, Some(reason));
+                return;
+            }
+        };
+        self.by_parent.insert(parent, None);
+        for object in objects {
+            if let Some(identity) = identity_of(&object) {
+                self.objects.insert(identity, (parent, object));
+            }
+        }
+    }
+
+    /// What an Application applies and does not generate is extra, if what it generates is known.
+    fn settle_extra(&self, present: &mut BTreeMap<Identity, Present>, parents: &[Overview]) {
+        for present in present.values_mut() {
+            let parent = present
+                .parent
+                .filter(|_| maker_of(&present.object).is_none());
+            let Some((parent, known)) = parent.and_then(|one| self.by_parent.get_key_value(&one))
+            else {
+                continue;
+            };
+            present.is_extra = match known {
+                None => Ok(()),
+                Some(_) if present.is_extra.is_ok() => Ok(()),
+                Some(reason) => Err(format!(
+                    "Application {} applies it, and what that applies is not known: {reason}",
+                    parents[*parent].name
+                )),
+            };
+        }
+    }
+}
+
+fn identity_of(object: &Value) -> Option<Identity> {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+    let (version, kind) = (text("/apiVersion")?, text("/kind")?);
+    let is_of = |one: &Kind| one.as_str() == kind && one.api_version() == version;
+    Some(Identity {
+        kind: KINDS.into_iter().find(is_of)?,
+        namespace: text("/metadata/namespace")?.to_owned(),
+        name: text("/metadata/name")?.to_owned(),
+    })
 }
 
 impl Run<'_> {
@@ -130,7 +219,7 @@ impl Run<'_> {
     }
 
     /// What there is, and the Applications that apply some of it.
-    async fn present(&self) -> Result<(BTreeMap<Identity, Present>, Vec<Overview>), CommandError> {
+    async fn present(&self) -> Result<InCluster, CommandError> {
         let mut all = Vec::new();
         for kind in KINDS {
             let objects = Objects {
@@ -142,10 +231,17 @@ impl Run<'_> {
                 .list(&objects, None, |json| self.live(kind, json));
             all.extend(listed.await?.into_iter().flatten());
         }
-        let parents: Vec<Overview> = all
-            .iter()
-            .filter_map(|live| live.overview.clone())
-            .collect();
+        let (mut parents, mut makers) = (Vec::new(), Vec::new());
+        for live in &mut all {
+            let Some(overview) = live.overview.take() else {
+                continue;
+            };
+            if let Some(json) = live.json.take() {
+                let overview = overview.clone();
+                makers.push((parents.len(), Found { overview, json }));
+            }
+            parents.push(overview);
+        }
         let mut places = BTreeMap::new();
         for (place, parent) in parents.iter().enumerate() {
             let is_at_home = parent.namespace == self.context.argocd_namespace();
@@ -182,7 +278,57 @@ impl Run<'_> {
                 present.insert(identity, entry);
             }
         }
-        Ok((present, parents))
+        Ok(InCluster {
+            present,
+            parents,
+            makers,
+        })
+    }
+
+    /// Generates what Applications apply of Argo CD's own objects.
+    async fn rendered(&self, makers: Vec<(usize, Found)>) -> Result<Rendered, CommandError> {
+        let (places, found): (Vec<usize>, Vec<Found>) = makers.into_iter().unzip();
+        let folders: Vec<Vec<PathBuf>> = found
+            .iter()
+            .map(|one| self.folders_of(&one.overview))
+            .collect();
+        let fleet = &self.inventory.fleet;
+        let all = generated(
+            self.args,
+            self.context,
+            self.devops,
+            self.configuration,
+            fleet,
+            found,
+        );
+        let mut rendered = Rendered::default();
+        for ((place, folders), objects) in places.into_iter().zip(folders).zip(all.await?) {
+            if objects.is_ok() {
+                rendered.folders.extend(folders);
+            }
+            rendered.add(place, objects);
+        }
+        rendered
+            .objects
+            .retain(|identity, _| self.is_looked_at(identity));
+        Ok(rendered)
+    }
+
+    /// The folders of the checkout that an Application is deployed from.
+    fn folders_of(&self, overview: &Overview) -> Vec<PathBuf> {
+        let folders = overview.sources.iter().filter_map(|source| {
+            let top = self
+                .trees
+                .top_of_repository(&source.repository, &source.revision)?;
+            let folder = top.join(source.path.trim_matches('/'));
+            folder.canonicalize().ok()
+        });
+        folders.collect()
+    }
+
+    fn is_looked_at(&self, identity: &Identity) -> bool {
+        self.namespace(identity.kind)
+            .is_none_or(|namespace| namespace == identity.namespace)
     }
 
     fn live(&self, kind: Kind, json: &str) -> Option<Live> {
@@ -202,33 +348,67 @@ impl Run<'_> {
             let settings = crate::drift::ControllerSettings::default();
             Overview::read(json, &self.inventory, settings, self.context.now()).ok()
         };
+        let overview = (kind == Kind::Application).then(overview).flatten();
+        let applies = |overview: &Overview| {
+            let is_here = overview.cluster.server.as_deref() == Some(IN_CLUSTER_SERVER);
+            let mut groups = overview.resources.iter().map(|one| one.group.as_deref());
+            is_here && groups.any(|group| group == Some(GROUP))
+        };
         Some(Live {
-            overview: (kind == Kind::Application).then(overview).flatten(),
+            json: overview
+                .as_ref()
+                .is_some_and(applies)
+                .then(|| json.to_owned()),
+            overview,
             identity,
             object,
         })
     }
 
-    /// What is to be: manifests, and what the ApplicationSets among them make.
-    fn wanted(&self, repository: &Repository) -> (BTreeMap<Identity, Wanted>, KnownSets) {
+    /// What is to be: manifests, what Applications generate, and what the ApplicationSets among them
+    /// make.
+    fn wanted(
+        &self,
+        repository: &Repository,
+        rendered: &Rendered,
+    ) -> (BTreeMap<Identity, Wanted>, KnownSets) {
         let mut files: BTreeMap<Identity, Vec<&Manifest>> = BTreeMap::new();
         for manifest in &repository.manifests {
-            let is_looked_at = KINDS.contains(&manifest.kind)
-                && self
-                    .namespace(manifest.kind)
-                    .is_none_or(|namespace| namespace == manifest.namespace);
-            if let (true, Some(name)) = (is_looked_at, &manifest.reference.name) {
-                let identity = Identity {
-                    kind: manifest.kind,
-                    namespace: manifest.namespace.clone(),
-                    name: name.clone(),
-                };
+            let Some(name) = &manifest.reference.name else {
+                continue;
+            };
+            let identity = Identity {
+                kind: manifest.kind,
+                namespace: manifest.namespace.clone(),
+                name: name.clone(),
+            };
+            if KINDS.contains(&manifest.kind) && self.is_looked_at(&identity) {
                 files.entry(identity).or_default().push(manifest);
             }
         }
-        let (mut wanted, mut known_sets) = (BTreeMap::new(), KnownSets::new());
+        let mut all = BTreeMap::new();
         for (identity, manifests) in files {
-            let of_file = self.of_files(&manifests);
+            let of_files = self.of_files(&manifests);
+            let mut manifests = manifests.iter();
+            let is_part = manifests.all(|one| one.is_applied_by(&rendered.folders));
+            // A part of what is generated, and it may have another name there.
+            if !(is_part && matches!(of_files, Wanted::Unknown(_))) {
+                all.insert(identity, of_files);
+            }
+        }
+        for (identity, (_, object)) in &rendered.objects {
+            // A file says where it is written.
+            if !matches!(all.get(identity), Some(Wanted::Known(_))) {
+                let wish = Wish {
+                    object: object.clone(),
+                    maker: Maker::Manifest,
+                    written: None,
+                };
+                all.insert(identity.clone(), Wanted::Known(Box::new(wish)));
+            }
+        }
+        let (mut wanted, mut known_sets) = (BTreeMap::new(), KnownSets::new());
+        for (identity, of_file) in all {
             if let (Kind::ApplicationSet, Wanted::Known(wish)) = (identity.kind, &of_file) {
                 let deletes = self.generate(&identity, &wish.object, &mut wanted);
                 let set = (identity.namespace.clone(), identity.name.clone());
@@ -354,12 +534,7 @@ fn maker_of(object: &Value) -> Option<&str> {
 /// Whether Argo CD itself found nothing of an object in Git.
 fn is_extra(identity: &Identity, parent: &Overview) -> Result<(), String> {
     let kind = identity.kind.as_str();
-    let listed = parent.listed(
-        argocd::names::GROUP,
-        kind,
-        &identity.namespace,
-        &identity.name,
-    );
+    let listed = parent.listed(GROUP, kind, &identity.namespace, &identity.name);
     match listed {
         Some(listed) if !listed.is_extra() => Err(format!(
             "Application {} applies it, and the checkout has no manifest of it as it is: Helm or \

@@ -63,6 +63,13 @@ enum WriteError {
     Changed(PathBuf),
     #[error("cannot write {}", .0.display())]
     Write(PathBuf, #[source] io::Error),
+    #[error("{written} written, and {left} not: run the same command again")]
+    Partly {
+        written: String,
+        left: String,
+        #[source]
+        source: Box<WriteError>,
+    },
 }
 
 /// Reads, compares, proposes, writes.
@@ -101,9 +108,7 @@ pub(crate) fn run(args: &FixArgs, context: &Context) -> Result<ExitStatus, Comma
     };
     context.print(&report, format)?;
     if args.apply {
-        for file in &edited {
-            file.write()?;
-        }
+        write_all(&edited).map_err(CommandError::new)?;
     }
     let done = if args.apply {
         "written"
@@ -185,21 +190,96 @@ impl Edited {
         }
     }
 
-    /// Writes it beside, and puts it in its place as a whole.
-    fn write(&self) -> Result<(), CommandError> {
-        let failed = |source| CommandError::new(WriteError::Write(self.path.clone(), source));
+    /// Writes it beside, if the file is still as it was.
+    fn stage(&self) -> Result<Staged<'_>, WriteError> {
+        let failed = |source| WriteError::Write(self.path.clone(), source);
         let now = fs::read_to_string(&self.path).map_err(failed)?;
         if now != self.before {
-            return Err(CommandError::new(WriteError::Changed(self.path.clone())));
+            return Err(WriteError::Changed(self.path.clone()));
         }
         let folder = self.path.parent().unwrap_or_else(|| Path::new("."));
         let mut beside = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
         beside.write_all(self.after.as_bytes()).map_err(failed)?;
         let permissions = fs::metadata(&self.path).map_err(failed)?.permissions();
         fs::set_permissions(beside.path(), permissions).map_err(failed)?;
-        beside
-            .persist(&self.path)
-            .map_err(|error| failed(error.error))?;
-        Ok(())
+        Ok(Staged { of: self, beside })
+    }
+}
+
+/// A file that is written beside the one that it is to replace.
+struct Staged<'e> {
+    of: &'e Edited,
+    beside: tempfile::NamedTempFile,
+}
+
+/// Writes none of the files, or all of them; else says which.
+fn write_all(files: &[Edited]) -> Result<(), WriteError> {
+    let staged: Vec<Staged> = files.iter().map(Edited::stage).collect::<Result<_, _>>()?;
+    put_in_place(staged)
+}
+
+fn put_in_place(staged: Vec<Staged<'_>>) -> Result<(), WriteError> {
+    let names: Vec<&str> = staged.iter().map(|one| one.of.file.as_str()).collect();
+    for (at, Staged { of, beside }) in staged.into_iter().enumerate() {
+        beside.persist(&of.path).map_err(|error| {
+            let source = WriteError::Write(of.path.clone(), error.error);
+            match at {
+                0 => source,
+                _ => WriteError::Partly {
+                    written: names[..at].join(", "),
+                    left: names[at..].join(", "),
+                    source: Box::new(source),
+                },
+            }
+        })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edited(folder: &Path, file: &str) -> Edited {
+        let path = folder.join(file);
+        fs::write(&path, "before").unwrap();
+        Edited {
+            file: file.to_owned(),
+            path,
+            before: "before".to_owned(),
+            after: "after".to_owned(),
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_if_one_file_is_not_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = ["a.yaml", "b.yaml"].map(|file| edited(folder.path(), file));
+        fs::write(&files[1].path, "changed").unwrap();
+        let error = write_all(&files).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("b.yaml: it changed while it was edited")
+        );
+        assert_eq!(fs::read_to_string(&files[0].path).unwrap(), "before");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn what_was_written_is_told_where_the_rest_cannot_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = ["a.yaml", "b.yaml", "c.yaml"].map(|file| edited(folder.path(), file));
+        let staged: Vec<Staged> = files.iter().map(|one| one.stage().unwrap()).collect();
+        // No file can take the place of a folder.
+        fs::remove_file(&files[1].path).unwrap();
+        fs::create_dir(&files[1].path).unwrap();
+        let error = put_in_place(staged).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "a.yaml written, and b.yaml, c.yaml not: run the same command again"
+        );
+        assert_eq!(fs::read_to_string(&files[0].path).unwrap(), "after");
+        assert_eq!(fs::read_to_string(&files[2].path).unwrap(), "before");
     }
 }

@@ -244,14 +244,15 @@ pub(super) async fn generated(
     found: Vec<Found>,
 ) -> Result<Vec<Result<Vec<Value>, String>>, CommandError> {
     let setup = Setup::new(args, context, configuration)?;
-    let run = setup.run(args, context, configuration, fleet, devops, None);
-    let mut clusters: BTreeMap<Destination, Result<Cluster, String>> = BTreeMap::new();
-    for one in &found {
-        let destination = &one.overview.cluster;
-        if !clusters.contains_key(destination) {
-            clusters.insert(destination.clone(), run.discovered(destination).await);
-        }
-    }
+    let run = &setup.run(args, context, configuration, fleet, devops, None);
+    let destinations: BTreeSet<&Destination> =
+        found.iter().map(|one| &one.overview.cluster).collect();
+    let clusters: BTreeMap<&Destination, Result<Cluster, String>> =
+        futures::stream::iter(destinations)
+            .map(|destination| async move { (destination, run.discovered(destination).await) })
+            .buffer_unordered(CLUSTERS_AT_ONCE)
+            .collect()
+            .await;
     let generated = futures::stream::iter(&found)
         .map(|one| async {
             match clusters.get(&one.overview.cluster) {
