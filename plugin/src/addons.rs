@@ -1,13 +1,19 @@
 //! What Helm has installed on the clusters of a fleet, and who manages it.
 
 pub(crate) mod author;
+pub(crate) mod automation;
 pub(crate) mod checkout;
+pub(crate) mod evidence;
 pub(crate) mod gate;
+pub(crate) mod live;
 pub(crate) mod owners;
 pub(crate) mod read;
 pub(crate) mod remedy;
 pub(crate) mod said;
+pub(crate) mod snapshot;
+mod state;
 pub(crate) mod status;
+pub(crate) mod terraform_gate;
 
 use crate::releases::{ChartMetadata, Stored};
 

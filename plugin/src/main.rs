@@ -51,8 +51,6 @@ mod report;
 mod repository;
 mod streams;
 mod temporary;
-#[cfg_attr(not(test), expect(dead_code, reason = "`addon` is to be made of it"))]
-#[expect(unused_imports, reason = "`addon` is to be made of it")]
 mod terraform;
 mod text;
 mod versions;

@@ -6,6 +6,7 @@
 
 pub(crate) mod addon_diff;
 pub(crate) mod addon_status;
+pub(crate) mod addon_terraform;
 pub(crate) mod addons;
 mod age;
 pub(crate) mod break_glass;

@@ -81,7 +81,7 @@ data: {{name: {}, server: {server}, config: {config}}}
     )
 }
 
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 29] = [
     "",
     "check",
     "audit",
@@ -97,6 +97,11 @@ const COMMANDS: [&str; 24] = [
     "addon list",
     "addon onboard",
     "addon diff",
+    "addon terraform",
+    "addon enable",
+    "addon bump",
+    "addon rollback",
+    "addon finish",
     "addon status",
     "explain",
     "break-glass grant",
@@ -418,7 +423,8 @@ fn the_examples_in_the_help_work() {
                 // release: `tests/commands` has some. Of three shards there is one.
                 "drift fix" | "drift merge" | "cluster verify" | "cluster migrate"
                 | "cluster offboard" | "addon list" | "addon onboard" | "addon diff"
-                | "addon status" => &[2],
+                | "addon terraform" | "addon enable" | "addon bump" | "addon rollback"
+                | "addon finish" | "addon status" => &[2],
                 _ => &[0],
             };
             run_example(line, folder.path(), &bin, expected);

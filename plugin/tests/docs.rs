@@ -15,7 +15,7 @@ use support::{Folder, Ran, fixtures};
 
 const UPDATE: &str = "UPDATE_DOCS";
 
-const COMMANDS: [&str; 27] = [
+const COMMANDS: [&str; 32] = [
     "",
     "check",
     "audit",
@@ -33,6 +33,11 @@ const COMMANDS: [&str; 27] = [
     "addon list",
     "addon onboard",
     "addon diff",
+    "addon terraform",
+    "addon enable",
+    "addon bump",
+    "addon rollback",
+    "addon finish",
     "addon status",
     "explain",
     "break-glass",

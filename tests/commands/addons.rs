@@ -1,6 +1,7 @@
 //! `kubectl gitops addon` with what the real Helm has installed on a real API server.
 
 mod cut_off;
+mod takeover;
 
 use std::fmt::Write as _;
 use std::fs;

@@ -314,6 +314,12 @@ impl State {
 }
 
 impl OnCluster {
+    /// Whether a sync would leave all objects as they are.
+    pub(crate) fn is_taken_over(&self) -> bool {
+        let is_left = |one: &Takeover| one.class == Class::Nothing;
+        self.problems.is_empty() && !self.objects.is_empty() && self.objects.iter().all(is_left)
+    }
+
     /// Whether Argo CD may take over.
     pub(crate) fn state(&self) -> State {
         let is_shut = self.objects.iter().any(|one| !one.class.is_open());

@@ -1,7 +1,9 @@
 //! How far an addon has come on its way to Argo CD, by what is there.
 
 use super::Installed;
-use super::gate::{Class, OnCluster, State as GateState};
+use super::gate::{Class, OnCluster};
+pub(crate) use super::state::State;
+use super::terraform_gate::{Known, Subject};
 use crate::releases::Status;
 
 /// A step of the way.
@@ -25,34 +27,6 @@ impl Gate {
             Gate::Terraform => "terraform",
             Gate::Automation => "automation",
             Gate::Bump => "bump",
-        }
-    }
-}
-
-/// Whether one can go on.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum State {
-    /// It is behind.
-    Done,
-    /// It can be passed.
-    Open,
-    /// It cannot.
-    Shut,
-    /// Nobody can tell.
-    Unknown,
-}
-
-impl State {
-    /// All that there are.
-    pub(crate) const ALL: [State; 4] = [State::Open, State::Shut, State::Unknown, State::Done];
-
-    /// As reports have it.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            State::Done => "done",
-            State::Open => "open",
-            State::Shut => "shut",
-            State::Unknown => "unknown",
         }
     }
 }
@@ -82,6 +56,8 @@ pub(crate) struct Facts<'f> {
     pub(crate) is_set_live: Option<bool>,
     pub(crate) takeover: &'f OnCluster,
     pub(crate) application: Option<&'f LiveApplication>,
+    /// The states and plans of Terraform that were read.
+    pub(crate) terraform: &'f Known,
 }
 
 /// What an Application says of itself.
@@ -100,7 +76,7 @@ pub(crate) fn findings(facts: &Facts<'_>) -> Vec<Finding> {
         chart(facts),
         application_set(facts),
         zero_diff.clone(),
-        terraform(facts),
+        terraform(facts, zero_diff.state),
         automation(facts, zero_diff.state),
         bump(facts),
     ]
@@ -183,11 +159,9 @@ fn zero_diff(facts: &Facts<'_>) -> Finding {
     let all = takeover.objects.len();
     let is_taken_over =
         facts.application.is_some() && all > 0 && count(&|class| class == Class::Nothing) == all;
-    let state = match takeover.state() {
-        GateState::Open if is_taken_over => State::Done,
-        GateState::Open => State::Open,
-        GateState::Shut => State::Shut,
-        GateState::Unknown => State::Unknown,
+    let state = match State::of_takeover(takeover) {
+        State::Open if is_taken_over => State::Done,
+        other => other,
     };
     let mut evidence = vec![format!(
         "{} of {all} objects would change in nothing but Argo CD's marks",
@@ -219,9 +193,20 @@ fn zero_diff(facts: &Facts<'_>) -> Finding {
     }
 }
 
-/// Neither a state nor a plan of Terraform is read here, so that nobody can tell.
-fn terraform(facts: &Facts<'_>) -> Finding {
-    let mut evidence = vec!["no state or plan of Terraform was read".to_owned()];
+/// Nobody can tell where neither a state nor a plan was read.
+fn terraform(facts: &Facts<'_>, zero_diff: State) -> Finding {
+    let name = facts.name;
+    let judgement = facts.terraform.judge(&Subject {
+        cluster: &facts.takeover.name,
+        release: facts.release,
+        namespace: facts.namespace,
+        addresses: &[],
+        zero_diff,
+    });
+    let mut evidence = judgement.evidence();
+    if evidence.is_empty() {
+        evidence.push("no state or plan of Terraform was read".to_owned());
+    }
     let owners = facts.installed.map(|installed| installed.owners.evidence());
     let owners = owners.into_iter().flatten();
     for (_, told) in owners.filter(|(owner, _)| *owner == "Terraform") {
@@ -229,9 +214,17 @@ fn terraform(facts: &Facts<'_>) -> Finding {
     }
     Finding {
         gate: Gate::Terraform,
-        state: State::Unknown,
+        state: judgement.state,
         evidence,
-        next: "terraform plan: nothing of the release may be destroyed or created".to_owned(),
+        next: match judgement.state {
+            State::Done => String::new(),
+            State::Open | State::Shut => {
+                format!("kubectl gitops addon terraform {name} --state STATE.json")
+            }
+            State::Unknown => format!(
+                "terraform show -json > state.json; kubectl gitops addon status {name} --state state.json"
+            ),
+        },
     }
 }
 
@@ -253,7 +246,10 @@ fn automation(facts: &Facts<'_>, zero_diff: State) -> Finding {
         state,
         evidence: vec![evidence.to_owned()],
         next: match (state, facts.application) {
-            (State::Open, Some(_)) => format!("argocd app sync {}", facts.takeover.application),
+            (State::Open, Some(_)) => format!(
+                "kubectl gitops addon enable {} --clusters {}",
+                facts.name, facts.takeover.name
+            ),
             _ => String::new(),
         },
     }
@@ -316,6 +312,7 @@ mod tests {
             is_set_live: Some(application.is_some()),
             takeover: &takeover,
             application,
+            terraform: &Known::default(),
         };
         let found = findings(&facts);
         found.iter().map(|one| one.state.as_str()).collect()

@@ -2,7 +2,8 @@
 //! and after it is no longer wanted. `tests/commands/helm_release.rs` records it, and keeps it
 //! current.
 
-use super::{Action, Plan, Program, State};
+use super::tool::Program;
+use super::{Action, Plan, State};
 
 const STATE: &str = include_str!("recorded/state.json");
 const NO_LONGER_CONFIGURED: &str = include_str!("recorded/plan-delete.json");

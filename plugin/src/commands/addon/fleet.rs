@@ -47,6 +47,11 @@ pub(super) struct FleetArgs {
 }
 
 impl FleetArgs {
+    /// Whether all clusters are meant.
+    pub(super) fn is_all(&self) -> bool {
+        self.clusters.is_empty() && self.selector.is_none()
+    }
+
     /// The labels of the clusters that are meant, where these alone say so, each with one value.
     pub(super) fn labels(&self) -> Option<BTreeMap<String, String>> {
         let selector = self.selector.as_deref()?;
@@ -116,6 +121,8 @@ pub(super) enum MemberError {
     Context(#[from] ContextError),
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    #[error("{0} is not one of the clusters that are meant")]
+    NotMeant(String),
 }
 
 impl Fleet {
@@ -173,6 +180,20 @@ impl Fleet {
     pub(super) fn member(&self, server: &str) -> Option<&Member> {
         let mut members = self.clusters.iter();
         members.find(|member| member.cluster.server == server)
+    }
+
+    /// Connects to the cluster of a name as [`Fleet::connect`] does.
+    ///
+    /// # Errors
+    /// It is not meant, or as of [`Fleet::connect`].
+    pub(super) async fn connect_to(
+        &self,
+        name: &str,
+        context: &Context,
+    ) -> Result<ApiServer, MemberError> {
+        let member = self.clusters.iter().find(|member| member.name() == name);
+        let member = member.ok_or_else(|| MemberError::NotMeant(name.to_owned()))?;
+        self.connect(member, context).await
     }
 
     /// Connects to a cluster by the caller's own kubeconfig.

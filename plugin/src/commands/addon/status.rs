@@ -1,19 +1,24 @@
 //! `addon status`: how far addons have come on their way to Argo CD.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueHint;
+use futures::StreamExt as _;
 use policy::Kind;
 use serde_json::Value;
 
-use super::fleet::{Fleet, FleetArgs};
+use super::checkout::{chart_of, release_of};
+use super::fleet::{Fleet, FleetArgs, Member};
 use super::takeover::{InCheckout, takeovers};
+use super::terraform_files::TerraformFiles;
 use crate::addons::Installed;
 use crate::addons::author::Places;
 use crate::addons::read::installed;
 use crate::addons::status::{Facts, LiveApplication, findings};
+use crate::addons::terraform_gate;
 use crate::args::target::parse_name;
 use crate::args::{Format, OUTPUT, formats};
 use crate::context::Context;
@@ -21,7 +26,6 @@ use crate::error::{CommandError, chain};
 use crate::exit_status::ExitStatus;
 use crate::kubernetes::{ApiServer, block_on, objects_of};
 use crate::report::addon_status::{AddonOnClusters, AddonStatus};
-use crate::repository::manifests_of;
 
 /// Show how far addons have come on their way to Argo CD
 ///
@@ -31,7 +35,7 @@ use crate::repository::manifests_of;
 /// and nothing is changed.
 ///
 /// An addon is an ApplicationSet of applicationsets/ with a chart of the same name in charts/. What
-/// Terraform still knows is not read here: that gate is unknown.
+/// Terraform still manages is known by --state and --plan; without them that gate is unknown.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -41,8 +45,8 @@ Examples:
   # One of them on some clusters, with what tells so
   kubectl gitops addon status dns --repo fleet -l environment=staging -o wide
 
-  # For a script
-  kubectl gitops addon status --repo fleet -o json
+  # With what Terraform has, a state for each cluster
+  kubectl gitops addon status --repo fleet --state prod=prod.json --state staging=staging.json
 
 Exit status:
   0  no gate is shut
@@ -56,6 +60,9 @@ pub(super) struct StatusArgs {
     /// Folder of the repository
     #[arg(long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
     repo: PathBuf,
+
+    #[command(flatten)]
+    terraform: TerraformFiles,
 
     #[command(flatten)]
     fleet: FleetArgs,
@@ -72,6 +79,11 @@ const FORMATS: &[(Format, &str)] = &[
     (Format::Yaml, "All that was found, in YAML"),
     (Format::Markdown, "A row for each gate, in Markdown"),
 ];
+
+/// How many addons are rendered at once. Each is rendered for several clusters at once.
+const ADDONS_AT_ONCE: usize = 2;
+/// How many clusters are read at once.
+const CLUSTERS_AT_ONCE: usize = 16;
 
 /// The checkout has no addon that can be told of.
 #[derive(Debug, thiserror::Error)]
@@ -99,14 +111,27 @@ pub(super) fn run(args: &StatusArgs, context: &Context) -> Result<ExitStatus, Co
 
 async fn status(args: &StatusArgs, context: &Context) -> Result<AddonStatus, CommandError> {
     let names = args.names().map_err(CommandError::new)?;
+    let terraform = args.terraform.read()?;
     let fleet = Fleet::read(&args.fleet, context).await?;
     context.warn(&fleet.lacking);
     let devops = context.connect().await?;
-    let mut addons = Vec::with_capacity(names.len());
-    for name in names {
-        addons.push(args.addon(name, &fleet, &devops, context).await?);
-    }
-    Ok(AddonStatus { addons })
+    let namespaces: BTreeSet<String> = names
+        .iter()
+        .map(|name| release_of(&args.repo, name, context).1)
+        .collect();
+    let known = Known {
+        installed: installed_on_all(&fleet, &namespaces, context).await,
+        terraform,
+        fleet: &fleet,
+        devops: &devops,
+    };
+    let addons = futures::stream::iter(names)
+        .map(|name| args.addon(name, &known, context))
+        .buffered(ADDONS_AT_ONCE);
+    let addons: Vec<_> = addons.collect().await;
+    Ok(AddonStatus {
+        addons: addons.into_iter().collect::<Result<_, _>>()?,
+    })
 }
 
 impl StatusArgs {
@@ -137,10 +162,10 @@ impl StatusArgs {
     async fn addon(
         &self,
         name: String,
-        fleet: &Fleet,
-        devops: &ApiServer,
+        known: &Known<'_>,
         context: &Context,
     ) -> Result<AddonOnClusters, CommandError> {
+        let Known { fleet, devops, .. } = known;
         let argocd = context.argocd_namespace();
         let in_checkout = InCheckout {
             name: &name,
@@ -152,18 +177,18 @@ impl StatusArgs {
         let is_set_live = exists(devops, Kind::ApplicationSet, argocd, &name).await;
         let mut clusters = Vec::with_capacity(takeovers.len());
         for takeover in &takeovers {
-            let installed = installed_on(fleet, &takeover.name, &release, &namespace, context);
-            let installed = installed.await;
+            let installed = known.installed(&takeover.name, &release, &namespace, context);
             let application = live_application(devops, argocd, &takeover.application).await;
             let found = findings(&Facts {
                 name: &name,
                 release: &release,
                 namespace: &namespace,
                 chart_version: chart.as_ref().map(|(_, version)| version.as_str()),
-                installed: installed.as_ref(),
+                installed,
                 is_set_live,
                 takeover,
                 application: application.as_ref(),
+                terraform: &known.terraform,
             });
             clusters.push((takeover.name.clone(), found));
         }
@@ -175,35 +200,6 @@ impl StatusArgs {
             clusters,
         })
     }
-}
-
-/// Name and namespace of the release that an ApplicationSet of the checkout is for.
-fn release_of(repo: &Path, name: &str, context: &Context) -> (String, String) {
-    let place = Places { name }.application_set();
-    let text = fs::read_to_string(repo.join(&place)).unwrap_or_default();
-    let manifests = manifests_of(&place, &text, context.namespaces.of_files());
-    let set = manifests
-        .iter()
-        .find(|one| one.kind == Kind::ApplicationSet);
-    let set = set.and_then(|one| serde_json::from_str::<Value>(one.json()).ok());
-    let text = |pointer: &str| {
-        let value = set.as_ref().and_then(|set| set.pointer(pointer));
-        value.and_then(Value::as_str).map(str::to_owned)
-    };
-    let release = text("/spec/template/spec/source/helm/releaseName");
-    let namespace = text("/spec/template/spec/destination/namespace");
-    (
-        release.unwrap_or_else(|| name.to_owned()),
-        namespace.unwrap_or_default(),
-    )
-}
-
-/// Name and version of a chart of the checkout, if there is one.
-fn chart_of(repo: &Path, name: &str) -> Option<(String, String)> {
-    let path = repo.join(Places { name }.chart()).join("Chart.yaml");
-    let chart = golang::yaml::value(&fs::read_to_string(path).ok()?).ok()?;
-    let text = |field: &str| chart.get(field)?.as_str().map(str::to_owned);
-    Some((text("name")?, text("version")?))
 }
 
 /// Whether an object is there; None where it cannot be read.
@@ -238,35 +234,65 @@ async fn live_application(
     })
 }
 
-/// The release on a cluster, where Helm knows it. What cannot be read is told.
+/// What all addons have in common, read once.
+struct Known<'k> {
+    fleet: &'k Fleet,
+    devops: &'k ApiServer,
+    terraform: terraform_gate::Known,
+    /// The releases on each cluster, by the name of the cluster, or why they cannot be read.
+    installed: BTreeMap<String, Result<Vec<Installed>, String>>,
+}
+
+impl Known<'_> {
+    /// The release on a cluster, where Helm knows it. What cannot be read is told.
+    fn installed(
+        &self,
+        cluster: &str,
+        release: &str,
+        namespace: &str,
+        context: &Context,
+    ) -> Option<&Installed> {
+        let releases = self.installed.get(cluster)?.as_ref();
+        let told =
+            releases.map_err(|reason| context.warn([format!("cluster {cluster}: {reason}")]));
+        let mut releases = told.ok()?.iter();
+        releases.find(|one| {
+            let newest = &one.stored.newest;
+            newest.release == release && newest.namespace == namespace
+        })
+    }
+}
+
+/// The releases on all clusters, where Helm knows some. Each cluster is asked once, for one
+/// namespace where all addons are in that.
+async fn installed_on_all(
+    fleet: &Fleet,
+    namespaces: &BTreeSet<String>,
+    context: &Context,
+) -> BTreeMap<String, Result<Vec<Installed>, String>> {
+    let mut namespaces = namespaces.iter();
+    let only = match (namespaces.next(), namespaces.next()) {
+        (Some(only), None) => Some(only.as_str()),
+        _ => None,
+    };
+    let read = futures::stream::iter(&fleet.clusters)
+        .map(|member| async move {
+            let cluster = member.name().to_owned();
+            (cluster, installed_on(fleet, member, only, context).await)
+        })
+        .buffer_unordered(CLUSTERS_AT_ONCE);
+    read.collect().await
+}
+
 async fn installed_on(
     fleet: &Fleet,
-    cluster: &str,
-    release: &str,
-    namespace: &str,
+    member: &Member,
+    namespace: Option<&str>,
     context: &Context,
-) -> Option<Installed> {
-    let member = fleet
-        .clusters
-        .iter()
-        .find(|member| member.name() == cluster)?;
-    let failed = |error: &dyn std::error::Error| {
-        context.warn([format!("cluster {cluster}: {}", chain(error))]);
-    };
-    let server = match fleet.connect(member, context).await {
-        Ok(server) => server,
-        Err(error) => {
-            failed(&error);
-            return None;
-        }
-    };
-    match installed(&server, cluster, Some(namespace), &fleet.tracking).await {
-        Ok((releases, _)) => releases
-            .into_iter()
-            .find(|one| one.stored.newest.release == release),
-        Err(error) => {
-            failed(&error);
-            None
-        }
-    }
+) -> Result<Vec<Installed>, String> {
+    let server = fleet.connect(member, context).await;
+    let server = server.map_err(|error| chain(&error))?;
+    let installed = installed(&server, member.name(), namespace, &fleet.tracking).await;
+    let (releases, _) = installed.map_err(|error| chain(&error))?;
+    Ok(releases)
 }

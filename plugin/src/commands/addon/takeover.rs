@@ -66,9 +66,9 @@ pub(super) enum TakeoverError {
 }
 
 /// An Application for a cluster that is meant.
-struct Wanted<'f> {
-    member: &'f Member,
-    json: String,
+pub(super) struct Wanted<'f> {
+    pub(super) member: &'f Member,
+    pub(super) json: String,
 }
 
 /// An addon in a checkout.
@@ -119,7 +119,10 @@ impl InCheckout<'_> {
 
     /// The Applications that the ApplicationSet of the checkout generates for clusters that are
     /// meant.
-    fn wanted<'f>(
+    ///
+    /// # Errors
+    /// It cannot be read, or generates nothing for them.
+    pub(super) fn wanted<'f>(
         &self,
         fleet: &'f Fleet,
         inventory: &Inventory,
