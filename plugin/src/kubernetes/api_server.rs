@@ -717,6 +717,23 @@ impl ApiServer {
         }
     }
 
+    /// Deletes an object, and leaves what was made for it.
+    ///
+    /// # Errors
+    /// It is not deleted.
+    pub(crate) async fn delete_alone(
+        &self,
+        objects: &Objects,
+        name: &str,
+        uid: &str,
+    ) -> Result<(), AccessError> {
+        let parameters = DeleteParams {
+            propagation_policy: Some(PropagationPolicy::Orphan),
+            ..DeleteParams::default()
+        };
+        self.delete_by(objects, name, uid, parameters).await
+    }
+
     /// Deletes an object with all that was made for it.
     ///
     /// # Errors

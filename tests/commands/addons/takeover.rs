@@ -734,8 +734,12 @@ async fn goes_back(both: &TwoClusters, managed: &str) -> Result<()> {
         "-o=name",
     ];
     let left = admin.kubectl(sets).run().await?.stdout;
-    assert!(!left.contains("applicationset"), "{left}");
     assert!(!left.contains("prod-dns"), "{left}");
+    // No garbage collector runs here, which would end it.
+    let set = ["get", "applicationset/dns", "-n=argocd", "-o=json"];
+    let set: Value = serde_json::from_str(&admin.kubectl(set).run().await?.stdout)?;
+    assert!(set["metadata"]["deletionTimestamp"].is_string(), "{set}");
+    assert_eq!(set["metadata"]["finalizers"], json!(["orphan"]));
     // The finalizer of somebody else keeps it, and no other is left.
     let left = both.application("staging").await?;
     assert_eq!(left["metadata"]["finalizers"], json!(["example.com/other"]));

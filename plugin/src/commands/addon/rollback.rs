@@ -210,10 +210,12 @@ async fn read_set(
     context: &Context,
 ) -> Result<Option<Value>, AccessError> {
     let sets = objects_of(Kind::ApplicationSet, context.argocd_namespace());
-    devops.get(&sets, name, value).await
+    let set = devops.get(&sets, name, value).await?;
+    // The garbage collector may still be at it.
+    Ok(set.filter(|set| set.pointer("/metadata/deletionTimestamp").is_none()))
 }
 
-/// The Applications that the ApplicationSet has generated.
+/// The Applications that the ApplicationSet has generated, also those that it has left behind.
 async fn applications(
     devops: &ApiServer,
     name: &str,
@@ -225,8 +227,19 @@ async fn applications(
         let owners = application.pointer("/metadata/ownerReferences");
         let mut owners = owners.and_then(Value::as_array).into_iter().flatten();
         owners.any(|owner| owner["kind"] == "ApplicationSet" && owner["name"] == name)
+            || is_left_behind(application, name)
     };
     Ok(all.into_iter().filter(is_generated).collect())
+}
+
+/// Whether an Application was prepared for its deletion by an earlier run, and has lost its owner.
+fn is_left_behind(application: &Value, name: &str) -> bool {
+    let chart = Places { name }.chart();
+    let spec = &application["spec"];
+    let several = spec["sources"].as_array().into_iter().flatten();
+    let mut sources = several.chain([&spec["source"]]);
+    application["metadata"]["annotations"][SKIP_RECONCILE] == "true"
+        && sources.any(|source| source["path"] == chart)
 }
 
 fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
@@ -540,8 +553,9 @@ impl Rollback<'_> {
                 if set.is_some_and(|set| !keeps(&set)) {
                     return Err(RollbackError::NotKept(named.name.clone()));
                 }
+                // Its Applications are deleted by us, once they have been looked at again.
                 self.devops
-                    .delete(&sets, &named.name, &named.uid, false)
+                    .delete_alone(&sets, &named.name, &named.uid)
                     .await?;
             }
             Action::DeleteApplication(named) => {
@@ -714,6 +728,21 @@ mod tests {
             assert!(is_cascading(&json!(finalizer)), "{finalizer}");
         }
         assert!(!is_cascading(&json!("post-delete-finalizer.example.com")));
+    }
+
+    #[test]
+    fn what_an_earlier_run_has_left_behind_is_found() {
+        let left = |skip: &str, path: &str| {
+            let application = json!({
+                "metadata": {"annotations": {SKIP_RECONCILE: skip}},
+                "spec": {"source": {"path": path}},
+            });
+            is_left_behind(&application, "dns")
+        };
+        assert!(left("true", "charts/dns"));
+        assert!(!left("false", "charts/dns"));
+        assert!(!left("true", "charts/other"));
+        assert!(!is_left_behind(&json!({}), "dns"));
     }
 
     #[test]
