@@ -428,7 +428,7 @@ async fn moves(world: &World) -> Result<()> {
     }
 
     // Argo CD takes over, and nothing is replaced.
-    page.next([0; 3]).await?;
+    page.next([0; 4]).await?;
     world.fleet.synced_and_healthy(&APPLICATIONS).await?;
     for (before, cluster) in before.iter().zip(world.clusters()) {
         assert_eq!(

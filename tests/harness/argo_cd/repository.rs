@@ -76,7 +76,14 @@ impl Repository {
     /// Makes its own URL that of its remote `origin`, as where somebody has cloned it.
     pub fn set_origin(&self) -> Result<()> {
         let url = self.url();
-        self.git(["config", "remote.origin.url", &url]).map(drop)
+        for (name, value) in [
+            ("remote.origin.url", &*url),
+            ("branch.main.remote", "origin"),
+            ("branch.main.merge", "refs/heads/main"),
+        ] {
+            self.git(["config", name, value])?;
+        }
+        Ok(())
     }
 
     /// Gives the last commit a name that stays.
