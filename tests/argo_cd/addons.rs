@@ -1,6 +1,6 @@
 //! An addon's move from Terraform to Argo CD, by the commands of the page about it.
 //!
-//! Its chart has a Deployment with an autoscaler, a StatefulSet, Services, a ConfigMap whose
+//! Its chart has a Deployment with an autoscaler, a `StatefulSet`, Services, a ConfigMap whose
 //! checksum is in the Pods, a webhook configuration, a definition in `crds/` and a hook. Terraform,
 //! the helm provider, Argo CD, the API servers and the controllers of Kubernetes are the real ones.
 
@@ -315,15 +315,15 @@ async fn inject_ca_bundle(cluster: &WorkloadCluster) -> Result<()> {
     let kubeconfig: Value = serde_json::from_str(&fs::read_to_string(admin.kubeconfig())?)?;
     let authority = &kubeconfig["clusters"][0]["cluster"]["certificate-authority-data"];
     let path = "/webhooks/0/clientConfig/caBundle";
-    let patch = json!([{"op": "add", "path": path, "value": authority}]).to_string();
+    let change = json!([{"op": "add", "path": path, "value": authority}]).to_string();
     let kubectl = admin.kubectl(["patch", "validatingwebhookconfiguration", NAME]);
-    let patch = [
+    let flags = [
         "--type=json",
         "--field-manager=cainjector",
         "--patch",
-        &patch,
+        &change,
     ];
-    succeed(kubectl.arguments(patch)).await
+    succeed(kubectl.arguments(flags)).await
 }
 
 /// By which one tells that an object was replaced, changed or restarted.

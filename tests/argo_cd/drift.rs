@@ -224,7 +224,7 @@ async fn compare_by(fleet: &Turn, is_server_side: bool) -> Result<()> {
     succeed(fleet.admin().kubectl(annotate).arguments([annotation])).await
 }
 
-/// Changes a DaemonSet, one after the other. The last of them surely counts, so that Argo CD has
+/// Changes a `DaemonSet`, one after the other. The last of them surely counts, so that Argo CD has
 /// seen the others once it has seen that.
 async fn tamper_with_daemon_sets(person: &User) -> Result<()> {
     let container = "/spec/template/spec/containers/0";
