@@ -65,6 +65,8 @@ pub(crate) struct Facts<'f> {
 pub(crate) struct LiveApplication {
     /// Whether it syncs by itself.
     pub(crate) is_automated: bool,
+    /// Whether it was synced: from then on a release that Helm still keeps is of the past.
+    pub(crate) was_synced: bool,
     pub(crate) sync: String,
     pub(crate) health: String,
 }
@@ -113,12 +115,8 @@ fn chart(facts: &Facts<'_>) -> Finding {
                 newest.status.as_str(),
                 installed_version.unwrap_or("that cannot be read")
             ));
-            match installed_version {
-                _ if newest.status != Status::Deployed => State::Shut,
-                None => State::Unknown,
-                Some(own) if own == version => State::Done,
-                Some(_) => State::Shut,
-            }
+            let was_synced = facts.application.is_some_and(|one| one.was_synced);
+            chart_state(version, installed_version, newest.status, was_synced)
         }
     };
     let is_done = state == State::Done;
@@ -127,6 +125,18 @@ fn chart(facts: &Facts<'_>) -> Finding {
         state,
         evidence,
         next: if is_done { String::new() } else { onboard },
+    }
+}
+
+/// Whether the chart of the checkout is the one that Helm has installed. Once Argo CD has synced, it
+/// may be a later one.
+fn chart_state(version: &str, installed: Option<&str>, status: Status, was_synced: bool) -> State {
+    match installed {
+        _ if was_synced => State::Done,
+        _ if status != Status::Deployed => State::Shut,
+        None => State::Unknown,
+        Some(own) if own == version => State::Done,
+        Some(_) => State::Shut,
     }
 }
 
@@ -334,9 +344,23 @@ mod tests {
     }
 
     #[test]
+    fn another_version_than_helms_is_in_order_once_argo_cd_has_synced() {
+        let deployed = Status::Deployed;
+        let state =
+            |installed, status, was_synced| chart_state("1.5.0", installed, status, was_synced);
+        assert_eq!(state(Some("1.5.0"), deployed, false), State::Done);
+        assert_eq!(state(Some("1.4.0"), deployed, false), State::Shut);
+        assert_eq!(state(None, deployed, false), State::Unknown);
+        assert_eq!(state(Some("1.5.0"), Status::Failed, false), State::Shut);
+        // Onboarding it again would take the later version back.
+        assert_eq!(state(Some("1.4.0"), deployed, true), State::Done);
+    }
+
+    #[test]
     fn what_argo_cd_has_taken_over_is_done() {
         let mut application = LiveApplication {
             is_automated: false,
+            was_synced: true,
             sync: "Synced".to_owned(),
             health: "Healthy".to_owned(),
         };

@@ -119,7 +119,9 @@ pub(super) fn is_open(takeovers: &[OnCluster]) -> Result<(), RolloutError> {
             let kind = object.key.kind.to_lowercase();
             format!("{kind}/{}: {}", object.key.name, object.class.as_str())
         });
-        let all: Vec<String> = objects.chain(one.problems.iter().cloned()).collect();
+        let others = [&one.obstacles, &one.problems, &one.disagreements];
+        let others = others.into_iter().flatten().cloned();
+        let all: Vec<String> = objects.chain(others).collect();
         format!(
             "{} is {} ({})",
             one.name,

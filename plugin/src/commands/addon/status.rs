@@ -227,8 +227,11 @@ async fn live_application(
     let is_automated = automated
         .filter(|automated| automated.is_object())
         .is_some_and(|automated| automated.get("enabled") != Some(&Value::Bool(false)));
+    let history = application.pointer("/status/history");
+    let history = history.and_then(Value::as_array);
     Some(LiveApplication {
         is_automated,
+        was_synced: history.is_some_and(|all| !all.is_empty()),
         sync: text("/status/sync/status"),
         health: text("/status/health/status"),
     })
