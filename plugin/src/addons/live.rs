@@ -82,6 +82,13 @@ impl Place<'_> {
 }
 
 impl Live {
+    /// The ApplicationSet that has made it.
+    pub(crate) fn set(&self) -> Option<&str> {
+        let owners = self.0.pointer("/metadata/ownerReferences")?.as_array()?;
+        let owner = owners.iter().find(|one| one["kind"] == "ApplicationSet")?;
+        owner["name"].as_str()
+    }
+
     #[cfg(test)]
     pub(crate) fn of(value: Value) -> Self {
         Live(value)

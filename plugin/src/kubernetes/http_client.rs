@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use http::header::UPGRADE;
 use hyper::body::Incoming;
@@ -22,6 +23,11 @@ use tower::{BoxError, ServiceBuilder, service_fn};
 /// How much of an answer may be on its way before it is asked for more. The 64 KiB of the protocol
 /// would have a page of objects wait for the other side many times.
 const WINDOW: u32 = 4 << 20;
+
+/// How long nothing may come before the other side is asked whether it is there, and how long it has
+/// to say so (as client-go): a watch may be silent for long, and must not wait for a dead connection.
+const SILENCE: Duration = Duration::from_secs(30);
+const ANSWER: Duration = Duration::from_secs(15);
 
 /// Which versions of HTTP are spoken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -81,6 +87,8 @@ pub(super) fn client(config: Config) -> Result<Client, Error> {
         builder
             .http2_initial_stream_window_size(WINDOW)
             .http2_initial_connection_window_size(WINDOW)
+            .http2_keep_alive_interval(SILENCE)
+            .http2_keep_alive_timeout(ANSWER)
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new());
         let connector = connector(&config, tls.clone(), versions)?;

@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use policy::Kind;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::fleet::{Fleet, MemberError};
@@ -14,7 +16,7 @@ use crate::context::Context;
 use crate::drift::local::Key;
 use crate::drift::local::cluster::Cluster;
 use crate::error::{CommandError, chain};
-use crate::kubernetes::{AccessError, ApiServer, DiscoveryError};
+use crate::kubernetes::{AccessError, ApiServer, DiscoveryError, objects_of};
 use crate::plan::Outcome;
 use crate::text::counted;
 use crate::wait::Wait;
@@ -34,6 +36,8 @@ pub(super) struct Target {
     /// Whether a sync would leave all objects as they are.
     pub(super) is_taken_over: bool,
     pub(super) server: ApiServer,
+    /// The Application that applies the ApplicationSet, if one does.
+    deployer: Option<String>,
     kinds: Cluster,
     keys: Vec<Key>,
 }
@@ -157,6 +161,7 @@ impl Target {
         let live = live.ok_or_else(|| RolloutError::NoApplication(takeover.application.clone()))?;
         let server = fleet.connect_to(&takeover.name, context).await?;
         let kinds = Cluster::discover(&server).await?;
+        let deployer = deployer(&live, fleet, devops, context).await?;
         let keys = takeover.objects.iter().map(|object| object.key.clone());
         Ok(Target {
             cluster: takeover.name.clone(),
@@ -164,6 +169,7 @@ impl Target {
             live,
             is_taken_over: takeover.is_taken_over(),
             server,
+            deployer,
             kinds,
             keys: keys.collect(),
         })
@@ -267,6 +273,19 @@ impl Target {
     ) -> Result<Live, RolloutError> {
         let place = self.place(devops, context);
         place.refresh().await?;
+        if let (true, Some(name)) = (goal.is_automated, &self.deployer) {
+            // Else it takes as long as until Argo CD looks at Git by itself. It does so in any case.
+            let (namespace, name) = name
+                .split_once('_')
+                .unwrap_or((place.namespace, name.as_str()));
+            let deployer = Place {
+                namespace,
+                name,
+                ..place
+            };
+            let refreshed = deployer.refresh().await;
+            context.warn(refreshed.err().map(|error| chain(&error)));
+        }
         let mut wait = Wait::growing(goal.within, PAUSE, LONGEST_PAUSE);
         let mut told = String::new();
         let mut failing: Option<Instant> = None;
@@ -315,6 +334,22 @@ impl Target {
             });
         }
     }
+}
+
+/// The Application that applies the ApplicationSet of another one.
+async fn deployer(
+    live: &Live,
+    fleet: &Fleet,
+    devops: &ApiServer,
+    context: &Context,
+) -> Result<Option<String>, AccessError> {
+    let Some(name) = live.set() else {
+        return Ok(None);
+    };
+    let sets = objects_of(Kind::ApplicationSet, context.argocd_namespace());
+    let read = |json: &str| serde_json::from_str::<Value>(json).unwrap_or_default();
+    let set = devops.get(&sets, name, read).await?;
+    Ok(set.and_then(|set| fleet.tracking.application(&set).map(str::to_owned)))
 }
 
 /// All clusters, each with its Application. All that is missing is told at once.
