@@ -229,6 +229,15 @@ impl ControlPlane {
         Ok(())
     }
 
+    /// Waits until objects of a definition that is there can be written.
+    pub async fn serves(&self, name: &str) -> Result<(), Error> {
+        let client = self.admin.client().await?;
+        let crds = Api::<CustomResourceDefinition>::all(client.clone());
+        let crd = crds.get(name).await;
+        let crd = crd.map_err(api(format!("get CustomResourceDefinition {name}")))?;
+        Box::pin(established_and_served(&client, &crd)).await
+    }
+
     /// Lets the API server reach a server on this machine as the Service of this name, at each of
     /// the Service's ports, until the Service is exposed at another one.
     pub async fn expose(
@@ -361,6 +370,15 @@ async fn install_crd(client: &Client, crd: &CustomResourceDefinition) -> Result<
         )
         .await;
     apply.map_err(api(format!("apply CustomResourceDefinition {name}")))?;
+    established_and_served(client, crd).await
+}
+
+async fn established_and_served(
+    client: &Client,
+    crd: &CustomResourceDefinition,
+) -> Result<(), Error> {
+    let crds = Api::<CustomResourceDefinition>::all(client.clone());
+    let name = crd.name_any();
     let what = format!("CustomResourceDefinition {name} is established");
     eventually_object(SERVED_WITHIN, &what, crds, &name, established).await?;
     served(client, crd).await

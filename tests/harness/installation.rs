@@ -167,9 +167,11 @@ pub async fn install(control_plane: &ControlPlane, overlay: Overlay) -> Result<(
 async fn install_as_it_is(control_plane: &ControlPlane, overlay: Overlay) -> Result<()> {
     let admin = control_plane.admin();
     let apply = |folder: PathBuf| admin.kubectl(["apply", "-k"]).arguments([folder]);
-    let crd = "crd/gitopspolicies.kubectl-gitops.io";
     succeed(apply(path("../manifests/crds"))).await?;
-    succeed(admin.kubectl(["wait", "--for=condition=Established", crd])).await?;
+    // `kubectl wait` fails on a definition that has no condition yet.
+    control_plane
+        .serves("gitopspolicies.kubectl-gitops.io")
+        .await?;
     succeed(apply(overlay.path())).await
 }
 
