@@ -717,35 +717,19 @@ impl ApiServer {
         }
     }
 
-    /// Deletes an object, and leaves what was made for it.
+    /// Deletes an object, and says what becomes of what was made for it.
     ///
     /// # Errors
     /// It is not deleted.
-    pub(crate) async fn delete_alone(
+    pub(crate) async fn delete_propagating(
         &self,
         objects: &Objects,
         name: &str,
         uid: &str,
+        policy: PropagationPolicy,
     ) -> Result<(), AccessError> {
         let parameters = DeleteParams {
-            propagation_policy: Some(PropagationPolicy::Orphan),
-            ..DeleteParams::default()
-        };
-        self.delete_by(objects, name, uid, parameters).await
-    }
-
-    /// Deletes an object with all that was made for it.
-    ///
-    /// # Errors
-    /// It is not deleted.
-    pub(crate) async fn delete_with_dependents(
-        &self,
-        objects: &Objects,
-        name: &str,
-        uid: &str,
-    ) -> Result<(), AccessError> {
-        let parameters = DeleteParams {
-            propagation_policy: Some(PropagationPolicy::Background),
+            propagation_policy: Some(policy),
             ..DeleteParams::default()
         };
         self.delete_by(objects, name, uid, parameters).await

@@ -12,6 +12,7 @@ use std::time::Duration;
 use argocd::cluster::Connection;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use kube::api::PropagationPolicy;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -141,7 +142,12 @@ impl<'c> Controller<'c> {
         let end = self.ended(&metadata.name).await;
         let deleted = self
             .server
-            .delete_with_dependents(&jobs, &metadata.name, &metadata.uid)
+            .delete_propagating(
+                &jobs,
+                &metadata.name,
+                &metadata.uid,
+                PropagationPolicy::Background,
+            )
             .await;
         let end = end?;
         deleted?;

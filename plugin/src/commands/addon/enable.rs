@@ -16,13 +16,11 @@ use super::fleet::{Fleet, FleetArgs};
 use super::git::{GitError, WorkTree};
 use super::rollout::{Goal, RolloutError, Target, is_open, parse_duration, targets};
 use super::takeover::{InCheckout, takeovers};
-use super::terraform_files::TerraformFiles;
+use super::terraform_files::{TerraformFiles, unknown_to_have_let_go};
 use crate::addons::author::Places;
 use crate::addons::automation::{EditError, For, forbidden, is_automated, switched_on};
 use crate::addons::evidence::{Evidence, EvidenceError, OnCluster, Release};
 use crate::addons::gate;
-use crate::addons::status::State as GateState;
-use crate::addons::terraform_gate::Subject;
 use crate::args::target::parse_name;
 use crate::args::{Format, OUTPUT, PLAN, PlanArgs, formats};
 use crate::bootstrap::folder::FileError;
@@ -140,8 +138,6 @@ enum EnableError {
         #[source]
         source: EvidenceError,
     },
-    #[error("Terraform has not let go on {cluster}: {reasons}")]
-    Terraform { cluster: String, reasons: String },
     #[error("{}", .0.join("; "))]
     Touched(Vec<String>),
 }
@@ -257,28 +253,11 @@ impl EnableArgs {
     ) -> Result<(), CommandError> {
         let known = self.terraform.read()?;
         let (release, namespace) = release_of(&self.repo, &self.name, context);
-        let mut unknown = Vec::new();
-        for takeover in takeovers {
-            let cluster = &takeover.name;
-            let judgement = known.judge(&Subject {
-                cluster,
-                release: &release,
-                namespace: &namespace,
-                addresses: &[],
-                zero_diff: GateState::of_takeover(takeover),
-            });
-            match judgement.state {
-                GateState::Done => {}
-                GateState::Unknown => unknown.push(cluster.as_str()),
-                GateState::Open | GateState::Shut => {
-                    let reasons = judgement.evidence().join("; ");
-                    let cluster = cluster.clone();
-                    let error = EnableError::Terraform { cluster, reasons };
-                    let hint = format!("kubectl gitops addon terraform {} says how", self.name);
-                    return Err(CommandError::new(error).hinted(hint));
-                }
-            }
-        }
+        let unknown = unknown_to_have_let_go(&known, &release, &namespace, takeovers);
+        let unknown = unknown.map_err(|error| {
+            let hint = format!("kubectl gitops addon terraform {} says how", self.name);
+            CommandError::new(error).hinted(hint)
+        })?;
         if !unknown.is_empty() {
             context.streams.note(&format!(
                 "whether Terraform has let go is not known for {}: --state and --plan say so",

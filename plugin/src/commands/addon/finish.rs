@@ -15,10 +15,8 @@ use super::fleet::{Fleet, FleetArgs};
 use super::private_file::replace;
 use super::rollout::{RolloutError, Target, targets};
 use super::takeover::{InCheckout, takeovers};
-use super::terraform_files::TerraformFiles;
+use super::terraform_files::{TerraformFiles, unknown_to_have_let_go};
 use crate::addons::gate;
-use crate::addons::status::State as GateState;
-use crate::addons::terraform_gate::Subject;
 use crate::args::target::parse_name;
 use crate::args::{Format, OUTPUT, PLAN, PlanArgs, formats};
 use crate::context::Context;
@@ -87,8 +85,6 @@ const KIND: &str = "AddonFinish";
 enum FinishError {
     #[error("Argo CD has not taken over on {cluster}: {reason}")]
     NotTakenOver { cluster: String, reason: String },
-    #[error("Terraform has not let go on {cluster}: {reasons}")]
-    Terraform { cluster: String, reasons: String },
     #[error(transparent)]
     Rollout(#[from] RolloutError),
     #[error(transparent)]
@@ -237,27 +233,11 @@ impl FinishArgs {
     ) -> Result<(), CommandError> {
         let known = self.terraform.read()?;
         let (release, namespace) = release_of(&self.repo, &self.name, context);
-        for takeover in takeovers {
-            let judgement = known.judge(&Subject {
-                cluster: &takeover.name,
-                release: &release,
-                namespace: &namespace,
-                addresses: &[],
-                zero_diff: GateState::of_takeover(takeover),
-            });
-            match judgement.state {
-                GateState::Done => {}
-                GateState::Unknown => context.streams.warning(&format!(
-                    "whether Terraform has let go on {} is not known: --state and --plan say so",
-                    takeover.name
-                )),
-                GateState::Open | GateState::Shut => {
-                    return Err(CommandError::new(FinishError::Terraform {
-                        cluster: takeover.name.clone(),
-                        reasons: judgement.evidence().join("; "),
-                    }));
-                }
-            }
+        let unknown = unknown_to_have_let_go(&known, &release, &namespace, takeovers);
+        for cluster in unknown.map_err(CommandError::new)? {
+            context.streams.warning(&format!(
+                "whether Terraform has let go on {cluster} is not known: --state and --plan say so"
+            ));
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use clap::ValueHint;
+use kube::api::PropagationPolicy;
 use policy::Kind;
 use serde_json::{Value, json};
 
@@ -555,7 +556,7 @@ impl Rollback<'_> {
                 }
                 // Its Applications are deleted by us, once they have been looked at again.
                 self.devops
-                    .delete_alone(&sets, &named.name, &named.uid)
+                    .delete_propagating(&sets, &named.name, &named.uid, PropagationPolicy::Orphan)
                     .await?;
             }
             Action::DeleteApplication(named) => {

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::addons::terraform_gate::{Known, Source};
+use crate::addons::gate::OnCluster;
+use crate::addons::status::State as GateState;
+use crate::addons::terraform_gate::{Known, Source, Subject};
 use crate::error::CommandError;
 use crate::terraform::{Plan, ReadError, State};
 
@@ -49,6 +51,47 @@ enum FileError {
     },
     #[error("standard input can be read once only, and is named {0} times")]
     Stdin(usize),
+}
+
+/// Terraform still has a release.
+#[derive(Debug, thiserror::Error)]
+#[error("Terraform has not let go on {cluster}: {reasons}")]
+pub(super) struct NotLetGo {
+    cluster: String,
+    reasons: String,
+}
+
+/// The clusters of which it is not known whether Terraform has let go of a release.
+///
+/// # Errors
+/// It has not, on one of them.
+pub(super) fn unknown_to_have_let_go<'t>(
+    known: &Known,
+    release: &str,
+    namespace: &str,
+    takeovers: &'t [OnCluster],
+) -> Result<Vec<&'t str>, NotLetGo> {
+    let mut unknown = Vec::new();
+    for takeover in takeovers {
+        let judgement = known.judge(&Subject {
+            cluster: &takeover.name,
+            release,
+            namespace,
+            addresses: &[],
+            zero_diff: GateState::of_takeover(takeover),
+        });
+        match judgement.state {
+            GateState::Done => {}
+            GateState::Unknown => unknown.push(takeover.name.as_str()),
+            GateState::Open | GateState::Shut => {
+                return Err(NotLetGo {
+                    cluster: takeover.name.clone(),
+                    reasons: judgement.evidence().join("; "),
+                });
+            }
+        }
+    }
+    Ok(unknown)
 }
 
 impl TerraformFiles {
